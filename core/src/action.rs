@@ -1,0 +1,220 @@
+//! What comes out of a node. Plain data.
+
+use alloc::borrow::Cow;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::command::Answer;
+use crate::error::Rejected;
+use crate::event::Slot;
+use crate::id::{Incarnation, NodeId, PingId};
+use crate::time::Time;
+
+/// Something for the driver to do. Exhaustive: a driver handles every kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action<'a> {
+    /// Send this datagram. Losing it is no error.
+    Send {
+        /// The destination.
+        to: SocketAddr,
+        /// The payload, at most `mtu` bytes.
+        bytes: Cow<'a, [u8]>,
+    },
+    /// The answer to the command of this call.
+    Answer(Result<Answer, Rejected>),
+    /// Tell the application.
+    Notify(Notice<'a>),
+    /// Make these bytes the durable content of `slot`, then say [`Event::Stored`](crate::Event::Stored).
+    /// A driver without a disk ignores it.
+    Store {
+        /// Which slot.
+        slot: Slot,
+        /// Rises with each store of the slot; the confirmation names it.
+        serial: u64,
+        /// The new content.
+        bytes: Cow<'a, [u8]>,
+    },
+    /// Call again at this time at the latest. Only [`Node::handle`](crate::Node::handle) says it; loops that
+    /// use `handle_into` pull [`Node::next_wake`](crate::Node::next_wake).
+    WakeAt(Time),
+}
+
+impl Action<'_> {
+    /// The same action, owning its bytes.
+    #[must_use]
+    pub fn into_owned(self) -> Action<'static> {
+        match self {
+            Self::Send { to, bytes } => Action::Send { to, bytes: Cow::Owned(bytes.into_owned()) },
+            Self::Answer(answer) => Action::Answer(answer),
+            Self::Notify(notice) => Action::Notify(notice.into_owned()),
+            Self::Store { slot, serial, bytes } => {
+                Action::Store { slot, serial, bytes: Cow::Owned(bytes.into_owned()) }
+            }
+            Self::WakeAt(time) => Action::WakeAt(time),
+        }
+    }
+}
+
+/// What the failure detector holds of a member, ordered as the verdicts of one incarnation override each
+/// other (SWIM §4.2; a graceful leave beats a presumed failure).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum State {
+    /// It answers, or nobody has doubted it.
+    Alive,
+    /// Somebody got no answer; it has time to refute.
+    Suspect,
+    /// It is taken to have failed.
+    Down,
+    /// It said goodbye, or an operator removed it.
+    Left,
+}
+
+/// A member as the local view shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Who.
+    pub id: NodeId,
+    /// The name it chose.
+    pub name: Cow<'a, str>,
+    /// Where its datagrams go.
+    pub addr: SocketAddr,
+    /// Its failure zone; empty if it has none.
+    pub zone: Cow<'a, str>,
+    /// Opaque bytes of its application.
+    pub meta: Cow<'a, [u8]>,
+    /// Its incarnation, as far as known.
+    pub incarnation: Incarnation,
+    /// The random number of its process.
+    pub boot: u64,
+    /// What is held of it.
+    pub state: State,
+}
+
+impl Member<'_> {
+    /// The same member, owning its fields.
+    #[must_use]
+    pub fn into_owned(self) -> Member<'static> {
+        Member {
+            id: self.id,
+            name: Cow::Owned(self.name.into_owned()),
+            addr: self.addr,
+            zone: Cow::Owned(self.zone.into_owned()),
+            meta: Cow::Owned(self.meta.into_owned()),
+            incarnation: self.incarnation,
+            boot: self.boot,
+            state: self.state,
+        }
+    }
+}
+
+/// How a member changed in the local view. Per member the order is `Up`, then any of `Suspected`, `Refuted`
+/// and `Updated`, then `Down` or `Left`; then `Up` again if it returns, or `Forgotten`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum Change {
+    /// It is a member now, for the first time or again.
+    Up,
+    /// Its address, metadata, zone or name changed.
+    Updated,
+    /// It is doubted.
+    Suspected,
+    /// It has cleared itself.
+    Refuted,
+    /// It is taken to have failed.
+    Down,
+    /// It left.
+    Left,
+    /// Nothing is remembered of it any more.
+    Forgotten,
+}
+
+/// Something the application may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// First contact: a member has answered our join, or has joined through us.
+    Joined {
+        /// Who answered.
+        via: NodeId,
+    },
+    /// A member changed in the local view.
+    Member {
+        /// How.
+        change: Change,
+        /// The member as it is now.
+        member: Member<'a>,
+    },
+    /// The own record has a new incarnation: a refutation, a change, or a jump over a former life.
+    Reincarnated {
+        /// The new one.
+        incarnation: Incarnation,
+    },
+    /// The own address was learnt from the join answer (rule A6).
+    AddressLearnt {
+        /// The address that others now use.
+        addr: SocketAddr,
+    },
+    /// Another process lives under our id. The smaller of the two stops; `stopped` says whether it is us
+    /// (rule A2).
+    IdentityConflict {
+        /// The random number of the other process.
+        other: u64,
+        /// Whether this node has stopped.
+        stopped: bool,
+    },
+    /// An operator has removed this member; the node has stopped (rule A7).
+    Removed,
+    /// The leave has ended and the node has stopped.
+    Departed {
+        /// Whether enough members acknowledged it.
+        acknowledged: bool,
+    },
+    /// A member runs with another value of a setting that all must share (rule G4).
+    ConfigMismatch {
+        /// Who.
+        id: NodeId,
+        /// The name of the setting.
+        field: &'static str,
+    },
+    /// A member is new and the settings say to ask. Unanswered it counts as accepted.
+    AdmissionAsked {
+        /// Answer with [`Command::Admit`](crate::Command::Admit) of this id.
+        id: NodeId,
+    },
+    /// A ping was answered.
+    Pong {
+        /// Which.
+        ping: PingId,
+        /// Who.
+        id: NodeId,
+        /// From the try that was answered to its answer.
+        round_trip: Duration,
+    },
+    /// No try of a ping was answered.
+    PingFailed {
+        /// Which.
+        ping: PingId,
+        /// Who.
+        id: NodeId,
+    },
+}
+
+impl Notice<'_> {
+    /// The same notice, owning its fields.
+    #[must_use]
+    pub fn into_owned(self) -> Notice<'static> {
+        match self {
+            Self::Member { change, member } => Notice::Member { change, member: member.into_owned() },
+            Self::Joined { via } => Notice::Joined { via },
+            Self::Reincarnated { incarnation } => Notice::Reincarnated { incarnation },
+            Self::AddressLearnt { addr } => Notice::AddressLearnt { addr },
+            Self::IdentityConflict { other, stopped } => Notice::IdentityConflict { other, stopped },
+            Self::Removed => Notice::Removed,
+            Self::Departed { acknowledged } => Notice::Departed { acknowledged },
+            Self::ConfigMismatch { id, field } => Notice::ConfigMismatch { id, field },
+            Self::AdmissionAsked { id } => Notice::AdmissionAsked { id },
+            Self::Pong { ping, id, round_trip } => Notice::Pong { ping, id, round_trip },
+            Self::PingFailed { ping, id } => Notice::PingFailed { ping, id },
+        }
+    }
+}

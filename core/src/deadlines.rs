@@ -1,0 +1,97 @@
+//! The deadlines of one sub-machine.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+/// At most one deadline a key, popped in the order of (time, key).
+///
+/// A sorted vector, soonest last: a settled node has about ten deadlines, and setting one again neither
+/// allocates nor frees. A storm of suspicions makes it a thousand, which still is one short `memmove` each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deadlines<K> {
+    latest_first: Vec<(Time, K)>,
+}
+
+impl<K: Copy + Ord> Deadlines<K> {
+    pub(crate) const fn new() -> Self {
+        Self { latest_first: Vec::new() }
+    }
+
+    /// Makes `key` due at `at`, whatever it was before.
+    pub(crate) fn set(&mut self, key: K, at: Time) {
+        self.cancel(key);
+        let place = self.latest_first.partition_point(|entry| *entry > (at, key));
+        self.latest_first.insert(place, (at, key));
+    }
+
+    pub(crate) fn cancel(&mut self, key: K) {
+        if let Some(place) = self.latest_first.iter().rposition(|(_, k)| *k == key) {
+            self.latest_first.remove(place);
+        }
+    }
+
+    pub(crate) fn at(&self, key: K) -> Option<Time> {
+        self.latest_first.iter().rev().find(|(_, k)| *k == key).map(|(at, _)| *at)
+    }
+
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.latest_first.last().map(|(at, _)| *at)
+    }
+
+    /// Takes the soonest deadline that was due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Time) -> Option<K> {
+        let (at, _) = self.latest_first.last()?;
+        if *at > now {
+            return None;
+        }
+        self.latest_first.pop().map(|(_, key)| key)
+    }
+
+    /// Moves every deadline that `postpones` by `late` (rule B7).
+    pub(crate) fn postpone(&mut self, late: core::time::Duration, postpones: impl Fn(K) -> bool) {
+        for (at, key) in &mut self.latest_first {
+            if postpones(*key) {
+                *at = *at + late;
+            }
+        }
+        self.latest_first.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.latest_first.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn pops_in_order_of_time_then_key_and_never_early() {
+        let mut deadlines = Deadlines::new();
+        deadlines.set('b', Time::from_millis(5));
+        deadlines.set('a', Time::from_millis(5));
+        deadlines.set('c', Time::from_millis(9));
+        deadlines.set('c', Time::from_millis(1));
+        deadlines.cancel('x');
+        assert_eq!(deadlines.next(), Some(Time::from_millis(1)));
+        let due = |d: &mut Deadlines<char>, ms| d.pop_due(Time::from_millis(ms));
+        assert_eq!(due(&mut deadlines, 0), None);
+        assert_eq!([due(&mut deadlines, 9), due(&mut deadlines, 9), due(&mut deadlines, 9)], [Some('c'), Some('a'), Some('b')]);
+        assert_eq!(due(&mut deadlines, 9), None);
+    }
+
+    #[test]
+    fn postponing_moves_only_what_it_names() {
+        let mut deadlines = Deadlines::new();
+        deadlines.set(1, Time::from_secs(1));
+        deadlines.set(2, Time::from_secs(2));
+        deadlines.postpone(Duration::from_secs(5), |key| key == 1);
+        assert_eq!(deadlines.at(1), Some(Time::from_secs(6)));
+        assert_eq!(deadlines.next(), Some(Time::from_secs(2)));
+    }
+}

@@ -1,0 +1,71 @@
+//! What a configuration promises at a given size, before anything is started.
+//!
+//! Sources: SWIM §3–4 for the first detection and the spread, Lifeguard §IV for the suspicion time.
+
+use core::time::Duration;
+
+use crate::config::Config;
+use crate::logarithm::{log2_milli, log10_ceil, log10_milli};
+use crate::time::nanos;
+use crate::wire::{ENVELOPE_BYTES_MAX, HEADER_BYTES};
+
+/// Expected figures of one cluster without loss and without faults but the one crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Estimate {
+    /// From a crash to the first suspicion, on average: e/(e−1) periods (SWIM §4.3).
+    pub first_suspicion: Duration,
+    /// The longest that a member can stay unprobed by one given observer: 2n − 1 periods.
+    pub probed_within: Duration,
+    /// Lifeguard's least suspicion time.
+    pub suspicion_min: Duration,
+    /// Lifeguard's greatest suspicion time.
+    pub suspicion_max: Duration,
+    /// From one member to all: the gossip rounds of a push with this fan-out.
+    pub spread: Duration,
+    /// From a crash until all know, on average.
+    pub known_by_all: Duration,
+    /// Times that one member sends one update.
+    pub transmissions: u32,
+    /// Payload bytes that a settled member sends a second: its own ping and its answer to another's.
+    pub settled_bytes_per_second: u64,
+}
+
+impl Estimate {
+    /// The figures of `config` in a group of `members`.
+    #[must_use]
+    pub fn new(config: &Config, members: u32) -> Self {
+        let settings = &config.membership;
+        let interval = settings.probe_interval;
+        let suspicion_min = suspicion_min(config, members);
+        let first_suspicion = interval * 1_582 / 1_000;
+        // Push with fan-out f multiplies the informed by f + 1 a round until half know; ln n more reach the rest.
+        let growth = log2_milli(u32::from(settings.gossip_fanout) + 1);
+        let rounds_milli = log2_milli(members) * 1_000 / growth + log2_milli(members) * 693 / 1_000 / u32::from(settings.gossip_fanout);
+        let spread = settings.gossip_interval * rounds_milli.div_ceil(1_000);
+        let ping = (HEADER_BYTES + 4 + 3 + 4 + 16) as u64;
+        debug_assert!(ping < ENVELOPE_BYTES_MAX as u64 * 2, "a ping is small");
+        Self {
+            first_suspicion,
+            probed_within: interval * members.saturating_mul(2).saturating_sub(1),
+            suspicion_min,
+            suspicion_max: suspicion_min * settings.suspicion_max_mult.into(),
+            spread,
+            known_by_all: first_suspicion + suspicion_min + spread,
+            transmissions: retransmissions(config, members),
+            settled_bytes_per_second: 2 * ping * 1_000_000_000 / nanos(interval).max(1),
+        }
+    }
+}
+
+/// α · max(1, log₁₀ n) · interval.
+pub(crate) fn suspicion_min(config: &Config, members: u32) -> Duration {
+    let settings = &config.membership;
+    settings.probe_interval * u32::from(settings.suspicion_mult) * log10_milli(members).max(1_000) / 1_000
+}
+
+/// λ · ⌈log₁₀(n + 1)⌉.
+pub(crate) fn retransmissions(config: &Config, members: u32) -> u32 {
+    let times = u32::from(config.membership.retransmit_mult) * log10_ceil(members.saturating_add(1));
+    times.clamp(1, crate::limits::RETRANSMIT_MAX.into())
+}

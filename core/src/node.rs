@@ -1,0 +1,279 @@
+//! The node: one entry, one order of work. This file routes; the sub-machines decide.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::{Action, Member};
+use crate::command::{Answer, Command};
+use crate::config::{Config, length};
+use crate::context::Ctx;
+use crate::error::{ConfigError, Rejected};
+use crate::event::{Event, Slot};
+use crate::id::{Incarnation, NodeId};
+use crate::limits::{META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
+use crate::membership::{Membership, Obituary};
+use crate::outbox::Outbox;
+use crate::stats::Stats;
+use crate::time::Time;
+
+/// What differs between members, and what this boot brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Who. Two processes of one id fight until one stops (rule A2).
+    pub id: NodeId,
+    /// A name for people, at most 64 bytes.
+    pub name: String,
+    /// Where others reach this member. An unspecified address (`0.0.0.0`, `[::]`) is replaced by the one that
+    /// the join answer saw (rule A6).
+    pub addr: SocketAddr,
+    /// The failure zone, at most 32 bytes; empty for none.
+    pub zone: String,
+    /// Opaque bytes for the application, at most 512.
+    pub meta: Vec<u8>,
+    /// Above every epoch that this id has used; for one boot only. Drivers take the maximum of the stored one
+    /// plus one and the clock in nanoseconds.
+    pub epoch: u64,
+    /// From the operating system's randomness, never twice the same (rule F1); in simulations from the seed.
+    pub seed: [u8; 32],
+    /// The bytes of each slot that was stored and confirmed, if this member has a disk.
+    pub restored: Vec<(Slot, Vec<u8>)>,
+}
+
+impl Boot {
+    /// A boot without zone, metadata and memory.
+    #[must_use]
+    pub fn new(id: NodeId, name: impl Into<String>, addr: SocketAddr, epoch: u64, seed: [u8; 32]) -> Self {
+        let (zone, meta, restored) = (String::new(), Vec::new(), Vec::new());
+        Self { id, name: name.into(), addr, zone, meta, epoch, seed, restored }
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        if self.id == NodeId::NOBODY {
+            return Err(ConfigError::NobodyId);
+        }
+        length("boot.name", self.name.len(), 0, NAME_BYTES_MAX)?;
+        length("boot.zone", self.zone.len(), 0, ZONE_BYTES_MAX)?;
+        length("boot.meta", self.meta.len(), 0, META_BYTES_MAX)?;
+        if self.epoch >= Incarnation::EPOCH_END {
+            let (value, max) = (self.epoch, Incarnation::EPOCH_END - 1);
+            return Err(ConfigError::OutOfRange { field: "boot.epoch", value, min: 0, max });
+        }
+        Ok(())
+    }
+
+    /// The epoch to use: above the stored one, if there is one.
+    fn epoch(&self) -> Result<u64, ConfigError> {
+        let stored = self.restored.iter().find(|(slot, _)| *slot == Slot::Epoch);
+        let Some((slot, bytes)) = stored else { return Ok(self.epoch) };
+        let invalid = ConfigError::Restored { slot: *slot };
+        let stored = u64::from_le_bytes(bytes.as_slice().try_into().map_err(|_| invalid.clone())?);
+        if stored >= Incarnation::EPOCH_END - 1 { Err(invalid) } else { Ok(self.epoch.max(stored + 1)) }
+    }
+}
+
+/// Where a node stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Made, and not started: [`Command::Join`] starts it.
+    Idle,
+    /// Running.
+    Running,
+    /// Saying goodbye.
+    Leaving,
+    /// Has left; it may join again.
+    Left,
+    /// Removed by an operator, or the loser of an identity conflict. Final.
+    Ended,
+}
+
+/// One member of a cluster, as a pure state machine.
+///
+/// Serialising it at any event and resuming it elsewhere changes nothing in what it does next.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Node {
+    config: Config,
+    now: Time,
+    stats: Stats,
+    membership: Membership,
+}
+
+impl Node {
+    /// A node that has not started. It is silent until [`Command::Join`].
+    ///
+    /// # Errors
+    /// A setting is out of its range or contradicts another one; the error names both.
+    pub fn new(boot: Boot, config: Config, now: Time) -> Result<Self, ConfigError> {
+        config.validate()?;
+        boot.validate()?;
+        let epoch = boot.epoch()?;
+        let membership = Membership::new(boot, epoch, &config, now);
+        Ok(Self { config, now, stats: Stats::default(), membership })
+    }
+
+    /// Takes one event; what is to be done comes back, the next wake-up last.
+    pub fn handle(&mut self, event: Event<'_>, now: Time) -> Vec<Action<'static>> {
+        let mut out = Outbox::new();
+        self.handle_into(event, now, &mut out);
+        let mut actions: Vec<_> = out.iter().map(Action::into_owned).collect();
+        actions.extend(self.next_wake().map(Action::WakeAt));
+        actions
+    }
+
+    /// The same, adding to an outbox that the caller reuses. A settled node allocates nothing here.
+    ///
+    /// `now` going backwards is taken as the last one seen.
+    pub fn handle_into(&mut self, event: Event<'_>, now: Time, out: &mut Outbox) {
+        let Self { config, now: last, stats, membership } = self;
+        let now = now.max(*last);
+        let sent = out.sent();
+        let mut cx = Ctx { now, config, out, stats };
+        membership.before_event(&mut cx);
+        *last = now;
+        match event {
+            Event::Datagram { from, bytes } => membership.on_datagram(from, bytes, &mut cx),
+            Event::Tick => membership.on_tick(&mut cx),
+            Event::Command(command) => {
+                let answer = Self::on_command(membership, command, &mut cx);
+                cx.out.answer(answer);
+            }
+            // Nothing waits for the epoch to be durable: a boot that loses it jumps above it when it hears
+            // of it (rule A1).
+            Event::Stored { .. } => {}
+        }
+        stats.datagrams_sent += out.sent().datagrams - sent.datagrams;
+        stats.bytes_sent += out.sent().bytes - sent.bytes;
+    }
+
+    fn on_command(membership: &mut Membership, command: Command, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
+        match command {
+            Command::Join { seeds } => membership.join(&seeds, cx),
+            Command::Leave { within } => membership.leave(within, cx),
+            Command::SetMeta(meta) => membership.set_meta(meta, cx),
+            Command::SetAddr(addr) => membership.set_addr(addr, cx),
+            Command::Ping { id, addr } => membership.ping(id, addr, cx),
+            Command::AddPeer(addr) => membership.add_peer(addr, cx),
+            Command::SetPeers(peers) => membership.set_peers(&peers, cx),
+            Command::RemovePeer(id) => membership.remove_peer(id, cx),
+            Command::Admit { id, admission } => membership.admit(id, admission, cx),
+        }
+    }
+
+    /// When a tick is due at the latest; `None` while nothing is. After a tick it lies in the future.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        self.membership.next_wake()
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> NodeId {
+        self.membership.id()
+    }
+
+    /// Its own incarnation.
+    #[must_use]
+    pub const fn incarnation(&self) -> Incarnation {
+        self.membership.incarnation()
+    }
+
+    /// The random number of this process.
+    #[must_use]
+    pub const fn boot(&self) -> u64 {
+        self.membership.boot()
+    }
+
+    /// The address it announces.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.membership.addr()
+    }
+
+    /// Where it stands in its life.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.membership.phase()
+    }
+
+    /// Whether it has been in contact with a member since it started.
+    #[must_use]
+    pub const fn is_joined(&self) -> bool {
+        self.membership.is_joined()
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The latest `now` it has seen.
+    #[must_use]
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// What it has done and refused.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The local view, by id: oneself, the living, the suspects, and the terminal ones until they are
+    /// forgotten; without those that admission hides.
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.membership.members()
+    }
+
+    /// One member of the local view.
+    #[must_use]
+    pub fn member(&self, id: NodeId) -> Option<Member<'_>> {
+        self.membership.member(id)
+    }
+
+    /// Members of the local view that are alive or suspected, oneself included.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        self.membership.member_count()
+    }
+
+    /// When the member was last heard: the receipt of its latest valid datagram.
+    #[must_use]
+    pub fn last_heard(&self, id: NodeId) -> Option<Time> {
+        self.membership.last_heard(id)
+    }
+
+    /// Why a member is held Down: kept for the latest 64.
+    #[must_use]
+    pub fn why_down(&self, id: NodeId) -> Option<&Obituary> {
+        self.membership.why_down(id)
+    }
+
+    /// The roots of the fingerprint trees, members and data: equal at two nodes when their tables are.
+    #[must_use]
+    pub const fn roots(&self) -> [u64; 2] {
+        self.membership.roots()
+    }
+
+    /// Lifeguard's health multiplier: 1 when well, up to `health_max`.
+    #[must_use]
+    pub const fn health(&self) -> u8 {
+        self.membership.health()
+    }
+
+    /// Checks the invariants between fields. For simulations and fuzzing; it costs the size of the table.
+    ///
+    /// # Panics
+    /// An invariant is broken: a bug in this crate.
+    pub fn check(&self) {
+        self.membership.check(self.now, &self.config);
+    }
+}
+
+const _: () = {
+    const fn crosses_threads<T: Send + Clone>() {}
+    crosses_threads::<Node>();
+};

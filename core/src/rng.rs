@@ -1,0 +1,75 @@
+//! Seeded randomness, one stream for each sub-machine, integers only.
+//!
+//! Built on `next_u64` alone, so that no sampling method of a dependency can move our traces.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// The streams of a node: one more draw in membership does not reshuffle every election trace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stream {
+    /// Drawn once at the start: the boot number and the secret keys.
+    Boot = 0,
+    Membership = 1,
+}
+
+/// One stream of random numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rng(ChaCha8Rng);
+
+impl Rng {
+    pub(crate) fn new(seed: [u8; 32], stream: Stream) -> Self {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        rng.set_stream(stream as u64);
+        Self(rng)
+    }
+
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A number below `bound`; zero if `bound` is zero. Biased by less than 2⁻³² for any bound in use.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let wide = u128::from(self.next_u64()) * (bound as u128);
+        usize::try_from(wide >> 64).expect("below a bound that is a usize")
+    }
+
+    /// A duration in `0..=most` nanoseconds.
+    pub(crate) fn jitter(&mut self, most: core::time::Duration) -> core::time::Duration {
+        let wide = u128::from(self.next_u64()) * most.as_nanos();
+        core::time::Duration::from_nanos(u64::try_from(wide >> 64).unwrap_or(u64::MAX))
+    }
+
+    /// Fisher–Yates.
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn the_streams_are_frozen_and_differ() {
+        let draw = |stream| Rng::new([7; 32], stream).next_u64();
+        assert_ne!(draw(Stream::Boot), draw(Stream::Membership));
+        insta::assert_snapshot!(draw(Stream::Membership), @"");
+    }
+
+    #[test]
+    fn a_shuffle_keeps_every_item_and_below_keeps_its_bound() {
+        let mut rng = Rng::new([1; 32], Stream::Membership);
+        let mut items: Vec<usize> = (0..100).collect();
+        rng.shuffle(&mut items);
+        assert!((0..100).any(|i| items[i] != i));
+        items.sort_unstable();
+        assert_eq!(items, (0..100).collect::<Vec<_>>());
+        assert!((0..1_000).all(|_| rng.below(3) < 3));
+        assert_eq!(rng.below(0), 0);
+    }
+}

@@ -1,0 +1,28 @@
+//! The wire format: envelope, messages, records. Pure functions between values and bytes.
+//!
+//! `core/WIRE.md` documents every byte; golden bytes in the tests keep it true. All numbers are little-endian
+//! and of fixed width: the few messages on the hot path then cost a handful of instructions each. Every length
+//! is checked against what is left before anything is read, and nothing is allocated while decoding.
+
+mod codec;
+mod describe;
+mod envelope;
+mod fragment;
+mod message;
+mod record;
+
+pub use describe::{Described, Kind, describe};
+pub use envelope::{Datagram, ENVELOPE_BYTES_MAX, Header, Messages, cluster_tag, open};
+pub use fragment::{Fragment, ItemId, Reassembly, fragments};
+pub use message::{Accused, Compare, Items, Join, JoinAnswer, Message, RangeItems, Verdict, Want};
+pub use record::{Record, RecordFields};
+
+pub(crate) use codec::{Put, addr_bytes};
+pub(crate) use envelope::{HEADER_BYTES, seal_plain, write_header};
+pub(crate) use message::{
+    COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, MESSAGE_BYTES, RECONCILE_BYTES, VERDICT_BYTES, tag,
+};
+pub(crate) use record::RECORD_BYTES_MAX;
+
+#[cfg(test)]
+mod tests;

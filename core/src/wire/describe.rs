@@ -1,0 +1,181 @@
+//! Datagrams for people: one line a message, for traces, hooks by message kind, and the simulator's timeline.
+
+use core::fmt;
+
+use super::envelope::{Header, Messages, open};
+use super::message::Message;
+use crate::action::State;
+use crate::error::DecodeError;
+
+/// The kind of a message, for counting and filtering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is the variant of `Message` with the same name")]
+pub enum Kind {
+    Ping,
+    Ack,
+    PingReq,
+    Nack,
+    RelayedAck,
+    Alive,
+    Verdict,
+    Accused,
+    Join,
+    JoinEcho,
+    JoinAnswer,
+    Compare,
+    Items,
+    Want,
+    Delta,
+    Fragment,
+    Unknown,
+}
+
+impl Kind {
+    /// Every kind, in the order of the tags.
+    pub const ALL: [Self; 17] = [
+        Self::Ping,
+        Self::Ack,
+        Self::PingReq,
+        Self::Nack,
+        Self::RelayedAck,
+        Self::Alive,
+        Self::Verdict,
+        Self::Accused,
+        Self::Join,
+        Self::JoinEcho,
+        Self::JoinAnswer,
+        Self::Compare,
+        Self::Items,
+        Self::Want,
+        Self::Delta,
+        Self::Fragment,
+        Self::Unknown,
+    ];
+
+    /// Its name in lower case, as commands and traces spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Ack => "ack",
+            Self::PingReq => "ping-req",
+            Self::Nack => "nack",
+            Self::RelayedAck => "relayed-ack",
+            Self::Alive => "alive",
+            Self::Verdict => "verdict",
+            Self::Accused => "accused",
+            Self::Join => "join",
+            Self::JoinEcho => "join-echo",
+            Self::JoinAnswer => "join-answer",
+            Self::Compare => "compare",
+            Self::Items => "items",
+            Self::Want => "want",
+            Self::Delta => "delta",
+            Self::Fragment => "fragment",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Message<'_> {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Ping { .. } => Kind::Ping,
+            Self::Ack { .. } => Kind::Ack,
+            Self::PingReq { .. } => Kind::PingReq,
+            Self::Nack { .. } => Kind::Nack,
+            Self::RelayedAck { .. } => Kind::RelayedAck,
+            Self::Alive(_) => Kind::Alive,
+            Self::Verdict(_) => Kind::Verdict,
+            Self::Accused(_) => Kind::Accused,
+            Self::Join(_) => Kind::Join,
+            Self::JoinEcho { .. } => Kind::JoinEcho,
+            Self::JoinAnswer(_) => Kind::JoinAnswer,
+            Self::Compare(_) => Kind::Compare,
+            Self::Items(_) => Kind::Items,
+            Self::Want(_) => Kind::Want,
+            Self::Delta { .. } => Kind::Delta,
+            Self::Fragment(_) => Kind::Fragment,
+            Self::Unknown { .. } => Kind::Unknown,
+        }
+    }
+}
+
+/// A datagram with a good envelope, ready to print: `n1@5.0 -> n2 #9: ping 4, suspect n3@7.1 by n1`.
+#[derive(Clone, Copy, Debug)]
+pub struct Described<'a> {
+    /// The envelope.
+    pub header: Header,
+    messages: Messages<'a>,
+}
+
+impl Described<'_> {
+    /// The kinds of its messages, in order; it ends at the first unreadable one.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.messages.map_while(Result::ok).map(|message| message.kind())
+    }
+}
+
+/// Reads any datagram, of whatever cluster, for printing.
+///
+/// # Errors
+/// The envelope is not readable.
+pub fn describe(bytes: &[u8]) -> Result<Described<'_>, DecodeError> {
+    let tag = bytes.get(8..16).and_then(|tag| tag.try_into().ok()).map(u64::from_le_bytes);
+    let datagram = open(bytes, tag.ok_or(DecodeError::Truncated)?)?;
+    Ok(Described { header: datagram.header, messages: datagram.messages })
+}
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Header { sender, incarnation, receiver, sequence, .. } = self.header;
+        write!(f, "{sender}@{incarnation} -> {receiver} #{sequence}:")?;
+        for (i, message) in self.messages.enumerate() {
+            f.write_str(if i == 0 { " " } else { ", " })?;
+            match message {
+                Ok(message) => write!(f, "{message}")?,
+                Err(error) => write!(f, "({error})")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn state_name(state: State) -> &'static str {
+    match state {
+        State::Alive => "alive",
+        State::Suspect => "suspect",
+        State::Down => "down",
+        State::Left => "left",
+    }
+}
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.kind().name();
+        match self {
+            Self::Ping { seq, .. } | Self::Ack { seq, .. } | Self::Nack { seq } => write!(f, "{name} {seq}"),
+            Self::PingReq { seq, target, .. } => write!(f, "{name} {seq} for {target}"),
+            Self::RelayedAck { seq, author, incarnation } => write!(f, "{name} {seq} of {author}@{incarnation}"),
+            Self::Alive(record) => write!(f, "{name} {}@{}", record.id(), record.incarnation()),
+            Self::Verdict(verdict) => {
+                let removed = if verdict.removed { " (removed)" } else { "" };
+                let state = state_name(verdict.state);
+                write!(f, "{state} {}@{} by {}{removed}", verdict.id, verdict.incarnation, verdict.author)
+            }
+            Self::Accused(accused) => write!(f, "{name} {}@{}", state_name(accused.state), accused.incarnation),
+            Self::Join(join) => write!(f, "{name} {}@{}", join.record.id(), join.record.incarnation()),
+            Self::JoinEcho { seen, .. } => write!(f, "{name} to {seen}"),
+            Self::JoinAnswer(answer) => write!(f, "{name} ({} members)", answer.members),
+            Self::Compare(compare) => write!(f, "{name} {} ranges", compare.ranges().count()),
+            Self::Items(items) => write!(f, "{name} {}", items.ranges().flat_map(|range| range.iter()).count()),
+            Self::Want(want) => write!(f, "{name} {}", want.ids().count()),
+            Self::Delta { table } => write!(f, "{name} {table}"),
+            Self::Fragment(fragment) => write!(f, "{name} {}/{}", fragment.index + 1, fragment.count),
+            Self::Unknown { tag } => write!(f, "{name} {tag}"),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The envelope of a datagram: who speaks to whom, in which cluster, and a checksum.
+
+use alloc::vec::Vec;
+
+use crc::{CRC_32_ISCSI, Crc, Table};
+
+use super::codec::{Put, Reader};
+use super::message::{MESSAGE_BYTES, Message};
+use crate::error::DecodeError;
+use crate::id::{Incarnation, NodeId, hash64};
+
+const VERSION: u8 = 1;
+const CIPHER_NONE: u8 = 0;
+
+/// Version, cipher, reserved, key id, cluster tag, sender, incarnation, boot, receiver, sequence.
+pub(crate) const HEADER_BYTES: usize = 1 + 1 + 2 + 4 + 8 + 8 + 12 + 8 + 8 + 8;
+const CRC_BYTES: usize = 4;
+
+/// Bytes around the messages at the most: the header, and the salt and tag of a seal.
+pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES + 16 + 16;
+
+static CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+
+/// The cluster id as it stands in each header: the frozen hash of its bytes (rule B13).
+#[must_use]
+pub fn cluster_tag(cluster: &str) -> u64 {
+    hash64(cluster.as_bytes())
+}
+
+/// Who sent a datagram, in which life, and for whom it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Which cluster; see [`cluster_tag`].
+    pub cluster: u64,
+    /// The sender.
+    pub sender: NodeId,
+    /// Its incarnation (rule A4).
+    pub incarnation: Incarnation,
+    /// Its process (rule A2).
+    pub boot: u64,
+    /// The receiver, or [`NodeId::NOBODY`] where it is unknown or a group (rule A5).
+    pub receiver: NodeId,
+    /// Rises by one with each datagram of the sender's process.
+    pub sequence: u64,
+}
+
+/// A datagram whose envelope is good.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// The envelope.
+    pub header: Header,
+    /// What is in it.
+    pub messages: Messages<'a>,
+}
+
+/// Appends a header to `out`.
+pub(crate) fn write_header(out: &mut Vec<u8>, header: &Header) {
+    let mut bytes = [0; HEADER_BYTES];
+    bytes[0] = VERSION;
+    bytes[1] = CIPHER_NONE;
+    bytes[8..16].copy_from_slice(&header.cluster.to_le_bytes());
+    bytes[16..24].copy_from_slice(&header.sender.0.to_le_bytes());
+    bytes[24..32].copy_from_slice(&header.incarnation.epoch.to_le_bytes());
+    bytes[32..36].copy_from_slice(&header.incarnation.counter.to_le_bytes());
+    bytes[36..44].copy_from_slice(&header.boot.to_le_bytes());
+    bytes[44..52].copy_from_slice(&header.receiver.0.to_le_bytes());
+    bytes[52..60].copy_from_slice(&header.sequence.to_le_bytes());
+    out.put(&bytes);
+}
+
+/// Ends the unsealed datagram that starts at `start` with its checksum.
+pub(crate) fn seal_plain(out: &mut Vec<u8>, start: usize) {
+    let checksum = CRC.checksum(&out[start..]);
+    out.put_u32(checksum);
+}
+
+/// Checks the envelope of a datagram of `cluster`.
+///
+/// # Errors
+/// It is no datagram of this version and cluster, or was damaged on the way.
+pub fn open(bytes: &[u8], cluster: u64) -> Result<Datagram<'_>, DecodeError> {
+    let (head, _) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(DecodeError::Truncated)?;
+    let [version, cipher, ..] = *head;
+    if version != VERSION {
+        return Err(DecodeError::Version(version));
+    }
+    let mut reader = Reader::new(&head[8..]);
+    let header = Header {
+        cluster: reader.u64()?,
+        sender: reader.id()?,
+        incarnation: reader.incarnation()?,
+        boot: reader.u64()?,
+        receiver: reader.id()?,
+        sequence: reader.u64()?,
+    };
+    if header.cluster != cluster {
+        return Err(DecodeError::OtherCluster);
+    }
+    if cipher != CIPHER_NONE {
+        return Err(DecodeError::Sealed);
+    }
+    let (covered, checksum) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(DecodeError::Truncated)?;
+    if CRC.checksum(covered) != u32::from_le_bytes(*checksum) {
+        return Err(DecodeError::Checksum);
+    }
+    let body = covered.get(HEADER_BYTES..).ok_or(DecodeError::Truncated)?;
+    if header.sender == NodeId::NOBODY {
+        return Err(DecodeError::Invalid("sender"));
+    }
+    Ok(Datagram { header, messages: Messages { reader: Reader::new(body) } })
+}
+
+/// The messages of a datagram, in order. After an error nothing more is readable.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'a> Messages<'a> {
+    fn read(&mut self) -> Result<Message<'a>, DecodeError> {
+        let tag = self.reader.u8()?;
+        let len = self.reader.u16()?;
+        Message::decode(tag, self.reader.bytes(len.into())?)
+    }
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Result<Message<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.remaining() == 0 {
+            return None;
+        }
+        let message = if self.reader.remaining() < MESSAGE_BYTES { Err(DecodeError::Truncated) } else { self.read() };
+        if message.is_err() {
+            self.reader.rest();
+        }
+        Some(message)
+    }
+}

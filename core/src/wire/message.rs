@@ -1,0 +1,477 @@
+//! The messages of a datagram, back to back: a tag, a length, a body.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use super::codec::{Put, Reader};
+use super::fragment::Fragment;
+use super::record::Record;
+use crate::action::State;
+use crate::error::DecodeError;
+use crate::id::{Incarnation, NodeId};
+use crate::limits::CLUSTER_BYTES_MAX;
+use crate::reconcile::{Range, WAYS};
+
+/// Tag and length before each body.
+pub(crate) const MESSAGE_BYTES: usize = 1 + 2;
+/// A verdict with its tag and length.
+pub(crate) const VERDICT_BYTES: usize = MESSAGE_BYTES + 8 + 12 + 1 + 4 + 8;
+/// What a Join needs beside its record.
+pub(crate) const JOIN_BYTES_MAX: usize = MESSAGE_BYTES + 8 + 1 + CLUSTER_BYTES_MAX;
+/// The fixed part of Compare, Items and Want, with tag and length.
+pub(crate) const RECONCILE_BYTES: usize = MESSAGE_BYTES + 1 + 4;
+/// One range of a Compare.
+pub(crate) const COMPARE_RANGE_BYTES: usize = RANGE_BYTES + 4 + 8 * WAYS;
+/// The head of one range of an Items.
+pub(crate) const ITEMS_RANGE_BYTES: usize = RANGE_BYTES + 1;
+/// One item of an Items.
+pub(crate) const ITEM_BYTES: usize = 16;
+const RANGE_BYTES: usize = 5;
+
+/// The tags. 1–31 membership, 32–47 reconciliation, 48 fragments; 64 and above are for the parts to come.
+pub(crate) mod tag {
+    pub(crate) const PING: u8 = 1;
+    pub(crate) const ACK: u8 = 2;
+    pub(crate) const PING_REQ: u8 = 3;
+    pub(crate) const NACK: u8 = 4;
+    pub(crate) const RELAYED_ACK: u8 = 5;
+    pub(crate) const ALIVE: u8 = 6;
+    pub(crate) const VERDICT: u8 = 7;
+    pub(crate) const ACCUSED: u8 = 8;
+    pub(crate) const JOIN: u8 = 9;
+    pub(crate) const JOIN_ECHO: u8 = 10;
+    pub(crate) const JOIN_ANSWER: u8 = 11;
+    pub(crate) const COMPARE: u8 = 32;
+    pub(crate) const ITEMS: u8 = 33;
+    pub(crate) const WANT: u8 = 34;
+    pub(crate) const DELTA: u8 = 35;
+    pub(crate) const FRAGMENT: u8 = 48;
+}
+
+/// One message, its variable parts borrowed from the datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Message<'a> {
+    /// Are you there? With the roots of the fingerprint trees: members, and data (rule B9).
+    Ping {
+        /// Echoed by the ack.
+        seq: u32,
+        /// The sender's roots.
+        roots: [u64; 2],
+    },
+    /// Yes.
+    Ack {
+        /// From the ping.
+        seq: u32,
+        /// The sender's roots; absent where the answer must stay small.
+        roots: Option<[u64; 2]>,
+    },
+    /// Probe somebody in my place.
+    PingReq {
+        /// Echoed by the relayed ack or the nack.
+        seq: u32,
+        /// Whom.
+        target: NodeId,
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// I have asked, and nobody answered yet: the fault is not between you and me.
+    Nack {
+        /// From the ping-req.
+        seq: u32,
+    },
+    /// The target of your ping-req has answered me.
+    RelayedAck {
+        /// From the ping-req.
+        seq: u32,
+        /// The target.
+        author: NodeId,
+        /// In its header's words.
+        incarnation: Incarnation,
+    },
+    /// A member's record, and that it is alive at the record's incarnation.
+    Alive(Record<'a>),
+    /// What somebody holds of a member.
+    Verdict(Verdict),
+    /// To a member: this is what I hold of you (rule A4).
+    Accused(Accused),
+    /// Let me in.
+    Join(Join<'a>),
+    /// To a stranger who wants to join: say this number from there (rule B10).
+    JoinEcho {
+        /// To be echoed.
+        cookie: u64,
+        /// The address that the join came from.
+        seen: SocketAddr,
+    },
+    /// You are in.
+    JoinAnswer(JoinAnswer),
+    /// Fingerprints of sub-ranges.
+    Compare(Compare<'a>),
+    /// Fingerprints of single items.
+    Items(Items<'a>),
+    /// Send me these.
+    Want(Want<'a>),
+    /// The updates after this one in the datagram answer a reconciliation.
+    Delta {
+        /// Which table.
+        table: u8,
+    },
+    /// A piece of an item longer than a datagram.
+    Fragment(Fragment<'a>),
+    /// A kind that this version does not know; skipped (rule G5).
+    Unknown {
+        /// Its tag.
+        tag: u8,
+    },
+}
+
+/// What somebody holds of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The subject.
+    pub id: NodeId,
+    /// At which incarnation of it.
+    pub incarnation: Incarnation,
+    /// What; never `Alive` on the wire.
+    pub state: State,
+    /// Of a `Left`: an operator's word (rule A7).
+    pub removed: bool,
+    /// How long ago it was passed, in milliseconds; 0 for a suspicion (rule B3).
+    pub age: u32,
+    /// Who passed it.
+    pub author: NodeId,
+}
+
+/// What the sender holds of the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accused {
+    /// At which incarnation.
+    pub incarnation: Incarnation,
+    /// What.
+    pub state: State,
+    /// Of a `Left`: an operator's word.
+    pub removed: bool,
+    /// The record stems from another process than the one that just spoke.
+    pub other_boot: bool,
+}
+
+/// A request to join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join<'a> {
+    /// The number from the last join echo, or 0.
+    pub cookie: u64,
+    /// The cluster's whole name (rule B13).
+    pub cluster: &'a str,
+    /// The joiner's record.
+    pub record: Record<'a>,
+}
+
+/// The answer to a join that came with the right number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinAnswer {
+    /// The joiner's address as seen.
+    pub seen: SocketAddr,
+    /// The digest of the answerer's shared settings (rule G4).
+    pub shared: u64,
+    /// How many members the answerer knows.
+    pub members: u32,
+}
+
+macro_rules! list {
+    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $field_doc:literal])+ $field:ident : $kind:ty,)* }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a> {
+            /// Which table: 0 members.
+            pub table: u8,
+            /// Bytes of records that the sender is ready to receive for it.
+            pub credit: u32,
+            bytes: &'a [u8],
+            $($(#[doc = $field_doc])+ pub $field: $kind,)*
+        }
+    };
+}
+
+list! {
+    /// Ranges with the fingerprints of their sub-ranges.
+    Compare {}
+}
+
+list! {
+    /// Ranges with all their items.
+    Items {}
+}
+
+list! {
+    /// Ids of items wanted.
+    Want {}
+}
+
+impl<'a> Compare<'a> {
+    /// Each range, how many items the sender has in it, and the fingerprints of its sub-ranges.
+    pub fn ranges(self) -> impl Iterator<Item = (Range, u32, [u64; WAYS])> + 'a {
+        self.bytes.chunks_exact(COMPARE_RANGE_BYTES).map(|chunk| {
+            let mut reader = Reader::new(chunk);
+            let range = read_range(&mut reader).expect(CHECKED);
+            let count = reader.u32().expect(CHECKED);
+            (range, count, core::array::from_fn(|_| reader.u64().expect(CHECKED)))
+        })
+    }
+}
+
+/// One range of an [`Items`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeItems<'a> {
+    /// Which ids.
+    pub range: Range,
+    bytes: &'a [u8],
+}
+
+impl<'a> RangeItems<'a> {
+    /// The sender's items in the range: id and fingerprint.
+    pub fn iter(self) -> impl Iterator<Item = (NodeId, u64)> + 'a {
+        self.bytes.chunks_exact(ITEM_BYTES).map(|chunk| {
+            let mut reader = Reader::new(chunk);
+            (reader.id().expect(CHECKED), reader.u64().expect(CHECKED))
+        })
+    }
+}
+
+impl<'a> Items<'a> {
+    /// Each range with its items.
+    pub fn ranges(self) -> impl Iterator<Item = RangeItems<'a>> {
+        let mut reader = Reader::new(self.bytes);
+        core::iter::from_fn(move || if reader.remaining() == 0 { None } else { read_items(&mut reader).ok() })
+    }
+}
+
+impl<'a> Want<'a> {
+    /// The ids.
+    pub fn ids(self) -> impl Iterator<Item = NodeId> + 'a {
+        self.bytes.chunks_exact(8).map(|chunk| Reader::new(chunk).id().expect(CHECKED))
+    }
+}
+
+const CHECKED: &str = "the length was checked when the message was decoded";
+
+fn read_range(reader: &mut Reader<'_>) -> Result<Range, DecodeError> {
+    let prefix = reader.u32()?;
+    Range::new(prefix, reader.u8()?).ok_or(DecodeError::Invalid("range"))
+}
+
+fn read_items<'a>(reader: &mut Reader<'a>) -> Result<RangeItems<'a>, DecodeError> {
+    let range = read_range(reader)?;
+    let count = usize::from(reader.u8()?);
+    Ok(RangeItems { range, bytes: reader.bytes(count * ITEM_BYTES)? })
+}
+
+const REMOVED: u8 = 0x80;
+const OTHER_BOOT: u8 = 0x40;
+
+const fn state_code(state: State) -> u8 {
+    match state {
+        State::Alive => 0,
+        State::Suspect => 1,
+        State::Down => 2,
+        State::Left => 3,
+    }
+}
+
+const fn read_state(code: u8) -> Result<State, DecodeError> {
+    match code & 0x0f {
+        0 => Ok(State::Alive),
+        1 => Ok(State::Suspect),
+        2 => Ok(State::Down),
+        3 => Ok(State::Left),
+        _ => Err(DecodeError::Invalid("state")),
+    }
+}
+
+fn read_roots(reader: &mut Reader<'_>) -> Result<[u64; 2], DecodeError> {
+    Ok([reader.u64()?, reader.u64()?])
+}
+
+impl<'a> Message<'a> {
+    /// Reads a body. Bytes behind the known fields are ignored: a newer version put them there.
+    pub(crate) fn decode(tag: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        Ok(match tag {
+            tag::PING => Self::Ping { seq: reader.u32()?, roots: read_roots(&mut reader)? },
+            tag::ACK => {
+                let seq = reader.u32()?;
+                let roots = if reader.remaining() == 0 { None } else { Some(read_roots(&mut reader)?) };
+                Self::Ack { seq, roots }
+            }
+            tag::PING_REQ => Self::PingReq { seq: reader.u32()?, target: reader.id()?, addr: reader.addr()? },
+            tag::NACK => Self::Nack { seq: reader.u32()? },
+            tag::RELAYED_ACK => {
+                Self::RelayedAck { seq: reader.u32()?, author: reader.id()?, incarnation: reader.incarnation()? }
+            }
+            tag::ALIVE => Self::Alive(Record::read(body)?),
+            tag::VERDICT => Self::Verdict(Verdict::decode(&mut reader)?),
+            tag::ACCUSED => {
+                let incarnation = reader.incarnation()?;
+                let code = reader.u8()?;
+                Self::Accused(Accused {
+                    incarnation,
+                    state: read_state(code)?,
+                    removed: code & REMOVED != 0,
+                    other_boot: code & OTHER_BOOT != 0,
+                })
+            }
+            tag::JOIN => {
+                let cookie = reader.u64()?;
+                let len = usize::from(reader.u8()?);
+                let cluster = core::str::from_utf8(reader.bytes(len)?);
+                let cluster = cluster.map_err(|_| DecodeError::Invalid("cluster id"))?;
+                Self::Join(Join { cookie, cluster, record: Record::read(reader.rest())? })
+            }
+            tag::JOIN_ECHO => Self::JoinEcho { cookie: reader.u64()?, seen: reader.addr()? },
+            tag::JOIN_ANSWER => {
+                Self::JoinAnswer(JoinAnswer { seen: reader.addr()?, shared: reader.u64()?, members: reader.u32()? })
+            }
+            tag::COMPARE => {
+                let (table, credit, bytes) = (reader.u8()?, reader.u32()?, reader.rest());
+                let mut check = Reader::new(bytes);
+                while check.remaining() > 0 {
+                    read_range(&mut check)?;
+                    check.bytes(COMPARE_RANGE_BYTES - RANGE_BYTES)?;
+                }
+                Self::Compare(Compare { table, credit, bytes })
+            }
+            tag::ITEMS => {
+                let (table, credit, bytes) = (reader.u8()?, reader.u32()?, reader.rest());
+                let mut check = Reader::new(bytes);
+                while check.remaining() > 0 {
+                    read_items(&mut check)?;
+                }
+                Self::Items(Items { table, credit, bytes })
+            }
+            tag::WANT => {
+                let (table, credit, bytes) = (reader.u8()?, reader.u32()?, reader.rest());
+                if !bytes.len().is_multiple_of(8) {
+                    return Err(DecodeError::Truncated);
+                }
+                Self::Want(Want { table, credit, bytes })
+            }
+            tag::DELTA => Self::Delta { table: reader.u8()? },
+            tag::FRAGMENT => Self::Fragment(Fragment::decode(&mut reader)?),
+            tag => Self::Unknown { tag },
+        })
+    }
+
+    /// Appends the message to `out`.
+    ///
+    /// # Panics
+    /// On [`Message::Unknown`], which stands for bytes that are gone.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let tag = match self {
+            Self::Ping { .. } => tag::PING,
+            Self::Ack { .. } => tag::ACK,
+            Self::PingReq { .. } => tag::PING_REQ,
+            Self::Nack { .. } => tag::NACK,
+            Self::RelayedAck { .. } => tag::RELAYED_ACK,
+            Self::Alive(_) => tag::ALIVE,
+            Self::Verdict(_) => tag::VERDICT,
+            Self::Accused(_) => tag::ACCUSED,
+            Self::Join(_) => tag::JOIN,
+            Self::JoinEcho { .. } => tag::JOIN_ECHO,
+            Self::JoinAnswer(_) => tag::JOIN_ANSWER,
+            Self::Compare(_) => tag::COMPARE,
+            Self::Items(_) => tag::ITEMS,
+            Self::Want(_) => tag::WANT,
+            Self::Delta { .. } => tag::DELTA,
+            Self::Fragment(_) => tag::FRAGMENT,
+            Self::Unknown { .. } => panic!("an unknown message has no bytes any more"),
+        };
+        let start = out.len();
+        out.put(&[tag, 0, 0]);
+        self.encode_body(out);
+        let len = u16::try_from(out.len() - start - MESSAGE_BYTES).expect("a message fits a datagram");
+        out[start + 1..start + 3].copy_from_slice(&len.to_le_bytes());
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::Ping { seq, roots } | Self::Ack { seq, roots: Some(roots) } => {
+                out.put_u32(seq);
+                out.put_u64(roots[0]);
+                out.put_u64(roots[1]);
+            }
+            Self::Ack { seq, roots: None } | Self::Nack { seq } => out.put_u32(seq),
+            Self::PingReq { seq, target, addr } => {
+                out.put_u32(seq);
+                out.put_id(target);
+                out.put_addr(addr);
+            }
+            Self::RelayedAck { seq, author, incarnation } => {
+                out.put_u32(seq);
+                out.put_id(author);
+                out.put_incarnation(incarnation);
+            }
+            Self::Alive(record) => out.put(record.bytes()),
+            Self::Verdict(verdict) => verdict.encode(out),
+            Self::Accused(Accused { incarnation, state, removed, other_boot }) => {
+                out.put_incarnation(incarnation);
+                let flags = if removed { REMOVED } else { 0 } | if other_boot { OTHER_BOOT } else { 0 };
+                out.put_u8(state_code(state) | flags);
+            }
+            Self::Join(Join { cookie, cluster, record }) => {
+                out.put_u64(cookie);
+                out.put_u8(u8::try_from(cluster.len()).expect("the cluster id is bounded by validation"));
+                out.put(cluster.as_bytes());
+                out.put(record.bytes());
+            }
+            Self::JoinEcho { cookie, seen } => {
+                out.put_u64(cookie);
+                out.put_addr(seen);
+            }
+            Self::JoinAnswer(JoinAnswer { seen, shared, members }) => {
+                out.put_addr(seen);
+                out.put_u64(shared);
+                out.put_u32(members);
+            }
+            Self::Compare(Compare { table, credit, bytes })
+            | Self::Items(Items { table, credit, bytes })
+            | Self::Want(Want { table, credit, bytes }) => {
+                out.put_u8(table);
+                out.put_u32(credit);
+                out.put(bytes);
+            }
+            Self::Delta { table } => out.put_u8(table),
+            Self::Fragment(fragment) => fragment.encode(out),
+            Self::Unknown { .. } => unreachable!("encode has refused it"),
+        }
+    }
+}
+
+impl Verdict {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let id = reader.id()?;
+        let incarnation = reader.incarnation()?;
+        let code = reader.u8()?;
+        let state = read_state(code)?;
+        if id == NodeId::NOBODY || state == State::Alive {
+            return Err(DecodeError::Invalid("verdict"));
+        }
+        let removed = code & REMOVED != 0;
+        Ok(Self { id, incarnation, state, removed, age: reader.u32()?, author: reader.id()? })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_id(self.id);
+        out.put_incarnation(self.incarnation);
+        out.put_u8(state_code(self.state) | if self.removed { REMOVED } else { 0 });
+        out.put_u32(self.age);
+        out.put_id(self.author);
+    }
+}
+
+/// Builders of the reconciliation messages, one entry at a time into an open datagram.
+impl Range {
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        out.put_u32(self.prefix());
+        out.put_u8(self.depth());
+    }
+}

@@ -1,0 +1,234 @@
+//! A member's record: what it says of itself. Stored, hashed and relayed as the bytes received (rule G5), and
+//! read in place.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use super::codec::{Put, Reader, addr_bytes};
+use crate::error::DecodeError;
+use crate::id::{Incarnation, NodeId};
+use crate::limits::{EXTENSION_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
+
+/// Fields of fixed width: id, incarnation, boot, shared digest, roster version, priority, protocol range, flags.
+const FIXED_BYTES: usize = 8 + 12 + 8 + 8 + 4 + 4 + 2 + 1;
+const KEYS_MAX: usize = 4;
+
+/// The longest record.
+pub(crate) const RECORD_BYTES_MAX: usize = FIXED_BYTES
+    + 19
+    + (1 + NAME_BYTES_MAX)
+    + (1 + ZONE_BYTES_MAX)
+    + (2 + META_BYTES_MAX)
+    + (1 + 4 * KEYS_MAX)
+    + EXTENSION_BYTES_MAX;
+
+// The largest indivisible item fits the least mtu (rule G6).
+const _: () = assert!(
+    RECORD_BYTES_MAX + super::message::JOIN_BYTES_MAX
+        <= crate::limits::MTU_MIN as usize - super::envelope::ENVELOPE_BYTES_MAX
+);
+
+/// A member's record, checked when it was read and kept as its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Record<'a> {
+    bytes: &'a [u8],
+}
+
+/// The known fields of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordFields<'a> {
+    /// Who.
+    pub id: NodeId,
+    /// In which life and announcement.
+    pub incarnation: Incarnation,
+    /// In which process.
+    pub boot: u64,
+    /// The digest of the settings that all must share (rule G4).
+    pub shared: u64,
+    /// Version of the adopted roster; 0 for none.
+    pub roster: u32,
+    /// Election priority.
+    pub priority: u32,
+    /// Least and greatest protocol version.
+    pub protocol: (u8, u8),
+    /// Whether it stands in elections.
+    pub eligible: bool,
+    /// Where its datagrams go.
+    pub addr: SocketAddr,
+    /// Its name.
+    pub name: &'a str,
+    /// Its failure zone.
+    pub zone: &'a str,
+    /// Its application's bytes.
+    pub meta: &'a [u8],
+}
+
+impl RecordFields<'_> {
+    /// The record in bytes, without extensions.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(FIXED_BYTES + addr_bytes(self.addr) + 5 + self.name.len() + self.zone.len() + self.meta.len());
+        out.put_id(self.id);
+        out.put_incarnation(self.incarnation);
+        out.put_u64(self.boot);
+        out.put_u64(self.shared);
+        out.put_u32(self.roster);
+        out.put_u32(self.priority);
+        out.put_u8(self.protocol.0);
+        out.put_u8(self.protocol.1);
+        out.put_u8(u8::from(self.eligible));
+        out.put_addr(self.addr);
+        put_short(&mut out, self.name.as_bytes());
+        put_short(&mut out, self.zone.as_bytes());
+        out.put_u16(u16::try_from(self.meta.len()).expect("metadata is bounded when it is set"));
+        out.put(self.meta);
+        out.put_u8(0);
+        out
+    }
+}
+
+fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.put_u8(u8::try_from(bytes.len()).expect("names and zones are bounded when the node is made"));
+    out.put(bytes);
+}
+
+impl<'a> Record<'a> {
+    /// Checks every field and length of a record.
+    ///
+    /// # Errors
+    /// A field is out of its range, or the record ends too early or too late.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        if reader.id()? == NodeId::NOBODY {
+            return Err(DecodeError::Invalid("record id"));
+        }
+        reader.bytes(FIXED_BYTES - 8)?;
+        reader.addr()?;
+        utf8(short(&mut reader, NAME_BYTES_MAX, "name")?)?;
+        utf8(short(&mut reader, ZONE_BYTES_MAX, "zone")?)?;
+        let meta = usize::from(reader.u16()?);
+        if meta > META_BYTES_MAX {
+            return Err(DecodeError::Invalid("metadata length"));
+        }
+        reader.bytes(meta)?;
+        let keys = usize::from(reader.u8()?);
+        if keys > KEYS_MAX {
+            return Err(DecodeError::Invalid("key count"));
+        }
+        reader.bytes(4 * keys)?;
+        if reader.remaining() > EXTENSION_BYTES_MAX {
+            return Err(DecodeError::Invalid("extensions"));
+        }
+        while reader.remaining() > 0 {
+            let _tag = reader.u8()?;
+            let len = reader.u8()?;
+            reader.bytes(len.into())?;
+        }
+        Ok(Self { bytes })
+    }
+
+    /// A record out of bytes that `read` has accepted before.
+    pub(crate) const fn trusted(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn at(self, offset: usize) -> Reader<'a> {
+        let mut reader = Reader::new(self.bytes);
+        reader.bytes(offset).expect("a record has all fixed fields: checked when it was read");
+        reader
+    }
+
+    /// Who.
+    #[must_use]
+    pub fn id(self) -> NodeId {
+        self.at(0).id().expect(CHECKED)
+    }
+
+    /// In which life and announcement.
+    #[must_use]
+    pub fn incarnation(self) -> Incarnation {
+        self.at(8).incarnation().expect(CHECKED)
+    }
+
+    /// In which process.
+    #[must_use]
+    pub fn boot(self) -> u64 {
+        self.at(20).u64().expect(CHECKED)
+    }
+
+    /// The digest of the shared settings.
+    #[must_use]
+    pub fn shared(self) -> u64 {
+        self.at(28).u64().expect(CHECKED)
+    }
+
+    /// Least and greatest protocol version.
+    #[must_use]
+    pub fn protocol(self) -> (u8, u8) {
+        let mut reader = self.at(44);
+        (reader.u8().expect(CHECKED), reader.u8().expect(CHECKED))
+    }
+
+    /// Where its datagrams go.
+    #[must_use]
+    pub fn addr(self) -> SocketAddr {
+        self.at(FIXED_BYTES).addr().expect(CHECKED)
+    }
+
+    /// All known fields.
+    #[must_use]
+    pub fn fields(self) -> RecordFields<'a> {
+        let mut reader = Reader::new(self.bytes);
+        Self::read_fields(&mut reader).expect(CHECKED)
+    }
+
+    fn read_fields(reader: &mut Reader<'a>) -> Result<RecordFields<'a>, DecodeError> {
+        let id = reader.id()?;
+        let incarnation = reader.incarnation()?;
+        let boot = reader.u64()?;
+        let shared = reader.u64()?;
+        let roster = reader.u32()?;
+        let priority = reader.u32()?;
+        let protocol = (reader.u8()?, reader.u8()?);
+        let eligible = reader.u8()? & 1 == 1;
+        let addr = reader.addr()?;
+        let name = utf8(short(reader, NAME_BYTES_MAX, "name")?)?;
+        let zone = utf8(short(reader, ZONE_BYTES_MAX, "zone")?)?;
+        let meta = usize::from(reader.u16()?);
+        let meta = reader.bytes(meta)?;
+        Ok(RecordFields {
+            id,
+            incarnation,
+            boot,
+            shared,
+            roster,
+            priority,
+            protocol,
+            eligible,
+            addr,
+            name,
+            zone,
+            meta,
+        })
+    }
+}
+
+const CHECKED: &str = "a record was checked when it was read";
+
+fn short<'a>(reader: &mut Reader<'a>, max: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
+    let len = usize::from(reader.u8()?);
+    if len > max {
+        return Err(DecodeError::Invalid(what));
+    }
+    reader.bytes(len)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
+    core::str::from_utf8(bytes).map_err(|_| DecodeError::Invalid("text"))
+}
