@@ -4,6 +4,7 @@ pub mod applied;
 mod check;
 mod clock;
 mod cluster;
+pub mod conduct;
 mod happening;
 mod hash;
 mod kernel;
