@@ -18,7 +18,7 @@ pub fn all<P: Process>() -> Vec<Box<dyn Check<P>>> {
     vec![
         Box::new(Conservation),
         Box::new(Causality::default()),
-        Box::new(Silence::default()),
+        Box::new(Silence),
         Box::new(Codec::default()),
     ]
 }

@@ -27,19 +27,17 @@ impl<P: Process> Check<P> for Causality {
         happening: &Happening<'_>,
         cluster: &Cluster<P>,
     ) -> Result<(), Violation> {
-        match happening {
-            Happening::NetworkChanged => self.network_changed = Some(at),
-            Happening::Delivered { from, to, sent, damaged: false, .. } => {
-                let comparable = self.network_changed.is_none_or(|changed| *sent > changed);
-                let least = cluster.delay_min(*from, *to);
-                if comparable && at.since(*sent) < least {
-                    let text = format!("from {from}, sent at {sent}: less than {least:?} on the way");
-                    return Err(Violation::new("S3", at, text).at_node(*to));
-                }
-            }
-            _ => {}
+        if let Happening::NetworkChanged = happening {
+            self.network_changed = Some(at);
         }
-        Ok(())
+        let Happening::Delivered { from, to, sent, damaged: false, .. } = happening else { return Ok(()) };
+        let comparable = self.network_changed.is_none_or(|changed| *sent > changed);
+        let least = cluster.delay_min(*from, *to);
+        if !comparable || at.since(*sent) >= least {
+            return Ok(());
+        }
+        let text = format!("from {from}, sent at {sent}: less than {least:?} on the way");
+        Err(Violation::new("S3", at, text).at_node(*to))
     }
 }
 
@@ -49,14 +47,15 @@ pub struct Silence;
 
 impl Silence {
     fn active(happening: &Happening<'_>) -> Option<Index> {
-        match happening {
-            Happening::Delivered { to: node, .. }
-            | Happening::Sent { from: node, .. }
-            | Happening::Handled { node }
-            | Happening::Notice { node, .. }
-            | Happening::Answered { node, .. } => Some(*node),
-            _ => None,
+        if let Happening::Delivered { to: node, .. }
+        | Happening::Sent { from: node, .. }
+        | Happening::Handled { node }
+        | Happening::Notice { node, .. }
+        | Happening::Answered { node, .. } = happening
+        {
+            return Some(*node);
         }
+        None
     }
 }
 
