@@ -1,9 +1,12 @@
 //! A seeded, in-process simulator for bruit clusters, and for applications built on them.
 
 pub mod applied;
+mod bounds;
 mod check;
+pub mod checks;
 mod clock;
 mod cluster;
+pub mod forge;
 mod happening;
 mod hash;
 mod kernel;
@@ -17,6 +20,7 @@ mod spawn;
 mod station;
 
 pub use applied::Applied;
+pub use bounds::Bounds;
 pub use check::{Check, Violation};
 pub use cluster::{Cluster, Index, Status};
 pub use happening::{Fate, Happening, Memory};
