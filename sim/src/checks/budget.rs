@@ -111,7 +111,7 @@ impl Rule for Budget {
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
-        if let Happening::Restarted { node, .. } = *happening {
+        if let Happening::Crashed { node } = *happening {
             self.passed_on.remove(&node);
         }
         let Happening::Sent { from, bytes, port: crate::process::BRUIT_PORT, .. } = *happening else {

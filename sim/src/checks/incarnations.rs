@@ -149,7 +149,7 @@ impl Rule for Incarnations {
                 self.accounts.entry(node).or_default().reasons += 1;
                 Ok(())
             }
-            Happening::Restarted { node, .. } => {
+            Happening::Crashed { node } => {
                 self.told.retain(|(observer, _), _| *observer != node);
                 self.accounts.remove(&node);
                 if let Some(before) = self.own.remove(&node) {

@@ -23,7 +23,7 @@ impl Rule for NoResurrection {
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
-        if let Happening::Restarted { node, .. } = *happening {
+        if let Happening::Crashed { node } = *happening {
             // A new process remembers nothing.
             self.held.retain(|(observer, _), _| *observer != node);
         }
