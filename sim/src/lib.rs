@@ -6,6 +6,7 @@ mod check;
 pub mod checks;
 mod clock;
 mod cluster;
+pub mod conduct;
 pub mod forge;
 mod happening;
 mod hash;

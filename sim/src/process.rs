@@ -104,13 +104,18 @@ impl<'a> Io<'a> {
     pub fn drive(&mut self, node: &mut Node, event: Event<'_>, now: Time) {
         let mut out = self.desk.take_outbox();
         self.desk.handle(node, event, now, &mut out);
-        self.perform(BRUIT_PORT, &out);
+        self.act(BRUIT_PORT, &out);
         self.desk.give_outbox(out);
     }
 
     /// Does what a node asks for: sends, writes to the simulated disk (confirmed later by [`Input::Stored`]),
     /// and tells the checks its answers and notices. Returns the notices, for the application.
     pub fn perform<'o>(&mut self, port: Port, out: &'o Outbox) -> impl Iterator<Item = Notice<'o>> + use<'o> {
+        self.act(port, out);
+        out.iter().filter_map(notice)
+    }
+
+    fn act(&mut self, port: Port, out: &Outbox) {
         for action in out.iter() {
             match action {
                 Action::Send { to, bytes } => self.desk.send(port, to, &bytes),
@@ -120,7 +125,6 @@ impl<'a> Io<'a> {
                 Action::WakeAt(_) => {}
             }
         }
-        out.iter().filter_map(notice)
     }
 
     /// Sends a datagram of the application.

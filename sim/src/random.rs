@@ -90,7 +90,6 @@ impl Random {
 }
 
 /// `draw / 2^64 * bound`, rounded down.
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of a product of two words is a word")]
 pub(crate) const fn scale(draw: u64, bound: u64) -> u64 {
     ((draw as u128 * bound as u128) >> 64) as u64
 }

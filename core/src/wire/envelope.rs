@@ -14,7 +14,7 @@ const CIPHER_NONE: u8 = 0;
 
 /// Version, cipher, reserved, key id, cluster tag, sender, incarnation, boot, receiver, sequence.
 pub(crate) const HEADER_BYTES: usize = 1 + 1 + 2 + 4 + 8 + 8 + 12 + 8 + 8 + 8;
-const CRC_BYTES: usize = 4;
+pub(crate) const CRC_BYTES: usize = 4;
 
 /// Bytes around the messages at the most: the header, and the salt and tag of a seal.
 pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES + 16 + 16;
@@ -74,6 +74,17 @@ pub(crate) fn seal_plain(out: &mut Vec<u8>, start: usize) {
     out.put_u32(checksum);
 }
 
+/// A whole unsealed datagram around encoded messages, which may be any bytes. For simulators and fuzzers: a
+/// node packs its own.
+#[must_use]
+pub fn compose(header: &Header, messages: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEADER_BYTES + messages.len() + CRC_BYTES);
+    write_header(&mut out, header);
+    out.put(messages);
+    seal_plain(&mut out, 0);
+    out
+}
+
 /// Checks the envelope of a datagram of `cluster`.
 ///
 /// # Errors
@@ -131,7 +142,8 @@ impl<'a> Iterator for Messages<'a> {
         if self.reader.remaining() == 0 {
             return None;
         }
-        let message = if self.reader.remaining() < MESSAGE_BYTES { Err(DecodeError::Truncated) } else { self.read() };
+        let message =
+            if self.reader.remaining() < MESSAGE_BYTES { Err(DecodeError::Truncated) } else { self.read() };
         if message.is_err() {
             self.reader.rest();
         }

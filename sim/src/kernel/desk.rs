@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 
-use bruit_core::{Answer, Command, Event, Node, Notice, Outbox, Rejected, Slot, Time};
+use bruit_core::{Answer, Event, Node, Notice, Outbox, Rejected, Slot, Time};
 
 use super::queue::{Due, Queue};
 use crate::check::Violation;
@@ -243,15 +243,5 @@ impl Desk<'_> {
         let slip = self.datagrams.insert(datagram);
         let arrives = self.now + Duration::from_nanos(delay);
         self.engine.push(arrives, self.me, self.station, Due::Deliver(slip));
-    }
-}
-
-/// A command in the trace hash: its kind is enough, its effects follow.
-pub(crate) const fn command_word(command: &Command) -> u64 {
-    match command {
-        Command::Join { .. } => 11,
-        Command::Leave { .. } => 12,
-        Command::SetMeta(_) => 13,
-        _ => 14,
     }
 }

@@ -1,10 +1,16 @@
-//! Notices in the trace hash.
+//! Notices and commands in the trace hash.
 
-use bruit_core::{Change, Notice, State};
+use bruit_core::{Change, Command, Notice, State};
 
 use crate::hash::mix;
 
-/// A word for a notice: its kind and the numbers in it.
+/// A word for a command, by its text: there are few.
+pub(super) fn command(command: &Command) -> u64 {
+    crate::hash::of_bytes(format!("{command:?}").as_bytes())
+}
+
+/// A word for a notice: its kind and the numbers in it; of a rare one its text.
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever comes to exist has a text")]
 pub(super) fn notice(notice: &Notice<'_>) -> u64 {
     match notice {
         Notice::Member { change, member } => {

@@ -120,7 +120,7 @@ impl<P: Process> Sim<P> {
             return Ok(());
         }
         self.observe(&Happening::Command { node: index, command: &command })?;
-        self.input(index, super::desk::command_word(&command), Input::Command(command))
+        self.input(index, super::digest::command(&command), Input::Command(command))
     }
 
     /// Stops a process without a word. What it sent is still under way.

@@ -38,17 +38,21 @@ const fn minus_ln(step: usize) -> u64 {
     let mut log2 = 0_u64;
     let mut bit = 1_u64 << 31;
     while bit > 0 {
-        let square = (x as u128 * x as u128) >> 30;
-        if square >= 1 << 31 {
+        x = (x * x) >> 30;
+        if x >= 1 << 31 {
             log2 |= bit;
-            x = (square >> 1) as u64;
-        } else {
-            x = square as u64;
+            x >>= 1;
         }
         bit >>= 1;
     }
     let missing = (1_u64 << 32) - log2;
-    ((missing as u128 * LN_2 as u128) >> 32) as u64
+    fixed(missing, LN_2)
+}
+
+/// `a · b / 2³²`, for results of 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "every caller's result fits")]
+const fn fixed(a: u64, b: u64) -> u64 {
+    ((a as u128 * b as u128) >> 32) as u64
 }
 
 const fn table() -> [u64; STEPS + 1] {
@@ -69,9 +73,9 @@ fn exponential(draw: u64, mean: u64) -> u64 {
     let step = usize::try_from((position >> 55) & 0xff).expect("eight bits");
     let part = (position >> 23) & 0xffff_ffff;
     let (high, low) = (TABLE[step], TABLE[step + 1]);
-    let within = high - (((high - low) as u128 * part as u128) >> 32) as u64;
+    let within = high - fixed(high - low, part);
     let minus_ln = u64::from(halvings) * LN_2 + within;
-    ((minus_ln as u128 * mean as u128) >> 32) as u64
+    fixed(minus_ln, mean)
 }
 
 #[cfg(test)]
@@ -93,7 +97,7 @@ mod tests {
         let average = draws.iter().sum::<u64>() as f64 / f64::from(n);
         let sigma = mean as f64 / f64::from(n).sqrt();
         assert!((average - mean as f64).abs() < 4.0 * sigma, "mean {average}");
-        for (quantile, factor) in [(0.5, 0.693_147), (0.9, 2.302_585), (0.99, 4.605_170)] {
+        for (quantile, factor) in [0.5, 0.9, 0.99].map(|q: f64| (q, -(1.0 - q).ln())) {
             let below = draws.iter().filter(|&&draw| (draw as f64) < mean as f64 * factor).count() as f64;
             let expected = f64::from(n) * quantile;
             let sigma = (expected * (1.0 - quantile)).sqrt();
