@@ -209,6 +209,13 @@ impl<P: Process> Cluster<P> {
         self.network.connected(self.now, from, to)
     }
 
+    /// Whether no cut that stands has to do with datagrams from one to the other, not even one that is gray or
+    /// open for the moment.
+    #[must_use]
+    pub fn untouched(&self, from: Index, to: Index) -> bool {
+        self.network.untouched(from, to)
+    }
+
     /// The settings of the network.
     #[must_use]
     pub const fn network(&self) -> &NetworkConfig {

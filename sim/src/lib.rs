@@ -2,10 +2,13 @@
 
 pub mod applied;
 pub mod bench;
+mod bounds;
 mod check;
+pub mod checks;
 mod clock;
 mod cluster;
 pub mod conduct;
+pub mod forge;
 mod happening;
 mod hash;
 mod kernel;
@@ -19,6 +22,7 @@ mod spawn;
 mod station;
 
 pub use applied::Applied;
+pub use bounds::Bounds;
 pub use check::{Check, Violation};
 pub use cluster::{Cluster, Index, Status};
 pub use happening::{Fate, Happening, Memory};

@@ -310,6 +310,10 @@ impl Network {
     }
 
     /// Whether a datagram sent now would pass all cuts (those with a probability below one count as open).
+    pub(crate) fn untouched(&self, from: Index, to: Index) -> bool {
+        self.cuts.untouched(from, to)
+    }
+
     pub(crate) fn connected(&self, now: Time, from: Index, to: Index) -> bool {
         self.cuts.connected(now, from, to)
     }

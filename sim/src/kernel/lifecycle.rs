@@ -232,6 +232,33 @@ impl<P: Process> Sim<P> {
         self.command(index, Command::SetAddr(addr))
     }
 
+    /// Gives a process the address of a crashed one, which finds another when it restarts. A running one is
+    /// told.
+    ///
+    /// # Errors
+    /// A check objects.
+    ///
+    /// # Panics
+    /// The former owner is not crashed.
+    pub fn take_over_address(&mut self, index: Index, former: Index) -> Result<(), Violation> {
+        assert_eq!(
+            self.cluster.status(former),
+            Status::Crashed,
+            "only a dead process gives its address away"
+        );
+        let address = self.cluster.places[former.get()].station.address;
+        self.cluster.places[former.get()].station.address = self.cluster.addresses.assign(former);
+        let station = &mut self.cluster.places[index.get()].station;
+        self.cluster.addresses.release(station.address);
+        station.address = address;
+        self.cluster.addresses.give(address, index);
+        self.applied.moves += 1;
+        self.mark(10, index);
+        let addr = address.addr();
+        self.observe(&Happening::Moved { node: index, addr })?;
+        self.command(index, Command::SetAddr(addr))
+    }
+
     /// Starts a second process with the identity of the first, at an address of its own.
     ///
     /// # Errors

@@ -49,6 +49,11 @@ impl AddressBook {
         self.owners[number.position()] = None;
     }
 
+    /// An address that was given out before gets another owner.
+    pub(crate) fn give(&mut self, number: AddressNumber, owner: Index) {
+        self.owners[number.position()] = Some(owner);
+    }
+
     pub(crate) fn owner(&self, number: AddressNumber) -> Option<Index> {
         self.owners[number.position()]
     }

@@ -305,6 +305,11 @@ impl Cuts {
         Arrival::Passes
     }
 
+    /// Whether no cut concerns the two, whether it is gray, open for the moment, or neither.
+    pub(super) fn untouched(&self, from: Index, to: Index) -> bool {
+        !self.standing.iter().any(|cut| cut.shape.concerns(from, to))
+    }
+
     pub(super) fn connected(&self, now: Time, from: Index, to: Index) -> bool {
         !self.standing.iter().any(|cut| cut.gray.is_none() && cut.blocks(now, from, to))
     }

@@ -210,3 +210,14 @@ impl Burst {
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+impl Loss {
+    /// How many of a million datagrams are lost in the long run.
+    #[must_use]
+    pub const fn ppm(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Independent { ppm } | Self::Bursts { ppm, .. } => ppm,
+        }
+    }
+}
