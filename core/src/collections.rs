@@ -22,20 +22,12 @@ impl<K: Eq + Hash, V> Lookup<K, V> {
         self.map.get(key)
     }
 
-    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.map.get_mut(key)
-    }
-
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         self.map.insert(key, value)
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         self.map.remove(key)
-    }
-
-    pub(crate) fn contains(&self, key: &K) -> bool {
-        self.map.contains_key(key)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -251,9 +251,24 @@ impl MembershipConfig {
             at_most(field, value, "one day", Duration::from_secs(24 * 3_600))?;
             at_most("one millisecond", ms(1), field, value)?;
         }
-        at_most("membership.probe_timeout", self.probe_timeout, "membership.probe_interval", self.probe_interval)?;
-        at_most("membership.heal_interval", self.heal_interval, "half of membership.forget_after", self.forget_after / 2)?;
-        at_most("membership.forget_after", self.forget_after, "40 days", Duration::from_secs(40 * 24 * 3_600))?;
+        at_most(
+            "membership.probe_timeout",
+            self.probe_timeout,
+            "membership.probe_interval",
+            self.probe_interval,
+        )?;
+        at_most(
+            "membership.heal_interval",
+            self.heal_interval,
+            "half of membership.forget_after",
+            self.forget_after / 2,
+        )?;
+        at_most(
+            "membership.forget_after",
+            self.forget_after,
+            "40 days",
+            Duration::from_secs(40 * 24 * 3_600),
+        )?;
         let authors = SUSPICION_AUTHORS_MAX as u64;
         let numbers = [
             ("membership.indirect_probes", u64::from(self.indirect_probes), 0, 32),
@@ -277,7 +292,12 @@ fn range(field: &'static str, value: u64, min: u64, max: u64) -> Result<(), Conf
     if value < min || value > max { Err(ConfigError::OutOfRange { field, value, min, max }) } else { Ok(()) }
 }
 
-fn at_most(field: &'static str, value: Duration, limit_field: &'static str, limit: Duration) -> Result<(), ConfigError> {
+fn at_most(
+    field: &'static str,
+    value: Duration,
+    limit_field: &'static str,
+    limit: Duration,
+) -> Result<(), ConfigError> {
     if value > limit { Err(ConfigError::Exceeds { field, value, limit_field, limit }) } else { Ok(()) }
 }
 

@@ -81,7 +81,10 @@ mod tests {
         assert_eq!(deadlines.next(), Some(Time::from_millis(1)));
         let due = |d: &mut Deadlines<char>, ms| d.pop_due(Time::from_millis(ms));
         assert_eq!(due(&mut deadlines, 0), None);
-        assert_eq!([due(&mut deadlines, 9), due(&mut deadlines, 9), due(&mut deadlines, 9)], [Some('c'), Some('a'), Some('b')]);
+        assert_eq!(
+            [due(&mut deadlines, 9), due(&mut deadlines, 9), due(&mut deadlines, 9)],
+            [Some('c'), Some('a'), Some('b')]
+        );
         assert_eq!(due(&mut deadlines, 9), None);
     }
 

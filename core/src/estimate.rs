@@ -41,7 +41,8 @@ impl Estimate {
         let first_suspicion = interval * 1_582 / 1_000;
         // Push with fan-out f multiplies the informed by f + 1 a round until half know; ln n more reach the rest.
         let growth = log2_milli(u32::from(settings.gossip_fanout) + 1);
-        let rounds_milli = log2_milli(members) * 1_000 / growth + log2_milli(members) * 693 / 1_000 / u32::from(settings.gossip_fanout);
+        let rounds_milli = log2_milli(members) * 1_000 / growth
+            + log2_milli(members) * 693 / 1_000 / u32::from(settings.gossip_fanout);
         let spread = settings.gossip_interval * rounds_milli.div_ceil(1_000);
         let ping = (HEADER_BYTES + 4 + 3 + 4 + 16) as u64;
         debug_assert!(ping < ENVELOPE_BYTES_MAX as u64 * 2, "a ping is small");

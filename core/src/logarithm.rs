@@ -3,38 +3,24 @@
 
 /// log₂ of `value` in thousandths, rounded down; 0 for 0.
 pub(crate) const fn log2_milli(value: u32) -> u32 {
+    (log2_micro(value) / 1_000) as u32
+}
+
+/// log₁₀ of `value` in thousandths, rounded to the nearest; 0 for 0.
+pub(crate) const fn log10_milli(value: u32) -> u32 {
+    ((log2_micro(value) * LOG10_OF_2_MICRO + 500_000_000) / 1_000_000_000) as u32
+}
+
+const LOG10_OF_2_MICRO: u64 = 301_030;
+
+/// log₂ in millionths.
+const fn log2_micro(value: u32) -> u64 {
     if value < 2 {
         return 0;
     }
     let whole = value.ilog2();
     // The mantissa in 1 ≤ m < 2 as a fixed-point number with 31 bits behind the point; squaring it yields one
     // binary digit of the logarithm after the other.
-    let mut mantissa = (value as u64) << (31 - whole);
-    let (mut digits, mut i) = (0_u64, 0);
-    while i < 20 {
-        mantissa = (mantissa * mantissa) >> 31;
-        digits <<= 1;
-        if mantissa >= 1 << 32 {
-            mantissa >>= 1;
-            digits |= 1;
-        }
-        i += 1;
-    }
-    whole * 1_000 + ((digits * 1_000) >> 20) as u32
-}
-
-/// log₁₀ of `value` in thousandths, rounded down; 0 for 0.
-pub(crate) const fn log10_milli(value: u32) -> u32 {
-    // log₁₀(2) = 0.30103; one more millionth makes up for the rounding below at exact powers of ten.
-    ((log2_milli_fine(value) * 301_030 + 150_000) / 1_000_000_000) as u32
-}
-
-/// log₂ in millionths.
-const fn log2_milli_fine(value: u32) -> u64 {
-    if value < 2 {
-        return 0;
-    }
-    let whole = value.ilog2();
     let mut mantissa = (value as u64) << (31 - whole);
     let (mut digits, mut i) = (0_u64, 0);
     while i < 30 {

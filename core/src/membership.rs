@@ -1,64 +1,640 @@
-//! (being built)
+//! Membership: who is in the group, who answers, who has gone (SWIM, Das et al., DSN 2002; Lifeguard, Dadgar
+//! et al., 2018; and the rules A and B of `core/RULES.md`).
+//!
+//! One member is probed a period; silence becomes a suspicion, a suspicion becomes Down unless its subject
+//! refutes it with a higher incarnation. What changes rides on every datagram; what was missed is found by
+//! comparing fingerprints. Files: [`me`] (the own record and incarnation), [`table`] (everyone), [`merge`]
+//! (which news wins), [`suspicion`], [`probe`] (the failure detector), [`contact`] (joining, healing, leaving),
+//! [`sync`] (reconciliation), [`updates`] (what waits to be spread).
+//!
+//! Beyond the papers: an observer that hears nothing, or wakes late, postpones its verdicts (rules B6, B7); a
+//! Down heard about a member one holds Alive is only a suspicion (rule B1); Down members are contacted until
+//! they are forgotten (rule B8).
+
+mod command;
+mod contact;
+mod me;
+mod merge;
+mod probe;
+mod suspicion;
+mod sync;
+mod table;
+mod updates;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use crate::action::Member;
-use crate::command::{Admission, Answer};
+
+use crate::action::{Member, State};
 use crate::config::Config;
 use crate::context::Ctx;
-use crate::error::Rejected;
+use crate::deadlines::Deadlines;
+use crate::error::Misbehavior;
 use crate::id::{Incarnation, NodeId};
 use crate::node::{Boot, Phase};
+use crate::outbox::{Letter, member};
+use crate::reconcile::MEMBERS;
+use crate::rng::{Rng, Stream};
 use crate::time::Time;
+use crate::wire::{self, Accused, Header, Message, Verdict, Want};
 
-/// Why a member is held Down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Obituary {
-    /// The incarnation that was judged.
-    pub incarnation: Incarnation,
-    /// Who passed the verdict: this node, or the author of the one that was heard.
-    pub author: NodeId,
-    /// When it was passed, as far as this node can tell.
-    pub declared: Time,
-    /// When this node began to suspect the member, if it did.
-    pub suspected: Option<Time>,
-    /// Who suspected it, the first one first.
-    pub suspected_by: Vec<NodeId>,
-    /// When this node had heard it last, if ever.
-    pub last_heard: Option<Time>,
+use contact::Contacts;
+use me::{Me, Process};
+use probe::Prober;
+use suspicion::Suspicion;
+use sync::Sync;
+use table::{Entry, Table};
+use updates::{Fate, Updates};
+
+pub use merge::Obituary;
+
+/// Senders whose last accusation is remembered, so that each gets one a probe interval (rule A4).
+const ACCUSED_MAX: usize = 64;
+
+/// What is due at a deadline. Due together, they fire in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Timer {
+    /// The next protocol period.
+    Probe,
+    /// The probed member has not answered yet.
+    ProbeTimeout,
+    /// A helper's turn to say that it got no answer either, or to forget the request.
+    Relay,
+    /// A ping of the application.
+    Ping(u64),
+    /// A suspicion has run out, or its last word has.
+    Suspicion(NodeId),
+    /// Send what waits.
+    Gossip,
+    /// The next reconciliation, while they find something.
+    Sync,
+    /// Contact a Down member and a silent seed.
+    Heal,
+    /// Contact the seeds.
+    Join,
+    /// Say goodbye again.
+    Leave,
+    /// The leave has taken its time.
+    Departure,
+    /// A terminal entry fades or is forgotten.
+    Fade,
+    /// An unanswered question of admission counts as yes.
+    Admit(NodeId),
 }
 
+impl Timer {
+    /// Whether a late wake-up shifts it (rule B7).
+    const fn is_verdict(self) -> bool {
+        matches!(self, Self::Probe | Self::ProbeTimeout | Self::Relay | Self::Ping(_) | Self::Suspicion(_))
+    }
+}
+
+/// The membership of one node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Membership { boot: Boot, epoch: u64 }
-#[allow(clippy::all, unused)]
+pub(crate) struct Membership {
+    me: Me,
+    phase: Phase,
+    joined: bool,
+    table: Table,
+    updates: Updates,
+    suspicions: BTreeMap<NodeId, Suspicion>,
+    obituaries: BTreeMap<NodeId, Obituary>,
+    prober: Prober,
+    contacts: Contacts,
+    sync: Sync,
+    health: Health,
+    accused: VecDeque<(NodeId, Time)>,
+    deadlines: Deadlines<Timer>,
+    gossiped: Time,
+    rng: Rng,
+    /// Reused by whoever chooses members.
+    chosen: Vec<NodeId>,
+}
+
+/// How well this node itself does: Lifeguard's local health, and when it last heard anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Health {
+    /// Lifeguard's local health multiplier, less one.
+    score: u8,
+    /// The last valid datagram from a member.
+    heard: Time,
+    /// The last event of any kind.
+    event: Time,
+}
+
+/// Where a datagram came from, and how far its sender is believed.
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    from: SocketAddr,
+    sender: NodeId,
+    standing: Standing,
+    /// Its updates answer a reconciliation.
+    delta: bool,
+}
+
+/// How far a sender is believed (rules A4, B10, F6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Of an earlier life: its pings are acked, nothing else is used.
+    Stale,
+    /// Nobody we hold alive: join, ping, ack and membership updates are used, and answered in small.
+    Stranger,
+    /// A member, from another address than its record's.
+    Member,
+    /// A member at the address of its record.
+    Validated,
+}
+
+/// What will be answered to a datagram, in one datagram.
+#[derive(Debug, Default)]
+struct Reply {
+    ack: Option<u32>,
+    accused: Option<Accused>,
+    /// Ask the sender for its record.
+    wants_record: bool,
+    /// A verdict that beats an Alive of the sender's (rule B3).
+    verdict: Option<NodeId>,
+}
+
 impl Membership {
-    pub(crate) fn new(boot: Boot, epoch: u64, config: &Config, now: Time) -> Self { Self { boot, epoch } }
-    pub(crate) fn before_event(&mut self, cx: &mut Ctx<'_>) {}
-    pub(crate) fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Ctx<'_>) {}
-    pub(crate) fn on_tick(&mut self, cx: &mut Ctx<'_>) {}
-    pub(crate) fn join(&mut self, seeds: &[SocketAddr], cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn leave(&mut self, within: Duration, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn set_meta(&mut self, meta: Vec<u8>, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn set_addr(&mut self, addr: SocketAddr, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn ping(&mut self, id: NodeId, addr: SocketAddr, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn add_peer(&mut self, addr: SocketAddr, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn set_peers(&mut self, peers: &[SocketAddr], cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn remove_peer(&mut self, id: NodeId, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn admit(&mut self, id: NodeId, admission: Admission, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> { Ok(Answer::Done) }
-    pub(crate) fn next_wake(&self) -> Option<Time> { None }
-    pub(crate) const fn id(&self) -> NodeId { self.boot.id }
-    pub(crate) const fn incarnation(&self) -> Incarnation { Incarnation::first(self.epoch) }
-    pub(crate) const fn boot(&self) -> u64 { 0 }
-    pub(crate) const fn addr(&self) -> SocketAddr { self.boot.addr }
-    pub(crate) const fn phase(&self) -> Phase { Phase::Idle }
-    pub(crate) const fn is_joined(&self) -> bool { false }
-    pub(crate) fn members(&self) -> impl Iterator<Item = Member<'_>> { core::iter::empty() }
-    pub(crate) fn member(&self, id: NodeId) -> Option<Member<'_>> { None }
-    pub(crate) fn member_count(&self) -> usize { 0 }
-    pub(crate) fn last_heard(&self, id: NodeId) -> Option<Time> { None }
-    pub(crate) fn why_down(&self, id: NodeId) -> Option<&Obituary> { None }
-    pub(crate) const fn roots(&self) -> [u64; 2] { [0; 2] }
-    pub(crate) const fn health(&self) -> u8 { 1 }
-    pub(crate) fn check(&self, now: Time, config: &Config) {}
+    pub(crate) fn new(boot: Boot, epoch: u64, config: &Config, now: Time) -> Self {
+        let mut secrets = Rng::new(boot.seed, Stream::Boot);
+        let number = secrets.next_u64();
+        let key = secrets.next_u64();
+        let rng = Rng::new(boot.seed, Stream::Membership);
+        let me = Me::new(boot, epoch, number, config);
+        let mut table = Table::new(me.id, key);
+        table.insert(me.id, me.incarnation, State::Alive, now);
+        table.set_content(me.id, &me.record());
+        Self {
+            phase: Phase::Idle,
+            joined: false,
+            table,
+            updates: Updates::new(key),
+            suspicions: BTreeMap::new(),
+            obituaries: BTreeMap::new(),
+            prober: Prober::new(),
+            contacts: Contacts::new(secrets.next_u64()),
+            sync: Sync::new(),
+            health: Health { score: 0, heard: now, event: now },
+            accused: VecDeque::new(),
+            deadlines: Deadlines::new(),
+            gossiped: Time::ZERO,
+            chosen: Vec::new(),
+            me,
+            rng,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Leaving)
+    }
+
+    /// Makes `timer` due at `at`, but never in the call that sets it (rule G3).
+    fn arm(&mut self, timer: Timer, at: Time, cx: &Ctx<'_>) {
+        self.deadlines.set(timer, at.max(cx.now + Duration::from_nanos(1)));
+    }
+
+    /// Notices that we were not called when we should have been, and gives others the time back (rule B7).
+    pub(crate) fn before_event(&mut self, cx: &mut Ctx<'_>) {
+        let since = core::mem::replace(&mut self.health.event, cx.now);
+        let Some(wake) = self.next_wake() else { return };
+        let late = cx.now.since(wake.max(since));
+        if late > cx.config.membership.late_slack {
+            self.deadlines.postpone(late, Timer::is_verdict);
+            self.worsen_health(1, cx);
+            cx.stats.late_wakes += 1;
+        }
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.deadlines.next()
+    }
+
+    /// Fires what is due. Each deadline that a handler sets lies behind `now`, so this ends.
+    pub(crate) fn on_tick(&mut self, cx: &mut Ctx<'_>) {
+        while let Some(timer) = self.deadlines.pop_due(cx.now) {
+            match timer {
+                Timer::Probe => self.start_probe(cx),
+                Timer::ProbeTimeout => self.on_probe_timeout(cx),
+                Timer::Relay => self.on_relay_due(cx),
+                Timer::Ping(ping) => self.on_ping_due(ping, cx),
+                Timer::Suspicion(id) => self.on_suspicion_due(id, cx),
+                Timer::Gossip => self.gossip(cx),
+                Timer::Sync => self.on_sync_due(cx),
+                Timer::Heal => self.heal(cx),
+                Timer::Join => self.contact_seeds(cx),
+                Timer::Leave => self.say_goodbye(cx),
+                Timer::Departure => self.depart(false, cx),
+                Timer::Fade => self.fade(cx),
+                Timer::Admit(id) => self.accept(id, cx),
+            }
+        }
+    }
+
+    pub(crate) fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Ctx<'_>) {
+        cx.stats.datagrams_received += 1;
+        cx.stats.bytes_received += bytes.len() as u64;
+        if !self.is_running() {
+            cx.stats.dropped_stopped += 1;
+            return;
+        }
+        let datagram = match wire::open(bytes, self.me.tag()) {
+            Ok(datagram) => datagram,
+            Err(error) => return cx.stats.count_undecodable(error),
+        };
+        let header = datagram.header;
+        if !header.incarnation.is_sane() {
+            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+        }
+        if header.sender == self.me.id {
+            return self.on_own_id(&header, from, cx);
+        }
+        if header.receiver != NodeId::NOBODY && header.receiver != self.me.id {
+            cx.stats.dropped_wrong_receiver += 1;
+            return;
+        }
+        let mut reply = Reply::default();
+        let standing = self.weigh(&header, from, &mut reply, cx);
+        let mut source = Source { from, sender: header.sender, standing, delta: false };
+        for message in datagram.messages {
+            match message {
+                Ok(message) => self.on_message(&mut source, &message, &mut reply, cx),
+                Err(error) => cx.stats.count_undecodable(error),
+            }
+            if !self.is_running() {
+                return;
+            }
+        }
+        self.send_reply(&source, bytes.len(), &reply, cx);
+    }
+
+    /// A datagram under our own id: our own one came back, or a twin speaks (rule A2).
+    fn on_own_id(&mut self, header: &Header, from: SocketAddr, cx: &mut Ctx<'_>) {
+        if header.boot == self.me.boot {
+            cx.stats.dropped_own += 1;
+        } else {
+            self.on_self(header.incarnation, Process::Known(header.boot, from), State::Alive, cx);
+        }
+    }
+
+    /// Takes what the envelope alone proves: that its sender lives, and at which incarnation (rules A4, B2).
+    fn weigh(&mut self, header: &Header, from: SocketAddr, reply: &mut Reply, cx: &mut Ctx<'_>) -> Standing {
+        let Some(entry) = self.table.get(header.sender) else { return Standing::Stranger };
+        let held = entry.incarnation();
+        let other_boot = entry
+            .record()
+            .is_some_and(|record| record.boot() != header.boot && record.incarnation() == header.incarnation);
+        if header.incarnation < held
+            || other_boot
+            || (header.incarnation == held && entry.state() != State::Alive)
+        {
+            let (state, removed) = (entry.state(), entry.flags.removed);
+            if self.may_accuse(header.sender, cx) {
+                reply.accused = Some(Accused { incarnation: held, state, removed, other_boot });
+            }
+        }
+        if header.incarnation.epoch < held.epoch {
+            return Standing::Stale;
+        }
+        if header.incarnation > held {
+            self.hold(header.sender, header.incarnation, State::Alive, cx.now.as_nanos(), true, cx);
+            self.sync_with_returned(header.sender, from, cx);
+        }
+        let Some(entry) = self.table.get(header.sender).filter(|entry| entry.is_live()) else {
+            return Standing::Stranger;
+        };
+        reply.wants_record = header.incarnation > held;
+        let validated = entry.addr() == Some(from);
+        self.table.heard(header.sender, cx.now);
+        self.hear_somebody(cx);
+        if validated { Standing::Validated } else { Standing::Member }
+    }
+
+    /// Whether the sender has not been told within a probe interval what we hold of it.
+    fn may_accuse(&mut self, id: NodeId, cx: &Ctx<'_>) -> bool {
+        let interval = cx.config.membership.probe_interval;
+        self.accused.retain(|(_, at)| cx.now.since(*at) < interval);
+        if self.accused.len() == ACCUSED_MAX || self.accused.iter().any(|(other, _)| *other == id) {
+            return false;
+        }
+        self.accused.push_back((id, cx.now));
+        true
+    }
+
+    fn on_message(
+        &mut self,
+        source: &mut Source,
+        message: &Message<'_>,
+        reply: &mut Reply,
+        cx: &mut Ctx<'_>,
+    ) {
+        if source.standing == Standing::Stale && !matches!(message, Message::Ping { .. }) {
+            cx.stats.ignored_stale += 1;
+            return;
+        }
+        match *message {
+            Message::Ping { seq, roots } => {
+                reply.ack = Some(seq);
+                self.compare_roots(source, roots, cx);
+            }
+            Message::Ack { seq, roots } => {
+                self.on_ack(source, seq, cx);
+                if let Some(roots) = roots {
+                    self.compare_roots(source, roots, cx);
+                }
+            }
+            Message::Alive(record) => self.on_record(record, source, reply, cx),
+            Message::Verdict(verdict) => self.on_verdict(&verdict, source, cx),
+            Message::Accused(accused) => self.on_accused(source, &accused, cx),
+            Message::Join(join) => self.on_join(source, &join, cx),
+            Message::JoinEcho { cookie, seen } => self.on_join_echo(source.from, cookie, seen, cx),
+            Message::JoinAnswer(answer) => self.on_join_answer(source, &answer, cx),
+            Message::PingReq { .. }
+            | Message::Nack { .. }
+            | Message::RelayedAck { .. }
+            | Message::Compare(_)
+            | Message::Items(_)
+            | Message::Want(_)
+            | Message::Delta { .. }
+                if source.standing != Standing::Validated =>
+            {
+                cx.stats.ignored_stranger += 1;
+            }
+            Message::PingReq { seq, target, addr } => self.on_ping_req(source, seq, target, addr, cx),
+            Message::Nack { seq } => self.on_nack(source, seq),
+            Message::RelayedAck { seq, author, incarnation } => {
+                self.on_relayed_ack(source, seq, author, incarnation, cx);
+            }
+            Message::Compare(compare) => self.on_compare(source, &compare, cx),
+            Message::Items(items) => self.on_items(source, &items, cx),
+            Message::Want(want) => self.on_want(source, &want, cx),
+            Message::Delta { table } => source.delta = table == MEMBERS,
+            // Items longer than a datagram belong to the broadcast and the store.
+            Message::Fragment(_) | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
+        }
+    }
+
+    /// Answers a datagram of `question` bytes, in no more than that to an address that has not echoed (rule F6).
+    fn send_reply(&mut self, source: &Source, question: usize, reply: &Reply, cx: &mut Ctx<'_>) {
+        let Reply { ack, accused, wants_record, verdict } = *reply;
+        if ack.is_none() && accused.is_none() && !wants_record && verdict.is_none() {
+            return;
+        }
+        let validated = source.standing == Standing::Validated;
+        let header = self.me.header(source.sender);
+        let mut letter = cx.out.letter(source.from, &header, cx.config.mtu);
+        if !validated {
+            letter.limit(question - wire::HEADER_BYTES - wire::CRC_BYTES);
+        }
+        if let Some(seq) = ack {
+            let roots = if accused.is_none() { Some(self.roots()) } else { None };
+            letter.push(&Message::Ack { seq, roots });
+        }
+        if let Some(accused) = accused {
+            letter.push(&Message::Accused(accused));
+        }
+        if validated {
+            if wants_record && self.table.get(source.sender).is_some_and(Entry::lacks_content) {
+                let id = source.sender.0.to_le_bytes();
+                letter.push(&Message::Want(Want::of(MEMBERS, cx.config.membership.reconcile_credit, &id)));
+            }
+            if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, cx.now)) {
+                letter.push(&Message::Verdict(verdict));
+            }
+            Self::pack(
+                &mut self.updates,
+                &self.table,
+                &self.suspicions,
+                &mut letter,
+                source.sender,
+                cx.config,
+                cx.now,
+            );
+        }
+        if !letter.is_empty() {
+            letter.send();
+        }
+    }
+
+    /// Sends a datagram to a member: what it is about, then what waits to be spread.
+    fn send(&mut self, to: SocketAddr, receiver: NodeId, about: &[Message<'_>], cx: &mut Ctx<'_>) {
+        let header = self.me.header(receiver);
+        let mut letter = cx.out.letter(to, &header, cx.config.mtu);
+        for message in about {
+            let fits = letter.push(message);
+            debug_assert!(fits, "what a datagram is about fits the least mtu");
+        }
+        Self::pack(
+            &mut self.updates,
+            &self.table,
+            &self.suspicions,
+            &mut letter,
+            receiver,
+            cx.config,
+            cx.now,
+        );
+        letter.send();
+    }
+
+    /// Fills the rest of a datagram with updates.
+    fn pack(
+        updates: &mut Updates,
+        table: &Table,
+        suspicions: &BTreeMap<NodeId, Suspicion>,
+        letter: &mut Letter<'_>,
+        receiver: NodeId,
+        config: &Config,
+        now: Time,
+    ) {
+        if updates.is_empty() {
+            return;
+        }
+        let members = u32::try_from(table.live()).unwrap_or(u32::MAX);
+        let limit = crate::estimate::retransmissions(config, members);
+        updates.pack(limit, |id| {
+            let Some(entry) = table.get(id) else { return Fate::Gone };
+            let Some(message) = update_of(entry, suspicions, now) else { return Fate::Gone };
+            if id == receiver && entry.state() == State::Alive {
+                return Fate::Useless;
+            }
+            if letter.push(&message) { Fate::Packed } else { Fate::TooLong }
+        });
+    }
+
+    /// One round of dissemination to random members, beside what rides on pings.
+    fn gossip(&mut self, cx: &mut Ctx<'_>) {
+        self.gossiped = cx.now;
+        let settings = &cx.config.membership;
+        let mut chosen = core::mem::take(&mut self.chosen);
+        chosen.clear();
+        self.table.choose(settings.gossip_fanout.into(), self.me.id, &mut self.rng, &mut chosen);
+        for id in &chosen {
+            let Some(to) = self.table.get(*id).and_then(Entry::addr) else { continue };
+            let header = self.me.header(*id);
+            let mut letter = cx.out.letter(to, &header, cx.config.mtu);
+            Self::pack(&mut self.updates, &self.table, &self.suspicions, &mut letter, *id, cx.config, cx.now);
+            if !letter.is_empty() {
+                letter.send();
+            }
+        }
+        let alone = chosen.is_empty();
+        self.chosen = chosen;
+        if !self.updates.is_empty() && !alone {
+            self.arm(Timer::Gossip, cx.now + settings.gossip_interval, cx);
+        }
+    }
+
+    /// Something is to be spread: at once if there has been no round for an interval, else at its end.
+    fn spread(&mut self, id: NodeId, cx: &Ctx<'_>) {
+        self.updates.push(id);
+        if self.deadlines.at(Timer::Gossip).is_none() {
+            self.arm(Timer::Gossip, self.gossiped + cx.config.membership.gossip_interval, cx);
+        }
+    }
+
+    /// What is held of a member that is not alive.
+    fn verdict_of(&self, id: NodeId, now: Time) -> Option<Verdict> {
+        let update = update_of(self.table.get(id)?, &self.suspicions, now)?;
+        if let Message::Verdict(verdict) = update { Some(verdict) } else { None }
+    }
+
+    fn hear_somebody(&mut self, cx: &Ctx<'_>) {
+        let silent = core::mem::replace(&mut self.health.heard, cx.now);
+        if cx.now.since(silent) > Self::isolation(cx.config) {
+            self.extend_suspicions(cx);
+        }
+    }
+
+    /// How long a silence means that the fault may be here (rule B6).
+    fn isolation(config: &Config) -> Duration {
+        let settings = &config.membership;
+        match settings.isolation_periods {
+            0 => Duration::MAX,
+            periods => settings.probe_interval * periods.into(),
+        }
+    }
+
+    fn worsen_health(&mut self, by: u8, cx: &Ctx<'_>) {
+        let most = cx.config.membership.health_max - 1;
+        self.health.score = self.health.score.saturating_add(by).min(most);
+    }
+
+    const fn improve_health(&mut self) {
+        self.health.score = self.health.score.saturating_sub(1);
+    }
+
+    /// Everyone alive or suspected, oneself included: the n of the formulas.
+    fn group(&self) -> u32 {
+        u32::try_from(self.table.live()).unwrap_or(u32::MAX)
+    }
+}
+
+/// What there is to say of a member: its record while it is alive, else the verdict.
+fn update_of<'a>(
+    entry: &'a Entry,
+    suspicions: &BTreeMap<NodeId, Suspicion>,
+    now: Time,
+) -> Option<Message<'a>> {
+    let (id, incarnation) = (entry.id, entry.incarnation());
+    let age = || u32::try_from(entry.age(now) / 1_000_000).unwrap_or(u32::MAX);
+    let verdict = |state, age, author| {
+        Some(Message::Verdict(Verdict { id, incarnation, state, removed: entry.flags.removed, age, author }))
+    };
+    match entry.state() {
+        State::Alive if entry.lacks_content() => None,
+        State::Alive => entry.record().map(Message::Alive),
+        State::Suspect => verdict(State::Suspect, 0, *suspicions.get(&id)?.authors.last()?),
+        State::Down | State::Left => verdict(entry.state(), age(), NodeId::NOBODY),
+    }
+}
+
+/// Reading.
+impl Membership {
+    pub(crate) const fn id(&self) -> NodeId {
+        self.me.id
+    }
+
+    pub(crate) const fn incarnation(&self) -> Incarnation {
+        self.me.incarnation
+    }
+
+    pub(crate) const fn boot(&self) -> u64 {
+        self.me.boot
+    }
+
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.me.addr
+    }
+
+    pub(crate) const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(crate) const fn is_joined(&self) -> bool {
+        self.joined
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.table.iter().filter(|entry| entry.is_shown()).filter_map(view)
+    }
+
+    pub(crate) fn member(&self, id: NodeId) -> Option<Member<'_>> {
+        self.table.get(id).filter(|entry| entry.is_shown()).and_then(view)
+    }
+
+    pub(crate) fn member_count(&self) -> usize {
+        self.table.iter().filter(|entry| entry.is_live() && entry.is_shown()).count()
+    }
+
+    pub(crate) fn last_heard(&self, id: NodeId) -> Option<Time> {
+        let entry = self.table.get(id).filter(|entry| entry.is_live());
+        entry.map(Entry::last_heard).or_else(|| self.obituaries.get(&id)?.last_heard)
+    }
+
+    pub(crate) fn why_down(&self, id: NodeId) -> Option<&Obituary> {
+        self.obituaries.get(&id)
+    }
+
+    pub(crate) const fn roots(&self) -> [u64; 2] {
+        [self.table.tree().root(), 0]
+    }
+
+    pub(crate) const fn health(&self) -> u8 {
+        self.health.score + 1
+    }
+
+    pub(crate) fn check(&self, now: Time, config: &Config) {
+        self.table.check();
+        let suspects = self.table.iter().filter(|entry| entry.state() == State::Suspect);
+        assert!(
+            suspects.map(|entry| entry.id).eq(self.suspicions.keys().copied()),
+            "every suspect has its suspicion, and nobody else"
+        );
+        if self.is_running() {
+            for id in self.suspicions.keys() {
+                assert!(self.deadlines.at(Timer::Suspicion(*id)).is_some(), "the suspicion of {id} ends");
+            }
+            let mine = self.table.get(self.me.id).expect("oneself is in the table");
+            assert_eq!(mine.incarnation(), self.me.incarnation, "the own entry is current");
+        } else {
+            assert_eq!(self.next_wake(), None, "a stopped node sleeps");
+        }
+        assert!(self.health.score < config.membership.health_max, "the health score is bounded");
+        assert!(
+            self.table.terminal() <= config.membership.tombstones_max as usize + 1,
+            "tombstones are bounded"
+        );
+        assert!(self.health.event <= now, "time does not run backwards");
+    }
+}
+
+fn view(entry: &Entry) -> Option<Member<'_>> {
+    entry.record().map(|record| member(record, entry.incarnation(), entry.state()))
 }

@@ -148,7 +148,11 @@ impl Node {
         stats.bytes_sent += out.sent().bytes - sent.bytes;
     }
 
-    fn on_command(membership: &mut Membership, command: Command, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
+    fn on_command(
+        membership: &mut Membership,
+        command: Command,
+        cx: &mut Ctx<'_>,
+    ) -> Result<Answer, Rejected> {
         match command {
             Command::Join { seeds } => membership.join(&seeds, cx),
             Command::Leave { within } => membership.leave(within, cx),

@@ -12,7 +12,7 @@ use crate::action::{Action, Change, Member, Notice, State};
 use crate::command::Answer;
 use crate::error::Rejected;
 use crate::event::Slot;
-use crate::id::{Incarnation, NodeId};
+use crate::id::Incarnation;
 use crate::wire::{self, Header, Message, Record};
 
 /// Collects the actions of one or more calls of `handle_into`, in order.
@@ -72,7 +72,10 @@ impl Outbox {
             Entry::Notify(notice) => Action::Notify(notice.clone()),
             Entry::Member { change, record, incarnation, state } => {
                 let record = Record::trusted(&self.arena[record.clone()]);
-                Action::Notify(Notice::Member { change: *change, member: member(record, *incarnation, *state) })
+                Action::Notify(Notice::Member {
+                    change: *change,
+                    member: member(record, *incarnation, *state),
+                })
             }
             Entry::Store { slot, serial, bytes } => {
                 Action::Store { slot: *slot, serial: *serial, bytes: self.bytes(bytes) }
@@ -96,7 +99,13 @@ impl Outbox {
         self.entries.push(Entry::Notify(notice));
     }
 
-    pub(crate) fn notify_member(&mut self, change: Change, record: &[u8], incarnation: Incarnation, state: State) {
+    pub(crate) fn notify_member(
+        &mut self,
+        change: Change,
+        record: &[u8],
+        incarnation: Incarnation,
+        state: State,
+    ) {
         let record = self.keep(record);
         self.entries.push(Entry::Member { change, record, incarnation, state });
     }
@@ -183,6 +192,3 @@ impl Letter<'_> {
         self.out.entries.push(Entry::Send { to: self.to, bytes });
     }
 }
-
-/// Nobody has an id of zero, so a letter to an unknown receiver says so by it (rule A5).
-pub(crate) const ANYBODY: NodeId = NodeId::NOBODY;

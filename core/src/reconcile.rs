@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::NodeId;
 
 /// Parts that a range is divided into.
-pub const WAYS: usize = 16;
+pub(crate) const WAYS: usize = 16;
 /// Divisions until a range is as fine as they get.
 const DEPTH_MAX: u8 = 8;
 /// A part with so few items of ours is listed rather than divided.

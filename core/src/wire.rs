@@ -17,12 +17,12 @@ pub use fragment::{Fragment, ItemId, Reassembly, fragments};
 pub use message::{Accused, Compare, Items, Join, JoinAnswer, Message, RangeItems, Verdict, Want};
 pub use record::{Record, RecordFields};
 
-pub(crate) use codec::{Put, addr_bytes};
-pub(crate) use envelope::{HEADER_BYTES, seal_plain, write_header};
+pub(crate) use codec::Put;
+pub(crate) use envelope::{CRC_BYTES, HEADER_BYTES, seal_plain, write_header};
 pub(crate) use message::{
-    COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, MESSAGE_BYTES, RECONCILE_BYTES, VERDICT_BYTES, tag,
+    COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, MESSAGE_BYTES, RECONCILE_BYTES, VERDICT_BYTES,
+    put_compare_range, put_items_range,
 };
-pub(crate) use record::RECORD_BYTES_MAX;
 
 #[cfg(test)]
 mod tests;

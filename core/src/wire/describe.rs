@@ -159,19 +159,25 @@ impl fmt::Display for Message<'_> {
         match self {
             Self::Ping { seq, .. } | Self::Ack { seq, .. } | Self::Nack { seq } => write!(f, "{name} {seq}"),
             Self::PingReq { seq, target, .. } => write!(f, "{name} {seq} for {target}"),
-            Self::RelayedAck { seq, author, incarnation } => write!(f, "{name} {seq} of {author}@{incarnation}"),
+            Self::RelayedAck { seq, author, incarnation } => {
+                write!(f, "{name} {seq} of {author}@{incarnation}")
+            }
             Self::Alive(record) => write!(f, "{name} {}@{}", record.id(), record.incarnation()),
             Self::Verdict(verdict) => {
                 let removed = if verdict.removed { " (removed)" } else { "" };
                 let state = state_name(verdict.state);
                 write!(f, "{state} {}@{} by {}{removed}", verdict.id, verdict.incarnation, verdict.author)
             }
-            Self::Accused(accused) => write!(f, "{name} {}@{}", state_name(accused.state), accused.incarnation),
+            Self::Accused(accused) => {
+                write!(f, "{name} {}@{}", state_name(accused.state), accused.incarnation)
+            }
             Self::Join(join) => write!(f, "{name} {}@{}", join.record.id(), join.record.incarnation()),
             Self::JoinEcho { seen, .. } => write!(f, "{name} to {seen}"),
             Self::JoinAnswer(answer) => write!(f, "{name} ({} members)", answer.members),
             Self::Compare(compare) => write!(f, "{name} {} ranges", compare.ranges().count()),
-            Self::Items(items) => write!(f, "{name} {}", items.ranges().flat_map(|range| range.iter()).count()),
+            Self::Items(items) => {
+                write!(f, "{name} {}", items.ranges().flat_map(|range| range.iter()).count())
+            }
             Self::Want(want) => write!(f, "{name} {}", want.ids().count()),
             Self::Delta { table } => write!(f, "{name} {table}"),
             Self::Fragment(fragment) => write!(f, "{name} {}/{}", fragment.index + 1, fragment.count),

@@ -14,7 +14,7 @@ const CIPHER_NONE: u8 = 0;
 
 /// Version, cipher, reserved, key id, cluster tag, sender, incarnation, boot, receiver, sequence.
 pub(crate) const HEADER_BYTES: usize = 1 + 1 + 2 + 4 + 8 + 8 + 12 + 8 + 8 + 8;
-const CRC_BYTES: usize = 4;
+pub(crate) const CRC_BYTES: usize = 4;
 
 /// Bytes around the messages at the most: the header, and the salt and tag of a seal.
 pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES + 16 + 16;
@@ -131,7 +131,8 @@ impl<'a> Iterator for Messages<'a> {
         if self.reader.remaining() == 0 {
             return None;
         }
-        let message = if self.reader.remaining() < MESSAGE_BYTES { Err(DecodeError::Truncated) } else { self.read() };
+        let message =
+            if self.reader.remaining() < MESSAGE_BYTES { Err(DecodeError::Truncated) } else { self.read() };
         if message.is_err() {
             self.reader.rest();
         }

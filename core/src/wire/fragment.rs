@@ -48,7 +48,11 @@ impl<'a> Fragment<'a> {
         let (index, count) = (reader.u8()?, reader.u8()?);
         let bytes = reader.rest();
         let last = index.checked_add(1) == Some(count);
-        let whole = if last { !bytes.is_empty() && bytes.len() <= FRAGMENT_BYTES } else { bytes.len() == FRAGMENT_BYTES };
+        let whole = if last {
+            !bytes.is_empty() && bytes.len() <= FRAGMENT_BYTES
+        } else {
+            bytes.len() == FRAGMENT_BYTES
+        };
         if index >= count || usize::from(count) > FRAGMENTS_MAX || !whole {
             return Err(DecodeError::Invalid("fragment"));
         }
@@ -70,7 +74,12 @@ pub fn fragments(item: ItemId, bytes: &[u8]) -> Option<impl Iterator<Item = Frag
     if count == 0 || usize::from(count) > FRAGMENTS_MAX {
         return None;
     }
-    Some((0..).zip(bytes.chunks(FRAGMENT_BYTES)).map(move |(index, bytes)| Fragment { item, index, count, bytes }))
+    Some((0..).zip(bytes.chunks(FRAGMENT_BYTES)).map(move |(index, bytes)| Fragment {
+        item,
+        index,
+        count,
+        bytes,
+    }))
 }
 
 /// Puts items together again; at most [`REASSEMBLIES_MAX`] at a time, the oldest unfinished one gives way.
@@ -122,7 +131,10 @@ impl Reassembly {
 
     /// The pieces of an unfinished item that have not come; nothing if none has.
     pub fn missing(&self, item: ItemId) -> impl Iterator<Item = u8> {
-        self.oldest_first.iter().filter(move |unfinished| unfinished.item == item).flat_map(Unfinished::missing)
+        self.oldest_first
+            .iter()
+            .filter(move |unfinished| unfinished.item == item)
+            .flat_map(Unfinished::missing)
     }
 
     fn begin(&mut self, fragment: &Fragment<'_>) -> usize {
@@ -130,7 +142,8 @@ impl Reassembly {
             self.oldest_first.pop_front();
         }
         let bytes = alloc::vec![0; usize::from(fragment.count) * FRAGMENT_BYTES];
-        let unfinished = Unfinished { item: fragment.item, count: fragment.count, have: 0, bytes, last_len: 0 };
+        let unfinished =
+            Unfinished { item: fragment.item, count: fragment.count, have: 0, bytes, last_len: 0 };
         self.oldest_first.push_back(unfinished);
         self.oldest_first.len() - 1
     }

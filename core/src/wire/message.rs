@@ -210,7 +210,7 @@ list! {
 
 impl<'a> Compare<'a> {
     /// Each range, how many items the sender has in it, and the fingerprints of its sub-ranges.
-    pub fn ranges(self) -> impl Iterator<Item = (Range, u32, [u64; WAYS])> + 'a {
+    pub fn ranges(self) -> impl Iterator<Item = (Range, u32, [u64; 16])> + 'a {
         self.bytes.chunks_exact(COMPARE_RANGE_BYTES).map(|chunk| {
             let mut reader = Reader::new(chunk);
             let range = read_range(&mut reader).expect(CHECKED);
@@ -305,9 +305,11 @@ impl<'a> Message<'a> {
             }
             tag::PING_REQ => Self::PingReq { seq: reader.u32()?, target: reader.id()?, addr: reader.addr()? },
             tag::NACK => Self::Nack { seq: reader.u32()? },
-            tag::RELAYED_ACK => {
-                Self::RelayedAck { seq: reader.u32()?, author: reader.id()?, incarnation: reader.incarnation()? }
-            }
+            tag::RELAYED_ACK => Self::RelayedAck {
+                seq: reader.u32()?,
+                author: reader.id()?,
+                incarnation: reader.incarnation()?,
+            },
             tag::ALIVE => Self::Alive(Record::read(body)?),
             tag::VERDICT => Self::Verdict(Verdict::decode(&mut reader)?),
             tag::ACCUSED => {
@@ -328,9 +330,11 @@ impl<'a> Message<'a> {
                 Self::Join(Join { cookie, cluster, record: Record::read(reader.rest())? })
             }
             tag::JOIN_ECHO => Self::JoinEcho { cookie: reader.u64()?, seen: reader.addr()? },
-            tag::JOIN_ANSWER => {
-                Self::JoinAnswer(JoinAnswer { seen: reader.addr()?, shared: reader.u64()?, members: reader.u32()? })
-            }
+            tag::JOIN_ANSWER => Self::JoinAnswer(JoinAnswer {
+                seen: reader.addr()?,
+                shared: reader.u64()?,
+                members: reader.u32()?,
+            }),
             tag::COMPARE => {
                 let (table, credit, bytes) = (reader.u8()?, reader.u32()?, reader.rest());
                 let mut check = Reader::new(bytes);
@@ -468,10 +472,46 @@ impl Verdict {
     }
 }
 
-/// Builders of the reconciliation messages, one entry at a time into an open datagram.
-impl Range {
-    pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        out.put_u32(self.prefix());
-        out.put_u8(self.depth());
+impl<'a> Compare<'a> {
+    /// A comparison of the ranges that [`put_compare_range`] has written to `bytes`.
+    pub(crate) const fn of(table: u8, credit: u32, bytes: &'a [u8]) -> Self {
+        Self { table, credit, bytes }
+    }
+}
+
+impl<'a> Items<'a> {
+    /// The ranges that [`put_items_range`] has written to `bytes`.
+    pub(crate) const fn of(table: u8, credit: u32, bytes: &'a [u8]) -> Self {
+        Self { table, credit, bytes }
+    }
+}
+
+impl<'a> Want<'a> {
+    /// The ids that stand in `bytes`, eight bytes each.
+    pub(crate) const fn of(table: u8, credit: u32, bytes: &'a [u8]) -> Self {
+        Self { table, credit, bytes }
+    }
+}
+
+fn put_range(out: &mut Vec<u8>, range: Range) {
+    out.put_u32(range.prefix());
+    out.put_u8(range.depth());
+}
+
+/// One range of a comparison: how many items the sender has in it, and the fingerprints of its parts.
+pub(crate) fn put_compare_range(out: &mut Vec<u8>, range: Range, parts: &[(u64, usize); WAYS]) {
+    put_range(out, range);
+    let count: usize = parts.iter().map(|part| part.1).sum();
+    out.put_u32(u32::try_from(count).unwrap_or(u32::MAX));
+    parts.iter().for_each(|part| out.put_u64(part.0));
+}
+
+/// One range of a listing; at most 255 items.
+pub(crate) fn put_items_range(out: &mut Vec<u8>, range: Range, items: &[(NodeId, u64)]) {
+    put_range(out, range);
+    out.put_u8(u8::try_from(items.len()).expect("a listed range is small"));
+    for (id, fingerprint) in items {
+        out.put_id(*id);
+        out.put_u64(*fingerprint);
     }
 }

@@ -67,7 +67,9 @@ impl RecordFields<'_> {
     /// The record in bytes, without extensions.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FIXED_BYTES + addr_bytes(self.addr) + 5 + self.name.len() + self.zone.len() + self.meta.len());
+        let mut out = Vec::with_capacity(
+            FIXED_BYTES + addr_bytes(self.addr) + 5 + self.name.len() + self.zone.len() + self.meta.len(),
+        );
         out.put_id(self.id);
         out.put_incarnation(self.incarnation);
         out.put_u64(self.boot);
@@ -136,6 +138,11 @@ impl<'a> Record<'a> {
     #[must_use]
     pub const fn bytes(self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// The same record without name, zone and metadata.
+    pub(crate) fn bare(self) -> Vec<u8> {
+        RecordFields { name: "", zone: "", meta: &[], ..self.fields() }.encode()
     }
 
     fn at(self, offset: usize) -> Reader<'a> {

@@ -1,0 +1,222 @@
+//! Oneself: the only author of one's record and incarnation (rules A1–A3, A6, B12).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::config::Config;
+use crate::id::{Incarnation, NodeId};
+use crate::node::Boot;
+use crate::wire::{Header, RecordFields, cluster_tag};
+
+/// Lives of other processes under our id that are remembered, to tell a dead one from a living twin.
+const RIVALS_MAX: usize = 4;
+
+/// What this process says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Me {
+    pub(super) id: NodeId,
+    pub(super) incarnation: Incarnation,
+    pub(super) boot: u64,
+    pub(super) addr: SocketAddr,
+    pub(super) meta: Vec<u8>,
+    name: String,
+    zone: String,
+    shared: u64,
+    protocol: (u8, u8),
+    tag: u64,
+    sequence: u64,
+    pub(super) epoch_serial: u64,
+    /// Other processes that we have jumped over, with our incarnation after the jump; the oldest first.
+    rivals: SmallVec<[(u64, Incarnation); RIVALS_MAX]>,
+}
+
+/// Which process a piece of news about us stems from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Process {
+    /// It does not say.
+    Unsaid,
+    /// Another one than ours, without its number.
+    Other,
+    /// This one, at this address.
+    Known(u64, SocketAddr),
+}
+
+/// What to do about news of oneself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reaction {
+    /// Old news.
+    Nothing,
+    /// Say again that we live, one counter higher.
+    Refute,
+    /// Move above a life that is not ours.
+    Jump,
+    /// Another process lives, and gives way to us.
+    Outlive { rival: u64 },
+    /// Another process lives, and we give way to it.
+    Yield { rival: u64 },
+}
+
+impl Me {
+    pub(super) fn new(boot: Boot, epoch: u64, number: u64, config: &Config) -> Self {
+        Self {
+            id: boot.id,
+            incarnation: Incarnation::first(epoch),
+            boot: number,
+            addr: boot.addr,
+            meta: boot.meta,
+            name: boot.name,
+            zone: boot.zone,
+            shared: config.shared_digest(),
+            protocol: config.membership.protocol,
+            tag: cluster_tag(&config.cluster),
+            sequence: 0,
+            epoch_serial: 0,
+            rivals: SmallVec::new(),
+        }
+    }
+
+    /// The envelope of the next datagram.
+    pub(super) const fn header(&mut self, receiver: NodeId) -> Header {
+        self.sequence += 1;
+        Header {
+            cluster: self.tag,
+            sender: self.id,
+            incarnation: self.incarnation,
+            boot: self.boot,
+            receiver,
+            sequence: self.sequence,
+        }
+    }
+
+    pub(super) const fn tag(&self) -> u64 {
+        self.tag
+    }
+
+    pub(super) const fn shared(&self) -> u64 {
+        self.shared
+    }
+
+    pub(super) fn record(&self) -> Vec<u8> {
+        let fields = RecordFields {
+            id: self.id,
+            incarnation: self.incarnation,
+            boot: self.boot,
+            shared: self.shared,
+            roster: 0,
+            priority: 0,
+            protocol: self.protocol,
+            eligible: true,
+            addr: self.addr,
+            name: &self.name,
+            zone: &self.zone,
+            meta: &self.meta,
+        };
+        fields.encode()
+    }
+
+    /// Somebody holds us at `heard`, in a state that `accuses` us or not.
+    pub(super) fn react(&self, heard: Incarnation, process: Process, accuses: bool) -> Reaction {
+        let foreign = match process {
+            Process::Unsaid => false,
+            Process::Other => true,
+            Process::Known(boot, _) => boot != self.boot,
+        };
+        if !foreign && heard <= self.incarnation {
+            let refutes = accuses && heard == self.incarnation;
+            return if refutes { Reaction::Refute } else { Reaction::Nothing };
+        }
+        // A lower life is over: our own epoch already stands above it.
+        if heard.epoch < self.incarnation.epoch {
+            return Reaction::Nothing;
+        }
+        let Process::Known(rival, addr) = process else { return Reaction::Jump };
+        match self.rivals.iter().find(|(known, _)| *known == rival) {
+            // A dead life cannot know of our jump, so one that went above it lives (rule A2).
+            Some((_, jumped)) if heard > *jumped => {
+                let greater = (self.boot, self.addr) > (rival, addr);
+                if greater { Reaction::Outlive { rival } } else { Reaction::Yield { rival } }
+            }
+            Some(_) => Reaction::Nothing,
+            None => Reaction::Jump,
+        }
+    }
+
+    /// Moves above `heard`, the incarnation of another process; false at the end of all epochs.
+    pub(super) fn jump(&mut self, heard: Incarnation, rival: Option<u64>) -> bool {
+        let next = Incarnation::first(heard.epoch.max(self.incarnation.epoch) + 1);
+        if !next.is_sane() {
+            return false;
+        }
+        self.incarnation = next;
+        if let Some(rival) = rival {
+            self.rivals.retain(|(other, _)| *other != rival);
+            if self.rivals.len() == RIVALS_MAX {
+                self.rivals.remove(0);
+            }
+            self.rivals.push((rival, next));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::Boot;
+
+    fn me(epoch: u64, boot: u64) -> Me {
+        let addr = "10.0.0.1:1".parse().expect("an address");
+        Me::new(Boot::new(NodeId(1), "one", addr, epoch, [0; 32]), epoch, boot, &Config::lan("test"))
+    }
+
+    #[test]
+    fn own_news_are_refuted_once_and_old_news_ignored() {
+        let me = me(5, 1);
+        let check = |epoch, counter, accuses, expected| {
+            let heard = Incarnation { epoch, counter };
+            assert_eq!(me.react(heard, Process::Unsaid, accuses), expected, "{heard} {accuses}");
+        };
+        check(5, 0, true, Reaction::Refute);
+        check(5, 0, false, Reaction::Nothing);
+        check(4, 9, true, Reaction::Nothing);
+        check(5, 1, false, Reaction::Jump);
+        check(6, 0, true, Reaction::Jump);
+    }
+
+    #[test]
+    fn a_reused_epoch_is_left_at_once() {
+        let me = me(5, 1);
+        assert_eq!(me.react(me.incarnation, Process::Other, false), Reaction::Jump);
+        assert_eq!(me.react(me.incarnation, Process::Known(1, me.addr), false), Reaction::Nothing);
+        assert_eq!(me.react(me.incarnation, Process::Known(9, me.addr), false), Reaction::Jump);
+    }
+
+    #[test]
+    fn of_two_twins_exactly_one_yields() {
+        let (mut one, mut two) = (me(5, 11), me(6, 22));
+        let news = |of: &Me| (of.incarnation, Process::Known(of.boot, of.addr));
+        let react = |me: &Me, (heard, process)| me.react(heard, process, false);
+        assert_eq!(react(&one, news(&two)), Reaction::Jump);
+        assert!(one.jump(two.incarnation, Some(22)));
+        assert_eq!(react(&two, news(&one)), Reaction::Jump);
+        assert!(two.jump(one.incarnation, Some(11)));
+        // One hears two above its own jump: it lives, and is the greater.
+        assert_eq!(react(&one, news(&two)), Reaction::Yield { rival: 22 });
+        assert!(one.jump(two.incarnation, Some(22)));
+        assert_eq!(react(&two, news(&one)), Reaction::Outlive { rival: 11 });
+    }
+
+    #[test]
+    fn a_dead_life_is_jumped_over_once() {
+        let mut me = me(5, 1);
+        let old = Incarnation { epoch: 100, counter: 3 };
+        assert!(me.jump(old, Some(9)));
+        assert_eq!(me.incarnation, Incarnation::first(101));
+        assert_eq!(me.react(old, Process::Known(9, me.addr), true), Reaction::Nothing);
+        assert!(!me.jump(Incarnation::first(Incarnation::EPOCH_END - 1), None));
+    }
+}

@@ -1,0 +1,506 @@
+//! Which news wins, and what follows from it.
+//!
+//! Content is merged by (incarnation, boot, bytes), the verdict by (incarnation, state); the two are separate
+//! lattices (rule B2), so the order and the number of deliveries do not matter. The one exception is deliberate:
+//! a Down heard about a member held Alive is a suspicion first (rule B1).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::me::{Process, Reaction};
+use super::suspicion::Suspicion;
+use super::{Membership, Reply, Source, Standing, Timer};
+use crate::action::{Change, Notice, State};
+use crate::config::{AdmissionPolicy, SHARED_FIELDS};
+use crate::context::Ctx;
+use crate::error::Misbehavior;
+use crate::event::Slot;
+use crate::id::{Incarnation, NodeId};
+use crate::limits::OBITUARIES_MAX;
+use crate::node::Phase;
+use crate::time::{Time, nanos};
+use crate::wire::{Accused, Message, Record, Verdict};
+
+/// Why a member is held Down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obituary {
+    /// The incarnation that was judged.
+    pub incarnation: Incarnation,
+    /// Who passed the verdict: this node, the author named by the one that was heard, or the member that told.
+    pub author: NodeId,
+    /// When it was passed, as far as this node can tell.
+    pub declared: Time,
+    /// When this node began to suspect the member, if it did.
+    pub suspected: Option<Time>,
+    /// Who suspected it, the first one first.
+    pub suspected_by: Vec<NodeId>,
+    /// When this node had heard it last, if ever.
+    pub last_heard: Option<Time>,
+}
+
+/// A verdict of Down this much older than our own suspicion may still stem from the same silence.
+const SAME_SILENCE: Duration = Duration::from_secs(1);
+
+impl Membership {
+    /// Somebody passes on a member's record: it is alive at the record's incarnation.
+    pub(super) fn on_record(
+        &mut self,
+        record: Record<'_>,
+        source: &Source,
+        reply: &mut Reply,
+        cx: &mut Ctx<'_>,
+    ) {
+        let (id, incarnation) = (record.id(), record.incarnation());
+        if !incarnation.is_sane() {
+            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+        }
+        if id == self.me.id {
+            return self.on_self(incarnation, Process::Known(record.boot(), record.addr()), State::Alive, cx);
+        }
+        let Some(entry) = self.table.get(id) else { return self.admit_record(record, source, cx) };
+        let revives = incarnation > entry.incarnation();
+        if !revives && entry.flags.faded {
+            reply.verdict = Some(id);
+            return;
+        }
+        let held = entry.record();
+        if held.is_some_and(|held| key(held) == key(record) && held != record) {
+            cx.stats.count_misbehavior(Misbehavior::TwoContents);
+        }
+        let newer = held.is_none_or(|held| (key(record), record) > (key(held), held));
+        if revives {
+            self.hold(id, incarnation, State::Alive, cx.now.as_nanos(), false, cx);
+        }
+        if newer {
+            self.take_content(record, cx);
+        }
+        if revives || newer {
+            self.pass_on(id, source, cx);
+        }
+    }
+
+    /// A member that nothing is known of.
+    fn admit_record(&mut self, record: Record<'_>, source: &Source, cx: &mut Ctx<'_>) {
+        let id = record.id();
+        let settings = &cx.config.membership;
+        if self.table.live() >= settings.members_max as usize {
+            cx.stats.ignored_table_full += 1;
+            return;
+        }
+        self.table.insert(id, record.incarnation(), State::Alive, cx.now);
+        if let AdmissionPolicy::Ask(within) = settings.admission {
+            self.table.set_flags(id, |flags| flags.hidden = true);
+            cx.out.notify(Notice::AdmissionAsked { id });
+            self.arm(Timer::Admit(id), cx.now + within, cx);
+        }
+        self.take_content(record, cx);
+        self.pass_on(id, source, cx);
+    }
+
+    /// Spreads a piece of news, unless it came by reconciliation: what is found missing there is old, and others
+    /// find it the same way.
+    fn pass_on(&mut self, id: NodeId, source: &Source, cx: &mut Ctx<'_>) {
+        if source.delta {
+            self.updates.cancel(id);
+            cx.stats.reconciled_changes += 1;
+            self.found_difference(cx);
+        } else {
+            self.spread(id, cx);
+        }
+    }
+
+    fn take_content(&mut self, record: Record<'_>, cx: &mut Ctx<'_>) {
+        let id = record.id();
+        let Some(entry) = self.table.get(id) else { return };
+        let before = entry.state();
+        let shown = |record: Record<'_>| {
+            let fields = record.fields();
+            crate::id::hash64(&[fields.name.as_bytes(), fields.zone.as_bytes(), fields.meta].concat())
+        };
+        let differs = |old: Record<'_>| old.addr() != record.addr() || shown(old) != shown(record);
+        let updated = entry.record().is_some_and(differs);
+        let mismatch = entry.record().map(Record::shared) != Some(record.shared());
+        let (least, greatest) = cx.config.membership.protocol;
+        let foreign = record.protocol().1 < least || record.protocol().0 > greatest;
+        self.table.set_content(id, record.bytes());
+        self.table.set_flags(id, |flags| flags.foreign = foreign);
+        self.table.enter_order(id, &mut self.rng);
+        if mismatch {
+            self.compare_settings(id, record.shared(), cx);
+        }
+        if updated {
+            self.notify(id, Change::Updated, cx);
+        }
+        self.announce(id, before, cx);
+    }
+
+    fn compare_settings(&self, id: NodeId, shared: u64, cx: &mut Ctx<'_>) {
+        let (ours, theirs) = (self.me.shared().to_le_bytes(), shared.to_le_bytes());
+        for (field, (ours, theirs)) in SHARED_FIELDS.into_iter().zip(ours.into_iter().zip(theirs)) {
+            if ours != theirs {
+                cx.out.notify(Notice::ConfigMismatch { id, field });
+            }
+        }
+    }
+
+    /// Somebody passes on what is held of a member.
+    pub(super) fn on_verdict(&mut self, verdict: &Verdict, source: &Source, cx: &mut Ctx<'_>) {
+        let Verdict { id, incarnation, state, removed, age, author } = *verdict;
+        if !incarnation.is_sane() {
+            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+        }
+        if id == self.me.id {
+            if removed && incarnation == self.me.incarnation {
+                return self.on_removed(cx);
+            }
+            return self.on_self(incarnation, Process::Unsaid, state, cx);
+        }
+        let author = if author == NodeId::NOBODY { source.sender } else { author };
+        let age = u64::from(age) * 1_000_000;
+        match state {
+            State::Alive => {}
+            State::Suspect => {
+                let Some(entry) = self.table.get(id).filter(|entry| !entry.flags.foreign) else { return };
+                if incarnation > entry.incarnation()
+                    || (incarnation == entry.incarnation() && entry.is_live())
+                {
+                    self.suspect(id, incarnation, author, false, cx);
+                }
+            }
+            State::Down | State::Left => self.on_terminal(verdict, age, author, source, removed, cx),
+        }
+    }
+
+    fn on_terminal(
+        &mut self,
+        verdict: &Verdict,
+        age: u64,
+        author: NodeId,
+        source: &Source,
+        removed: bool,
+        cx: &mut Ctx<'_>,
+    ) {
+        let Verdict { id, incarnation, state, .. } = *verdict;
+        let Some(entry) = self.table.get(id) else { return self.guard(verdict, age, source, cx) };
+        let held = (entry.incarnation(), entry.state());
+        if incarnation < held.0 {
+            return;
+        }
+        let stamp = cx.now.as_nanos().wrapping_sub(age);
+        if !entry.is_live() {
+            let older = entry.age(cx.now) < age;
+            if (incarnation, state) > held {
+                self.hold(id, incarnation, state, stamp, false, cx);
+                self.pass_on(id, source, cx);
+            } else if (incarnation, state) == held && older {
+                self.table.set_verdict(id, incarnation, state, stamp);
+                self.schedule_fade(id, age, cx);
+            }
+        } else if state == State::Left || entry.flags.foreign || self.is_own_silence(id, age, cx) {
+            if state == State::Down {
+                self.bury(id, incarnation, author, stamp, cx);
+            }
+            self.hold(id, incarnation, state, stamp, false, cx);
+            self.pass_on(id, source, cx);
+        } else {
+            self.suspect(id, incarnation, author, true, cx);
+        }
+        if removed && state == State::Left {
+            self.table.set_flags(id, |flags| flags.removed = true);
+        }
+    }
+
+    /// Whether a Down that was passed `age` ago ends the same silence that we suspect the member for. An older
+    /// one comes from beyond a cut that has healed since, and proves nothing about now (rule B1).
+    fn is_own_silence(&self, id: NodeId, age: u64, cx: &Ctx<'_>) -> bool {
+        let suspicion = self.suspicions.get(&id);
+        suspicion.is_some_and(|suspicion| age <= nanos(cx.now.since(suspicion.started) + SAME_SILENCE))
+    }
+
+    /// A terminal verdict about somebody unknown is kept, so that an older Alive does not enter (rules B2, M3).
+    fn guard(&mut self, verdict: &Verdict, age: u64, source: &Source, cx: &mut Ctx<'_>) {
+        if age >= nanos(cx.config.membership.forget_after) / 2 {
+            return;
+        }
+        let Verdict { id, incarnation, state, removed, .. } = *verdict;
+        self.table.insert(id, incarnation, state, cx.now);
+        self.table.set_verdict(id, incarnation, state, cx.now.as_nanos().wrapping_sub(age));
+        self.table.set_flags(id, |flags| flags.removed = removed);
+        self.schedule_fade(id, age, cx);
+        self.bound_tombstones(cx);
+        self.pass_on(id, source, cx);
+    }
+
+    /// Holds a member at a new verdict, with all that follows but the spreading.
+    pub(super) fn hold(
+        &mut self,
+        id: NodeId,
+        incarnation: Incarnation,
+        state: State,
+        stamp: u64,
+        spread: bool,
+        cx: &mut Ctx<'_>,
+    ) {
+        let Some(before) = self.table.get(id).map(super::Entry::state) else { return };
+        self.table.set_verdict(id, incarnation, state, stamp);
+        if state != State::Suspect && self.suspicions.remove(&id).is_some() {
+            self.deadlines.cancel(Timer::Suspicion(id));
+        }
+        if matches!(state, State::Alive | State::Suspect) {
+            self.table.enter_order(id, &mut self.rng);
+            self.obituaries.remove(&id);
+        } else {
+            self.schedule_fade(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
+            self.bound_tombstones(cx);
+        }
+        self.announce(id, before, cx);
+        if spread {
+            self.spread(id, cx);
+        }
+    }
+
+    /// Tells the application how a member has changed since it was in `before`.
+    pub(super) fn announce(&mut self, id: NodeId, before: State, cx: &mut Ctx<'_>) {
+        let Some(entry) = self.table.get(id).filter(|entry| entry.is_shown() && id != self.me.id) else {
+            return;
+        };
+        let was_live = matches!(before, State::Alive | State::Suspect);
+        let (known, state) = (entry.flags.announced, entry.state());
+        let changes: &[Change] = match state {
+            State::Alive if !known || !was_live => &[Change::Up],
+            State::Suspect if !known || !was_live => &[Change::Up, Change::Suspected],
+            State::Alive if before == State::Suspect => &[Change::Refuted],
+            State::Suspect if before == State::Alive => &[Change::Suspected],
+            State::Down if known && was_live => &[Change::Down],
+            State::Left if known && was_live => &[Change::Left],
+            State::Alive | State::Suspect | State::Down | State::Left => &[],
+        };
+        if changes.first() == Some(&Change::Up) {
+            self.table.set_flags(id, |flags| flags.announced = true);
+        }
+        changes.iter().for_each(|change| self.notify(id, *change, cx));
+    }
+
+    /// Says one change of a member that the application knows.
+    pub(super) fn notify(&self, id: NodeId, change: Change, cx: &mut Ctx<'_>) {
+        let Some(entry) = self.table.get(id).filter(|entry| entry.is_shown() && entry.flags.announced) else {
+            return;
+        };
+        if let Some(record) = entry.record() {
+            cx.out.notify_member(change, record.bytes(), entry.incarnation(), entry.state());
+        }
+    }
+
+    /// Doubts a member, or confirms the doubt (rule B1 with `hurry`).
+    pub(super) fn suspect(
+        &mut self,
+        id: NodeId,
+        incarnation: Incarnation,
+        author: NodeId,
+        hurry: bool,
+        cx: &mut Ctx<'_>,
+    ) {
+        if let Some(suspicion) = self.suspicions.get_mut(&id).filter(|s| s.incarnation == incarnation) {
+            if suspicion.confirm(author) && suspicion.last_word.is_none() {
+                self.arm_suspicion(id, cx);
+                self.spread(id, cx);
+            }
+            return;
+        }
+        let mut suspicion = Suspicion::new(incarnation, author, cx.config, self.group(), cx.now);
+        if hurry {
+            suspicion = suspicion.hurry();
+        }
+        let Some(heard) = self.table.get(id).map(super::Entry::last_heard) else { return };
+        cx.stats.suspicions += 1;
+        self.suspicions.insert(id, suspicion);
+        self.hold(id, incarnation, State::Suspect, heard.as_nanos(), true, cx);
+        self.arm_suspicion(id, cx);
+        if hurry {
+            self.ask_suspect(id, cx);
+        }
+    }
+
+    /// Arms the verdict, or where there is one the last word before it.
+    pub(super) fn arm_suspicion(&mut self, id: NodeId, cx: &Ctx<'_>) {
+        let Some(suspicion) = self.suspicions.get(&id) else { return };
+        let settings = &cx.config.membership;
+        let lead = if settings.last_word { settings.probe_timeout } else { Duration::ZERO };
+        self.arm(Timer::Suspicion(id), suspicion.deadline() - lead, cx);
+    }
+
+    /// Passes our own verdict: Down.
+    pub(super) fn declare_down(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        let Some(incarnation) = self.suspicions.get(&id).map(|suspicion| suspicion.incarnation) else {
+            return;
+        };
+        cx.stats.downs_declared += 1;
+        self.bury(id, incarnation, self.me.id, cx.now.as_nanos(), cx);
+        self.hold(id, incarnation, State::Down, cx.now.as_nanos(), true, cx);
+    }
+
+    /// Keeps why a member is Down.
+    fn bury(&mut self, id: NodeId, incarnation: Incarnation, author: NodeId, stamp: u64, cx: &Ctx<'_>) {
+        let suspicion = self.suspicions.get(&id);
+        let obituary = Obituary {
+            incarnation,
+            author,
+            declared: Time::from_nanos(stamp).min(cx.now),
+            suspected: suspicion.map(|suspicion| suspicion.started),
+            suspected_by: suspicion.map(|suspicion| suspicion.authors.to_vec()).unwrap_or_default(),
+            last_heard: self.table.get(id).map(super::Entry::last_heard),
+        };
+        if self.obituaries.len() >= OBITUARIES_MAX {
+            let oldest = self.obituaries.iter().min_by_key(|(_, obituary)| obituary.declared);
+            if let Some(id) = oldest.map(|(id, _)| *id) {
+                self.obituaries.remove(&id);
+            }
+        }
+        self.obituaries.insert(id, obituary);
+    }
+
+    /// Arranges for a terminal entry of this age to fade at half its life, or to be forgotten at its end.
+    fn schedule_fade(&mut self, id: NodeId, age: u64, cx: &Ctx<'_>) {
+        let life = nanos(cx.config.membership.forget_after);
+        let next = if age < life / 2 { life / 2 } else { life };
+        self.table.fade_at(id, cx.now + Duration::from_nanos(next.saturating_sub(age)));
+        self.arm_fade(cx);
+    }
+
+    fn arm_fade(&mut self, cx: &Ctx<'_>) {
+        if let Some(at) = self.table.next_fade() {
+            self.arm(Timer::Fade, at, cx);
+        }
+    }
+
+    /// Lets terminal entries fade at half their life and forgets them at its end (rules B3 and B11).
+    pub(super) fn fade(&mut self, cx: &mut Ctx<'_>) {
+        let life = nanos(cx.config.membership.forget_after);
+        while let Some(id) = self.table.pop_fade(cx.now) {
+            let Some(entry) = self.table.get(id).filter(|entry| !entry.is_live() && id != self.me.id) else {
+                continue;
+            };
+            let age = entry.age(cx.now);
+            if age >= life {
+                self.forget(id, cx);
+            } else if age >= life / 2 && !entry.flags.faded {
+                self.notify(id, Change::Forgotten, cx);
+                self.table.fade(id);
+                self.updates.cancel(id);
+                self.schedule_fade(id, age, cx);
+            }
+        }
+        self.arm_fade(cx);
+    }
+
+    fn bound_tombstones(&mut self, cx: &mut Ctx<'_>) {
+        while self.table.terminal() > cx.config.membership.tombstones_max as usize {
+            let Some(id) = self.table.oldest_terminal(cx.now) else { return };
+            self.forget(id, cx);
+        }
+    }
+
+    fn forget(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        self.notify(id, Change::Forgotten, cx);
+        self.table.remove(id);
+        self.updates.cancel(id);
+        self.obituaries.remove(&id);
+        self.deadlines.cancel(Timer::Admit(id));
+    }
+
+    /// The receiver's view of us, told to our face (rule A4). Whoever holds us wrongly gets our record at once.
+    pub(super) fn on_accused(&mut self, source: &Source, accused: &Accused, cx: &mut Ctx<'_>) {
+        if !accused.incarnation.is_sane() {
+            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+        }
+        if accused.removed && accused.incarnation == self.me.incarnation {
+            return self.on_removed(cx);
+        }
+        let process = if accused.other_boot { Process::Other } else { Process::Unsaid };
+        let before = self.me.incarnation;
+        self.on_self(accused.incarnation, process, accused.state, cx);
+        let believed = matches!(source.standing, Standing::Member | Standing::Validated);
+        let corrected = self.me.incarnation > before || accused.incarnation < self.me.incarnation;
+        if corrected && self.phase == Phase::Running && (believed || self.me.incarnation > before) {
+            let record = self.me.record();
+            self.send(source.from, source.sender, &[Message::Alive(Record::trusted(&record))], cx);
+        }
+    }
+
+    /// News of ourselves.
+    pub(super) fn on_self(&mut self, heard: Incarnation, process: Process, state: State, cx: &mut Ctx<'_>) {
+        // A leaver that refuted would undo its own goodbye (rule B12).
+        if self.phase != Phase::Running {
+            return;
+        }
+        let known = if let Process::Known(boot, _) = process { Some(boot) } else { None };
+        match self.me.react(heard, process, state != State::Alive) {
+            Reaction::Nothing => {}
+            Reaction::Refute => {
+                cx.stats.refutations += 1;
+                self.worsen_health(1, cx);
+                self.speak_up(cx);
+            }
+            Reaction::Jump => self.jump(heard, known, cx),
+            Reaction::Outlive { rival } => {
+                cx.out.notify(Notice::IdentityConflict { other: rival, stopped: false });
+                self.jump(heard, Some(rival), cx);
+            }
+            Reaction::Yield { rival } => {
+                cx.out.notify(Notice::IdentityConflict { other: rival, stopped: true });
+                self.stop(Phase::Ended);
+            }
+        }
+    }
+
+    fn jump(&mut self, heard: Incarnation, rival: Option<u64>, cx: &mut Ctx<'_>) {
+        if self.me.jump(heard, rival) {
+            self.store_epoch(cx);
+            self.publish(cx);
+        }
+    }
+
+    /// The own record anew, one incarnation higher.
+    pub(super) fn speak_up(&mut self, cx: &mut Ctx<'_>) {
+        let epoch = self.me.incarnation.epoch;
+        self.me.incarnation = self.me.incarnation.next();
+        if self.me.incarnation.epoch != epoch {
+            self.store_epoch(cx);
+        }
+        self.publish(cx);
+    }
+
+    fn publish(&mut self, cx: &mut Ctx<'_>) {
+        let (id, incarnation) = (self.me.id, self.me.incarnation);
+        self.table.set_verdict(id, incarnation, State::Alive, cx.now.as_nanos());
+        self.table.set_content(id, &self.me.record());
+        self.spread(id, cx);
+        cx.out.notify(Notice::Reincarnated { incarnation });
+    }
+
+    /// Asks for the epoch to be remembered, so that the next boot stands above it (rule A1).
+    pub(super) fn store_epoch(&mut self, cx: &mut Ctx<'_>) {
+        self.me.epoch_serial += 1;
+        cx.out.store(Slot::Epoch, self.me.epoch_serial, &self.me.incarnation.epoch.to_le_bytes());
+    }
+
+    fn on_removed(&mut self, cx: &mut Ctx<'_>) {
+        if self.phase == Phase::Running {
+            cx.out.notify(Notice::Removed);
+            self.stop(Phase::Ended);
+        }
+    }
+
+    /// Falls silent.
+    pub(super) fn stop(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.deadlines.clear();
+    }
+}
+
+/// What orders two records of one member (rule A2).
+fn key(record: Record<'_>) -> (Incarnation, u64) {
+    (record.incarnation(), record.boot())
+}

@@ -1,0 +1,379 @@
+//! The member table: content and verdict of everyone known, oneself included (rules B2–B5).
+//!
+//! A slab of small entries; beside it a hash index for look-ups, the ids in order for reading, a shuffled order
+//! for probing, the fingerprint tree, and the times at which terminal entries fade. All of them change here and
+//! nowhere else, and [`Table::check`] says what holds between them.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::State;
+use crate::collections::Lookup;
+use crate::id::{Incarnation, NodeId, hash64};
+use crate::reconcile::Tree;
+use crate::rng::Rng;
+use crate::time::Time;
+use crate::wire::Record;
+
+/// What is known of a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) id: NodeId,
+    /// The record as received. Empty for a guard: a verdict about somebody whose record never came, or has been
+    /// given up because the entry has faded.
+    content: Box<[u8]>,
+    epoch: u64,
+    counter: u32,
+    state: State,
+    pub(super) flags: Flags,
+    /// When it was last heard, while alive or suspected. Of a terminal entry the moment of the verdict, which
+    /// may lie before the origin of time: its age is a wrapping difference (rule B3).
+    stamp: u64,
+}
+
+/// Booleans of an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Flags {
+    /// Of a Left: an operator's word.
+    pub(super) removed: bool,
+    /// The application has vetoed it, or has not answered yet.
+    pub(super) hidden: bool,
+    /// The application has been told of it.
+    pub(super) announced: bool,
+    /// Past half its life: not hashed, not offered, not shown (rule B3).
+    pub(super) faded: bool,
+    /// It speaks no protocol version of ours: held and relayed, not probed and not judged (rule B5).
+    pub(super) foreign: bool,
+}
+
+impl Entry {
+    pub(super) const fn incarnation(&self) -> Incarnation {
+        Incarnation { epoch: self.epoch, counter: self.counter }
+    }
+
+    pub(super) const fn state(&self) -> State {
+        self.state
+    }
+
+    pub(super) fn record(&self) -> Option<Record<'_>> {
+        if self.content.is_empty() || self.flags.faded { None } else { Some(Record::trusted(&self.content)) }
+    }
+
+    pub(super) fn addr(&self) -> Option<SocketAddr> {
+        if self.content.is_empty() { None } else { Some(Record::trusted(&self.content).addr()) }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.state, State::Alive | State::Suspect)
+    }
+
+    /// Whether the local view shows it.
+    pub(super) fn is_shown(&self) -> bool {
+        !self.flags.hidden && !self.flags.foreign && self.record().is_some()
+    }
+
+    /// Whether its content is older than what is known of its incarnation (rule B2).
+    pub(super) fn lacks_content(&self) -> bool {
+        self.record().is_none_or(|record| record.incarnation() < self.incarnation())
+    }
+
+    pub(super) const fn last_heard(&self) -> Time {
+        Time::from_nanos(self.stamp)
+    }
+
+    /// How long ago the verdict of a terminal entry was passed, in nanoseconds.
+    pub(super) const fn age(&self, now: Time) -> u64 {
+        now.as_nanos().wrapping_sub(self.stamp)
+    }
+
+    /// The leaf in the fingerprint tree (rule B4): content, and the verdict if it is a young terminal one.
+    fn fingerprint(&self) -> Option<u64> {
+        if self.flags.faded {
+            return None;
+        }
+        let content = hash64(&self.content);
+        if self.is_live() {
+            return Some(content);
+        }
+        let mut verdict = [0; 29];
+        verdict[..8].copy_from_slice(&self.id.0.to_le_bytes());
+        verdict[8..16].copy_from_slice(&content.to_le_bytes());
+        verdict[16..24].copy_from_slice(&self.epoch.to_le_bytes());
+        verdict[24..28].copy_from_slice(&self.counter.to_le_bytes());
+        verdict[28] = u8::from(self.state == State::Left) | u8::from(self.flags.removed) << 1;
+        Some(hash64(&verdict))
+    }
+}
+
+/// Everyone known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Table {
+    me: NodeId,
+    slab: Vec<Option<Entry>>,
+    vacant: Vec<u32>,
+    index: Lookup<NodeId, u32>,
+    by_id: Vec<u32>,
+    order: Vec<u32>,
+    cursor: usize,
+    tree: Tree,
+    terminal: usize,
+    fades: BTreeSet<(Time, NodeId)>,
+}
+
+impl Table {
+    pub(super) fn new(me: NodeId, key: u64) -> Self {
+        Self {
+            me,
+            slab: Vec::new(),
+            vacant: Vec::new(),
+            index: Lookup::new(key),
+            by_id: Vec::new(),
+            order: Vec::new(),
+            cursor: 0,
+            tree: Tree::new(),
+            terminal: 0,
+            fades: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn get(&self, id: NodeId) -> Option<&Entry> {
+        let slot = *self.index.get(&id)?;
+        Some(self.at(slot))
+    }
+
+    fn at(&self, slot: u32) -> &Entry {
+        self.slab[slot as usize].as_ref().expect(INDEXED)
+    }
+
+    fn get_mut(&mut self, id: NodeId) -> Option<&mut Entry> {
+        let slot = *self.index.get(&id)?;
+        self.slab[slot as usize].as_mut()
+    }
+
+    /// Everyone, by id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.by_id.iter().map(|slot| self.at(*slot))
+    }
+
+    pub(super) const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Alive and suspected, oneself included while one runs.
+    pub(super) fn live(&self) -> usize {
+        self.by_id.len() - self.terminal
+    }
+
+    /// Down and Left.
+    pub(super) const fn terminal(&self) -> usize {
+        self.terminal
+    }
+
+    /// Members that can be probed: alive or suspected others within the protocol range.
+    pub(super) fn probed(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Adds somebody. The caller has made sure that the id is new.
+    pub(super) fn insert(&mut self, id: NodeId, incarnation: Incarnation, state: State, now: Time) {
+        let Incarnation { epoch, counter } = incarnation;
+        let (content, flags, stamp) = (Box::default(), Flags::default(), now.as_nanos());
+        let entry = Entry { id, content, epoch, counter, state, flags, stamp };
+        let slot = match self.vacant.pop() {
+            Some(slot) => {
+                self.slab[slot as usize] = Some(entry);
+                slot
+            }
+            None => {
+                self.slab.push(Some(entry));
+                u32::try_from(self.slab.len() - 1).expect("members_max and tombstones_max are below 2²¹")
+            }
+        };
+        let before = self.index.insert(id, slot);
+        assert!(before.is_none(), "an id is added once");
+        let place = self.by_id.partition_point(|other| self.at(*other).id < id);
+        self.by_id.insert(place, slot);
+        self.terminal += usize::from(!matches!(state, State::Alive | State::Suspect));
+        self.settle(id);
+    }
+
+    /// Replaces the content.
+    pub(super) fn set_content(&mut self, id: NodeId, bytes: &[u8]) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.content = bytes.into();
+        }
+        self.settle(id);
+    }
+
+    /// Replaces the verdict; what hangs on the state follows.
+    pub(super) fn set_verdict(&mut self, id: NodeId, incarnation: Incarnation, state: State, stamp: u64) {
+        let Some(entry) = self.get_mut(id) else { return };
+        let was_live = entry.is_live();
+        Incarnation { epoch: entry.epoch, counter: entry.counter } = incarnation;
+        entry.state = state;
+        entry.stamp = stamp;
+        let is_live = entry.is_live();
+        if is_live {
+            entry.flags.removed = false;
+            // What is left of a faded entry's content is good for an address and nothing else.
+            if core::mem::take(&mut entry.flags.faded) {
+                entry.content = Box::default();
+            }
+        }
+        self.terminal = self.terminal + usize::from(was_live) - usize::from(is_live);
+        self.settle(id);
+    }
+
+    pub(super) fn set_flags(&mut self, id: NodeId, change: impl FnOnce(&mut Flags)) {
+        if let Some(entry) = self.get_mut(id) {
+            change(&mut entry.flags);
+        }
+        self.settle(id);
+    }
+
+    /// Lets a terminal entry fade: of its content only the address of a Down member stays, for healing
+    /// (rules B3 and B11).
+    pub(super) fn fade(&mut self, id: NodeId) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.flags.faded = true;
+            entry.flags.announced = false;
+            let down = entry.state == State::Down && !entry.content.is_empty();
+            entry.content = if down { Record::trusted(&entry.content).bare().into() } else { Box::default() };
+        }
+        self.settle(id);
+    }
+
+    pub(super) fn heard(&mut self, id: NodeId, now: Time) {
+        if let Some(entry) = self.get_mut(id).filter(|entry| entry.is_live()) {
+            entry.stamp = now.as_nanos();
+        }
+    }
+
+    /// Forgets somebody.
+    pub(super) fn remove(&mut self, id: NodeId) {
+        let Some(slot) = self.index.remove(&id) else { return };
+        let entry = self.slab[slot as usize].take().expect(INDEXED);
+        self.vacant.push(slot);
+        self.by_id.retain(|other| *other != slot);
+        self.leave_order(slot);
+        self.tree.set(id, None);
+        self.terminal -= usize::from(!entry.is_live());
+    }
+
+    /// Brings the tree and the probe order in line with an entry.
+    fn settle(&mut self, id: NodeId) {
+        let Some(slot) = self.index.get(&id).copied() else { return };
+        let entry = self.at(slot);
+        let (fingerprint, probed) =
+            (entry.fingerprint(), entry.is_live() && !entry.flags.foreign && id != self.me);
+        self.tree.set(id, fingerprint);
+        if !probed {
+            self.leave_order(slot);
+        }
+    }
+
+    fn leave_order(&mut self, slot: u32) {
+        if let Some(place) = self.order.iter().position(|other| *other == slot) {
+            self.order.remove(place);
+            self.cursor -= usize::from(place < self.cursor);
+        }
+    }
+
+    /// Gives a member that is to be probed a random place in the order (SWIM §4.3).
+    pub(super) fn enter_order(&mut self, id: NodeId, rng: &mut Rng) {
+        let Some(slot) = self.index.get(&id).copied() else { return };
+        let entry = self.at(slot);
+        if id == self.me || !entry.is_live() || entry.flags.foreign || self.order.contains(&slot) {
+            return;
+        }
+        let place = rng.below(self.order.len() + 1);
+        self.order.insert(place, slot);
+        self.cursor += usize::from(place < self.cursor);
+    }
+
+    /// The next member to probe: round-robin, shuffled anew each time around, so that two probes of one member
+    /// are at most 2n − 1 periods apart (SWIM §4.3).
+    pub(super) fn next_probed(&mut self, rng: &mut Rng) -> Option<NodeId> {
+        if self.cursor >= self.order.len() {
+            rng.shuffle(&mut self.order);
+            self.cursor = 0;
+        }
+        let slot = *self.order.get(self.cursor)?;
+        self.cursor += 1;
+        Some(self.at(slot).id)
+    }
+
+    /// Up to `count` distinct members out of those that can be probed, none of them `except`, appended to
+    /// `chosen`.
+    pub(super) fn choose(&self, count: usize, except: NodeId, rng: &mut Rng, chosen: &mut Vec<NodeId>) {
+        let start = chosen.len();
+        // With few members a draw often repeats; so many tries leave one out less than once in a thousand.
+        for _ in 0..count * 8 + 8 {
+            if chosen.len() - start == count || self.order.is_empty() {
+                return;
+            }
+            let id = self.at(self.order[rng.below(self.order.len())]).id;
+            if id != except && !chosen[start..].contains(&id) {
+                chosen.push(id);
+            }
+        }
+    }
+
+    /// A random Down member whose address is known. Every terminal entry waits to fade, so the cost is their
+    /// number.
+    pub(super) fn choose_down(&self, rng: &mut Rng) -> Option<(NodeId, SocketAddr)> {
+        let entries = || self.fades.iter().filter_map(|(_, id)| self.get(*id));
+        let down = || entries().filter(|entry| entry.state == State::Down && !entry.content.is_empty());
+        let entry = down().nth(rng.below(down().count()))?;
+        Some((entry.id, entry.addr()?))
+    }
+
+    /// Calls attention to a terminal entry at `at`: [`Table::pop_fade`] will name it.
+    pub(super) fn fade_at(&mut self, id: NodeId, at: Time) {
+        self.fades.insert((at, id));
+    }
+
+    pub(super) fn next_fade(&self) -> Option<Time> {
+        self.fades.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn pop_fade(&mut self, now: Time) -> Option<NodeId> {
+        let (at, id) = *self.fades.first()?;
+        if at > now {
+            return None;
+        }
+        self.fades.pop_first();
+        Some(id)
+    }
+
+    /// The terminal entry to give up first: a Left rather than a Down, the oldest of them (rule B11).
+    pub(super) fn oldest_terminal(&self, now: Time) -> Option<NodeId> {
+        let terminal = self.iter().filter(|entry| !entry.is_live() && entry.id != self.me);
+        terminal.max_by_key(|entry| (entry.state, entry.age(now))).map(|entry| entry.id)
+    }
+
+    /// What must hold between the parts.
+    pub(super) fn check(&self) {
+        assert_eq!(self.by_id.len(), self.index.len(), "everyone is indexed");
+        assert!(self.by_id.is_sorted_by_key(|slot| self.at(*slot).id), "the ids are in order");
+        let terminal = self.iter().filter(|entry| !entry.is_live()).count();
+        assert_eq!(terminal, self.terminal, "terminal entries are counted");
+        let probed = |e: &&Entry| e.is_live() && !e.flags.foreign && e.id != self.me;
+        assert_eq!(self.iter().filter(probed).count(), self.order.len(), "all live others are probed, once");
+        assert!(self.cursor <= self.order.len(), "the cursor is within the order");
+        for entry in self.iter() {
+            assert_eq!(self.tree.get(entry.id), entry.fingerprint(), "the tree has the leaf of {}", entry.id);
+            let older = entry.record().is_none_or(|record| record.incarnation() <= entry.incarnation());
+            assert!(older, "no content of {} is newer than its verdict", entry.id);
+            assert!(!entry.is_live() || !entry.flags.faded, "only the dead fade");
+        }
+        let hashed = self.iter().filter(|entry| !entry.flags.faded).count();
+        assert_eq!(hashed, self.tree.len(), "nobody else is in the tree");
+    }
+}
+
+const INDEXED: &str = "a slot that is listed holds an entry";

@@ -1,0 +1,275 @@
+//! A few nodes on a perfect wire: what membership does when nothing goes wrong, and at single faults. Loss,
+//! cuts and storms are the simulator's.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::action::{Action, Change, Notice};
+use crate::command::{Admission, Command};
+use crate::config::AdmissionPolicy;
+use crate::event::Event;
+use crate::node::Node;
+
+/// Nodes `1..=n`, node i at `10.0.0.i:7`, one millisecond apart.
+struct Lan {
+    nodes: BTreeMap<u64, Node>,
+    now: Time,
+    wires: BTreeMap<(Time, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    sent: u64,
+    notices: Vec<(u64, Notice<'static>)>,
+    deaf: Vec<u64>,
+}
+
+fn addr(id: u64) -> SocketAddr {
+    format!("10.0.0.{id}:7").parse().expect("an address")
+}
+
+fn boot(id: u64, epoch: u64) -> Boot {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&id.to_le_bytes());
+    seed[8..16].copy_from_slice(&epoch.to_le_bytes());
+    Boot::new(NodeId(id), format!("node-{id}"), addr(id), epoch, seed)
+}
+
+impl Lan {
+    fn new(n: u64) -> Self {
+        Self::with(n, &Config::lan("test"))
+    }
+
+    fn with(n: u64, config: &Config) -> Self {
+        let now = Time::ZERO;
+        let (wires, notices) = (BTreeMap::new(), Vec::new());
+        let mut lan = Self { nodes: BTreeMap::new(), now, wires, sent: 0, notices, deaf: Vec::new() };
+        for id in 1..=n {
+            lan.start(boot(id, 1), config);
+        }
+        lan
+    }
+
+    fn start(&mut self, boot: Boot, config: &Config) {
+        let id = boot.id.0;
+        self.nodes.insert(id, Node::new(boot, config.clone(), self.now).expect("a good configuration"));
+        self.command(id, Command::Join { seeds: vec![addr(1)] });
+    }
+
+    fn command(&mut self, id: u64, command: Command) {
+        self.event(id, Event::Command(command));
+    }
+
+    fn event(&mut self, id: u64, event: Event<'_>) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let ticks = matches!(event, Event::Tick);
+        let actions = node.handle(event, self.now);
+        node.check();
+        for action in actions {
+            match action {
+                Action::Send { to, bytes } => {
+                    self.sent += 1;
+                    let at = (self.now + Duration::from_millis(1), self.sent);
+                    self.wires.insert(at, (node.addr(), to, bytes.into_owned()));
+                }
+                Action::Notify(notice) => self.notices.push((id, notice)),
+                Action::Answer(answer) => assert!(answer.is_ok(), "{answer:?}"),
+                Action::Store { .. } => {}
+                Action::WakeAt(at) => {
+                    assert!(!ticks || at > self.now, "after a tick the next one lies ahead")
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        loop {
+            let wake = self.nodes.iter().filter_map(|(id, node)| Some((node.next_wake()?, *id))).min();
+            let wire = self.wires.first_key_value().map(|(at, _)| at.0);
+            match (wire, wake) {
+                (Some(at), wake) if at <= end && wake.is_none_or(|(wake, _)| at <= wake) => {
+                    self.now = at;
+                    let (_, (from, to, bytes)) = self.wires.pop_first().expect("just seen");
+                    let id = self.nodes.iter().find(|(_, node)| node.addr() == to).map(|(id, _)| *id);
+                    if let Some(id) = id.filter(|id| !self.deaf.contains(id)) {
+                        self.event(id, Event::Datagram { from, bytes: &bytes });
+                    }
+                }
+                (_, Some((at, id))) if at <= end => {
+                    self.now = at;
+                    self.event(id, Event::Tick);
+                }
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+
+    fn states(&self, id: u64) -> Vec<(u64, State)> {
+        self.nodes[&id].members().map(|member| (member.id.0, member.state)).collect()
+    }
+
+    fn changes(&self, observer: u64, subject: u64) -> Vec<Change> {
+        let of = |(id, notice): &(u64, Notice<'static>)| match notice {
+            Notice::Member { change, member } if *id == observer && member.id.0 == subject => Some(*change),
+            _ => None,
+        };
+        self.notices.iter().filter_map(of).collect()
+    }
+
+    fn agree(&self) -> bool {
+        let mut roots: Vec<_> = self.nodes.values().map(Node::roots).collect();
+        roots.dedup();
+        roots.len() == 1
+    }
+}
+
+#[test]
+fn nodes_that_join_through_one_seed_know_each_other_within_a_second() {
+    let mut lan = Lan::new(20);
+    lan.run(1_000);
+    let all: Vec<_> = (1..=20).map(|id| (id, State::Alive)).collect();
+    for id in 1..=20 {
+        assert_eq!(lan.states(id), all, "at {id}");
+    }
+    assert!(lan.agree());
+    assert_eq!(lan.changes(3, 17), [Change::Up]);
+}
+
+#[test]
+fn a_settled_group_suspects_nobody_and_sends_four_datagrams_a_second_for_each_member() {
+    let mut lan = Lan::new(8);
+    lan.run(30_000);
+    let before = lan.sent;
+    lan.run(60_000);
+    assert_eq!((lan.sent - before).div_ceil(60 * 8), 2, "a ping, and an ack");
+    assert!(lan.nodes.values().all(|node| node.stats().suspicions == 0));
+}
+
+#[test]
+fn a_crash_is_noticed_by_all_and_explained() {
+    let mut lan = Lan::new(5);
+    lan.run(2_000);
+    lan.nodes.remove(&3);
+    lan.run(15_000);
+    for id in [1, 2, 4, 5] {
+        assert_eq!(lan.changes(id, 3), [Change::Up, Change::Suspected, Change::Down], "at {id}");
+        let why = lan.nodes[&id].why_down(NodeId(3)).expect("it is explained");
+        assert!(why.suspected.is_some() && !why.suspected_by.is_empty());
+    }
+}
+
+#[test]
+fn a_leave_is_no_failure() {
+    let mut lan = Lan::new(5);
+    lan.run(2_000);
+    lan.command(3, Command::Leave { within: Duration::from_secs(2) });
+    lan.run(2_000);
+    assert!(lan.notices.contains(&(3, Notice::Departed { acknowledged: true })));
+    for id in [1, 2, 4, 5] {
+        assert_eq!(lan.changes(id, 3), [Change::Up, Change::Left], "at {id}");
+    }
+    lan.command(3, Command::Join { seeds: vec![] });
+    lan.run(2_000);
+    assert_eq!(lan.changes(1, 3), [Change::Up, Change::Left, Change::Up]);
+    assert!(lan.agree());
+}
+
+#[test]
+fn a_restarted_node_is_back_at_once_also_with_its_clock_set_back() {
+    for epoch in [2, 1, 0] {
+        let mut lan = Lan::new(4);
+        lan.run(2_000);
+        let mut again = boot(3, 1);
+        again.epoch = epoch;
+        again.seed = [9; 32];
+        lan.start(again, &Config::lan("test"));
+        lan.run(3_000);
+        assert!(lan.agree(), "epoch {epoch}");
+        let member = lan.nodes[&1].member(NodeId(3)).expect("it is known");
+        assert_eq!((member.state, member.boot), (State::Alive, lan.nodes[&3].boot()), "epoch {epoch}");
+        assert!(member.incarnation.epoch >= epoch.max(1));
+    }
+}
+
+#[test]
+fn metadata_and_addresses_reach_everybody() {
+    let mut lan = Lan::new(6);
+    lan.run(2_000);
+    lan.command(2, Command::SetMeta(b"blue".to_vec()));
+    lan.run(1_000);
+    for node in lan.nodes.values() {
+        assert_eq!(&*node.member(NodeId(2)).expect("known").meta, b"blue");
+    }
+    assert_eq!(lan.changes(5, 2), [Change::Up, Change::Updated]);
+    lan.command(2, Command::SetAddr("10.9.9.9:1".parse().expect("an address")));
+    lan.run(5_000);
+    assert!(
+        lan.nodes.values().all(|node| node.member(NodeId(2)).is_some_and(|member| member.addr.port() == 1))
+    );
+    assert!(lan.agree());
+}
+
+#[test]
+fn a_removed_member_stops_and_says_so() {
+    let mut lan = Lan::new(4);
+    lan.run(2_000);
+    lan.command(1, Command::RemovePeer(NodeId(2)));
+    lan.run(2_000);
+    assert!(lan.notices.contains(&(2, Notice::Removed)));
+    assert_eq!(lan.nodes[&2].phase(), Phase::Ended);
+    assert_eq!(lan.changes(4, 2), [Change::Up, Change::Left]);
+}
+
+#[test]
+fn a_ping_is_measured_or_fails_after_three_tries() {
+    let mut lan = Lan::new(2);
+    lan.run(2_000);
+    lan.command(1, Command::Ping { id: NodeId(2), addr: addr(2) });
+    lan.command(1, Command::Ping { id: NodeId(9), addr: addr(2) });
+    lan.run(2_000);
+    let is_answer = |notice: &&Notice<'_>| matches!(notice, Notice::Pong { .. } | Notice::PingFailed { .. });
+    let answers: Vec<_> = lan.notices.iter().map(|(_, notice)| notice).filter(is_answer).collect();
+    let round_trip = Duration::from_millis(2);
+    assert_eq!(*answers[0], Notice::Pong { ping: crate::PingId(1), id: NodeId(2), round_trip });
+    assert_eq!(*answers[1], Notice::PingFailed { ping: crate::PingId(2), id: NodeId(9) });
+}
+
+#[test]
+fn the_application_is_asked_and_may_veto() {
+    let mut config = Config::lan("test");
+    config.membership.admission = AdmissionPolicy::Ask(Duration::from_secs(60));
+    let mut lan = Lan::with(3, &config);
+    lan.run(3_000);
+    assert_eq!(lan.states(1).len(), 1, "nobody is shown yet");
+    lan.command(1, Command::Admit { id: NodeId(2), admission: Admission::Accept });
+    lan.command(1, Command::Admit { id: NodeId(3), admission: Admission::Veto });
+    assert_eq!(lan.changes(1, 2), [Change::Up]);
+    lan.run(70_000);
+    assert_eq!(lan.states(1), [(1, State::Alive), (2, State::Alive)], "a veto stays");
+    assert_eq!(lan.states(2).len(), 3, "an unanswered question counts as yes");
+    assert!(lan.agree(), "the table below is not touched");
+}
+
+#[test]
+fn other_settings_are_noticed_by_name() {
+    let mut lan = Lan::new(1);
+    let mut config = Config::lan("test");
+    config.membership.forget_after = Duration::from_secs(3_600);
+    lan.start(boot(2, 1), &config);
+    lan.run(2_000);
+    let mismatch = Notice::ConfigMismatch { id: NodeId(2), field: "forget_after" };
+    assert!(lan.notices.contains(&(1, mismatch)));
+}
+
+#[test]
+fn a_checkpoint_resumes_where_it_was_taken() {
+    let mut lan = Lan::new(5);
+    lan.run(1_537);
+    let bytes = postcard::to_allocvec(&lan.nodes[&2]).expect("plain data");
+    let resumed: Node = postcard::from_bytes(&bytes).expect("just written");
+    let mut twin = Lan::new(5);
+    twin.run(1_537);
+    twin.nodes.insert(2, resumed);
+    lan.run(20_000);
+    twin.run(20_000);
+    assert_eq!(lan.sent, twin.sent);
+    assert_eq!(lan.notices, twin.notices);
+}
