@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{io, process};
 
 use bruit_core::{Config, NodeId, Notice};
-use bruit_udp::{Bruit, Builder, JournalSettings, News, Notices, StartError};
+use bruit_udp::{Bruit, Builder, JoinError, JournalSettings, News, Notices, StartError};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -32,7 +32,7 @@ const INTERRUPTED: i32 = 130;
 enum End {
     /// A signal.
     Signal,
-    /// `bruit leave`, which has been answered.
+    /// `bruit leave`, and its answer is written.
     Left,
     /// The node has stopped by itself.
     Stopped(String),
@@ -51,7 +51,10 @@ pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Res
     let printing = print_notices(bruit.clone(), notices, ends.clone(), json).map_err(Failure::refused)?;
     watch_signals(signals, ends.clone()).map_err(Failure::refused)?;
     serve(&control, &bruit, &args.join, ends).map_err(Failure::refused)?;
-    bruit.join(&args.join).map_err(|error| Failure::Usage(format!("--join: {error}")))?;
+    bruit.join(&args.join).map_err(|error| {
+        let usage = matches!(error, JoinError::BadSeed(_));
+        if usage { Failure::Usage(format!("--join: {error}")) } else { Failure::refused(error) }
+    })?;
     let result = end(&bruit, &ended);
     let _ = printing.join();
     result
@@ -74,9 +77,9 @@ fn start(args: &AgentArgs, name: &str, config: Config) -> Result<(Bruit, Notices
     if let Some(file) = &args.peers_file {
         builder = builder.peers_file(file);
     }
-    builder.start(&args.bind).map_err(|error| match error {
-        StartError::Config(_) | StartError::Address { .. } => Failure::Usage(error.to_string()),
-        error => Failure::refused(error),
+    builder.start(&args.bind).map_err(|error| {
+        let usage = matches!(error, StartError::Config(_) | StartError::Address { .. });
+        if usage { Failure::Usage(error.to_string()) } else { Failure::refused(error) }
     })
 }
 
@@ -115,14 +118,19 @@ fn print_notices(
     json: bool,
 ) -> io::Result<JoinHandle<()>> {
     let print = move || {
+        let mut departed = false;
         for news in notices {
+            departed |= matches!(news, News::Notice(Notice::Departed { .. }));
             let name = |id| bruit.read(|node| node.member(id).map(|member| member.name.into_owned()));
             line(&news, |id| name(id).unwrap_or_default()).print(bruit.clock().now(), json);
             if let Some(end) = end_of(&news) {
                 let _ = ends.send(end);
             }
         }
-        let _ = ends.send(End::Stopped("the node has stopped".to_owned()));
+        // Whoever made it leave says how the agent ends.
+        if !departed {
+            let _ = ends.send(End::Stopped("the node has stopped".to_owned()));
+        }
     };
     thread::Builder::new().name("bruit-print".to_owned()).spawn(print)
 }
@@ -154,14 +162,12 @@ fn serve(control: &Control, bruit: &Bruit, seeds: &[String], ends: Sender<End>) 
     let answerer = Arc::new(Answerer { bruit: bruit.clone(), given: Mutex::new(Vec::new()) });
     answerer.note(seeds.to_vec());
     let ends = Mutex::new(ends);
-    control.serve(move |request: Request| {
-        let response = answerer.answer(request);
+    let written = move |response: &Response| {
         if matches!(response, Response::Ok(Reply::Left { .. })) {
-            let ends = ends.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let _ = ends.send(End::Left);
+            let _ = ends.lock().unwrap_or_else(PoisonError::into_inner).send(End::Left);
         }
-        response
-    })
+    };
+    control.serve(move |request: Request| answerer.answer(request), written)
 }
 
 /// Waits for a reason to end, and ends the node in that way.
@@ -173,10 +179,8 @@ fn end(bruit: &Bruit, ended: &Receiver<End>) -> Result<(), Failure> {
             bruit.stop();
             Ok(())
         }
-        // The caller's thread writes the answer at this moment.
         Ok(End::Left) => {
             bruit.stop();
-            thread::sleep(Duration::from_millis(50));
             Ok(())
         }
         Ok(End::Stopped(reason)) => {

@@ -20,10 +20,7 @@ pub(crate) fn run(ask: &Ask, control: Option<PathBuf>, json: bool) -> Result<(),
     let (request, takes) = request(ask);
     let stream = connect(control)?;
     let reply = exchange(&stream, &request, takes + ANSWER_WITHIN)?;
-    let format = match ask {
-        Ask::Stats { format } => *format,
-        _ => Format::Text,
-    };
+    let format = if let Ask::Stats { format } = ask { *format } else { Format::Text };
     match (reply, format) {
         (Reply::Stats(stats), Format::Prometheus) => print_raw(&prometheus::render(&stats)),
         (reply, Format::Json) => print_json(&reply)?,

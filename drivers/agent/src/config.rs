@@ -88,22 +88,22 @@ fn converted(setting: &Value, value: Value, path: &str) -> Result<Value, String>
         }
         // An enum that is a text by default, and here a variant with a duration.
         (Value::String(_), Value::Table(variant)) => {
-            let fields = variant.into_iter().map(|(key, value)| match value {
-                Value::String(text) => Ok((key, parsed(&text, path)?)),
-                other => Ok((key, other)),
+            let fields = variant.into_iter().map(|(key, value)| {
+                let duration = value.as_str().map(|text| parsed(text, path)).transpose()?;
+                Ok((key, duration.unwrap_or(value)))
             });
             Ok(Value::Table(fields.collect::<Result<_, String>>()?))
         }
-        (setting, value) if setting.same_type(&value) => fitting(setting, value, path),
+        (setting, value) if setting.same_type(&value) => fitting(value, path),
         (setting, value) => Err(format!("{path} is {value}, but must be {}", article(setting.type_str()))),
     }
 }
 
 /// Numbers below zero fit no setting; saying so here names the setting.
-fn fitting(_: &Value, value: Value, path: &str) -> Result<Value, String> {
-    match value {
-        Value::Integer(number) if number < 0 => Err(format!("{path} is {number}, but must not be negative")),
-        value => Ok(value),
+fn fitting(value: Value, path: &str) -> Result<Value, String> {
+    match value.as_integer().filter(|number| *number < 0) {
+        Some(number) => Err(format!("{path} is {number}, but must not be negative")),
+        None => Ok(value),
     }
 }
 

@@ -49,18 +49,19 @@ impl Control {
         &self.path
     }
 
-    /// Answers callers on threads of their own, until the process ends.
+    /// Answers callers on threads of their own, until the process ends. `written` hears of each response once it
+    /// is with the caller, or cannot reach it.
     pub(crate) fn serve(
         &self,
         answer: impl Fn(Request) -> Response + Send + Sync + 'static,
+        written: impl Fn(&Response) + Send + Sync + 'static,
     ) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
-        let answer = Arc::new(answer);
-        let callers = Arc::new(AtomicUsize::new(0));
+        let server = Arc::new(Server { answer, written, callers: AtomicUsize::new(0) });
         let accept = move || {
             for stream in listener.incoming() {
                 match stream {
-                    Ok(stream) => admit(stream, &callers, &answer),
+                    Ok(stream) => server.admit(stream),
                     // Out of file descriptors, most likely; it passes when callers go.
                     Err(_) => thread::sleep(Duration::from_millis(100)),
                 }
@@ -87,42 +88,54 @@ fn remove_stale(path: &Path) -> Result<(), Failure> {
     }
 }
 
-fn admit(
-    stream: UnixStream,
-    callers: &Arc<AtomicUsize>,
-    answer: &Arc<impl Fn(Request) -> Response + Send + Sync + 'static>,
-) {
-    if callers.fetch_add(1, Ordering::Relaxed) >= CALLERS_MAX {
-        callers.fetch_sub(1, Ordering::Relaxed);
-        return;
+struct Server<A, W> {
+    answer: A,
+    written: W,
+    callers: AtomicUsize,
+}
+
+impl<A, W> Server<A, W>
+where
+    A: Fn(Request) -> Response + Send + Sync + 'static,
+    W: Fn(&Response) + Send + Sync + 'static,
+{
+    fn admit(self: &Arc<Self>, stream: UnixStream) {
+        let before = self.callers.fetch_add(1, Ordering::Relaxed);
+        let server = Arc::clone(self);
+        let serve = move || {
+            let _ = server.converse(&stream);
+            server.callers.fetch_sub(1, Ordering::Relaxed);
+        };
+        let served = before < CALLERS_MAX
+            && thread::Builder::new().name("bruit-caller".to_owned()).spawn(serve).is_ok();
+        if !served {
+            self.callers.fetch_sub(1, Ordering::Relaxed);
+        }
     }
-    let (left, answer) = (Arc::clone(callers), Arc::clone(answer));
-    let served = thread::Builder::new().name("bruit-caller".to_owned()).spawn(move || {
-        let _ = converse(&stream, &*answer);
-        left.fetch_sub(1, Ordering::Relaxed);
-    });
-    if served.is_err() {
-        callers.fetch_sub(1, Ordering::Relaxed);
+
+    fn converse(&self, stream: &UnixStream) -> io::Result<()> {
+        stream.set_read_timeout(Some(IDLE))?;
+        stream.set_write_timeout(Some(IDLE))?;
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if reader.by_ref().take(REQUEST_BYTES_MAX).read_line(&mut line)? == 0 || !line.ends_with('\n') {
+                return Ok(());
+            }
+            let response = match serde_json::from_str(&line) {
+                Ok(request) => (self.answer)(request),
+                Err(error) => Response::Refused(format!("the request is not understood: {error}")),
+            };
+            let result = write_line(stream, &response);
+            (self.written)(&response);
+            result?;
+        }
     }
 }
 
-fn converse(stream: &UnixStream, answer: &impl Fn(Request) -> Response) -> io::Result<()> {
-    stream.set_read_timeout(Some(IDLE))?;
-    stream.set_write_timeout(Some(IDLE))?;
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.by_ref().take(REQUEST_BYTES_MAX).read_line(&mut line)? == 0 || !line.ends_with('\n') {
-            return Ok(());
-        }
-        let response = match serde_json::from_str(&line) {
-            Ok(request) => answer(request),
-            Err(error) => Response::Refused(format!("the request is not understood: {error}")),
-        };
-        let mut text = serde_json::to_string(&response).map_err(io::Error::other)?;
-        text.push('\n');
-        let mut stream = stream;
-        stream.write_all(text.as_bytes())?;
-    }
+fn write_line(mut stream: &UnixStream, response: &Response) -> io::Result<()> {
+    let mut text = serde_json::to_string(response).map_err(io::Error::other)?;
+    text.push('\n');
+    stream.write_all(text.as_bytes())
 }

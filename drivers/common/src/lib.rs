@@ -29,7 +29,7 @@ pub mod state;
 mod store;
 
 pub use clock::Clock;
-pub use driven::{Driven, Settings, Started};
+pub use driven::{Driven, Settings, Started, Stopped};
 pub use error::{StartError, Trouble};
 pub use journal::{Journal, JournalError, JournalSettings};
 pub use names::{BadSeed, RESOLVE_INTERVAL, Seed};

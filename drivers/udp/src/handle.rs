@@ -91,7 +91,7 @@ impl Bruit {
 
     /// Starts the node, and joins through these, addresses or `host:port`. They are tried for ever, names are
     /// looked up again, and oneself among them is fine; so it returns at once, and [`joined`](Self::joined)
-    /// waits.
+    /// waits. The first node of a cluster may join nobody.
     ///
     /// # Errors
     /// A seed is not `host:port`, there are too many, or the node is leaving or has stopped.
