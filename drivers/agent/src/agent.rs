@@ -1,9 +1,9 @@
 //! The running member: it prints what changes, answers over its local socket, and leaves when it is asked to end.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 use std::{io, process};
 
@@ -24,6 +24,10 @@ use crate::protocol::{Reply, Request, Response};
 
 /// How long Ctrl-C waits for the others to know.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last lines may take to be read by whoever reads our output.
+const PRINT_WITHIN: Duration = Duration::from_secs(1);
+/// Traced datagrams that wait to be printed.
+const TRACE_LINES_MAX: usize = 1_024;
 /// The exit code of a second Ctrl-C, as shells give it.
 const INTERRUPTED: i32 = 130;
 
@@ -46,9 +50,9 @@ pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Res
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::refused)?;
     let (bruit, notices) = start(args, &name, config)?;
     listening(&bruit, &name, &control, json);
-    trace(&bruit, &args.trace, json);
+    trace(&bruit, &args.trace, json).map_err(Failure::refused)?;
     let (ends, ended) = channel();
-    let printing = print_notices(bruit.clone(), notices, ends.clone(), json).map_err(Failure::refused)?;
+    let printed = print_notices(bruit.clone(), notices, ends.clone(), json).map_err(Failure::refused)?;
     watch_signals(signals, ends.clone()).map_err(Failure::refused)?;
     serve(&control, &bruit, &args.join, ends).map_err(Failure::refused)?;
     bruit.join(&args.join).map_err(|error| {
@@ -56,7 +60,8 @@ pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Res
         if usage { Failure::Usage(format!("--join: {error}")) } else { Failure::refused(error) }
     })?;
     let result = end(&bruit, &ended);
-    let _ = printing.join();
+    // It ends by closing the channel.
+    let _ = printed.recv_timeout(PRINT_WITHIN);
     result
 }
 
@@ -102,22 +107,29 @@ fn listening(bruit: &Bruit, name: &str, control: &Control, json: bool) {
     Line::new("listening", text, fields).print(bruit.clock().now(), json);
 }
 
-fn trace(bruit: &Bruit, words: &[Kinds], json: bool) {
-    let kinds = words.iter().flat_map(|word| word.0.iter().copied());
-    bruit.trace(kinds, move |traced| {
-        let text = traced.to_string();
-        let fields = json!({ "text": text });
-        Line::new("trace", text, fields).print(traced.at, json);
-    });
+/// Prints traced datagrams on a thread of their own: the hook runs on the node's thread, and a reader of our
+/// output that pauses must not pause the node. What it cannot take in time is left out.
+fn trace(bruit: &Bruit, words: &[Kinds], json: bool) -> io::Result<()> {
+    let kinds: Vec<_> = words.iter().flat_map(|word| word.0.iter().copied()).collect();
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    let (sender, lines) = sync_channel(TRACE_LINES_MAX);
+    let print = move || {
+        for (at, text) in lines {
+            let fields = json!({ "text": text });
+            Line::new("trace", text, fields).print(at, json);
+        }
+    };
+    thread::Builder::new().name("bruit-trace".to_owned()).spawn(print)?;
+    bruit.trace(kinds, move |traced| drop(sender.try_send((traced.at, traced.to_string()))));
+    Ok(())
 }
 
-fn print_notices(
-    bruit: Bruit,
-    notices: Notices,
-    ends: Sender<End>,
-    json: bool,
-) -> io::Result<JoinHandle<()>> {
+fn print_notices(bruit: Bruit, notices: Notices, ends: Sender<End>, json: bool) -> io::Result<Receiver<()>> {
+    let (printing, printed) = channel();
     let print = move || {
+        let _printing = printing;
         let mut departed = false;
         for news in notices {
             departed |= matches!(news, News::Notice(Notice::Departed { .. }));
@@ -132,7 +144,8 @@ fn print_notices(
             let _ = ends.send(End::Stopped("the node has stopped".to_owned()));
         }
     };
-    thread::Builder::new().name("bruit-print".to_owned()).spawn(print)
+    thread::Builder::new().name("bruit-print".to_owned()).spawn(print)?;
+    Ok(printed)
 }
 
 fn end_of(news: &News) -> Option<End> {

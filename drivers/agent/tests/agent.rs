@@ -286,5 +286,5 @@ fn estimates_and_replays_need_no_agent() {
     let output = bruit().arg("replay").arg(&journal).arg("--events").output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text} {}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("all the same") && text.contains("tick"), "{text}");
+    assert!(text.contains("all the same") && text.contains("Leave"), "{text}");
 }

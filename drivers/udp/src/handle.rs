@@ -105,7 +105,7 @@ impl Bruit {
             }
         }
         self.command(Command::Join { seeds: addrs })?;
-        self.shared().tell_peers();
+        self.shared().tell_peers_if_any();
         if !names.is_empty() {
             self.start_sources(None).map_err(JoinError::Names)?;
             self.with_sources(|sources| sources.add_names(names));

@@ -201,8 +201,15 @@ impl Shared {
         }
     }
 
+    /// After a join: the peers that were found before it.
+    pub(crate) fn tell_peers_if_any(&self) {
+        if !self.lock().peers.is_empty() {
+            self.tell_peers();
+        }
+    }
+
     /// Gives the node the peers found so far. Before its first join it would refuse them; the join tells them.
-    pub(crate) fn tell_peers(&self) {
+    fn tell_peers(&self) {
         let state = self.lock();
         let mut peers = state.peers.clone();
         let running = state.driven.node().phase() == Phase::Running;

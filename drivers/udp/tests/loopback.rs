@@ -181,6 +181,17 @@ fn ipv6_sockets_that_take_ipv4_call_a_member_by_one_address() {
 }
 
 #[test]
+fn two_members_over_ipv6() {
+    let Ok((a, mut a_notices)) = Bruit::bind("[::1]:0", "a", config()) else { return };
+    let (b, _b_notices) = Bruit::bind("[::1]:0", "b", config()).expect("it starts");
+    a.join(Vec::<SocketAddr>::new()).expect("joins");
+    b.join([a.local_addr()]).expect("joins");
+    assert!(b.joined(SOON));
+    wait_change(&mut a_notices, b.id(), Change::Up);
+    assert!(b.ping(a.id(), a.local_addr()).is_ok_and(|time| time.is_some()));
+}
+
+#[test]
 fn what_cannot_start_says_why() {
     let (a, _notices) = start("a");
     let error = Bruit::bind(a.local_addr(), "b", config()).expect_err("in use");
