@@ -133,7 +133,8 @@ fn a_leaver_may_come_back() -> Checked {
     let mut lan = Lan::of(11, 4)?;
     let before = lan.node(2).incarnation();
     lan.command(2, Command::Leave { within: secs(5) })?.expect("it may leave");
-    lan.until(secs(2), |cluster| all_hold(cluster, 2, |state| state == Some(State::Left)))?;
+    lan.sim.run_for(secs(1))?;
+    assert!(all_hold(lan.sim.cluster(), 2, |state| state == Some(State::Left)));
     let seeds = vec![lan.sim.cluster().addr(Index(0))];
     lan.command(2, Command::Join { seeds })?.expect("it may come back");
     let within = lan.bounds().join;

@@ -1,1 +1,1 @@
-//! (to come)
+//! Seeds that failed once.
