@@ -87,8 +87,8 @@ impl<P: Process + Clone> Clone for Sim<P> {
     }
 }
 
-/// How often [`Sim::run_until`] looks even if nothing visible happened.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often [`Sim::run_until`] looks if something visible happened, and if not.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
 
 impl<P: Process> Sim<P> {
     /// An empty cluster at time zero. `factory` makes a process for each start and restart.
@@ -206,8 +206,8 @@ impl<P: Process> Sim<P> {
     }
 
     /// Runs until `reached` says so, at most for `within`. Returns how long it took, or nothing if it was not
-    /// reached. It looks after every event with a notice or an answer, after every act on the cluster, and at
-    /// least every 10 ms.
+    /// reached. It looks at the end of each millisecond with a notice, an answer or an act on the cluster, and
+    /// at least every 10 ms.
     ///
     /// # Errors
     /// A check objects.
@@ -225,11 +225,11 @@ impl<P: Process> Sim<P> {
             if self.cluster.now >= end {
                 return Ok(None);
             }
-            let look = (self.cluster.now + LOOK_EVERY).min(end);
-            let changes = self.cluster.changes;
-            while self.cluster.changes == changes && self.step(look)? {}
-            if self.cluster.changes == changes {
-                self.advance(look);
+            let (changes, at_latest) = (self.cluster.changes, (self.cluster.now + LOOK_EVERY.1).min(end));
+            while self.cluster.changes == changes && self.cluster.now < at_latest {
+                let until = (self.cluster.now + LOOK_EVERY.0).min(at_latest);
+                while self.step(until)? {}
+                self.advance(until);
             }
         }
     }

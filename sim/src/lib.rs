@@ -1,6 +1,7 @@
 //! A seeded, in-process simulator for bruit clusters, and for applications built on them.
 
 pub mod applied;
+pub mod bench;
 mod bounds;
 mod check;
 pub mod checks;

@@ -241,7 +241,11 @@ impl<P: Process> Sim<P> {
     /// # Panics
     /// The former owner is not crashed.
     pub fn take_over_address(&mut self, index: Index, former: Index) -> Result<(), Violation> {
-        assert_eq!(self.cluster.status(former), Status::Crashed, "only a dead process gives its address away");
+        assert_eq!(
+            self.cluster.status(former),
+            Status::Crashed,
+            "only a dead process gives its address away"
+        );
         let address = self.cluster.places[former.get()].station.address;
         self.cluster.places[former.get()].station.address = self.cluster.addresses.assign(former);
         let station = &mut self.cluster.places[index.get()].station;
