@@ -130,7 +130,8 @@ impl Tree {
         let mut parts = [(0_u64, 0); WAYS];
         let shift = 60_u32.saturating_sub(4 * u32::from(range.depth));
         for (position, fingerprint) in self.items.range(range.first()..=range.last()) {
-            let part = &mut parts[(position >> shift) as usize % WAYS];
+            let way = usize::try_from(position >> shift & 0xf).expect("four bits");
+            let part = &mut parts[way];
             *part = (part.0.wrapping_add(*fingerprint), part.1 + 1);
         }
         parts

@@ -1,7 +1,6 @@
 //! Set-ups of one line: a cluster under every check, a diary of its notices, a tape of its datagrams, and a
 //! bench of bare nodes.
 
-use core::fmt::Debug;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -239,7 +238,6 @@ impl<P: Process> Check<P> for Diary {
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) from: Index,
-    pub(crate) to: SocketAddr,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -263,8 +261,8 @@ impl<P: Process> Check<P> for Tape {
     }
 
     fn observe(&mut self, _: Time, happening: &Happening<'_>, _: &Cluster<P>) -> Checked {
-        if let Happening::Sent { from, to, bytes, .. } = *happening {
-            let recorded = Recorded { from, to, bytes: bytes.to_vec() };
+        if let Happening::Sent { from, bytes, .. } = *happening {
+            let recorded = Recorded { from, bytes: bytes.to_vec() };
             self.0.lock().expect("no test panics while it holds the tape").push(recorded);
         }
         Ok(())
@@ -354,10 +352,4 @@ impl Bench {
         }
         self.now = end;
     }
-}
-
-/// For a table of cases: the name of the one that fails.
-#[track_caller]
-pub(crate) fn same<T: PartialEq + Debug>(left: T, right: T, case: impl Debug) {
-    assert!(left == right, "{case:?}: {left:?} is not {right:?}");
 }

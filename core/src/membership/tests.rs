@@ -107,9 +107,9 @@ impl Lan {
     }
 
     fn changes(&self, observer: u64, subject: u64) -> Vec<Change> {
-        let of = |(id, notice): &(u64, Notice<'static>)| match notice {
-            Notice::Member { change, member } if *id == observer && member.id.0 == subject => Some(*change),
-            _ => None,
+        let of = |(id, notice): &(u64, Notice<'static>)| {
+            let Notice::Member { change, member } = notice else { return None };
+            (*id == observer && member.id.0 == subject).then_some(*change)
         };
         self.notices.iter().filter_map(of).collect()
     }

@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn the_least_sent_go_first_and_each_goes_limit_times() {
         let mut updates = Updates::new(1);
-        [1, 2, 3].map(|id| updates.push(NodeId(id)));
+        (1..=3).for_each(|id| updates.push(NodeId(id)));
         assert_eq!(packed(&mut updates, 2, 2), [3, 2]);
         assert_eq!(packed(&mut updates, 2, 2), [1, 3]);
         assert_eq!(packed(&mut updates, 9, 2), [1, 2]);
