@@ -259,16 +259,19 @@ impl<P: Process> Sim<P> {
         self.command(index, Command::SetAddr(addr))
     }
 
-    /// Starts a second process with the identity of the first, at an address of its own.
+    /// Starts a second process with the identity of the first, at an address of its own. It joins through the
+    /// first three processes.
     ///
     /// # Errors
     /// A check objects.
     pub fn clone_process(&mut self, index: Index) -> Result<Index, Violation> {
         let station = &self.cluster.places[index.get()].station;
         let (id, name, zone) = (station.id, station.name.clone(), station.zone.clone());
-        let seeds = Join::Seeds(vec![self.cluster.addr(Index(0))]);
+        let seeds =
+            Join::Seeds(self.cluster.indices().take(3).map(|index| self.cluster.addr(index)).collect());
         let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(seeds));
         self.applied.clones += 1;
+        self.cluster.has_twins = true;
         self.start(twin, Vec::new(), Memory::Amnesia)?;
         self.observe(&Happening::Cloned { node: twin, id })?;
         self.join_after_start(twin)?;
@@ -377,7 +380,13 @@ impl<P: Process> Sim<P> {
     pub fn apply(&mut self, op: Op) -> Result<(), Violation> {
         match op {
             Op::Spawn { count } => self.spawn_many(count),
-            Op::Cut { cut, in_flight, flap, gray } => self.cut_with(&cut, in_flight, flap, gray).map(drop),
+            Op::Cut { cut, in_flight, flap, lasts, gray } => {
+                let id = self.cut_with(&cut, in_flight, flap, gray)?;
+                if let Some(lasts) = lasts {
+                    self.schedule(self.cluster.now + lasts, Op::Heal { cut: id });
+                }
+                Ok(())
+            }
             Op::Heal { cut } => self.heal(cut),
             Op::HealAll => self.heal_all(),
             Op::Crash { node } => self.crash(node),
@@ -391,6 +400,7 @@ impl<P: Process> Sim<P> {
                 self.set_late_ticks(node, by);
                 Ok(())
             }
+            Op::Leave { node, within } => self.command(node, Command::Leave { within }),
             Op::Network { network } => self.set_network(network),
             Op::Command { node, command } => self.command(node, command),
         }
