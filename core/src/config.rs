@@ -195,13 +195,13 @@ pub(crate) const SHARED_FIELDS: [&str; 8] =
 impl MembershipConfig {
     const fn lan() -> Self {
         Self {
-            probe_interval: ms(1_000),
+            probe_interval: ms(900),
             probe_timeout: ms(300),
             indirect_probes: 3,
             probe_retries: 2,
             suspicion_mult: 2,
             suspicion_max_mult: 3,
-            suspicion_confirmations: 3,
+            suspicion_confirmations: 2,
             health_max: 8,
             buddy: true,
             last_word: true,
@@ -213,7 +213,7 @@ impl MembershipConfig {
             reconcile_interval: ms(100),
             reconcile_credit: 64 * 1024,
             heal_interval: ms(10_000),
-            join_interval: ms(1_000),
+            join_interval: ms(500),
             forget_after: Duration::from_secs(24 * 3_600),
             members_max: 20_000,
             tombstones_max: 8_192,
@@ -225,6 +225,7 @@ impl MembershipConfig {
 
     const fn memberlist() -> Self {
         Self {
+            probe_interval: ms(1_000),
             probe_timeout: ms(500),
             probe_retries: 0,
             suspicion_mult: 4,

@@ -12,7 +12,7 @@ mod message;
 mod record;
 
 pub use describe::{Described, Kind, describe};
-pub use envelope::{Datagram, ENVELOPE_BYTES_MAX, Header, Messages, cluster_tag, open};
+pub use envelope::{Datagram, ENVELOPE_BYTES_MAX, Header, Messages, cluster_tag, compose, open};
 pub use fragment::{Fragment, ItemId, Reassembly, fragments};
 pub use message::{Accused, Compare, Items, Join, JoinAnswer, Message, RangeItems, Verdict, Want};
 pub use record::{Record, RecordFields};

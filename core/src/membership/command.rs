@@ -56,6 +56,7 @@ impl Membership {
         } else {
             self.store_epoch(cx);
         }
+        self.sync.start(cx);
         // A random phase, so that a group that starts together does not probe in step.
         let phase = self.rng.jitter(cx.config.membership.probe_interval);
         self.arm(Timer::Probe, cx.now + phase, cx);

@@ -56,11 +56,13 @@ pub(super) struct Contact {
     pub(super) addr: SocketAddr,
     /// Who answered there last.
     member: NodeId,
+    /// The number it told us to say, or 0: while it is good, a lost answer costs no further round trip.
+    cookie: u64,
 }
 
 impl Contact {
     pub(super) const fn new(addr: SocketAddr) -> Self {
-        Self { addr, member: NodeId::NOBODY }
+        Self { addr, member: NodeId::NOBODY, cookie: 0 }
     }
 }
 
@@ -85,9 +87,9 @@ impl Contacts {
         self.all().any(|contact| contact.addr == addr)
     }
 
-    fn answered(&mut self, addr: SocketAddr, member: NodeId) {
+    fn update(&mut self, addr: SocketAddr, change: impl Fn(&mut Contact)) {
         let contacts = self.seeds.iter_mut().chain(&mut self.peers);
-        contacts.filter(|contact| contact.addr == addr).for_each(|contact| contact.member = member);
+        contacts.filter(|contact| contact.addr == addr).for_each(change);
     }
 
     /// The number that a joiner must say from `to`: a keyed hash of who, where and when, so that nothing need be
@@ -117,7 +119,7 @@ impl Membership {
         let others: Vec<Contact> =
             self.contacts.all().filter(|contact| contact.addr != self.me.addr).collect();
         for contact in &others {
-            self.send_join(contact.addr, 0, cx);
+            self.send_join(contact.addr, contact.cookie, cx);
         }
         if !others.is_empty() {
             self.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx);
@@ -221,7 +223,7 @@ impl Membership {
             self.speak_up(cx);
             cx.out.notify(Notice::AddressLearnt { addr: seen });
         }
-        // The claim behind the cookie was made without an address; the next one will be good.
+        self.contacts.update(from, |contact| contact.cookie = cookie);
         self.send_join(from, cookie, cx);
     }
 
@@ -230,7 +232,7 @@ impl Membership {
             cx.stats.ignored_stranger += 1;
             return;
         }
-        self.contacts.answered(source.from, source.sender);
+        self.contacts.update(source.from, |contact| contact.member = source.sender);
         self.first_contact(source.sender, cx);
         if answer.members > 1 || self.group() > 2 {
             self.compare_with(source.sender, source.from, cx);
@@ -257,7 +259,7 @@ impl Membership {
         }
         let silent: Vec<Contact> = self.contacts.all().filter(|contact| !self.is_answered(contact)).collect();
         if let Some(contact) = silent.get(self.rng.below(silent.len())) {
-            self.send_join(contact.addr, 0, cx);
+            self.send_join(contact.addr, contact.cookie, cx);
         }
     }
 

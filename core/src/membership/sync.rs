@@ -24,6 +24,8 @@ pub(super) struct Sync {
     differs_since: Option<Time>,
     /// No exchange of ours starts earlier.
     not_before: Time,
+    /// Until then everything is news to us, and a difference is taken for a large one.
+    young_until: Time,
     /// Something was found since the last exchange of ours began.
     found: bool,
     /// Reused while messages are built.
@@ -38,12 +40,21 @@ impl Sync {
         Self {
             differs_since: None,
             not_before: Time::ZERO,
+            young_until: Time::ZERO,
             found: false,
             bytes: Vec::new(),
             steps: Vec::new(),
         }
     }
+
+    /// The node has just started.
+    pub(super) fn start(&mut self, cx: &Ctx<'_>) {
+        self.young_until = cx.now + cx.config.membership.probe_interval * YOUTH_PERIODS;
+    }
 }
+
+/// How long a node that has started compares tables at the first sign of a difference.
+const YOUTH_PERIODS: u32 = 10;
 
 /// What a partner lets us send, in bytes of payload.
 #[derive(Debug)]
@@ -63,15 +74,15 @@ impl Credit {
 
 impl Membership {
     /// The roots that ride on pings and acks. Gossip makes them differ for a moment all the time; only what
-    /// outlives one spread starts an exchange.
+    /// outlives one spread starts an exchange, and whatever a young node meets.
     pub(super) fn compare_roots(&mut self, source: &Source, roots: [u64; 2], cx: &mut Ctx<'_>) {
         if roots[0] == self.roots()[0] {
             self.sync.differs_since = None;
             return;
         }
         let since = *self.sync.differs_since.get_or_insert(cx.now);
-        let settled = cx.now.since(since) > self.spread_time(cx);
-        if settled && source.standing == Standing::Validated {
+        let lasting = cx.now < self.sync.young_until || cx.now.since(since) > self.spread_time(cx);
+        if lasting && source.standing == Standing::Validated {
             self.compare_with(source.sender, source.from, cx);
         }
     }

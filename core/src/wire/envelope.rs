@@ -74,6 +74,17 @@ pub(crate) fn seal_plain(out: &mut Vec<u8>, start: usize) {
     out.put_u32(checksum);
 }
 
+/// A whole unsealed datagram around encoded messages, which may be any bytes. For simulators and fuzzers: a
+/// node packs its own.
+#[must_use]
+pub fn compose(header: &Header, messages: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEADER_BYTES + messages.len() + CRC_BYTES);
+    write_header(&mut out, header);
+    out.put(messages);
+    seal_plain(&mut out, 0);
+    out
+}
+
 /// Checks the envelope of a datagram of `cluster`.
 ///
 /// # Errors

@@ -1,0 +1,205 @@
+//! The running member: it prints what changes, answers over its local socket, and leaves when it is asked to end.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+use std::{io, process};
+
+use bruit_core::{Config, NodeId, Notice};
+use bruit_udp::{Bruit, Builder, JoinError, JournalSettings, News, Notices, StartError};
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::answer::Answerer;
+use crate::cli::{AgentArgs, Kinds};
+use crate::config;
+use crate::control::Control;
+use crate::failure::Failure;
+use crate::lines::{Line, line};
+use crate::paths;
+use crate::protocol::{Reply, Request, Response};
+
+/// How long Ctrl-C waits for the others to know.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last lines may take to be read by whoever reads our output.
+const PRINT_WITHIN: Duration = Duration::from_secs(1);
+/// Traced datagrams that wait to be printed.
+const TRACE_LINES_MAX: usize = 1_024;
+/// The exit code of a second Ctrl-C, as shells give it.
+const INTERRUPTED: i32 = 130;
+
+/// Why the agent ends.
+#[derive(Debug)]
+enum End {
+    /// A signal.
+    Signal,
+    /// `bruit leave`, and its answer is written.
+    Left,
+    /// The node has stopped by itself.
+    Stopped(String),
+}
+
+pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Result<(), Failure> {
+    let config = config::load(&args.config)?;
+    let name = args.name.clone().unwrap_or_else(|| default_name(&args.bind));
+    let path = control.map_or_else(|| paths::default_socket(&config.cluster, &name), Ok)?;
+    let control = Control::bind(path)?;
+    let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::refused)?;
+    let (bruit, notices) = start(args, &name, config)?;
+    listening(&bruit, &name, &control, json);
+    trace(&bruit, &args.trace, json).map_err(Failure::refused)?;
+    let (ends, ended) = channel();
+    let printed = print_notices(bruit.clone(), notices, ends.clone(), json).map_err(Failure::refused)?;
+    watch_signals(signals, ends.clone()).map_err(Failure::refused)?;
+    serve(&control, &bruit, &args.join, ends).map_err(Failure::refused)?;
+    bruit.join(&args.join).map_err(|error| {
+        let usage = matches!(error, JoinError::BadSeed(_));
+        if usage { Failure::Usage(format!("--join: {error}")) } else { Failure::refused(error) }
+    })?;
+    let result = end(&bruit, &ended);
+    // It ends by closing the channel.
+    let _ = printed.recv_timeout(PRINT_WITHIN);
+    result
+}
+
+fn start(args: &AgentArgs, name: &str, config: Config) -> Result<(Bruit, Notices), Failure> {
+    let mut builder = Builder::new(name, config).zone(&args.zone).meta(args.meta.as_bytes());
+    if let Some(id) = args.id {
+        builder = builder.id(NodeId(id));
+    }
+    if let Some(addr) = args.advertise {
+        builder = builder.advertise(addr);
+    }
+    if let Some(dir) = &args.state {
+        builder = builder.state_dir(dir);
+    }
+    if let Some(dir) = &args.journal {
+        builder = builder.journal(JournalSettings::new(dir));
+    }
+    if let Some(file) = &args.peers_file {
+        builder = builder.peers_file(file);
+    }
+    builder.start(&args.bind).map_err(|error| {
+        let usage = matches!(error, StartError::Config(_) | StartError::Address { .. });
+        if usage { Failure::Usage(error.to_string()) } else { Failure::refused(error) }
+    })
+}
+
+/// The host's name and the port, so that two agents of one machine differ.
+fn default_name(bind: &str) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    match bind.rsplit_once(':') {
+        Some((_, port)) if port != "0" => format!("{host}-{port}"),
+        _ => format!("{host}-{}", process::id()),
+    }
+}
+
+fn listening(bruit: &Bruit, name: &str, control: &Control, json: bool) {
+    let (id, addr, epoch) =
+        (bruit.id().to_string(), bruit.local_addr(), bruit.read(|node| node.incarnation().epoch));
+    let socket = control.path().display().to_string();
+    let text = format!("on {addr} as {name} ({id}), epoch {epoch}, asked at {socket}");
+    let fields =
+        json!({ "addr": addr, "name": name, "id": id, "epoch": epoch.to_string(), "control": socket });
+    Line::new("listening", text, fields).print(bruit.clock().now(), json);
+}
+
+/// Prints traced datagrams on a thread of their own: the hook runs on the node's thread, and a reader of our
+/// output that pauses must not pause the node. What it cannot take in time is left out.
+fn trace(bruit: &Bruit, words: &[Kinds], json: bool) -> io::Result<()> {
+    let kinds: Vec<_> = words.iter().flat_map(|word| word.0.iter().copied()).collect();
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    let (sender, lines) = sync_channel(TRACE_LINES_MAX);
+    let print = move || {
+        for (at, text) in lines {
+            let fields = json!({ "text": text });
+            Line::new("trace", text, fields).print(at, json);
+        }
+    };
+    thread::Builder::new().name("bruit-trace".to_owned()).spawn(print)?;
+    bruit.trace(kinds, move |traced| drop(sender.try_send((traced.at, traced.to_string()))));
+    Ok(())
+}
+
+fn print_notices(bruit: Bruit, notices: Notices, ends: Sender<End>, json: bool) -> io::Result<Receiver<()>> {
+    let (printing, printed) = channel();
+    let print = move || {
+        let _printing = printing;
+        let mut departed = false;
+        for news in notices {
+            departed |= matches!(news, News::Notice(Notice::Departed { .. }));
+            let name = |id| bruit.read(|node| node.member(id).map(|member| member.name.into_owned()));
+            line(&news, |id| name(id).unwrap_or_default()).print(bruit.clock().now(), json);
+            if let Some(end) = end_of(&news) {
+                let _ = ends.send(end);
+            }
+        }
+        // Whoever made it leave says how the agent ends.
+        if !departed {
+            let _ = ends.send(End::Stopped("the node has stopped".to_owned()));
+        }
+    };
+    thread::Builder::new().name("bruit-print".to_owned()).spawn(print)?;
+    Ok(printed)
+}
+
+fn end_of(news: &News) -> Option<End> {
+    match news {
+        News::Notice(Notice::Removed) => Some(End::Stopped("an operator has removed this member".to_owned())),
+        News::Notice(Notice::IdentityConflict { stopped: true, .. }) => {
+            Some(End::Stopped("another process lives under this id, and goes on".to_owned()))
+        }
+        News::Notice(_) | News::Trouble(_) | News::Lagged { .. } => None,
+    }
+}
+
+/// The first signal asks, the second insists.
+fn watch_signals(mut signals: Signals, ends: Sender<End>) -> io::Result<()> {
+    let watch = move || {
+        for (count, _) in signals.forever().enumerate() {
+            if count > 0 {
+                process::exit(INTERRUPTED);
+            }
+            let _ = ends.send(End::Signal);
+        }
+    };
+    thread::Builder::new().name("bruit-signals".to_owned()).spawn(watch).map(drop)
+}
+
+fn serve(control: &Control, bruit: &Bruit, seeds: &[String], ends: Sender<End>) -> io::Result<()> {
+    let answerer = Arc::new(Answerer { bruit: bruit.clone(), given: Mutex::new(Vec::new()) });
+    answerer.note(seeds.to_vec());
+    let ends = Mutex::new(ends);
+    let written = move |response: &Response| {
+        if matches!(response, Response::Ok(Reply::Left { .. })) {
+            let _ = ends.lock().unwrap_or_else(PoisonError::into_inner).send(End::Left);
+        }
+    };
+    control.serve(move |request: Request| answerer.answer(request), written)
+}
+
+/// Waits for a reason to end, and ends the node in that way.
+fn end(bruit: &Bruit, ended: &Receiver<End>) -> Result<(), Failure> {
+    match ended.recv() {
+        Ok(End::Signal) => {
+            // A node that is leaving already, or has stopped, needs no second goodbye.
+            let _ = bruit.leave(LEAVE_WITHIN);
+            bruit.stop();
+            Ok(())
+        }
+        Ok(End::Left) => {
+            bruit.stop();
+            Ok(())
+        }
+        Ok(End::Stopped(reason)) => {
+            bruit.stop();
+            Err(Failure::Refused(reason))
+        }
+        Err(_) => Err(Failure::Refused("the agent's threads have ended".to_owned())),
+    }
+}

@@ -1,0 +1,152 @@
+//! Requests over the local socket, and what the running member says to them.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bruit_core::{Command, Node, NodeId, State};
+use bruit_udp::Bruit;
+
+use crate::protocol::{
+    MemberView, NumberView, PeerView, Reply, Request, Response, StatsView, WhyView, node_label,
+};
+
+/// Answers for one member.
+#[derive(Debug)]
+pub(crate) struct Answerer {
+    pub(crate) bruit: Bruit,
+    /// What was given to join through, for showing.
+    pub(crate) given: Mutex<Vec<String>>,
+}
+
+impl Answerer {
+    pub(crate) fn answer(&self, request: Request) -> Response {
+        match self.reply(request) {
+            Ok(reply) => Response::Ok(reply),
+            Err(reason) => Response::Refused(reason),
+        }
+    }
+
+    fn reply(&self, request: Request) -> Result<Reply, String> {
+        let bruit = &self.bruit;
+        match request {
+            Request::Members {} => Ok(Reply::Members(self.members())),
+            Request::Join { seeds } => {
+                bruit.join(&seeds).map_err(|error| error.to_string())?;
+                self.note(seeds);
+                Ok(Reply::Done {})
+            }
+            Request::PeersAdd { addr } => {
+                self.command(Command::AddPeer(addr))?;
+                self.note(vec![addr.to_string()]);
+                Ok(Reply::Done {})
+            }
+            Request::PeersRemove { member } => self.command(Command::RemovePeer(self.find(&member)?)),
+            Request::PeersList {} => Ok(Reply::Peers(self.peers())),
+            Request::Ping { member, addr } => self.ping(&member, addr),
+            Request::Stats {} => Ok(Reply::Stats(self.stats())),
+            Request::Leave { within_ms } => {
+                let left = bruit.leave(Duration::from_millis(within_ms));
+                left.map(|acknowledged| Reply::Left { acknowledged }).map_err(|rejected| rejected.to_string())
+            }
+            Request::Why { member } => self.why(&member),
+        }
+    }
+
+    fn command(&self, command: Command) -> Result<Reply, String> {
+        self.bruit.command(command).map(|_| Reply::Done {}).map_err(|rejected| rejected.to_string())
+    }
+
+    pub(crate) fn note(&self, seeds: Vec<String>) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        for seed in seeds {
+            if !given.contains(&seed) {
+                given.push(seed);
+            }
+        }
+    }
+
+    fn members(&self) -> Vec<MemberView> {
+        let now = self.bruit.clock().now();
+        self.bruit.read(|node| node.members().map(|member| MemberView::seen_by(node, &member, now)).collect())
+    }
+
+    /// What was given, and what the names and the peers file stand for.
+    fn peers(&self) -> Vec<PeerView> {
+        let sources = self.bruit.sources();
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let seeds =
+            given.iter().filter(|seed| sources.iter().all(|source| source.text != **seed)).map(|seed| {
+                let addrs = seed.parse().into_iter().collect();
+                PeerView { peer: seed.clone(), from: "given".to_owned(), addrs }
+            });
+        let sourced = sources.iter().map(|source| {
+            let from = if given.contains(&source.text) { "given" } else { "peers file" };
+            PeerView { peer: source.text.clone(), from: from.to_owned(), addrs: source.addrs.clone() }
+        });
+        seeds.chain(sourced).collect()
+    }
+
+    /// A member by its name, or any id as `n42` or `42`.
+    fn find(&self, text: &str) -> Result<NodeId, String> {
+        let named =
+            self.bruit.read(|node| node.members().find(|member| member.name == text).map(|member| member.id));
+        let number = || text.strip_prefix('n').unwrap_or(text).parse().ok().map(NodeId);
+        named
+            .or_else(number)
+            .ok_or_else(|| format!("{text:?} is neither the name of a member nor an id such as n42"))
+    }
+
+    fn ping(&self, member: &str, addr: Option<std::net::SocketAddr>) -> Result<Reply, String> {
+        let id = self.find(member)?;
+        let known = || self.bruit.read(|node| node.member(id).map(|member| member.addr));
+        let addr =
+            addr.or_else(known).ok_or_else(|| format!("{id} is not a known member; give its address"))?;
+        match self.bruit.ping(id, addr).map_err(|rejected| rejected.to_string())? {
+            Some(round_trip) => {
+                let round_trip_us = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+                Ok(Reply::Pong { member: self.bruit.read(|node| node_label(node, id)), addr, round_trip_us })
+            }
+            None => Err(format!("{id} at {addr} did not answer 3 pings")),
+        }
+    }
+
+    fn stats(&self) -> StatsView {
+        let driver = self.bruit.driver_stats();
+        self.bruit.read(|node| {
+            let number = |(name, value, help): (&str, u64, &str)| NumberView::new(name, value, help);
+            StatsView {
+                name: node.member(node.id()).map(|me| me.name.into_owned()).unwrap_or_default(),
+                id: node.id().to_string(),
+                cluster: node.config().cluster.clone(),
+                counters: node.stats().iter().chain(driver.iter()).map(number).collect(),
+                gauges: gauges(node),
+            }
+        })
+    }
+
+    fn why(&self, member: &str) -> Result<Reply, String> {
+        let id = self.find(member)?;
+        let now = self.bruit.clock().now();
+        self.bruit.read(|node| match node.why_down(id) {
+            Some(obituary) => Ok(Reply::Why(WhyView::of(node, id, obituary, now))),
+            None => Err(format!("{} is not held Down here, or that was too long ago", node_label(node, id))),
+        })
+    }
+}
+
+fn gauges(node: &Node) -> Vec<NumberView> {
+    let count = |state| node.members().filter(|member| member.state == state).count() as u64;
+    vec![
+        NumberView::new(
+            "members_alive",
+            count(State::Alive),
+            "Members taken to be alive, this one included.",
+        ),
+        NumberView::new("members_suspect", count(State::Suspect), "Members doubted."),
+        NumberView::new("members_down", count(State::Down), "Members taken to have failed."),
+        NumberView::new("members_left", count(State::Left), "Members that have left."),
+        NumberView::new("health", node.health().into(), "Health multiplier: 1 when well."),
+        NumberView::new("joined", node.is_joined().into(), "Whether a member has been in contact."),
+        NumberView::new("epoch", node.incarnation().epoch, "The epoch of this boot."),
+    ]
+}

@@ -1,0 +1,110 @@
+//! What the agent prints while it runs: a line for each change, for people or as JSON.
+
+use std::io::Write;
+
+use bruit_core::{Change, Member, NodeId, Notice, Time};
+use bruit_udp::News;
+use serde_json::{Value, json};
+
+use crate::protocol::{MemberView, label};
+
+/// Something to print: a word, a sentence, and the same as fields.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) event: &'static str,
+    pub(crate) text: String,
+    pub(crate) fields: Value,
+}
+
+impl Line {
+    pub(crate) const fn new(event: &'static str, text: String, fields: Value) -> Self {
+        Self { event, text, fields }
+    }
+
+    /// Prints it. A reader that has gone away is no reason to stop a member.
+    pub(crate) fn print(&self, at: Time, json: bool) {
+        let line = if json { self.as_json(at) } else { format!("+{at}  {:<12} {}", self.event, self.text) };
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    }
+
+    fn as_json(&self, at: Time) -> String {
+        let mut object = json!({ "at_ms": at.as_millis(), "event": self.event });
+        if let (Some(object), Some(fields)) = (object.as_object_mut(), self.fields.as_object()) {
+            object.extend(fields.clone());
+        }
+        object.to_string()
+    }
+}
+
+/// The line of one piece of news. `name` knows the names of members.
+pub(crate) fn line(news: &News, name: impl Fn(NodeId) -> String) -> Line {
+    match news {
+        News::Notice(notice) => notice_line(notice, name),
+        News::Trouble(trouble) => {
+            Line::new("trouble", trouble.to_string(), json!({ "text": trouble.to_string() }))
+        }
+        News::Lagged { missed } => Line::new(
+            "lagged",
+            format!("{missed} lines were not printed in time"),
+            json!({ "missed": missed }),
+        ),
+    }
+}
+
+fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
+    let about = |id: &NodeId| label(&name(*id), &id.to_string());
+    let id_only = |event, text, id: &NodeId| Line::new(event, text, json!({ "id": id.to_string() }));
+    match notice {
+        Notice::Member { change, member } => member_line(*change, member),
+        Notice::Joined { via } => id_only("joined", format!("through {}", about(via)), via),
+        Notice::Reincarnated { incarnation } => {
+            let text = incarnation.to_string();
+            Line::new("reincarnated", format!("as {text}"), json!({ "incarnation": text }))
+        }
+        Notice::AddressLearnt { addr } => {
+            Line::new("address", format!("others see {addr}"), json!({ "addr": addr }))
+        }
+        Notice::IdentityConflict { other, stopped } => {
+            let end = if *stopped { "this one stops" } else { "the other one must stop" };
+            let fields = json!({ "boot": format!("{other:016x}"), "stopped": stopped });
+            Line::new("conflict", format!("another process has this id ({other:016x}); {end}"), fields)
+        }
+        Notice::Removed => Line::new("removed", "an operator has removed this member".to_owned(), json!({})),
+        Notice::Departed { acknowledged } => {
+            let text =
+                if *acknowledged { "and the others know" } else { "but nobody has acknowledged it in time" };
+            Line::new("departed", text.to_owned(), json!({ "acknowledged": acknowledged }))
+        }
+        Notice::ConfigMismatch { id, field } => {
+            let fields = json!({ "id": id.to_string(), "field": field });
+            Line::new("mismatch", format!("{} runs with another {field}", about(id)), fields)
+        }
+        Notice::AdmissionAsked { id } => id_only("admission", format!("{} asks to be shown", about(id)), id),
+        Notice::Pong { id, round_trip, .. } => {
+            let fields = json!({ "id": id.to_string(), "round_trip_us": round_trip.as_micros() });
+            Line::new("pong", format!("{} after {round_trip:?}", about(id)), fields)
+        }
+        Notice::PingFailed { id, .. } => id_only("ping-failed", about(id), id),
+        other => Line::new("notice", format!("{other:?}"), json!({ "text": format!("{other:?}") })),
+    }
+}
+
+fn member_line(change: Change, member: &Member<'_>) -> Line {
+    let view = MemberView::of(member);
+    let text = format!("{} at {}, incarnation {}", view.label(), view.addr, view.incarnation);
+    Line::new(change_name(change), text, json!({ "member": view }))
+}
+
+const fn change_name(change: Change) -> &'static str {
+    match change {
+        Change::Up => "up",
+        Change::Updated => "updated",
+        Change::Suspected => "suspected",
+        Change::Refuted => "refuted",
+        Change::Down => "down",
+        Change::Left => "left",
+        Change::Forgotten => "forgotten",
+        _ => "changed",
+    }
+}

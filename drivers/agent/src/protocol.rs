@@ -1,0 +1,179 @@
+//! What crosses the local socket: one request a line, one response a line, as JSON. Ids and incarnations are
+//! texts, since many JSON readers round large numbers.
+
+use std::time::Duration;
+
+use bruit_core::{Member, Node, NodeId, Obituary, State, Time};
+use serde::{Deserialize, Serialize};
+
+/// What is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Request {
+    Members {},
+    Join { seeds: Vec<String> },
+    PeersAdd { addr: std::net::SocketAddr },
+    PeersRemove { member: String },
+    PeersList {},
+    Ping { member: String, addr: Option<std::net::SocketAddr> },
+    Stats {},
+    Leave { within_ms: u64 },
+    Why { member: String },
+}
+
+/// What comes back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Response {
+    Ok(Reply),
+    Refused(String),
+}
+
+/// The content of an answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    Done {},
+    Members(Vec<MemberView>),
+    Peers(Vec<PeerView>),
+    Pong { member: String, addr: std::net::SocketAddr, round_trip_us: u64 },
+    Stats(StatsView),
+    Left { acknowledged: bool },
+    Why(WhyView),
+}
+
+/// A member, for showing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MemberView {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) addr: std::net::SocketAddr,
+    pub(crate) zone: String,
+    pub(crate) incarnation: String,
+    pub(crate) meta: String,
+    /// Whether it is the agent itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) oneself: bool,
+    /// Milliseconds since its latest datagram.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) heard_ms_ago: Option<u64>,
+}
+
+impl MemberView {
+    pub(crate) fn of(member: &Member<'_>) -> Self {
+        Self {
+            id: member.id.to_string(),
+            name: member.name.clone().into_owned(),
+            state: state_name(member.state).to_owned(),
+            addr: member.addr,
+            zone: member.zone.clone().into_owned(),
+            incarnation: member.incarnation.to_string(),
+            meta: printable(&member.meta),
+            oneself: false,
+            heard_ms_ago: None,
+        }
+    }
+
+    pub(crate) fn seen_by(node: &Node, member: &Member<'_>, now: Time) -> Self {
+        let oneself = member.id == node.id();
+        let heard = node.last_heard(member.id).filter(|_| !oneself);
+        Self { oneself, heard_ms_ago: heard.map(|at| millis(now.since(at))), ..Self::of(member) }
+    }
+
+    pub(crate) fn label(&self) -> String {
+        label(&self.name, &self.id)
+    }
+}
+
+/// How a member is named in a line: `web-1 (n42)`, or the id alone.
+pub(crate) fn label(name: &str, id: &str) -> String {
+    if name.is_empty() { id.to_owned() } else { format!("{name} ({id})") }
+}
+
+/// Where a peer comes from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PeerView {
+    pub(crate) peer: String,
+    pub(crate) from: String,
+    pub(crate) addrs: Vec<std::net::SocketAddr>,
+}
+
+/// All numbers of an agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StatsView {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) cluster: String,
+    /// They only rise.
+    pub(crate) counters: Vec<NumberView>,
+    /// They rise and fall.
+    pub(crate) gauges: Vec<NumberView>,
+}
+
+/// One number with its meaning.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct NumberView {
+    pub(crate) name: String,
+    pub(crate) value: u64,
+    pub(crate) help: String,
+}
+
+impl NumberView {
+    pub(crate) fn new(name: &str, value: u64, help: &str) -> Self {
+        Self { name: name.to_owned(), value, help: help.to_owned() }
+    }
+}
+
+/// Why a member is held Down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WhyView {
+    pub(crate) member: String,
+    pub(crate) incarnation: String,
+    pub(crate) declared_by: String,
+    pub(crate) declared_ms_ago: u64,
+    pub(crate) suspected_ms_ago: Option<u64>,
+    pub(crate) suspected_by: Vec<String>,
+    pub(crate) heard_ms_ago: Option<u64>,
+}
+
+impl WhyView {
+    pub(crate) fn of(node: &Node, id: NodeId, obituary: &Obituary, now: Time) -> Self {
+        let ago = |at: Time| millis(now.since(at));
+        Self {
+            member: node_label(node, id),
+            incarnation: obituary.incarnation.to_string(),
+            declared_by: node_label(node, obituary.author),
+            declared_ms_ago: ago(obituary.declared),
+            suspected_ms_ago: obituary.suspected.map(ago),
+            suspected_by: obituary.suspected_by.iter().map(|id| node_label(node, *id)).collect(),
+            heard_ms_ago: obituary.last_heard.map(ago),
+        }
+    }
+}
+
+pub(crate) fn node_label(node: &Node, id: NodeId) -> String {
+    let name = node.member(id).map(|member| member.name.into_owned()).unwrap_or_default();
+    label(&name, &id.to_string())
+}
+
+pub(crate) const fn state_name(state: State) -> &'static str {
+    match state {
+        State::Alive => "alive",
+        State::Suspect => "suspect",
+        State::Down => "down",
+        State::Left => "left",
+    }
+}
+
+/// Metadata as text if it is one, else in hexadecimal.
+pub(crate) fn printable(meta: &[u8]) -> String {
+    match str::from_utf8(meta) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => meta.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}")),
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

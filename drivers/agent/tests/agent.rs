@@ -1,0 +1,290 @@
+//! The real binary, three times, on loopback: killed, asked to leave, and started again. What an agent prints is
+//! what the tests wait for.
+#![cfg(unix)]
+#![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn bruit() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_bruit"))
+}
+
+/// A running agent and what it prints.
+struct Agent {
+    child: Child,
+    lines: Receiver<Value>,
+    addr: String,
+    epoch: u64,
+    control: PathBuf,
+}
+
+impl Agent {
+    fn start(dir: &Path, name: &str, join: &[&str]) -> Self {
+        let control = dir.join(format!("{name}.sock"));
+        let mut command = bruit();
+        command.args(["agent", "--cluster", "test", "--preset", "local", "--bind", "127.0.0.1:0", "--json"]);
+        command.args(["--name", name, "--config"]).arg(config(dir));
+        command.arg("--control").arg(&control).arg("--state").arg(dir.join(name));
+        command.args(join.iter().flat_map(|seed| ["--join", seed]));
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let lines = lines(&mut child);
+        let mut agent = Self { child, lines, addr: String::new(), epoch: 0, control };
+        let first = agent.wait("listening", |line| line["event"] == "listening");
+        agent.addr = first["addr"].as_str().expect("an address").to_owned();
+        agent.epoch = first["epoch"].as_str().and_then(|text| text.parse().ok()).expect("an epoch");
+        agent
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            let left = SOON.checked_sub(started.elapsed()).unwrap_or_default();
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|error| panic!("{what}: {error}"));
+            if wanted(&line) {
+                return line;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn wait_member(&self, event: &str, name: &str) -> Value {
+        let wanted = |line: &Value| line["event"] == event && line["member"]["name"] == name;
+        self.wait(&format!("{event} {name}"), wanted)
+    }
+
+    fn ask(&self, words: &[&str]) -> Output {
+        bruit().args(words).arg("--control").arg(&self.control).output().expect("it runs")
+    }
+
+    #[track_caller]
+    fn ask_ok(&self, words: &[&str]) -> String {
+        let output = self.ask(words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    fn end(&mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Short intervals, so that the tests are quick.
+fn config(dir: &Path) -> PathBuf {
+    let path = dir.join("config.toml");
+    let text = "[membership]\nprobe_interval = '200ms'\nprobe_timeout = '80ms'\n";
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+fn lines(child: &mut Child) -> Receiver<Value> {
+    let (sender, receiver) = channel();
+    let out = BufReader::new(child.stdout.take().expect("piped"));
+    std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            let value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            if sender.send(value).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[test]
+fn killed_is_down_asked_is_left_and_restarted_is_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let a = Agent::start(dir.path(), "a", &[]);
+    let mut b = Agent::start(dir.path(), "b", &[&a.addr]);
+    let mut c = Agent::start(dir.path(), "c", &[&a.addr]);
+    a.wait_member("up", "b");
+    a.wait_member("up", "c");
+    b.wait_member("up", "c");
+
+    c.signal("KILL");
+    assert_eq!(c.end(), None);
+    a.wait_member("down", "c");
+    b.wait_member("down", "c");
+    let why = a.ask_ok(&["why", "c"]);
+    assert!(why.contains("declared down"), "{why}");
+
+    let back = Agent::start(dir.path(), "c", &[&b.addr]);
+    assert!(back.epoch > c.epoch);
+    let up = a.wait_member("up", "c");
+    let incarnation = up["member"]["incarnation"].as_str().expect("a text");
+    assert!(incarnation.starts_with(&format!("{}.", back.epoch)), "{incarnation} of {}", back.epoch);
+    b.wait_member("up", "c");
+
+    b.signal("INT");
+    assert_eq!(b.end(), Some(0));
+    b.wait("departed", |line| line["event"] == "departed" && line["acknowledged"] == true);
+    a.wait_member("left", "b");
+    back.wait_member("left", "b");
+    assert!(!b.control.exists());
+}
+
+#[test]
+fn every_command_answers() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let a = Agent::start(dir.path(), "a", &[]);
+    let mut b = Agent::start(dir.path(), "b", &[]);
+    assert_eq!(a.ask_ok(&["join", &b.addr]), "");
+    a.wait_member("up", "b");
+    let members = a.ask_ok(&["members"]);
+    assert!(members.starts_with("NAME  ID") && members.contains("oneself"), "{members}");
+    let json: Value = serde_json::from_str(&a.ask_ok(&["members", "--json"])).expect("JSON");
+    assert_eq!(json["members"].as_array().map(Vec::len), Some(2));
+    assert!(a.ask_ok(&["ping", "b"]).contains("answered after"));
+    assert_eq!(a.ask_ok(&["peers", "add", &b.addr]), "");
+    assert!(a.ask_ok(&["peers", "list"]).contains(&b.addr));
+    assert!(a.ask_ok(&["stats"]).contains("datagrams_sent"));
+    assert!(
+        a.ask_ok(&["stats", "--format", "prometheus"])
+            .contains("bruit_members_alive{cluster=\"test\",node=\"a\"} 2")
+    );
+    let json: Value = serde_json::from_str(&a.ask_ok(&["stats", "--format", "json"])).expect("JSON");
+    assert_eq!(json["stats"]["name"], "a");
+
+    let refused = a.ask(&["ping", "nobody"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("nobody"));
+    assert_eq!(a.ask(&["why", "b"]).status.code(), Some(1));
+    assert_eq!(a.ask(&["join", "nonsense"]).status.code(), Some(1));
+
+    assert_eq!(b.ask_ok(&["leave"]), "left, and the others know\n");
+    assert_eq!(b.end(), Some(0));
+    a.wait_member("left", "b");
+    assert_eq!(b.ask(&["members"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_removed_member_ends_and_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let a = Agent::start(dir.path(), "a", &[]);
+    let mut b = Agent::start(dir.path(), "b", &[&a.addr]);
+    a.wait_member("up", "b");
+    a.ask_ok(&["peers", "remove", "b"]);
+    b.wait("removed", |line| line["event"] == "removed");
+    assert_eq!(b.end(), Some(1));
+}
+
+#[test]
+fn what_cannot_start_says_why_and_by_its_exit_code() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let a = Agent::start(dir.path(), "a", &[]);
+    let agent =
+        |extra: &[&str]| bruit().args(["agent", "--cluster", "test"]).args(extra).output().expect("it runs");
+    let socket = dir.path().join("other.sock").display().to_string();
+
+    let in_use = agent(&["--bind", &a.addr, "--control", &socket]);
+    assert_eq!(in_use.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&in_use.stderr).into_owned();
+    assert!(text.contains(&a.addr) && text.contains("in use"), "{text}");
+
+    let live = agent(&["--bind", "127.0.0.1:0", "--control", &a.control.display().to_string()]);
+    assert_eq!(live.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&live.stderr).contains("listens at"));
+
+    let wrong_config = dir.path().join("wrong.toml");
+    std::fs::write(&wrong_config, "mtu = 9").expect("written");
+    let wrong = agent(&[
+        "--bind",
+        "127.0.0.1:0",
+        "--control",
+        &socket,
+        "--config",
+        &wrong_config.display().to_string(),
+    ]);
+    assert_eq!(wrong.status.code(), Some(3));
+    let text = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(text.contains("mtu is 9") && text.contains("1200"), "{text}");
+
+    for words in [
+        &["agent", "--trace", "pong"][..],
+        &["nonsense"],
+        &["agent", "--bind", "127.0.0.1:0"],
+        &["leave", "--within", "5"],
+    ] {
+        assert_eq!(bruit().args(words).output().expect("it runs").status.code(), Some(3), "{words:?}");
+    }
+    assert_eq!(bruit().arg("--help").output().expect("it runs").status.code(), Some(0));
+    let alone = bruit().args(["members", "--control", &socket]).output().expect("it runs");
+    assert_eq!(alone.status.code(), Some(2));
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_only_the_owner_may_open_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut a = Agent::start(dir.path(), "a", &[]);
+    let mode = std::fs::metadata(&a.control).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    a.signal("KILL");
+    a.end();
+    assert!(a.control.exists(), "left behind");
+    let again = Agent::start(dir.path(), "a", &[]);
+    assert!(again.epoch > a.epoch);
+    again.ask_ok(&["members"]);
+}
+
+#[test]
+fn estimates_and_replays_need_no_agent() {
+    let output = bruit().args(["estimate", "--nodes", "128", "--json"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(json["known_by_all_ms"].as_u64().is_some_and(|ms| ms > 0), "{json}");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let journal = dir.path().join("journal");
+    let a = Agent::start(dir.path(), "a", &[]);
+    let mut command = bruit();
+    command.args([
+        "agent",
+        "--cluster",
+        "test",
+        "--preset",
+        "local",
+        "--bind",
+        "127.0.0.1:0",
+        "--json",
+        "--name",
+        "b",
+    ]);
+    command
+        .args(["--join", &a.addr, "--journal"])
+        .arg(&journal)
+        .arg("--control")
+        .arg(dir.path().join("b.sock"));
+    let mut child = command.args(["--trace", "ping,join"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let lines = lines(&mut child);
+    let b = Agent { child, lines, addr: String::new(), epoch: 0, control: dir.path().join("b.sock") };
+    b.wait("a traced ping", |line| {
+        line["event"] == "trace" && line["text"].as_str().is_some_and(|text| text.contains("ping"))
+    });
+    b.ask_ok(&["leave"]);
+    let output = bruit().arg("replay").arg(&journal).arg("--events").output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text} {}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("all the same") && text.contains("Leave"), "{text}");
+}

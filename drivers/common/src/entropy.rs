@@ -1,0 +1,10 @@
+//! The seed of a boot. It comes from the operating system, and there is no way to set it (rule F1): a seed that
+//! repeats would repeat the random number that tells two lives of a member apart.
+
+use crate::error::StartError;
+
+pub(crate) fn seed() -> Result<[u8; 32], StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| StartError::Randomness(error.to_string()))?;
+    Ok(seed)
+}

@@ -1,0 +1,212 @@
+//! What the application is told. A reader that is slow, or reads nothing, costs the node a bounded queue and
+//! never a wait: the oldest news go first, and the reader is told how many it missed.
+//!
+//! Every notice about members can be caught up with by reading the node's members again.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bruit_core::Notice;
+
+use crate::error::Trouble;
+
+/// News that wait for the reader at most.
+pub const NOTICES_MAX: usize = 4_096;
+
+/// One thing that the application may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The node says something.
+    Notice(Notice<'static>),
+    /// Something around the node does not work at the moment.
+    Trouble(Trouble),
+    /// So many earlier news were dropped because they were not read in time.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    news: VecDeque<News>,
+    missed: u64,
+    ended: bool,
+    abandoned: bool,
+}
+
+impl Queue {
+    fn pop(&mut self) -> Option<News> {
+        match std::mem::take(&mut self.missed) {
+            0 => self.news.pop_front(),
+            missed => Some(News::Lagged { missed }),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    max: usize,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The node's end. Dropping it lets the reader see the end after the last news.
+#[derive(Debug)]
+pub(crate) struct NoticeSender {
+    shared: Arc<Shared>,
+}
+
+/// The application's end: blocking, with a timeout, without waiting, or as an iterator.
+///
+/// It ends when the node has stopped. Keeping it does not keep the node running.
+#[derive(Debug)]
+pub struct Notices {
+    shared: Arc<Shared>,
+}
+
+/// Why there is no news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvError {
+    /// None has arrived in time.
+    Timeout,
+    /// The node has stopped, and all is read.
+    Ended,
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no news in time",
+            Self::Ended => "the node has stopped",
+        })
+    }
+}
+
+impl std::error::Error for RecvError {}
+
+/// A queue of at most `max` news, and at least one.
+pub(crate) fn notices(max: usize) -> (NoticeSender, Notices) {
+    let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), max: max.max(1) });
+    (NoticeSender { shared: Arc::clone(&shared) }, Notices { shared })
+}
+
+impl NoticeSender {
+    /// Adds one; whether an older one had to go for it.
+    pub(crate) fn push(&self, news: News) -> bool {
+        let mut queue = self.shared.lock();
+        if queue.abandoned {
+            return false;
+        }
+        let full = queue.news.len() >= self.shared.max;
+        if full {
+            queue.news.pop_front();
+            queue.missed += 1;
+        }
+        queue.news.push_back(news);
+        self.shared.arrived.notify_one();
+        full
+    }
+}
+
+impl Drop for NoticeSender {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.arrived.notify_all();
+    }
+}
+
+impl Notices {
+    /// Waits for the next news; `None` once the node has stopped and all is read.
+    pub fn recv(&mut self) -> Option<News> {
+        let mut queue = self.shared.lock();
+        loop {
+            if let Some(news) = queue.pop() {
+                return Some(news);
+            }
+            if queue.ended {
+                return None;
+            }
+            queue = self.shared.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The same, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// Nothing has arrived in time, or nothing will.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<News, RecvError> {
+        let started = Instant::now();
+        let mut queue = self.shared.lock();
+        loop {
+            if let Some(news) = queue.pop() {
+                return Ok(news);
+            }
+            if queue.ended {
+                return Err(RecvError::Ended);
+            }
+            let left = timeout.checked_sub(started.elapsed()).ok_or(RecvError::Timeout)?;
+            let waited = self.shared.arrived.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The next news if there is one now.
+    pub fn try_recv(&mut self) -> Option<News> {
+        self.shared.lock().pop()
+    }
+}
+
+impl Iterator for Notices {
+    type Item = News;
+
+    /// Waits, as [`recv`](Self::recv) does.
+    fn next(&mut self) -> Option<News> {
+        self.recv()
+    }
+}
+
+impl Drop for Notices {
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.abandoned = true;
+        queue.news = VecDeque::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(number: u64) -> News {
+        News::Notice(Notice::PingFailed { ping: bruit_core::PingId(number), id: bruit_core::NodeId(1) })
+    }
+
+    #[test]
+    fn a_slow_reader_is_told_what_it_missed_and_reads_the_newest() {
+        let (sender, mut notices) = notices(2);
+        let full: Vec<_> = (0..5).map(|number| sender.push(failed(number))).collect();
+        assert_eq!(full, [false, false, true, true, true]);
+        drop(sender);
+        let read: Vec<_> = notices.by_ref().collect();
+        assert_eq!(read, vec![News::Lagged { missed: 3 }, failed(3), failed(4)]);
+        assert_eq!(notices.recv_timeout(Duration::ZERO), Err(RecvError::Ended));
+    }
+
+    #[test]
+    fn waiting_ends_in_time_and_an_abandoned_queue_keeps_nothing() {
+        let (sender, mut notices) = notices(2);
+        assert_eq!(notices.try_recv(), None);
+        assert_eq!(notices.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
+        drop(notices);
+        assert!((0..9).all(|number| !sender.push(failed(number))));
+    }
+}

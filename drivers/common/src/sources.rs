@@ -1,0 +1,219 @@
+//! Where peers come from while the node runs: names that were given to join through, and a peers file. One
+//! thread looks names up, because a resolver may take many seconds; the node only ever sees addresses.
+//!
+//! All that is found is one set, handed over whole whenever it changes.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{io, thread};
+
+use bruit_core::Time;
+
+use crate::clock::Clock;
+use crate::error::Trouble;
+use crate::names::{Names, Seed};
+use crate::peers::PeersFile;
+
+/// How often the peers file is looked at.
+const FILE_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest sleep of the thread, so that a clock that was suspended is looked at again.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// What the thread has to say.
+#[derive(Debug)]
+pub enum Feed {
+    /// These are all peers now; give them to the node by `Command::SetPeers`.
+    Peers(Vec<SocketAddr>),
+    /// Something does not work at the moment.
+    Trouble(Trouble),
+}
+
+/// One entry of the peers in use, for showing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The name or the address, as it was given.
+    pub text: String,
+    /// The addresses it stands for at present.
+    pub addrs: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    names: Vec<String>,
+    changed: bool,
+    stop: bool,
+    shown: Vec<Source>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handle of the thread. Dropping it lets the thread end as soon as its look-up has returned.
+#[derive(Debug)]
+pub struct Sources {
+    shared: Arc<Shared>,
+}
+
+impl Sources {
+    /// Starts the thread; `feed` is called on it.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    pub fn start(peers_file: Option<PathBuf>, feed: impl FnMut(Feed) + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let worker = Worker {
+            shared: Arc::clone(&shared),
+            clock: Clock::start(),
+            names: Names::default(),
+            file: peers_file.map(PeersFile::new),
+            told: Vec::new(),
+            feed,
+        };
+        thread::Builder::new().name("bruit-names".to_owned()).spawn(move || worker.run())?;
+        Ok(Self { shared })
+    }
+
+    /// Adds names to look up; those that are there already change nothing.
+    pub fn add_names(&self, names: impl IntoIterator<Item = String>) {
+        let mut wanted = self.shared.lock();
+        for name in names {
+            if !wanted.names.contains(&name) {
+                wanted.names.push(name);
+                wanted.changed = true;
+            }
+        }
+        self.shared.changed.notify_one();
+    }
+
+    /// What is in use at present.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Source> {
+        self.shared.lock().shown.clone()
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+#[derive(Debug)]
+struct Worker<F> {
+    shared: Arc<Shared>,
+    clock: Clock,
+    names: Names,
+    file: Option<PeersFile>,
+    told: Vec<SocketAddr>,
+    feed: F,
+}
+
+impl<F: FnMut(Feed)> Worker<F> {
+    fn run(mut self) {
+        while !self.shared.lock().stop {
+            self.read_file();
+            self.take_names();
+            self.look_up();
+            self.tell();
+            self.sleep();
+        }
+    }
+
+    fn read_file(&mut self) {
+        let troubles = self.file.as_mut().map(PeersFile::refresh).unwrap_or_default();
+        troubles.into_iter().for_each(|trouble| (self.feed)(Feed::Trouble(trouble)));
+    }
+
+    fn take_names(&mut self) {
+        let mut wanted = self.shared.lock();
+        wanted.changed = false;
+        let listed = self.file.iter().flat_map(|file| &file.peers).filter_map(|seed| match seed {
+            Seed::Name(name) => Some(name.as_str()),
+            Seed::Addr(_) => None,
+        });
+        self.names.set(wanted.names.iter().map(String::as_str).chain(listed));
+    }
+
+    fn look_up(&mut self) {
+        for name in self.names.due(self.clock.now()) {
+            let answer = name.to_socket_addrs().map(Iterator::collect).map_err(|error| error.to_string());
+            if let Some(trouble) = self.names.answered(&name, answer, self.clock.now()) {
+                (self.feed)(Feed::Trouble(trouble));
+            }
+            if self.shared.lock().stop {
+                return;
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        let shown = self.current();
+        let mut addrs: Vec<_> = shown.iter().flat_map(|source| source.addrs.iter().copied()).collect();
+        addrs.sort_unstable();
+        addrs.dedup();
+        self.shared.lock().shown = shown;
+        if addrs != self.told {
+            self.told.clone_from(&addrs);
+            (self.feed)(Feed::Peers(addrs));
+        }
+    }
+
+    fn current(&self) -> Vec<Source> {
+        let listed = self.file.iter().flat_map(|file| &file.peers).filter_map(|seed| match seed {
+            Seed::Addr(addr) => Some(Source { text: addr.to_string(), addrs: vec![*addr] }),
+            Seed::Name(_) => None,
+        });
+        let named =
+            self.names.iter().map(|(name, addrs)| Source { text: name.to_owned(), addrs: addrs.to_vec() });
+        listed.chain(named).collect()
+    }
+
+    fn sleep(&self) {
+        let until = self.names.next_due().map_or(SLEEP_MAX, |due: Time| due.since(self.clock.now()));
+        let file = if self.file.is_some() { FILE_INTERVAL } else { SLEEP_MAX };
+        let idle = |wanted: &mut Wanted| !wanted.changed && !wanted.stop;
+        drop(self.shared.changed.wait_timeout_while(
+            self.shared.lock(),
+            until.min(file).min(SLEEP_MAX),
+            idle,
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn names_and_a_file_feed_one_set() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("peers");
+        std::fs::write(&path, "127.0.0.9:7000\n").expect("written");
+        let (sender, fed) = mpsc::channel();
+        let sources =
+            Sources::start(Some(path.clone()), move |feed| drop(sender.send(feed))).expect("a thread");
+        let within = Duration::from_secs(10);
+        assert!(matches!(fed.recv_timeout(within), Ok(Feed::Peers(peers)) if peers.len() == 1));
+        sources.add_names(["127.0.0.8:7000".to_owned()]);
+        assert!(matches!(fed.recv_timeout(within), Ok(Feed::Peers(peers)) if peers.len() == 2));
+        std::fs::write(&path, "127.0.0.9:7000\n127.0.0.7:7000\nnonsense\n").expect("written");
+        assert!(matches!(fed.recv_timeout(within), Ok(Feed::Trouble(Trouble::PeersLine(_)))));
+        assert!(matches!(fed.recv_timeout(within), Ok(Feed::Peers(peers)) if peers.len() == 3));
+        assert_eq!(sources.shown().len(), 3);
+        drop(sources);
+        assert!(fed.recv_timeout(within).is_err(), "the thread ends");
+    }
+}

@@ -1,0 +1,271 @@
+//! What the handles and the loop share: the node under its mutex, the socket, and a way to wake the loop.
+//!
+//! Whoever has an event steps the node with the mutex held, and sends with the mutex free, so that a slow kernel
+//! never keeps another caller from the node.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use bruit_core::{Action, Answer, Command, Event, Outbox, Phase, Rejected, Slot, Time};
+use bruit_driver::{Clock, Driven, Feed, StateError, Trouble};
+use mio::Waker;
+
+use crate::socket::Socket;
+use crate::trace::{Direction, Tracer};
+
+/// What happened around the node, as plain numbers since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DriverStats {
+    /// Datagrams that the operating system refused to send: no route, buffer full, another address family.
+    pub send_errors: u64,
+    /// Errors on receiving.
+    pub receive_errors: u64,
+    /// News that no reader took in time.
+    pub notices_missed: u64,
+}
+
+impl DriverStats {
+    /// Every counter with its name and its meaning, in a fixed order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
+        [
+            ("send_errors", self.send_errors, "Datagrams that the operating system refused to send."),
+            ("receive_errors", self.receive_errors, "Errors on receiving."),
+            ("notices_missed", self.notices_missed, "News that no reader took in time."),
+        ]
+        .into_iter()
+    }
+}
+
+/// The node, and what else the mutex guards.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) driven: Driven,
+    /// Until when the loop sleeps, unless it is woken.
+    pub(crate) asleep_until: Time,
+    /// What the peers file and the names stand for; told again at each join.
+    peers: Vec<SocketAddr>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    pub(crate) socket: Socket,
+    waker: Waker,
+    pub(crate) clock: Clock,
+    stop: AtomicBool,
+    send_errors: AtomicU64,
+    receive_errors: AtomicU64,
+    tracer: RwLock<Option<Arc<Tracer>>>,
+    tracing: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(driven: Driven, socket: Socket, waker: Waker) -> Self {
+        let clock = driven.clock();
+        Self {
+            state: Mutex::new(State { driven, asleep_until: Time::MAX, peers: Vec::new() }),
+            changed: Condvar::new(),
+            socket,
+            waker,
+            clock,
+            stop: AtomicBool::new(false),
+            send_errors: AtomicU64::new(0),
+            receive_errors: AtomicU64::new(0),
+            tracer: RwLock::new(None),
+            tracing: AtomicBool::new(false),
+        }
+    }
+
+    /// The state. A reader's closure that panicked has changed nothing, so a poisoned mutex is as good.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the node one event and sends what comes out. For the loop, which looks at its deadline itself.
+    pub(crate) fn step(&self, event: Event<'_>, out: &mut Outbox) {
+        self.step_locked(&mut self.lock(), event, out);
+        self.send_all(out);
+    }
+
+    pub(crate) fn step_locked(
+        &self,
+        state: &mut State,
+        event: Event<'_>,
+        out: &mut Outbox,
+    ) -> Option<Result<Answer, Rejected>> {
+        let told = state.driven.told();
+        let answer = state.driven.step(event, out);
+        if state.driven.told() != told {
+            self.changed.notify_all();
+        }
+        answer
+    }
+
+    /// The same for everybody else: the loop is woken if it would now sleep too long. `then` runs on the
+    /// answer before anybody else can step the node.
+    pub(crate) fn command_then(
+        &self,
+        command: Command,
+        then: impl FnOnce(&mut Driven, &Answer),
+    ) -> Result<Answer, Rejected> {
+        let mut out = Outbox::new();
+        let answer = self.step_and_wake(Event::Command(command), &mut out, |driven, answer| {
+            if let Some(Ok(answer)) = answer {
+                then(driven, answer);
+            }
+        });
+        answer.expect("the core answers a command in its call, and a stopped driver does so for it")
+    }
+
+    fn step_and_wake(
+        &self,
+        event: Event<'_>,
+        out: &mut Outbox,
+        then: impl FnOnce(&mut Driven, &Option<Result<Answer, Rejected>>),
+    ) -> Option<Result<Answer, Rejected>> {
+        let mut state = self.lock();
+        let answer = self.step_locked(&mut state, event, out);
+        then(&mut state.driven, &answer);
+        let sooner = state.driven.next_wake().is_some_and(|wake| wake < state.asleep_until);
+        drop(state);
+        self.send_all(out);
+        if sooner {
+            self.wake();
+        }
+        answer
+    }
+
+    fn send_all(&self, out: &mut Outbox) {
+        for action in out.iter() {
+            if let Action::Send { to, bytes } = action {
+                if self.socket.send(to, &bytes).is_err() {
+                    self.send_errors.fetch_add(1, Ordering::Relaxed);
+                }
+                self.trace(Direction::Out, to, &bytes);
+            }
+        }
+        out.clear();
+    }
+
+    pub(crate) fn count_receive_error(&self) {
+        self.receive_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stats(&self) -> DriverStats {
+        DriverStats {
+            send_errors: self.send_errors.load(Ordering::Relaxed),
+            receive_errors: self.receive_errors.load(Ordering::Relaxed),
+            notices_missed: self.lock().driven.notices_missed(),
+        }
+    }
+
+    /// Waits until `done` says so, the node has stopped, or the time is over; the state as it is then.
+    pub(crate) fn wait(&self, timeout: Duration, done: impl Fn(&Driven) -> bool) -> MutexGuard<'_, State> {
+        let started = Instant::now();
+        let mut state = self.lock();
+        while !done(&state.driven) && !state.driven.is_stopped() {
+            let Some(left) = timeout.checked_sub(started.elapsed()) else { break };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+
+    /// A slot is durable, or could not be made so.
+    pub(crate) fn stored(&self, slot: Slot, serial: u64, written: Result<(), StateError>) {
+        match written {
+            Ok(()) => {
+                self.step_and_wake(Event::Stored { slot, serial }, &mut Outbox::new(), |_, _| {});
+            }
+            Err(error) => self.trouble(Trouble::Store { error: error.to_string() }),
+        }
+    }
+
+    pub(crate) fn trouble(&self, trouble: Trouble) {
+        self.lock().driven.trouble(trouble);
+        self.changed.notify_all();
+    }
+
+    /// Names or the peers file have something new.
+    pub(crate) fn feed(&self, feed: Feed) {
+        match feed {
+            Feed::Trouble(trouble) => self.trouble(trouble),
+            Feed::Peers(mut peers) => {
+                peers.retain(|peer| self.socket.reaches(*peer));
+                self.lock().peers = peers;
+                self.tell_peers();
+            }
+        }
+    }
+
+    /// After a join: the peers that were found before it.
+    pub(crate) fn tell_peers_if_any(&self) {
+        if !self.lock().peers.is_empty() {
+            self.tell_peers();
+        }
+    }
+
+    /// Gives the node the peers found so far. Before its first join it would refuse them; the join tells them.
+    fn tell_peers(&self) {
+        let state = self.lock();
+        let mut peers = state.peers.clone();
+        let running = state.driven.node().phase() == Phase::Running;
+        drop(state);
+        if !running {
+            return;
+        }
+        let found = peers.len();
+        let mut answer = self.set_peers(&peers);
+        if let Err(Rejected::TooMany { len, max, .. }) = answer {
+            peers.truncate(found.saturating_sub(len.saturating_sub(max)));
+            answer = self.set_peers(&peers);
+            self.trouble(Trouble::PeersLeftOut { found, kept: peers.len() });
+        }
+        if let Err(rejected) = answer {
+            self.trouble(Trouble::PeersRefused(rejected));
+        }
+    }
+
+    fn set_peers(&self, peers: &[SocketAddr]) -> Result<Answer, Rejected> {
+        self.command_then(Command::SetPeers(peers.to_vec()), |_, _| {})
+    }
+
+    pub(crate) fn trace(&self, direction: Direction, peer: SocketAddr, bytes: &[u8]) {
+        if !self.tracing.load(Ordering::Relaxed) {
+            return;
+        }
+        let tracer = self.tracer.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(tracer) = tracer {
+            tracer.see(self.clock.now(), direction, peer, bytes);
+        }
+    }
+
+    pub(crate) fn set_tracer(&self, tracer: Option<Tracer>) {
+        self.tracing.store(tracer.is_some(), Ordering::Relaxed);
+        *self.tracer.write().unwrap_or_else(PoisonError::into_inner) = tracer.map(Arc::new);
+    }
+
+    pub(crate) fn wake(&self) {
+        // It fails only when the loop is gone, and then there is nobody to wake.
+        let _ = self.waker.wake();
+    }
+
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(crate) fn is_asked_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The node takes no more events; whoever waits is let go.
+    pub(crate) fn stop_node(&self) {
+        let stopped = self.lock().driven.stop();
+        self.changed.notify_all();
+        drop(stopped);
+    }
+}

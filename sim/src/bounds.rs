@@ -1,0 +1,126 @@
+//! How long each promise of membership may take, computed from the configuration alone.
+//!
+//! Every liveness promise reads "without process faults and below the declared loss" (rule G7), so these are
+//! times after the last fault was healed. They are bounds and no estimates: they assume that every observer is
+//! at its worst health, that the observer who finds out is the last one in the round-robin, and that a datagram
+//! is lost as often as the declared loss allows with a probability of one in a million.
+
+use core::time::Duration;
+
+use bruit_core::{Config, Estimate};
+
+/// The promises of one configuration in one group, as durations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Lifeguard's least and greatest suspicion time.
+    pub suspicion: (Duration, Duration),
+    /// The longest protocol period: `probe_interval` × `health_max`.
+    pub period: Duration,
+    /// From one member to all: λ · ⌈log₂(n + 1)⌉ gossip rounds, and for the few that every copy has missed,
+    /// ⌈log₂(n + 1)⌉ longest periods, in which the roots on each ping find the difference.
+    pub spread: Duration,
+    /// How long verdicts may be postponed because the fault may be here: one greatest suspicion time (rule B6);
+    /// nothing where `isolation_periods` is 0.
+    pub freeze: Duration,
+    /// M1: from a crash until all know: (2n − 1) longest periods until the last observer probes, one for the
+    /// failed probe, the greatest suspicion time, the freeze, the spread.
+    pub completeness: Duration,
+    /// M6: from an accusation until all hold the accused alive again: one spread to the subject, one back.
+    pub refutation: Duration,
+    /// M10: from `Join` until every member knows the joiner and it knows every member: tries of
+    /// `join_interval` until one exchange of four datagrams gets through, then one spread, and for what the
+    /// spread brings by reconciliation one credit of records each `reconcile_interval` and round trip.
+    pub join: Duration,
+    /// M10: from healing a cut until both sides are one: tries of the heal interval (half of it more for its
+    /// jitter) until one exchange gets through, the suspicion that a hearsay Down is (rule B1), two spreads.
+    pub merge: Duration,
+    /// M7: from the last heal until all live sets and roots are equal: the later of the two above, and a crash
+    /// during the faults that is detected after them.
+    pub agreement: Duration,
+    /// M8: from `Leave` until all hold the member as Left: one spread.
+    pub leave: Duration,
+    /// M13: from the meeting of two processes of one id until one of them has stopped: two refutations.
+    pub conflict: Duration,
+    /// M9: transmissions of one update by one node.
+    pub transmissions: u32,
+    /// M9: payload bytes a second that a settled node may send: twice the estimate at health 1, for nacks,
+    /// indirect probes and healing.
+    pub settled_bytes_per_second: u64,
+}
+
+impl Bounds {
+    /// The bounds of `config` in a group of `members`, over links with round trips of at most `round_trip` that
+    /// lose at most `loss_ppm` of the datagrams.
+    #[must_use]
+    pub fn new(config: &Config, members: u32, round_trip: Duration, loss_ppm: u32) -> Self {
+        let settings = &config.membership;
+        let estimate = Estimate::new(config, members);
+        let log = u32::BITS - members.leading_zeros();
+        let period = settings.probe_interval * u32::from(settings.health_max);
+        let spread = settings.gossip_interval * u32::from(settings.retransmit_mult) * log
+            + (period + round_trip) * log;
+        let freeze = if settings.isolation_periods == 0 { Duration::ZERO } else { estimate.suspicion_max };
+        let completeness =
+            period * members.saturating_mul(2) + estimate.suspicion_max + freeze + spread + round_trip;
+        let refutation = spread * 2 + round_trip;
+        let tries = tries(loss_ppm, 4);
+        let records = (members * 256).div_ceil(settings.reconcile_credit.max(1));
+        let fetch = (settings.reconcile_interval + round_trip * 4) * (records + 1) * tries;
+        let join = (settings.join_interval + round_trip * 2) * tries + spread + fetch;
+        let merge = settings.heal_interval * 3 / 2 * tries + estimate.suspicion_max + spread * 2 + fetch;
+        Self {
+            suspicion: (estimate.suspicion_min, estimate.suspicion_max),
+            period,
+            spread,
+            freeze,
+            completeness,
+            refutation,
+            join,
+            merge,
+            agreement: completeness.max(merge) + refutation,
+            leave: spread + round_trip,
+            conflict: refutation * 2,
+            transmissions: estimate.transmissions,
+            settled_bytes_per_second: estimate.settled_bytes_per_second * 2,
+        }
+    }
+}
+
+/// How often an exchange of `datagrams` must be tried until it fails with a probability of at most one in a
+/// million.
+fn tries(loss_ppm: u32, datagrams: u32) -> u32 {
+    const WHOLE: u64 = 1_000_000;
+    let passes = (0..datagrams).fold(WHOLE, |all, _| all * (WHOLE - u64::from(loss_ppm).min(WHOLE)) / WHOLE);
+    let fails = WHOLE - passes.min(WHOLE);
+    let mut left = fails;
+    let mut tries = 1;
+    while left > 1 && tries < 200 {
+        left = left * fails / WHOLE;
+        tries += 1;
+    }
+    tries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_follow_the_loss() {
+        assert_eq!(tries(0, 4), 1);
+        assert!((2..=10).contains(&tries(10_000, 4)), "{}", tries(10_000, 4));
+        assert!(tries(250_000, 4) > tries(50_000, 4));
+        assert_eq!(tries(1_000_000, 4), 200);
+    }
+
+    #[test]
+    fn bounds_grow_with_the_group_and_with_the_loss() {
+        let config = Config::lan("bounds");
+        let at = |members, loss| Bounds::new(&config, members, Duration::from_millis(30), loss);
+        assert!(at(10, 0).completeness < at(100, 0).completeness);
+        assert!(at(10, 0).join < at(10, 100_000).join);
+        assert!(at(10, 0).merge < at(10, 100_000).merge);
+        let memberlist = Config::memberlist_lan("bounds");
+        assert_eq!(Bounds::new(&memberlist, 10, Duration::ZERO, 0).freeze, Duration::ZERO);
+    }
+}

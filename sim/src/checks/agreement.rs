@@ -1,0 +1,119 @@
+//! M7: after the bound, whoever can talk to each other holds the same members alive, exactly those that run on
+//! their side, and has equal roots.
+
+use bruit_core::NodeId;
+
+use super::{Rule, Scene};
+use crate::check::Violation;
+use crate::cluster::Index;
+use crate::happening::Happening;
+
+/// M7. Judged once, at the end, if nothing has changed for the agreement bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Agreement {
+    /// How often it was judged: a run that never comes to rest proves nothing.
+    pub judged: u64,
+}
+
+impl Agreement {
+    fn judge_side(side: &[Index], scene: &Scene<'_>) -> Result<(), Violation> {
+        let mut expected: Vec<NodeId> = side.iter().map(|node| scene.world.id(*node)).collect();
+        expected.sort_unstable();
+        for observer in side {
+            let live = scene.nodes.live(*observer);
+            if live != expected {
+                let missing: Vec<_> = expected.iter().filter(|id| !live.contains(id)).collect();
+                let spare: Vec<_> = live.iter().filter(|id| !expected.contains(id)).collect();
+                let text = format!(
+                    "of those it can talk to it lacks {missing:?}, and it holds {spare:?} alive beside them"
+                );
+                return Err(scene.violation("M7", *observer, text));
+            }
+        }
+        let mut roots = side.iter().filter_map(|node| Some((*node, scene.nodes.roots(*node)?)));
+        let Some((first, root)) = roots.next() else { return Ok(()) };
+        for (node, other) in roots {
+            if other != root {
+                let text = format!("its roots differ from those of {first}, long after the last change");
+                return Err(scene.violation("M7", node, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rule for Agreement {
+    fn id(&self) -> &'static str {
+        "M7"
+    }
+
+    fn observe(&mut self, _: &Happening<'_>, _: &Scene<'_>) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let calm = scene.world.calm().is_some_and(|calm| calm + scene.bounds.agreement <= scene.at);
+        let Some(sides) = scene.world.sides().filter(|_| calm) else { return Ok(()) };
+        self.judged += 1;
+        for side in sides {
+            let mut clusters: Vec<(String, Vec<Index>)> = Vec::new();
+            for index in side {
+                let Some(node) = scene.node(index) else { continue };
+                if !scene.nodes.is_member(index) {
+                    continue;
+                }
+                let cluster = &node.config().cluster;
+                match clusters.iter_mut().find(|(name, _)| name == cluster) {
+                    Some((_, members)) => members.push(index),
+                    None => clusters.push((cluster.clone(), vec![index])),
+                }
+            }
+            clusters.iter().try_for_each(|(_, members)| Self::judge_side(members, scene))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use bruit_core::Change;
+
+    #[test]
+    fn a_member_that_one_lacks_is_found() {
+        let mut history = Fixture::new(3, "M7");
+        let bound = history.bounds().agreement;
+        history
+            .acquainted()
+            .tells(2, Change::Down, 1, 0)
+            .after(bound)
+            .ends()
+            .fires("M7", "lacks [NodeId(1)]");
+    }
+
+    #[test]
+    fn a_dead_one_that_is_still_held_is_found() {
+        let mut history = Fixture::new(3, "M7");
+        let bound = history.bounds().agreement;
+        history.acquainted().crashes(2).after(bound).ends().fires("M7", "holds [NodeId(3)] alive");
+    }
+
+    #[test]
+    fn unequal_roots_are_found() {
+        let mut history = Fixture::new(3, "M7");
+        let bound = history.bounds().agreement;
+        history.acquainted().root(1, 9).after(bound).ends().fires("M7", "roots differ");
+    }
+
+    #[test]
+    fn agreement_on_each_side_of_a_cut_is_fine_and_so_is_a_young_quarrel() {
+        let mut history = Fixture::new(3, "M7");
+        let bound = history.bounds().agreement;
+        history.acquainted().cut(0, 2).cut(1, 2);
+        for (observer, id) in [(0, 3), (1, 3), (2, 1), (2, 2)] {
+            history.tells(observer, Change::Down, id, 0);
+        }
+        history.root(2, 7).after(bound).ends().is_silent();
+        history.heals().ends().is_silent();
+    }
+}

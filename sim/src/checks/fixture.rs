@@ -1,0 +1,256 @@
+//! A made-up cluster for feeding histories to the checks.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bruit_core::{
+    Boot, Change, Command, Config, Incarnation, Member, Node, NodeId, Notice, State, Time, virtual_addr,
+};
+
+use super::{Membership, Nodes};
+use crate::bounds::Bounds;
+use crate::check::Violation;
+use crate::cluster::Index;
+use crate::happening::{Fate, Happening, Memory};
+use crate::network::{Cut, CutId};
+use crate::process::BRUIT_PORT;
+
+/// What the nodes are said to show.
+#[derive(Default)]
+struct Stage {
+    nodes: Vec<Option<Node>>,
+    cut: BTreeSet<(usize, usize)>,
+    views: BTreeMap<(usize, NodeId), State>,
+    roots: BTreeMap<usize, u64>,
+}
+
+impl Nodes for Stage {
+    fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn node(&self, index: Index) -> Option<&Node> {
+        self.nodes[index.get()].as_ref()
+    }
+
+    fn connected(&self, from: Index, to: Index) -> bool {
+        !self.cut.contains(&(from.get(), to.get()))
+    }
+
+    fn loss_ppm(&self) -> u32 {
+        0
+    }
+
+    fn is_member(&self, index: Index) -> bool {
+        self.node(index).is_some()
+    }
+
+    fn view(&self, observer: Index, id: NodeId) -> Option<State> {
+        self.views.get(&(observer.get(), id)).copied()
+    }
+
+    fn live(&self, observer: Index) -> Vec<NodeId> {
+        let mut ids: Vec<NodeId> = self.node(observer).map(Node::id).into_iter().collect();
+        let held =
+            self.views.iter().filter(|((by, _), state)| *by == observer.get() && **state < State::Down);
+        ids.extend(held.map(|((_, id), _)| *id));
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    fn roots(&self, index: Index) -> Option<[u64; 2]> {
+        Some([self.roots.get(&index.get()).copied().unwrap_or(0), 0])
+    }
+}
+
+/// Processes `0..n` with the ids `1..=n`, all started and joined at time zero.
+pub(super) struct Fixture {
+    checks: Membership,
+    stage: Stage,
+    now: Time,
+    failed: Option<Violation>,
+}
+
+pub(super) fn config() -> Config {
+    Config::lan("fixture")
+}
+
+pub(super) fn node(id: u64, epoch: u64, config: Config) -> Node {
+    let boot = Boot::new(NodeId(id), format!("n{id}"), virtual_addr(id), epoch, [7; 32]);
+    Node::new(boot, config, Time::ZERO).expect("the fixture's boots are valid")
+}
+
+pub(super) const fn incarnation(epoch: u64, counter: u32) -> Incarnation {
+    Incarnation { epoch, counter }
+}
+
+/// A member of that id at counter `counter` of epoch 1.
+pub(super) fn member(id: u64, counter: u32, state: State) -> Member<'static> {
+    Member {
+        id: NodeId(id),
+        name: Cow::Owned(format!("n{id}")),
+        addr: virtual_addr(id),
+        zone: Cow::Borrowed(""),
+        meta: Cow::Borrowed(&[]),
+        incarnation: incarnation(1, counter),
+        boot: id,
+        state,
+    }
+}
+
+impl Fixture {
+    /// Under one check alone.
+    pub(super) fn new(members: usize, only: &str) -> Self {
+        Self::configured(members, only, config())
+    }
+
+    pub(super) fn configured(members: usize, only: &str, config: Config) -> Self {
+        let checks = Membership::new(&config, Duration::from_millis(30), 50_000).only(&[only]);
+        let mut fixture = Self { checks, stage: Stage::default(), now: Time::ZERO, failed: None };
+        for id in 1..=members {
+            fixture.starts(node(id as u64, 1, config.clone()));
+        }
+        fixture
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        *self.checks.bounds()
+    }
+
+    pub(super) fn sees(&mut self, happening: &Happening<'_>) -> &mut Self {
+        let seen = self.checks.see(self.now, happening, &self.stage);
+        self.failed = self.failed.take().or(seen.err());
+        self
+    }
+
+    pub(super) fn ends(&mut self) -> &mut Self {
+        let seen = self.checks.end(self.now, &self.stage);
+        self.failed = self.failed.take().or(seen.err());
+        self
+    }
+
+    pub(super) fn after(&mut self, duration: Duration) -> &mut Self {
+        self.now = self.now + duration;
+        self
+    }
+
+    pub(super) fn starts(&mut self, node: Node) -> &mut Self {
+        let index = self.stage.nodes.len();
+        self.stage.nodes.push(Some(node));
+        self.sees(&Happening::Started { node: Index::new(index) });
+        self.commanded(index, &Command::Join { seeds: Vec::new() })
+    }
+
+    /// A twin of process `index`.
+    pub(super) fn cloned(&mut self, index: usize) -> &mut Self {
+        let twin = self.stage.nodes[index].clone().expect("it runs");
+        let (id, index) = (twin.id(), self.stage.nodes.len());
+        self.stage.nodes.push(Some(twin));
+        self.sees(&Happening::Cloned { node: Index::new(index), id });
+        self.commanded(index, &Command::Join { seeds: Vec::new() })
+    }
+
+    pub(super) fn commanded(&mut self, node: usize, command: &Command) -> &mut Self {
+        self.sees(&Happening::Command { node: Index::new(node), command })
+    }
+
+    /// Everybody tells of everybody else, where that is news.
+    pub(super) fn acquainted(&mut self) -> &mut Self {
+        for observer in 0..self.stage.nodes.len() {
+            for id in 1..=self.stage.nodes.len() as u64 {
+                if id != observer as u64 + 1 && !self.stage.views.contains_key(&(observer, NodeId(id))) {
+                    self.tells(observer, Change::Up, id, 0);
+                }
+            }
+        }
+        self
+    }
+
+    /// Process `observer` tells that the member `id` changed, at that counter, and shows it so.
+    pub(super) fn tells(&mut self, observer: usize, change: Change, id: u64, counter: u32) -> &mut Self {
+        let shown = self.stage.views.get(&(observer, NodeId(id))).copied();
+        let state = match change {
+            Change::Suspected => State::Suspect,
+            Change::Down => State::Down,
+            Change::Left => State::Left,
+            Change::Updated | Change::Forgotten => shown.unwrap_or(State::Alive),
+            _ => State::Alive,
+        };
+        self.shows(observer, id, state);
+        if change == Change::Forgotten {
+            self.stage.views.remove(&(observer, NodeId(id)));
+        }
+        self.notices(observer, &Notice::Member { change, member: member(id, counter, state) })
+    }
+
+    /// Process `observer` shows the member so, without a word.
+    pub(super) fn shows(&mut self, observer: usize, id: u64, state: State) -> &mut Self {
+        self.stage.views.insert((observer, NodeId(id)), state);
+        self
+    }
+
+    pub(super) fn root(&mut self, node: usize, root: u64) -> &mut Self {
+        self.stage.roots.insert(node, root);
+        self
+    }
+
+    pub(super) fn notices(&mut self, node: usize, notice: &Notice<'_>) -> &mut Self {
+        self.sees(&Happening::Notice { node: Index::new(node), notice })
+    }
+
+    /// Another machine in the place of this process's node.
+    pub(super) fn becomes(&mut self, index: usize, node: Node) -> &mut Self {
+        self.stage.nodes[index] = Some(node);
+        self.sees(&Happening::Handled { node: Index::new(index) })
+    }
+
+    pub(super) fn crashes(&mut self, node: usize) -> &mut Self {
+        self.stage.nodes[node] = None;
+        self.stage.views.retain(|(observer, _), _| *observer != node);
+        self.sees(&Happening::Crashed { node: Index::new(node) })
+    }
+
+    pub(super) fn restarts(&mut self, index: usize, node: Node) -> &mut Self {
+        self.stage.nodes[index] = Some(node);
+        self.sees(&Happening::Restarted { node: Index::new(index), memory: Memory::Amnesia })
+    }
+
+    pub(super) fn cut(&mut self, a: usize, b: usize) -> &mut Self {
+        self.stage.cut.extend([(a, b), (b, a)]);
+        let cut = Cut::Pair { a: Index::new(a), b: Index::new(b) };
+        self.sees(&Happening::CutMade { id: CutId(1), cut: &cut })
+    }
+
+    pub(super) fn heals(&mut self) -> &mut Self {
+        for _ in 0..core::mem::take(&mut self.stage.cut).len() / 2 {
+            self.sees(&Happening::Healed { id: CutId(1) });
+        }
+        self
+    }
+
+    pub(super) fn sends(&mut self, from: usize, bytes: &[u8]) -> &mut Self {
+        let to: SocketAddr = virtual_addr(1);
+        let fate = Fate::Carried { arrives: self.now, copies: 1, damaged: false };
+        self.sees(&Happening::Sent { from: Index::new(from), to, port: BRUIT_PORT, bytes, fate })
+    }
+
+    pub(super) fn delivers(&mut self, from: usize, to: usize, bytes: &[u8]) -> &mut Self {
+        let (from, to, sent) = (Index::new(from), Index::new(to), self.now);
+        self.sees(&Happening::Delivered { from, to, port: BRUIT_PORT, bytes, sent, damaged: false })
+    }
+
+    #[track_caller]
+    pub(super) fn fires(&self, id: &str, because: &str) {
+        let failed = self.failed.as_ref().expect("the history is bad");
+        assert_eq!(failed.check, id, "{failed}");
+        assert!(failed.text.contains(because), "{failed}");
+    }
+
+    #[track_caller]
+    pub(super) fn is_silent(&self) {
+        assert!(self.failed.is_none(), "{}", self.failed.as_ref().expect("checked"));
+    }
+}

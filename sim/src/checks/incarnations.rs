@@ -1,0 +1,231 @@
+//! M4: an incarnation never falls, only its subject makes it, a restart is above the life before, and each
+//! bump has a reason: an accusation, another life or process of the same id, a change of the record.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use bruit_core::wire::{Message, cluster_tag, open};
+use bruit_core::{Command, Incarnation, Node, NodeId, Notice, State};
+
+use super::{Rule, Scene, change};
+use crate::check::Violation;
+use crate::cluster::Index;
+use crate::happening::Happening;
+
+/// M4. Sees every own incarnation, every accusation that arrives, and the incarnation in every notice.
+#[derive(Clone, Debug, Default)]
+pub struct Incarnations {
+    own: HashMap<Index, Incarnation>,
+    /// What each id has issued: the greatest counter of each epoch.
+    issued: HashMap<NodeId, BTreeMap<u64, u32>>,
+    /// What each observer was last told of each member.
+    told: HashMap<(Index, NodeId), Incarnation>,
+    /// Reasons for bumps, and bumps.
+    accounts: HashMap<Index, Account>,
+    /// The highest life before a restart.
+    former: HashMap<Index, Incarnation>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Account {
+    accusations: HashSet<(Incarnation, State)>,
+    reasons: u64,
+    bumps: u64,
+}
+
+impl Incarnations {
+    fn issue(&mut self, id: NodeId, incarnation: Incarnation) {
+        let counter = self.issued.entry(id).or_default().entry(incarnation.epoch).or_insert(0);
+        *counter = incarnation.counter.max(*counter);
+    }
+
+    fn handled(&mut self, index: Index, node: &Node, scene: &Scene<'_>) -> Result<(), Violation> {
+        let now = node.incarnation();
+        let before = self.own.insert(index, now);
+        if before == Some(now) {
+            return Ok(());
+        }
+        self.issue(node.id(), now);
+        let Some(before) = before else { return Ok(()) };
+        if now < before {
+            let text = format!("its own incarnation fell from {before} to {now}");
+            return Err(scene.violation("M4", index, text));
+        }
+        let account = self.accounts.entry(index).or_default();
+        account.bumps += if now.epoch == before.epoch { u64::from(now.counter - before.counter) } else { 1 };
+        let reasons = account.reasons + account.accusations.len() as u64;
+        if account.bumps > reasons {
+            let text = format!("it raised its incarnation {} times for {reasons} reasons", account.bumps);
+            return Err(scene.violation("M4", index, text));
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self, to: Index, bytes: &[u8], scene: &Scene<'_>) {
+        let Ok(datagram) = open(bytes, cluster_tag(&scene.config.cluster)) else { return };
+        let me = scene.world.id(to);
+        let account = self.accounts.entry(to).or_default();
+        if datagram.header.sender == me {
+            account.reasons += 1;
+        }
+        for message in datagram.messages.map_while(Result::ok) {
+            match message {
+                Message::Verdict(verdict) if verdict.id == me => {
+                    account.accusations.insert((verdict.incarnation, verdict.state));
+                }
+                Message::Accused(accused) => {
+                    account.accusations.insert((accused.incarnation, accused.state));
+                }
+                // Another life or another process of ours.
+                Message::Alive(record) if record.id() == me => {
+                    account.accusations.insert((record.incarnation(), State::Alive));
+                }
+                // It may tell us our address (rule A6).
+                Message::JoinAnswer(_) => account.reasons += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn told(
+        &mut self,
+        observer: Index,
+        id: NodeId,
+        incarnation: Incarnation,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
+        // A node that has not handled anything yet has still issued what it started with.
+        for subject in scene.world.processes(id) {
+            if let Some(node) = scene.node(*subject) {
+                self.issue(id, node.incarnation());
+            }
+        }
+        let issued = self.issued.get(&id).and_then(|epochs| epochs.get(&incarnation.epoch));
+        if !scene.world.processes(id).is_empty()
+            && issued.is_none_or(|counter| *counter < incarnation.counter)
+        {
+            let text = format!("it holds {id} at {incarnation}, which {id} never had");
+            return Err(scene.violation("M4", observer, text));
+        }
+        let told = self.told.entry((observer, id)).or_insert(incarnation);
+        if incarnation < *told {
+            let text = format!("its incarnation of {id} fell from {told} to {incarnation}");
+            return Err(scene.violation("M4", observer, text));
+        }
+        *told = incarnation;
+        Ok(())
+    }
+}
+
+impl Rule for Incarnations {
+    fn id(&self) -> &'static str {
+        "M4"
+    }
+
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        if let Some((observer, change, member)) = change(happening) {
+            if change == bruit_core::Change::Forgotten {
+                self.told.remove(&(observer, member.id));
+                return Ok(());
+            }
+            return self.told(observer, member.id, member.incarnation, scene);
+        }
+        match *happening {
+            Happening::Handled { node } => match scene.node(node) {
+                Some(inside) => self.handled(node, inside, scene),
+                None => Ok(()),
+            },
+            Happening::Delivered { to, bytes, .. } => {
+                self.delivered(to, bytes, scene);
+                Ok(())
+            }
+            Happening::Command {
+                node,
+                command: Command::Join { .. } | Command::SetMeta(_) | Command::SetAddr(_),
+            }
+            | Happening::Notice {
+                node,
+                notice: Notice::IdentityConflict { .. } | Notice::AddressLearnt { .. },
+            } => {
+                self.accounts.entry(node).or_default().reasons += 1;
+                Ok(())
+            }
+            Happening::Crashed { node } => {
+                self.told.retain(|(observer, _), _| *observer != node);
+                self.accounts.remove(&node);
+                if let Some(before) = self.own.remove(&node) {
+                    let former = self.former.entry(node).or_insert(before);
+                    *former = before.max(*former);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let settled = scene.world.calm().is_some_and(|calm| calm + scene.bounds.agreement <= scene.at);
+        for (index, former) in &self.former {
+            let Some(node) = scene.node(*index) else { continue };
+            let alone = node.member_count() < 2;
+            if settled && !alone && scene.world.joined(*index).is_some() && node.incarnation() <= *former {
+                let text = format!(
+                    "after a restart it is at {}, not above its former life at {former}",
+                    node.incarnation()
+                );
+                return Err(scene.violation("M4", *index, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, config, node};
+    use bruit_core::Change;
+
+    #[test]
+    fn a_falling_incarnation_of_ones_own_is_found() {
+        let mut history = Fixture::new(2, "M4");
+        history
+            .becomes(0, node(1, 5, config()))
+            .becomes(0, node(1, 4, config()))
+            .fires("M4", "fell from 5.0 to 4.0");
+    }
+
+    #[test]
+    fn a_bump_without_a_reason_is_found() {
+        let mut history = Fixture::new(2, "M4");
+        history.becomes(0, node(1, 5, config()));
+        for epoch in 6..9 {
+            history.becomes(0, node(1, epoch, config()));
+        }
+        history.fires("M4", "reasons");
+    }
+
+    #[test]
+    fn an_incarnation_that_its_subject_never_had_is_found() {
+        let mut history = Fixture::new(2, "M4");
+        history.tells(0, Change::Suspected, 2, 3).fires("M4", "n2 never had");
+    }
+
+    #[test]
+    fn a_falling_incarnation_of_another_is_found() {
+        let mut history = Fixture::new(2, "M4");
+        history.becomes(1, node(2, 1, config())).tells(0, Change::Up, 2, 0).is_silent();
+        let mut lower = super::super::fixture::member(2, 0, bruit_core::State::Alive);
+        history.becomes(1, node(2, 2, config()));
+        lower.incarnation.epoch = 2;
+        history
+            .notices(0, &bruit_core::Notice::Member { change: Change::Updated, member: lower })
+            .is_silent();
+        history.tells(0, Change::Updated, 2, 0).fires("M4", "fell from 2.0 to 1.0");
+    }
+
+    #[test]
+    fn a_join_and_what_was_issued_are_fine() {
+        let mut history = Fixture::new(2, "M4");
+        history.becomes(0, node(1, 1, config())).becomes(0, node(1, 2, config()));
+        history.tells(1, Change::Up, 1, 0).tells(0, Change::Up, 2, 0).is_silent();
+    }
+}

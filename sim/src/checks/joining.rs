@@ -1,0 +1,147 @@
+//! M10: a join is known to all, and knows all, within the bound, as long as one seed runs; and clusters of
+//! different names never merge. (That split and healed ones do merge is part of M7.)
+
+use std::collections::BTreeMap;
+
+use bruit_core::{Change, Command, NodeId, State, Time};
+
+use super::{Rule, Scene, change};
+use crate::check::Violation;
+use crate::cluster::Index;
+use crate::happening::Happening;
+
+/// M10. Judges each join when its bound has passed without a new disturbance.
+#[derive(Clone, Debug, Default)]
+pub struct Joining {
+    waiting: BTreeMap<Index, Time>,
+    next: Option<Time>,
+}
+
+impl Joining {
+    fn judge(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let again = scene.at + scene.bounds.period;
+        let quiet =
+            scene.world.calm().filter(|_| scene.world.indices().all(|node| self.is_reachable(node, scene)));
+        let Some(calm) = quiet else {
+            self.next = Some(again);
+            return Ok(());
+        };
+        let due = |since: Time| since.max(calm) + scene.bounds.join;
+        let joiners: Vec<Index> = self
+            .waiting
+            .iter()
+            .filter(|(_, since)| due(**since) <= scene.at)
+            .map(|(node, _)| *node)
+            .collect();
+        for node in &joiners {
+            self.waiting.remove(node);
+            Self::judge_one(*node, scene)?;
+        }
+        self.next = self.waiting.values().map(|since| due(*since).max(again)).min();
+        Ok(())
+    }
+
+    fn is_reachable(&self, node: Index, scene: &Scene<'_>) -> bool {
+        self.waiting.keys().all(|joiner| scene.world.is_connected(*joiner, node))
+    }
+
+    fn judge_one(joiner: Index, scene: &Scene<'_>) -> Result<(), Violation> {
+        let (Some(_), Some(node)) = (scene.world.joined(joiner), scene.node(joiner)) else { return Ok(()) };
+        let id = node.id();
+        if scene.world.has_twin(id) || !scene.nodes.is_member(joiner) {
+            return Ok(());
+        }
+        for other in
+            scene.world.indices().filter(|other| *other != joiner && scene.world.joined(*other).is_some())
+        {
+            let Some(theirs) = scene.node(other) else { continue };
+            if scene.world.has_twin(theirs.id()) || theirs.config().cluster != node.config().cluster {
+                continue;
+            }
+            let lives = |observer: Index, id: NodeId| {
+                matches!(scene.nodes.view(observer, id), Some(State::Alive | State::Suspect))
+            };
+            let bound = scene.bounds.join;
+            if !lives(other, id) {
+                let text = format!("{bound:.1?} after {id} joined it does not know {id}");
+                return Err(scene.violation("M10", other, text));
+            }
+            if !lives(joiner, theirs.id()) {
+                let text = format!("{bound:.1?} after its join it does not know {}", theirs.id());
+                return Err(scene.violation("M10", joiner, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rule for Joining {
+    fn id(&self) -> &'static str {
+        "M10"
+    }
+
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        if let Happening::Command { node, command: Command::Join { .. } } = *happening {
+            self.waiting.insert(node, scene.at);
+            self.next.get_or_insert(scene.at + scene.bounds.join);
+        }
+        if let Happening::Crashed { node } = *happening {
+            self.waiting.remove(&node);
+        }
+        if let Some((observer, Change::Up, member)) = change(happening) {
+            let cluster = |index: Index| scene.node(index).map(|node| &node.config().cluster);
+            let theirs = scene.world.only(member.id).and_then(cluster);
+            if let (Some(ours), Some(theirs)) = (cluster(observer), theirs)
+                && ours != theirs
+            {
+                let text = format!("{} of cluster {theirs} is a member of its cluster {ours}", member.id);
+                return Err(scene.violation("M10", observer, text));
+            }
+        }
+        if self.next.is_some_and(|next| next <= scene.at) { self.judge(scene) } else { Ok(()) }
+    }
+
+    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        self.judge(scene)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, config, node};
+    use bruit_core::{Change, Config};
+
+    #[test]
+    fn a_joiner_that_one_member_never_learns_of_is_found() {
+        let mut history = Fixture::new(3, "M10");
+        history.acquainted();
+        let bound = history.bounds().join;
+        history.after(bound).ends().is_silent();
+        history.starts(node(4, 1, config())).acquainted().tells(1, Change::Forgotten, 4, 0);
+        let bound = history.bounds().join;
+        history.after(bound).ends().fires("M10", "does not know n4");
+    }
+
+    #[test]
+    fn a_joiner_that_does_not_learn_of_all_is_found() {
+        let mut history = Fixture::new(3, "M10");
+        history.acquainted().tells(2, Change::Forgotten, 1, 0);
+        let bound = history.bounds().join;
+        history.after(bound).ends().fires("M10", "does not know n1");
+    }
+
+    #[test]
+    fn clusters_of_two_names_that_merge_are_found() {
+        let mut history = Fixture::new(2, "M10");
+        history.starts(node(3, 1, Config::lan("another"))).tells(0, Change::Up, 2, 0).is_silent();
+        history.tells(0, Change::Up, 3, 0).fires("M10", "n3 of cluster another");
+    }
+
+    #[test]
+    fn before_the_bound_and_across_a_cut_it_says_nothing() {
+        let mut history = Fixture::new(3, "M10");
+        history.ends().cut(0, 1);
+        let bound = history.bounds().join;
+        history.after(bound).ends().is_silent();
+    }
+}

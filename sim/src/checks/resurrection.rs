@@ -1,0 +1,88 @@
+//! M3: no member is Alive again at or below an incarnation at which the same observer held it Down or Left,
+//! within `forget_after` of that verdict (rule B3). The Down survives being forgotten early, purged and replayed.
+
+use std::collections::HashMap;
+
+use bruit_core::{Change, Incarnation, NodeId, Time};
+
+use super::{Rule, Scene, change};
+use crate::check::Violation;
+use crate::cluster::Index;
+use crate::happening::Happening;
+
+/// M3. Remembers for each observer the highest terminal verdict on each member, and when anybody first said it.
+#[derive(Clone, Debug, Default)]
+pub struct NoResurrection {
+    held: HashMap<(Index, NodeId), Incarnation>,
+    declared: HashMap<(NodeId, Incarnation), Time>,
+}
+
+impl Rule for NoResurrection {
+    fn id(&self) -> &'static str {
+        "M3"
+    }
+
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        if let Happening::Crashed { node } = *happening {
+            // A new process remembers nothing.
+            self.held.retain(|(observer, _), _| *observer != node);
+        }
+        let Some((observer, change, member)) = change(happening) else { return Ok(()) };
+        let key = (observer, member.id);
+        match change {
+            Change::Down | Change::Left => {
+                self.declared.entry((member.id, member.incarnation)).or_insert(scene.at);
+                let held = self.held.entry(key).or_insert(member.incarnation);
+                *held = member.incarnation.max(*held);
+            }
+            Change::Up | Change::Refuted | Change::Updated => {
+                let Some(held) = self.held.get(&key).filter(|held| member.incarnation <= **held) else {
+                    return Ok(());
+                };
+                let declared = self.declared.get(&(member.id, *held)).copied().unwrap_or(Time::ZERO);
+                if scene.at < declared + scene.config.membership.forget_after {
+                    let text = format!(
+                        "{} is {change:?} at {}, and was Down or Left at {held}",
+                        member.id, member.incarnation
+                    );
+                    return Err(scene.violation("M3", observer, text));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, config, node};
+    use bruit_core::Change;
+    use core::time::Duration;
+
+    #[test]
+    fn the_same_incarnation_after_a_down_is_found() {
+        let mut history = Fixture::new(3, "M3");
+        history.tells(0, Change::Down, 2, 4).tells(0, Change::Up, 2, 4).fires("M3", "n2 is Up at 1.4");
+    }
+
+    #[test]
+    fn a_stale_alive_after_an_early_forgetting_is_found() {
+        let mut history = Fixture::new(3, "M3");
+        history.tells(0, Change::Left, 2, 4).tells(0, Change::Forgotten, 2, 4);
+        history.after(Duration::from_secs(60)).tells(0, Change::Up, 2, 3).fires("M3", "n2 is Up at 1.3");
+    }
+
+    #[test]
+    fn higher_ones_late_ones_and_other_observers_are_fine() {
+        let mut history = Fixture::new(3, "M3");
+        history.tells(0, Change::Down, 2, 4).tells(0, Change::Up, 2, 5).tells(1, Change::Up, 2, 4);
+        history.tells(0, Change::Down, 3, 0).after(config().membership.forget_after);
+        history.tells(0, Change::Up, 3, 0).is_silent();
+        history
+            .tells(2, Change::Down, 2, 9)
+            .restarts(2, node(3, 2, config()))
+            .tells(2, Change::Up, 2, 9)
+            .is_silent();
+    }
+}

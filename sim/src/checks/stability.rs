@@ -1,0 +1,148 @@
+//! M12: whatever the faults, nobody's verdict on a member flips more than a few times a minute, and a majority
+//! never loses a healthy member for longer than a refutation takes (Rapid §7's scenarios).
+
+use core::time::Duration;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use bruit_core::{Change, NodeId, Time};
+
+use super::{Rule, Scene, change};
+use crate::check::Violation;
+use crate::cluster::Index;
+use crate::happening::Happening;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// M12. Remembers the latest returns of each member at each observer, and who holds a healthy one Down.
+#[derive(Clone, Debug)]
+pub struct Stability {
+    flips_max: usize,
+    returns: HashMap<(Index, NodeId), VecDeque<Time>>,
+    lost: HashMap<NodeId, Lost>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Lost {
+    by: BTreeSet<Index>,
+    majority: Option<Time>,
+}
+
+impl Stability {
+    /// Up to so many returns a minute of one member at one observer.
+    #[must_use]
+    pub fn new(flips_max: usize) -> Self {
+        Self { flips_max, returns: HashMap::new(), lost: HashMap::new() }
+    }
+
+    fn returned(&mut self, observer: Index, id: NodeId, scene: &Scene<'_>) -> Result<(), Violation> {
+        let returns = self.returns.entry((observer, id)).or_default();
+        while returns.front().is_some_and(|at| *at + MINUTE < scene.at) {
+            returns.pop_front();
+        }
+        returns.push_back(scene.at);
+        if returns.len() > self.flips_max {
+            let text = format!("{id} has come back {} times within a minute", returns.len());
+            return Err(scene.violation("M12", observer, text));
+        }
+        Ok(())
+    }
+
+    /// Only observers that nothing was ever done to count, and only members.
+    fn is_healthy(node: Index, scene: &Scene<'_>) -> bool {
+        scene.world.joined(node).is_some() && scene.world.undisturbed(node, node) == Some(Time::ZERO)
+    }
+
+    fn judge(&self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let bound = scene.bounds.refutation;
+        let mut over: Vec<_> =
+            self.lost.iter().filter_map(|(id, lost)| Some((*id, lost.majority?, lost.by.first()?))).collect();
+        over.sort();
+        for (id, since, observer) in over {
+            let Some(subject) = scene.world.only(id).filter(|node| Self::is_healthy(*node, scene)) else {
+                continue;
+            };
+            let cut_off =
+                self.lost[&id].by.iter().any(|by| scene.world.undisturbed(*by, subject) != Some(Time::ZERO));
+            if !cut_off && since + bound < scene.at {
+                let text = format!("a majority holds healthy {id} Down since {since}");
+                return Err(scene.violation("M12", *observer, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Stability {
+    /// Six returns a minute: a link that flaps every ten seconds.
+    fn default() -> Self {
+        Self::new(6)
+    }
+}
+
+impl Rule for Stability {
+    fn id(&self) -> &'static str {
+        "M12"
+    }
+
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        let Some((observer, change, member)) = change(happening) else { return Ok(()) };
+        let id = member.id;
+        if change == Change::Down && Self::is_healthy(observer, scene) {
+            self.lost.entry(id).or_default().by.insert(observer);
+        } else if let Some(lost) = self.lost.get_mut(&id) {
+            lost.by.remove(&observer);
+        }
+        if let Some(lost) = self.lost.get_mut(&id) {
+            let healthy = scene.world.indices().filter(|node| Self::is_healthy(*node, scene)).count();
+            let majority = 2 * lost.by.len() > healthy;
+            lost.majority = if majority { lost.majority.or(Some(scene.at)) } else { None };
+        }
+        if change == Change::Up && self.returns.contains_key(&(observer, id)) {
+            self.returned(observer, id, scene)?;
+        } else if change == Change::Up {
+            self.returns.insert((observer, id), VecDeque::new());
+        }
+        self.judge(scene)
+    }
+
+    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        self.judge(scene)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use bruit_core::Change;
+    use core::time::Duration;
+
+    #[test]
+    fn an_oscillation_is_found() {
+        let mut history = Fixture::new(3, "M12");
+        for _ in 0..8 {
+            history.after(Duration::from_secs(5)).tells(0, Change::Up, 2, 0).tells(0, Change::Down, 2, 0);
+        }
+        history.fires("M12", "n2 has come back");
+    }
+
+    #[test]
+    fn a_healthy_member_that_a_majority_lost_is_found() {
+        let mut history = Fixture::new(3, "M12");
+        history.tells(0, Change::Down, 2, 0).tells(2, Change::Down, 2, 0);
+        let bound = history.bounds().refutation;
+        history.after(bound + Duration::from_secs(1)).ends().fires("M12", "healthy n2");
+    }
+
+    #[test]
+    fn slow_flips_a_lost_minority_and_the_crashed_are_fine() {
+        let mut history = Fixture::new(4, "M12");
+        for _ in 0..20 {
+            history.after(Duration::from_secs(20)).tells(0, Change::Up, 2, 0).tells(0, Change::Down, 2, 0);
+        }
+        history.crashes(3);
+        for observer in 0..3 {
+            history.tells(observer, Change::Down, 4, 0);
+        }
+        history.after(Duration::from_secs(6_000)).ends().is_silent();
+    }
+}

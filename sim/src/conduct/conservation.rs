@@ -1,0 +1,40 @@
+//! S2: no datagram appears or disappears without a name for it.
+
+use bruit_core::Time;
+
+use crate::check::{Check, Violation};
+use crate::cluster::Cluster;
+use crate::happening::Happening;
+use crate::process::Process;
+
+/// S2: `sent + duplicated = delivered + dropped + under way`, after every input.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conservation;
+
+impl<P: Process> Check<P> for Conservation {
+    fn id(&self) -> &'static str {
+        "S2"
+    }
+
+    fn observe(
+        &mut self,
+        at: Time,
+        happening: &Happening<'_>,
+        cluster: &Cluster<P>,
+    ) -> Result<(), Violation> {
+        if !matches!(happening, Happening::Handled { .. } | Happening::Lost { .. }) {
+            return Ok(());
+        }
+        let counters = cluster.counters();
+        let came = counters.sent + counters.duplicated;
+        let went = counters.delivered + counters.dropped_all() + cluster.under_way() as u64;
+        if came == went {
+            return Ok(());
+        }
+        Err(Violation::new(
+            "S2",
+            at,
+            format!("{came} datagrams came into the network and {went} are accounted for"),
+        ))
+    }
+}

@@ -1,0 +1,48 @@
+//! Notices and commands in the trace hash.
+
+use bruit_core::{Change, Command, Notice, State};
+
+use crate::hash::mix;
+
+/// A word for a command, by its text: there are few.
+pub(super) fn command(command: &Command) -> u64 {
+    crate::hash::of_bytes(format!("{command:?}").as_bytes())
+}
+
+/// A word for a notice: its kind and the numbers in it; of a rare one its text.
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever comes to exist has a text")]
+pub(super) fn notice(notice: &Notice<'_>) -> u64 {
+    match notice {
+        Notice::Member { change, member } => {
+            let life = mix(member.incarnation.epoch, member.incarnation.counter.into());
+            mix(mix(20 + change_code(*change), member.id.0), life ^ state_code(member.state))
+        }
+        Notice::Joined { via } => mix(40, via.0),
+        Notice::Reincarnated { incarnation } => mix(41 + incarnation.epoch, incarnation.counter.into()),
+        Notice::IdentityConflict { other, stopped } => mix(42 + u64::from(*stopped), *other),
+        Notice::Pong { ping, round_trip, .. } => mix(44 + ping.0, u64::from(round_trip.subsec_nanos())),
+        other => crate::hash::of_bytes(format!("{other:?}").as_bytes()),
+    }
+}
+
+fn change_code(change: Change) -> u64 {
+    match change {
+        Change::Up => 0,
+        Change::Updated => 1,
+        Change::Suspected => 2,
+        Change::Refuted => 3,
+        Change::Down => 4,
+        Change::Left => 5,
+        Change::Forgotten => 6,
+        _ => 7,
+    }
+}
+
+const fn state_code(state: State) -> u64 {
+    match state {
+        State::Alive => 0,
+        State::Suspect => 1 << 60,
+        State::Down => 2 << 60,
+        State::Left => 3 << 60,
+    }
+}

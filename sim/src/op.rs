@@ -1,0 +1,119 @@
+//! What a scenario or a fault plan does to a cluster, as data: it can be printed, replayed and shrunk.
+
+use core::time::Duration;
+
+use bruit_core::Command;
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::Index;
+use crate::happening::Memory;
+use crate::network::{Cut, CutId, Flap, Gray, InFlight, NetworkConfig};
+
+/// One act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "op")]
+#[non_exhaustive]
+pub enum Op {
+    /// Starts so many more processes, with all defaults.
+    Spawn {
+        /// How many.
+        count: u32,
+    },
+    /// Cuts the network.
+    Cut {
+        /// How.
+        cut: Cut,
+        /// What happens to what is in flight.
+        #[serde(default)]
+        in_flight: InFlight,
+        /// Makes it come and go.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flap: Option<Flap>,
+        /// Makes it lose only some and delay the others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gray: Option<Gray>,
+    },
+    /// Removes one cut, by its number in the run (counted from 1).
+    Heal {
+        /// Which.
+        cut: CutId,
+    },
+    /// Removes all cuts.
+    HealAll,
+    /// Stops a process without a word.
+    Crash {
+        /// Which.
+        node: Index,
+    },
+    /// Starts a crashed process again, at its address.
+    Restart {
+        /// Which.
+        node: Index,
+        /// What it remembers.
+        memory: Memory,
+    },
+    /// Lets a process stand still.
+    Pause {
+        /// Which.
+        node: Index,
+    },
+    /// Lets it run again.
+    Resume {
+        /// Which.
+        node: Index,
+        /// What it finds first.
+        #[serde(default)]
+        release: Release,
+    },
+    /// Gives a running process another address; the old one leads nowhere. Its node is told by
+    /// [`Command::SetAddr`].
+    Move {
+        /// Which.
+        node: Index,
+    },
+    /// Starts a second process with the same identity.
+    Clone {
+        /// Whose.
+        node: Index,
+    },
+    /// Lets the clock of a process run fast or slow from now on.
+    ClockRate {
+        /// Which.
+        node: Index,
+        /// Parts per million fast, or slow if negative.
+        ppm: i32,
+    },
+    /// Delivers the ticks of a process late by up to this much, anew each time.
+    LateTicks {
+        /// Which.
+        node: Index,
+        /// The most.
+        #[serde(with = "crate::span")]
+        by: Duration,
+    },
+    /// Replaces the settings of the network.
+    Network {
+        /// By these.
+        network: NetworkConfig,
+    },
+    /// Gives a process a command.
+    Command {
+        /// Which.
+        node: Index,
+        /// The command.
+        command: Command,
+    },
+}
+
+/// What a process finds first when it runs again after a pause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Release {
+    /// Its datagrams, then its timers: what a good driver does.
+    #[default]
+    InboxFirst,
+    /// Its timers, then its datagrams.
+    TimersFirst,
+    /// Its timers somewhere between its datagrams, where the seed says.
+    Random,
+}

@@ -1,0 +1,13 @@
+//! The scenarios of bruit, each a test that is named after it.
+
+mod allocations;
+mod checkpoints;
+mod cluster;
+mod costs;
+mod determinism;
+mod hostile;
+mod membership;
+mod partitions;
+mod regressions;
+mod support;
+mod sweep;

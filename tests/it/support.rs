@@ -1,0 +1,363 @@
+//! Set-ups of one line: a cluster under every check, a diary of its notices, a tape of its datagrams, and a
+//! bench of bare nodes.
+
+use core::fmt::Debug;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use bruit_core::{
+    Action, Answer, Boot, Change, Command, Config, Event, Node, NodeId, Notice, Rejected, State, Time, virtual_addr,
+};
+use bruit_sim::checks::Membership;
+use bruit_sim::{Bounds, Check, Cluster, Delay, Happening, Index, Link, NetworkConfig, Process, Sim, Violation};
+
+/// What a test returns: the first check that objects ends it.
+pub(crate) type Checked = Result<(), Violation>;
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub(crate) const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// The network of most tests: 0.5 to 10 ms one way.
+pub(crate) const ROUND_TRIP: Duration = millis(20);
+
+/// The loss that liveness is promised below.
+pub(crate) const DECLARED_LOSS_PPM: u32 = 100_000;
+
+pub(crate) fn lan() -> Config {
+    Config::lan("test")
+}
+
+pub(crate) fn link() -> Link {
+    Link::with_delay(Delay::Uniform { min: Duration::from_micros(500), max: millis(10) })
+}
+
+/// A simulated cluster, its diary and its promises.
+pub(crate) struct Lan {
+    pub(crate) sim: Sim<Node>,
+    pub(crate) diary: Diary,
+    pub(crate) config: Config,
+}
+
+impl Lan {
+    /// Nobody yet, under every check.
+    pub(crate) fn new(seed: u64, config: &Config) -> Result<Self, Violation> {
+        let config_of = config.clone();
+        Self::mixed(seed, config, move |_| config_of.clone())
+    }
+
+    /// Nobody yet; each boot has its own configuration, and the checks go by `config`.
+    pub(crate) fn mixed(
+        seed: u64,
+        config: &Config,
+        config_of: impl Fn(&Boot) -> Config + Send + Sync + 'static,
+    ) -> Result<Self, Violation> {
+        Self::judged(seed, config, config_of, Membership::new(config, ROUND_TRIP, DECLARED_LOSS_PPM))
+    }
+
+    /// Nobody yet, under these checks.
+    pub(crate) fn judged(
+        seed: u64,
+        config: &Config,
+        config_of: impl Fn(&Boot) -> Config + Send + Sync + 'static,
+        checks: Membership,
+    ) -> Result<Self, Violation> {
+        let mut sim = Sim::new(seed, move |boot: Boot| {
+            let config = config_of(&boot);
+            Node::new(boot, config, Time::ZERO).expect("the tests' boots are valid")
+        });
+        sim.set_network(NetworkConfig::uniform(link()))?;
+        sim.check(checks);
+        let diary = Diary::default();
+        sim.check(diary.clone());
+        Ok(Self { sim, diary, config: config.clone() })
+    }
+
+    /// So many members that know each other.
+    pub(crate) fn of(seed: u64, members: u32) -> Result<Self, Violation> {
+        Self::configured(seed, members, &lan())
+    }
+
+    pub(crate) fn configured(seed: u64, members: u32, config: &Config) -> Result<Self, Violation> {
+        let mut lan = Self::new(seed, config)?;
+        lan.sim.spawn_many(members)?;
+        let within = lan.bounds().join;
+        lan.until_all_know_all(within)?;
+        Ok(lan)
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        let members = u32::try_from(self.sim.cluster().len()).expect("few");
+        Bounds::new(&self.config, members.max(1), ROUND_TRIP, DECLARED_LOSS_PPM)
+    }
+
+    #[track_caller]
+    pub(crate) fn until_all_know_all(&mut self, within: Duration) -> Result<Duration, Violation> {
+        self.until(within, Cluster::all_know_all)
+    }
+
+    /// Runs until it is so, which must be `within`; returns how long it took.
+    #[track_caller]
+    pub(crate) fn until(
+        &mut self,
+        within: Duration,
+        reached: impl FnMut(&Cluster<Node>) -> bool,
+    ) -> Result<Duration, Violation> {
+        let took = self.sim.run_until(within, reached)?;
+        Ok(took.unwrap_or_else(|| panic!("not within {within:?}; now {}\n{}", self.sim.now(), self.views())))
+    }
+
+    /// Runs to the end of every bound without a disturbance, and lets every check conclude.
+    pub(crate) fn rest(mut self) -> Checked {
+        let bound = self.bounds().agreement;
+        self.sim.run_for(bound)?;
+        self.sim.conclude()
+    }
+
+    pub(crate) fn node(&self, index: u32) -> &Node {
+        self.sim.cluster().node(Index(index)).expect("it runs")
+    }
+
+    /// What `observer` holds of the process `subject`.
+    pub(crate) fn state(&self, observer: u32, subject: u32) -> Option<State> {
+        state(self.sim.cluster(), observer, subject)
+    }
+
+    /// Everybody's view, for failures.
+    pub(crate) fn views(&self) -> String {
+        let view = |(index, node): (Index, &Node)| {
+            let members: Vec<_> = node.members().map(|m| format!("{}@{} {:?}", m.id, m.incarnation, m.state)).collect();
+            format!("{index} {:?}: {}", node.phase(), members.join(", "))
+        };
+        self.sim.cluster().nodes().take(12).map(view).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Gives a node a command and returns its answer.
+    pub(crate) fn command(&mut self, index: u32, command: Command) -> Result<Result<Answer, Rejected>, Violation> {
+        self.sim.command(Index(index), command)?;
+        Ok(self.diary.last_answer(Index(index)))
+    }
+}
+
+pub(crate) fn state(cluster: &Cluster<Node>, observer: u32, subject: u32) -> Option<State> {
+    let id = cluster.id(Index(subject));
+    cluster.node(Index(observer))?.member(id).map(|member| member.state)
+}
+
+/// Whether every running node but the subject's holds it so.
+pub(crate) fn all_hold(cluster: &Cluster<Node>, subject: u32, held: impl Fn(Option<State>) -> bool) -> bool {
+    let mut others = cluster.running().filter(|index| index.0 != subject);
+    others.all(|index| held(state(cluster, index.0, subject)))
+}
+
+pub(crate) fn is_gone(state: Option<State>) -> bool {
+    matches!(state, None | Some(State::Down | State::Left))
+}
+
+pub(crate) fn indices(range: core::ops::Range<u32>) -> Vec<Index> {
+    range.map(Index).collect()
+}
+
+/// Remembers every notice and answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Diary(Arc<Mutex<Pages>>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    notices: Vec<(Time, Index, Notice<'static>)>,
+    answers: BTreeMap<Index, Result<Answer, Rejected>>,
+}
+
+/// A change that a diary has of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) at: Time,
+    pub(crate) by: Index,
+    pub(crate) change: Change,
+    pub(crate) of: NodeId,
+}
+
+impl Diary {
+    fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
+        self.0.lock().expect("no test panics while it holds the diary")
+    }
+
+    pub(crate) fn notices(&self) -> Vec<(Time, Index, Notice<'static>)> {
+        self.pages().notices.clone()
+    }
+
+    /// Every change of a member, in order.
+    pub(crate) fn changes(&self) -> Vec<Told> {
+        let told = |(at, by, notice): &(Time, Index, Notice<'static>)| match notice {
+            Notice::Member { change, member } => Some(Told { at: *at, by: *by, change: *change, of: member.id }),
+            _ => None,
+        };
+        self.pages().notices.iter().filter_map(told).collect()
+    }
+
+    pub(crate) fn downs(&self) -> Vec<Told> {
+        self.changes().into_iter().filter(|told| told.change == Change::Down).collect()
+    }
+
+    /// Whether somebody was told this.
+    pub(crate) fn has(&self, by: u32, is: impl Fn(&Notice<'static>) -> bool) -> bool {
+        self.pages().notices.iter().any(|(_, index, notice)| index.0 == by && is(notice))
+    }
+
+    pub(crate) fn clear(&self) {
+        self.pages().notices.clear();
+    }
+
+    fn last_answer(&self, index: Index) -> Result<Answer, Rejected> {
+        self.pages().answers.remove(&index).expect("a command is answered in the call that takes it")
+    }
+}
+
+impl<P: Process> Check<P> for Diary {
+    fn id(&self) -> &'static str {
+        "diary"
+    }
+
+    fn observe(&mut self, at: Time, happening: &Happening<'_>, _: &Cluster<P>) -> Checked {
+        if let Happening::Notice { node, notice } = *happening {
+            self.pages().notices.push((at, node, notice.clone().into_owned()));
+        }
+        if let Happening::Answered { node, answer } = *happening {
+            self.pages().answers.insert(node, answer.clone());
+        }
+        Ok(())
+    }
+}
+
+/// A datagram on a tape.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) from: Index,
+    pub(crate) to: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Records every datagram that is sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tape(Arc<Mutex<Vec<Recorded>>>);
+
+impl Tape {
+    pub(crate) fn datagrams(&self) -> Vec<Recorded> {
+        self.0.lock().expect("no test panics while it holds the tape").clone()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.lock().expect("no test panics while it holds the tape").clear();
+    }
+}
+
+impl<P: Process> Check<P> for Tape {
+    fn id(&self) -> &'static str {
+        "tape"
+    }
+
+    fn observe(&mut self, _: Time, happening: &Happening<'_>, _: &Cluster<P>) -> Checked {
+        if let Happening::Sent { from, to, bytes, .. } = *happening {
+            let recorded = Recorded { from, to, bytes: bytes.to_vec() };
+            self.0.lock().expect("no test panics while it holds the tape").push(recorded);
+        }
+        Ok(())
+    }
+}
+
+/// Bare nodes `n1..` at `virtual_addr(1..)` on a table: datagrams arrive at once and in order, and nothing else
+/// happens unless a test does it.
+#[derive(Debug, Default)]
+pub(crate) struct Bench {
+    pub(crate) now: Time,
+    nodes: Vec<Node>,
+    /// Every datagram so far: sender, receiver, bytes.
+    pub(crate) sent: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    pub(crate) notices: Vec<(NodeId, Notice<'static>)>,
+}
+
+impl Bench {
+    pub(crate) fn of(nodes: u64, config: &Config) -> Self {
+        let mut bench = Self::default();
+        (1..=nodes).for_each(|id| bench.add(id, config));
+        bench
+    }
+
+    /// The next node, which must have the next number.
+    pub(crate) fn add(&mut self, id: u64, config: &Config) {
+        let boot = Boot::new(NodeId(id), format!("n{id}"), virtual_addr(id), 1, [id.to_le_bytes()[0]; 32]);
+        self.nodes.push(Node::new(boot, config.clone(), self.now).expect("the tests' boots are valid"));
+    }
+
+    pub(crate) fn node(&self, id: u64) -> &Node {
+        let at = usize::try_from(id - 1).expect("small");
+        &self.nodes[at]
+    }
+
+    /// Gives a node an event, and lets the datagrams run until none is left. Returns the answer, if one came.
+    pub(crate) fn give(&mut self, id: u64, event: Event<'_>) -> Option<Result<Answer, Rejected>> {
+        let (answer, mut queue) = self.handle(id, event);
+        while !queue.is_empty() {
+            let (from, to, bytes) = queue.remove(0);
+            let Some(node) = self.nodes.iter().find(|node| node.addr() == to).map(Node::id) else { continue };
+            let (_, more) = self.handle(node.0, Event::Datagram { from, bytes: &bytes });
+            queue.extend(more);
+        }
+        answer
+    }
+
+    #[expect(clippy::type_complexity, reason = "an answer, and datagrams as (from, to, bytes)")]
+    pub(crate) fn handle(
+        &mut self,
+        id: u64,
+        event: Event<'_>,
+    ) -> (Option<Result<Answer, Rejected>>, Vec<(SocketAddr, SocketAddr, Vec<u8>)>) {
+        let at = usize::try_from(id - 1).expect("small");
+        let node = &mut self.nodes[at];
+        let (mut answer, mut sent) = (None, Vec::new());
+        for action in node.handle(event, self.now) {
+            match action {
+                Action::Send { to, bytes } => sent.push((node.addr(), to, bytes.into_owned())),
+                Action::Answer(told) => answer = Some(told),
+                Action::Notify(notice) => self.notices.push((NodeId(id), notice)),
+                Action::Store { .. } | Action::WakeAt(_) => {}
+            }
+        }
+        node.check();
+        self.sent.extend(sent.iter().cloned());
+        (answer, sent)
+    }
+
+    pub(crate) fn join(&mut self, id: u64, through: u64) {
+        let seeds = if id == through { Vec::new() } else { vec![virtual_addr(through)] };
+        self.give(id, Event::Command(Command::Join { seeds }));
+    }
+
+    pub(crate) fn datagram(&mut self, id: u64, from: SocketAddr, bytes: &[u8]) {
+        self.give(id, Event::Datagram { from, bytes });
+    }
+
+    /// Lets time pass, with every tick that becomes due.
+    pub(crate) fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            let wakes = self.nodes.iter().filter_map(|node| Some((node.next_wake()?, node.id())));
+            let Some((wake, id)) = wakes.min().filter(|(wake, _)| *wake <= end) else { break };
+            self.now = self.now.max(wake);
+            self.give(id.0, Event::Tick);
+        }
+        self.now = end;
+    }
+}
+
+/// For a table of cases: the name of the one that fails.
+#[track_caller]
+pub(crate) fn same<T: PartialEq + Debug>(left: T, right: T, case: impl Debug) {
+    assert!(left == right, "{case:?}: {left:?} is not {right:?}");
+}
