@@ -43,8 +43,9 @@ pub struct Bounds {
     pub conflict: Duration,
     /// M9: transmissions of one update by one node.
     pub transmissions: u32,
-    /// M9: payload bytes a second that a settled node may send: twice the estimate at health 1, for nacks,
-    /// indirect probes and healing.
+    /// M9: bytes a second that a settled node may send: twice the estimate, since chance may choose it for two
+    /// pings in a period, and for the share of probes that the declared loss fails the retries and, for each of
+    /// k helpers, four datagrams.
     pub settled_bytes_per_second: u64,
 }
 
@@ -68,6 +69,7 @@ impl Bounds {
         let fetch = (settings.reconcile_interval + round_trip * 4) * (records + 1) * tries;
         let join = (settings.join_interval + round_trip * 2) * tries + spread + fetch;
         let merge = settings.heal_interval * 3 / 2 * tries + estimate.suspicion_max + spread * 2 + fetch;
+        let again = u64::from(settings.probe_retries) + 4 * u64::from(settings.indirect_probes);
         Self {
             suspicion: (estimate.suspicion_min, estimate.suspicion_max),
             period,
@@ -81,17 +83,25 @@ impl Bounds {
             leave: spread + round_trip,
             conflict: refutation * 2,
             transmissions: estimate.transmissions,
-            settled_bytes_per_second: estimate.settled_bytes_per_second * 2,
+            settled_bytes_per_second: estimate.settled_bytes_per_second
+                * (2 * WHOLE + again * failing(loss_ppm, 2))
+                / WHOLE,
         }
     }
+}
+
+const WHOLE: u64 = 1_000_000;
+
+/// How many of a million exchanges of `datagrams` fail.
+fn failing(loss_ppm: u32, datagrams: u32) -> u64 {
+    let passes = (0..datagrams).fold(WHOLE, |all, _| all * (WHOLE - u64::from(loss_ppm).min(WHOLE)) / WHOLE);
+    WHOLE - passes.min(WHOLE)
 }
 
 /// How often an exchange of `datagrams` must be tried until it fails with a probability of at most one in a
 /// million.
 fn tries(loss_ppm: u32, datagrams: u32) -> u32 {
-    const WHOLE: u64 = 1_000_000;
-    let passes = (0..datagrams).fold(WHOLE, |all, _| all * (WHOLE - u64::from(loss_ppm).min(WHOLE)) / WHOLE);
-    let fails = WHOLE - passes.min(WHOLE);
+    let fails = failing(loss_ppm, datagrams);
     let mut left = fails;
     let mut tries = 1;
     while left > 1 && tries < 200 {

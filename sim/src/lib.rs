@@ -15,6 +15,7 @@ mod kernel;
 mod lookup;
 pub mod network;
 mod op;
+pub mod papers;
 mod process;
 mod random;
 pub mod span;

@@ -5,9 +5,9 @@ use core::time::Duration;
 use std::collections::HashMap;
 
 use bruit_core::wire::{Kind, Message, Record, cluster_tag, open};
-use bruit_core::{Incarnation, NodeId, State, Time};
+use bruit_core::{Change, Incarnation, NodeId, State, Time};
 
-use super::{Rule, Scene};
+use super::{Rule, Scene, change};
 use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
@@ -33,7 +33,8 @@ struct Window {
 impl Budget {
     fn gossip(&mut self, from: Index, bytes: &[u8], scene: &Scene<'_>) -> Result<(), Violation> {
         let Ok(datagram) = open(bytes, cluster_tag(&scene.config.cluster)) else { return Ok(()) };
-        // An answer to a reconciliation or to a joiner, and what is told to its subject, is no gossip.
+        // An answer to a reconciliation or to a joiner, what is told to its subject, and what one says of oneself
+        // to whoever asks, is no gossip.
         let messages = || datagram.messages.map_while(Result::ok);
         if messages().any(|message| matches!(message.kind(), Kind::Delta | Kind::JoinAnswer)) {
             return Ok(());
@@ -51,9 +52,13 @@ impl Budget {
                 }
                 _ => continue,
             };
+            if update.0 == datagram.header.sender {
+                continue;
+            }
             let count = counts.entry(update).or_insert(0);
             *count += 1;
-            let limit = scene.bounds.transmissions;
+            // The record behind a suspicion may come after it, and sends it once more.
+            let limit = scene.bounds.transmissions * if update.2 == State::Suspect { 2 } else { 1 };
             if *count > limit {
                 let (id, incarnation, state, ..) = update;
                 let text = format!(
@@ -66,8 +71,8 @@ impl Budget {
     }
 
     fn settled(&mut self, from: Index, bytes: usize, scene: &Scene<'_>) -> Result<(), Violation> {
-        let calm =
-            scene.world.calm().map(|calm| calm + scene.bounds.agreement).filter(|calm| *calm <= scene.at);
+        let calm = scene.world.calm().filter(|_| scene.world.is_whole());
+        let calm = calm.map(|calm| calm + scene.bounds.agreement).filter(|calm| *calm <= scene.at);
         let Some(calm) = calm else {
             self.window = None;
             return Ok(());
@@ -114,6 +119,12 @@ impl Rule for Budget {
         if let Happening::Crashed { node } = *happening {
             self.passed_on.remove(&node);
         }
+        if let Some((observer, Change::Forgotten, member)) = change(happening) {
+            // Should it be heard of again, it is news again.
+            if let Some(counts) = self.passed_on.get_mut(&observer) {
+                counts.retain(|update, _| update.0 != member.id);
+            }
+        }
         let Happening::Sent { from, bytes, port: crate::process::BRUIT_PORT, .. } = *happening else {
             return Ok(());
         };
@@ -135,6 +146,7 @@ mod tests {
     use bruit_core::{NodeId, State};
     use core::time::Duration;
 
+    /// What member 1 says of member 3.
     fn suspicion(receiver: u64) -> Vec<u8> {
         let verdict = Verdict {
             id: NodeId(3),
@@ -155,7 +167,7 @@ mod tests {
     #[test]
     fn gossip_without_end_is_found() {
         let mut history = Fixture::new(3, "M9");
-        for _ in 0..history.bounds().transmissions {
+        for _ in 0..2 * history.bounds().transmissions {
             history.sends(0, &suspicion(2)).is_silent();
         }
         history.sends(0, &suspicion(2)).fires("M9", "Suspect n3@1.0");

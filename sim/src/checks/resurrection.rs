@@ -81,6 +81,7 @@ mod tests {
         history.tells(0, Change::Up, 3, 0).is_silent();
         history
             .tells(2, Change::Down, 2, 9)
+            .crashes(2)
             .restarts(2, node(3, 2, config()))
             .tells(2, Change::Up, 2, 9)
             .is_silent();

@@ -275,6 +275,11 @@ impl World {
         (!restless).then_some(self.changed)
     }
 
+    /// Whether no cut stands.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.cuts == 0
+    }
+
     /// Whether two processes ever had this id.
     pub(crate) fn has_twin(&self, id: NodeId) -> bool {
         self.processes(id).len() > 1
