@@ -1,11 +1,10 @@
-//! bruit's side. Tables are filled with datagrams as a member would send them: the format is public
-//! (`core/WIRE.md`), so the envelope is written here by hand.
+//! bruit's side. Tables are filled with datagrams as members would send them: the format is public.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bruit_core::wire::{self, Message, Record, RecordFields};
+use bruit_core::wire::{self, Header, Message, Record, RecordFields};
 use bruit_core::{Action, Boot, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Time};
 
 use crate::{Case, count};
@@ -38,30 +37,18 @@ fn record(id: u64, counter: u32) -> Vec<u8> {
     fields(id, counter, &format!("node-{id:05}")).encode()
 }
 
-fn crc32c(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = crc >> 1 ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 };
-        }
-    }
-    !crc
-}
-
 fn datagram(sender: u64, receiver: u64, messages: &[Message<'_>]) -> Vec<u8> {
-    let mut out = vec![1, 0, 0, 0, 0, 0, 0, 0];
-    out.extend_from_slice(&wire::cluster_tag(CLUSTER).to_le_bytes());
-    out.extend_from_slice(&sender.to_le_bytes());
-    out.extend_from_slice(&1_u64.to_le_bytes());
-    out.extend_from_slice(&0_u32.to_le_bytes());
-    out.extend_from_slice(&sender.to_le_bytes());
-    out.extend_from_slice(&receiver.to_le_bytes());
-    out.extend_from_slice(&1_u64.to_le_bytes());
-    messages.iter().for_each(|message| message.encode(&mut out));
-    let crc = crc32c(&out);
-    out.extend_from_slice(&crc.to_le_bytes());
-    out
+    let header = Header {
+        cluster: wire::cluster_tag(CLUSTER),
+        sender: NodeId(sender),
+        incarnation: Incarnation::first(1),
+        boot: sender,
+        receiver: NodeId(receiver),
+        sequence: 1,
+    };
+    let mut encoded = Vec::new();
+    messages.iter().for_each(|message| message.encode(&mut encoded));
+    wire::compose(&header, &encoded)
 }
 
 fn boot(id: u64) -> Boot {
