@@ -62,6 +62,6 @@ fn json_is_one_object_a_line() {
     let output = bruit_sim(&["run", "one-way", "--json"]);
     let text = String::from_utf8(output.stdout).expect("it is text");
     let objects = text.lines().map(serde_json::from_str::<serde_json::Value>);
-    let last = objects.map(|object| object.expect("each line is an object")).last();
-    assert!(last.is_some_and(|last| last["summary"]["hash"].is_string()));
+    let objects: Vec<_> = objects.map(|object| object.expect("each line is an object")).collect();
+    assert!(objects.last().is_some_and(|last| last["summary"]["hash"].is_string()));
 }
