@@ -47,6 +47,7 @@ mod lookup;
 pub mod names;
 pub mod network;
 mod op;
+pub mod papers;
 mod preset;
 mod process;
 mod random;

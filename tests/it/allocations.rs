@@ -79,7 +79,11 @@ fn run(nodes: &mut [Node], wire: &mut Wire, out: &mut Outbox, end: Time) -> u64 
         handle(&mut nodes[at], Event::Tick, out);
         wire.take(at, out);
         while let Some((from, to, bytes)) = wire.queue.pop_front() {
-            handle(&mut nodes[to], Event::Datagram { from: virtual_addr(from as u64 + 1), bytes: &bytes }, out);
+            handle(
+                &mut nodes[to],
+                Event::Datagram { from: virtual_addr(from as u64 + 1), bytes: &bytes },
+                out,
+            );
             wire.take(to, out);
             wire.free.push(bytes);
         }
@@ -96,7 +100,11 @@ fn a_settled_cluster_allocates_nothing() {
     let mut wire = Wire { free: Vec::new(), queue: std::collections::VecDeque::new() };
     let mut out = Outbox::new();
     for (i, node) in nodes.iter_mut().enumerate() {
-        node.handle_into(Event::Command(bruit_core::Command::Join { seeds: vec![virtual_addr(1)] }), Time::ZERO, &mut out);
+        node.handle_into(
+            Event::Command(bruit_core::Command::Join { seeds: vec![virtual_addr(1)] }),
+            Time::ZERO,
+            &mut out,
+        );
         wire.take(i, &out);
         out.clear();
     }

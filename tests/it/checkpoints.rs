@@ -50,7 +50,8 @@ fn run(seed: u64, ppm: u32) -> Result<(u64, u64), Violation> {
     sim.resume(Index(6), bruit_sim::Release::TimersFirst)?;
     sim.restart(Index(5), bruit_sim::Memory::Disk)?;
     sim.run_for(secs(20))?;
-    let times = sim.cluster().indices().filter_map(|index| sim.cluster().process(index)).map(|p| p.times).sum();
+    let times =
+        sim.cluster().indices().filter_map(|index| sim.cluster().process(index)).map(|p| p.times).sum();
     Ok((sim.trace_hash(), times))
 }
 
@@ -68,7 +69,13 @@ fn a_node_resumed_at_any_event_does_the_same() -> Checked {
 
 #[test]
 fn a_corrupt_checkpoint_is_an_error_or_a_node() {
-    let boot = bruit_core::Boot::new(bruit_core::NodeId(1), "n1", "10.0.0.1:1".parse().expect("an address"), 1, [1; 32]);
+    let boot = bruit_core::Boot::new(
+        bruit_core::NodeId(1),
+        "n1",
+        "10.0.0.1:1".parse().expect("an address"),
+        1,
+        [1; 32],
+    );
     let mut node = Node::new(boot, Config::lan("test"), Time::ZERO).expect("valid");
     node.handle(Event::Command(bruit_core::Command::Join { seeds: Vec::new() }), Time::ZERO);
     let bytes = postcard::to_allocvec(&node).expect("a node is plain data");

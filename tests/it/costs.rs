@@ -30,7 +30,8 @@ fn fill(bench: &mut Bench, members: u64) {
     for receiver in [1, 2] {
         let header = forge::header("test", NodeId(1_000_000), NodeId(receiver));
         for first in (1_000..1_000 + members).step_by(10) {
-            let records: Vec<Vec<u8>> = (first..(first + 10).min(1_000 + members)).map(|id| record(id, 0)).collect();
+            let records: Vec<Vec<u8>> =
+                (first..(first + 10).min(1_000 + members)).map(|id| record(id, 0)).collect();
             let read = |bytes| Message::Alive(Record::read(bytes).expect("well made"));
             let messages: Vec<Message<'_>> = records.iter().map(|bytes| read(bytes)).collect();
             let bytes = forge::datagram(&header, &messages);
@@ -100,7 +101,10 @@ fn one_changed_record_among_10_000_is_found_in_4_round_trips_and_2_kb() {
         bench.now = until;
         let question = ping(bench.node(1), 2);
         let (_, sent) = bench.handle(2, Event::Datagram { from: virtual_addr(1), bytes: &question });
-        queue.extend(sent.into_iter().filter(|(_, _, bytes)| describe(bytes).expect("readable").kinds().any(of_exchange)));
+        queue.extend(
+            sent.into_iter()
+                .filter(|(_, _, bytes)| describe(bytes).expect("readable").kinds().any(of_exchange)),
+        );
         assert!(bench.now.as_millis() < 600_000, "a difference that stays starts an exchange");
     }
     let (mut bytes, mut legs) = (0, 0);
@@ -109,8 +113,10 @@ fn one_changed_record_among_10_000_is_found_in_4_round_trips_and_2_kb() {
         let mut next = Vec::new();
         for (from, to, datagram) in queue {
             let id = if to == virtual_addr(1) { 1 } else { 2 };
-            let read = bruit_core::wire::open(&datagram, bruit_core::wire::cluster_tag("test")).expect("readable");
-            let messages: Vec<Message<'_>> = read.messages.map(|message| message.expect("readable")).collect();
+            let read =
+                bruit_core::wire::open(&datagram, bruit_core::wire::cluster_tag("test")).expect("readable");
+            let messages: Vec<Message<'_>> =
+                read.messages.map(|message| message.expect("readable")).collect();
             let delta = messages.iter().position(|message| message.kind() == Kind::Delta);
             // The records after a Delta belong to it; other records in the datagram are gossip.
             for (place, message) in messages.iter().enumerate() {
@@ -124,12 +130,17 @@ fn one_changed_record_among_10_000_is_found_in_4_round_trips_and_2_kb() {
             let kept: Vec<Message<'_>> = messages
                 .iter()
                 .enumerate()
-                .filter(|(place, message)| of_exchange(message.kind()) || delta.is_some_and(|delta| *place > delta))
+                .filter(|(place, message)| {
+                    of_exchange(message.kind()) || delta.is_some_and(|delta| *place > delta)
+                })
                 .map(|(_, message)| *message)
                 .collect();
             let kept = forge::datagram(&read.header, &kept);
             let (_, sent) = bench.handle(id, Event::Datagram { from, bytes: &kept });
-            next.extend(sent.into_iter().filter(|(_, _, bytes)| describe(bytes).expect("readable").kinds().any(of_exchange)));
+            next.extend(
+                sent.into_iter()
+                    .filter(|(_, _, bytes)| describe(bytes).expect("readable").kinds().any(of_exchange)),
+            );
         }
         queue = next;
     }

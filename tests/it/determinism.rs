@@ -78,7 +78,8 @@ fn a_fork_goes_on_as_the_original() -> Checked {
 fn threads_change_nothing() -> Checked {
     let straight: Vec<u64> = (504..508).map(hash).collect::<Result<_, _>>()?;
     let threads: Vec<_> = (504..508).map(|seed| std::thread::spawn(move || hash(seed))).collect();
-    let parallel: Vec<u64> = threads.into_iter().map(|t| t.join().expect("no panic")).collect::<Result<_, _>>()?;
+    let parallel: Vec<u64> =
+        threads.into_iter().map(|t| t.join().expect("no panic")).collect::<Result<_, _>>()?;
     assert_eq!(straight, parallel);
     Ok(())
 }
@@ -86,8 +87,9 @@ fn threads_change_nothing() -> Checked {
 #[test]
 fn golden_hashes() -> Checked {
     // A change here means that every recorded trace is void. Set BRUIT_GOLDEN=print to see the new ones.
-    let lines: Vec<String> =
-        (600..624).map(|seed| Ok(format!("{seed} {:016x}", hash(seed)?))).collect::<Result<_, Violation>>()?;
+    let lines: Vec<String> = (600..624)
+        .map(|seed| Ok(format!("{seed} {:016x}", hash(seed)?)))
+        .collect::<Result<_, Violation>>()?;
     let now = lines.join("\n") + "\n";
     if std::env::var_os("BRUIT_GOLDEN").is_some() {
         println!("{now}");

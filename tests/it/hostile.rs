@@ -30,7 +30,14 @@ fn record(id: u64, incarnation: Incarnation, addr: u64) -> Vec<u8> {
 }
 
 const fn verdict(id: u64, incarnation: Incarnation, state: State) -> Message<'static> {
-    Message::Verdict(Verdict { id: NodeId(id), incarnation, state, removed: false, age: 0, author: NodeId(2) })
+    Message::Verdict(Verdict {
+        id: NodeId(id),
+        incarnation,
+        state,
+        removed: false,
+        age: 0,
+        author: NodeId(2),
+    })
 }
 
 /// What member 2 of the bench says to member 1, by its own hand.
@@ -55,7 +62,8 @@ fn suspect_7_before_alive_7_with_a_new_address() {
     // Rule B2: content and verdict are two lattices; the new address arrives whatever comes first.
     let (old, new) = (record(9, at(5, 0), 90), record(9, at(7, 0), 91));
     let records = [Record::read(&old), Record::read(&new)].map(|record| record.expect("well made"));
-    let messages = [Message::Alive(records[0]), verdict(9, at(7, 0), State::Suspect), Message::Alive(records[1])];
+    let messages =
+        [Message::Alive(records[0]), verdict(9, at(7, 0), State::Suspect), Message::Alive(records[1])];
     let mut roots = Vec::new();
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut bench = pair();
@@ -78,7 +86,8 @@ fn a_down_heard_about_the_living_is_only_a_suspicion() {
     says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
     says(&mut bench, &[verdict(9, at(1, 0), State::Down)]);
     assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(State::Suspect));
-    let told = bench.notices.iter().any(|(_, notice)| matches!(notice, Notice::Member { change: Change::Down, .. }));
+    let told =
+        bench.notices.iter().any(|(_, notice)| matches!(notice, Notice::Member { change: Change::Down, .. }));
     assert!(!told);
 }
 
@@ -127,7 +136,9 @@ fn an_old_relay_between_two_newer_nodes() {
     bench.run_for(secs(5));
     assert!(bench.node(3).member(NodeId(9)).is_some());
     let relayed = bench.sent.iter().any(|(from, to, bytes)| {
-        *from == virtual_addr(1) && *to == virtual_addr(3) && bytes.windows(newer.len()).any(|window| window == newer)
+        *from == virtual_addr(1)
+            && *to == virtual_addr(3)
+            && bytes.windows(newer.len()).any(|window| window == newer)
     });
     assert!(relayed, "with its extension");
     assert_eq!(bench.node(1).roots(), bench.node(3).roots());
@@ -161,7 +172,8 @@ fn a_replayed_join_after_forgetting() -> Checked {
     lan.sim.check(tape.clone());
     lan.sim.spawn_many(4)?;
     lan.until_all_know_all(secs(5))?;
-    let joins: Vec<Vec<u8>> = tape.datagrams().into_iter().filter(|sent| sent.from == Index(3)).map(|sent| sent.bytes).collect();
+    let joins: Vec<Vec<u8>> =
+        tape.datagrams().into_iter().filter(|sent| sent.from == Index(3)).map(|sent| sent.bytes).collect();
     tape.clear();
     lan.sim.crash(Index(3))?;
     lan.sim.run_for(secs(180))?;
@@ -174,7 +186,11 @@ fn a_replayed_join_after_forgetting() -> Checked {
         }
     }
     let news = lan.diary.changes();
-    assert!(!news.iter().any(|told| told.of == NodeId(4) && told.change == Change::Up && told.at > Time::from_secs(100)));
+    assert!(
+        !news
+            .iter()
+            .any(|told| told.of == NodeId(4) && told.change == Change::Up && told.at > Time::from_secs(100))
+    );
     lan.rest()
 }
 
@@ -207,7 +223,11 @@ fn a_joiner_is_announced_only_after_its_echo() {
     let mut bench = Bench::of(2, &lan());
     bench.join(1, 1);
     let bytes = record(66, at(1, 0), 66);
-    let join = bruit_core::wire::Join { cookie: 0, cluster: "test", record: Record::read(&bytes).expect("well made") };
+    let join = bruit_core::wire::Join {
+        cookie: 0,
+        cluster: "test",
+        record: Record::read(&bytes).expect("well made"),
+    };
     let header = forge::header("test", NodeId(66), NodeId::NOBODY);
     let question = forge::datagram(&header, &[Message::Join(join)]);
     let (_, answers) = bench.handle(1, Event::Datagram { from: virtual_addr(66), bytes: &question });

@@ -4,7 +4,9 @@ use bruit_core::wire::{Kind, describe};
 use bruit_core::{Change, Command, Config, Incarnation, NodeId, Notice, Phase, Rejected, State, Time};
 use bruit_sim::{Cut, Index, Memory};
 
-use crate::support::{Checked, DECLARED_LOSS_PPM, Lan, ROUND_TRIP, Tape, all_hold, is_gone, lan, millis, secs, state};
+use crate::support::{
+    Checked, DECLARED_LOSS_PPM, Lan, ROUND_TRIP, Tape, all_hold, is_gone, lan, millis, secs, state,
+};
 
 #[test]
 fn three_joiners_and_a_bootstrap() -> Checked {
@@ -60,7 +62,8 @@ fn message_hooks_see_ping_and_ack() -> Checked {
     };
     let kinds: Vec<Kind> = tape.datagrams().iter().flat_map(kinds).collect();
     assert!(kinds.contains(&Kind::Ping) && kinds.contains(&Kind::Ack), "{kinds:?}");
-    let first = tape.datagrams().first().map(|datagram| describe(&datagram.bytes).expect("readable").to_string());
+    let first =
+        tape.datagrams().first().map(|datagram| describe(&datagram.bytes).expect("readable").to_string());
     assert!(first.is_some_and(|text| text.starts_with('n') && text.contains("->")));
     Ok(())
 }
@@ -222,7 +225,9 @@ fn changed_address_on_return() -> Checked {
     assert_ne!(new, old);
     lan.until(secs(20), |cluster| {
         cluster.all_know_all()
-            && cluster.nodes().all(|(_, node)| node.member(NodeId(1)).is_some_and(|member| member.addr == new))
+            && cluster
+                .nodes()
+                .all(|(_, node)| node.member(NodeId(1)).is_some_and(|member| member.addr == new))
     })?;
     lan.rest()
 }
@@ -265,7 +270,10 @@ fn a_twin_on_one_lan() -> Checked {
             ended(Index(3)) != ended(twin)
         })?;
         let told = |index, has| {
-            lan.diary.has(index, |notice| matches!(notice, Notice::IdentityConflict { stopped, .. } if *stopped == has))
+            lan.diary.has(
+                index,
+                |notice| matches!(notice, Notice::IdentityConflict { stopped, .. } if *stopped == has),
+            )
         };
         assert!(told(3, true) || told(twin.0, true), "the one that stops says so");
         let bumps = lan.diary.notices().into_iter();
@@ -307,7 +315,8 @@ fn protocol_versions_that_differ_do_not_show_each_other() -> Checked {
         config.membership.protocol = if new(id) { (2, 2) } else { (1, 1) };
         config
     };
-    let checks = bruit_sim::checks::Membership::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["M2", "M3", "M9", "M11"]);
+    let checks = bruit_sim::checks::Membership::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM)
+        .only(&["M2", "M3", "M9", "M11"]);
     let mut lan = Lan::judged(31, &lan(), move |boot| config(boot.id), checks)?;
     lan.sim.spawn_many(5)?;
     lan.sim.run_for(secs(120))?;
@@ -325,7 +334,8 @@ fn protocol_versions_that_differ_do_not_show_each_other() -> Checked {
 #[test]
 fn a_vetoed_member_is_hidden_and_the_roots_stay_equal() -> Checked {
     let asks = |id: NodeId| id == NodeId(1);
-    let checks = bruit_sim::checks::Membership::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["M2", "M9"]);
+    let checks =
+        bruit_sim::checks::Membership::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["M2", "M9"]);
     let config_of = move |boot: &bruit_core::Boot| {
         let mut config = lan();
         if asks(boot.id) {
@@ -384,9 +394,7 @@ fn a_ping_measures_the_round_trip_and_a_ping_to_nobody_fails() -> Checked {
     let addr = lan.sim.cluster().addr(Index(1));
     lan.command(0, Command::Ping { id: NodeId(2), addr })?.expect("it is well");
     lan.sim.run_for(secs(1))?;
-    let in_bounds = |notice: &Notice<'_>| {
-        matches!(notice, Notice::Pong { id: NodeId(2), round_trip, .. } if *round_trip >= millis(1) && *round_trip <= millis(20))
-    };
+    let in_bounds = |notice: &Notice<'_>| matches!(notice, Notice::Pong { id: NodeId(2), round_trip, .. } if *round_trip >= millis(1) && *round_trip <= millis(20));
     assert!(lan.diary.has(0, in_bounds), "{:?}", lan.diary.notices());
     // Another id at that address does not answer (rule A5).
     lan.command(0, Command::Ping { id: NodeId(77), addr })?.expect("it is well formed");
@@ -430,7 +438,8 @@ fn a_setting_that_all_must_share_is_named_where_it_differs() -> Checked {
     lan.sim.spawn_many(3)?;
     lan.until_all_know_all(secs(5))?;
     let told = |by, about| {
-        lan.diary.has(by, |notice| *notice == Notice::ConfigMismatch { id: NodeId(about), field: "forget_after" })
+        lan.diary
+            .has(by, |notice| *notice == Notice::ConfigMismatch { id: NodeId(about), field: "forget_after" })
     };
     assert!(told(0, 2) && told(2, 2), "the others name it");
     assert!(told(1, 1) && told(1, 3), "it names the others");
@@ -444,7 +453,8 @@ fn one_learns_ones_address_from_the_join() -> Checked {
     let config = lan();
     let mut bench = crate::support::Bench::of(1, &config);
     bench.join(1, 1);
-    let boot = bruit_core::Boot::new(NodeId(2), "n2", "0.0.0.0:7000".parse().expect("an address"), 1, [2; 32]);
+    let boot =
+        bruit_core::Boot::new(NodeId(2), "n2", "0.0.0.0:7000".parse().expect("an address"), 1, [2; 32]);
     let mut node = bruit_core::Node::new(boot, config, Time::ZERO).expect("valid");
     let seen = "10.1.2.3:7000".parse().expect("an address");
     let seeds = vec![bench.node(1).addr()];

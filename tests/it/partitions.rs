@@ -128,12 +128,20 @@ fn forgetting_at_different_times_keeps_roots_equal() -> Checked {
     let mut unequal = 0;
     for _ in 0..150 {
         lan.sim.run_for(secs(1))?;
-        let mut roots = lan.sim.cluster().running().filter_map(|index| lan.sim.cluster().node(index)).map(bruit_core::Node::roots);
+        let mut roots = lan
+            .sim
+            .cluster()
+            .running()
+            .filter_map(|index| lan.sim.cluster().node(index))
+            .map(bruit_core::Node::roots);
         let first = roots.next();
         unequal = if roots.all(|root| Some(root) == first) { 0 } else { unequal + 1 };
         assert!(unequal <= 4, "roots differ for {unequal} s at {}", lan.sim.now());
     }
-    assert!(lan.sim.cluster().nodes().all(|(_, node)| node.member(NodeId(6)).is_none()), "forgotten everywhere");
+    assert!(
+        lan.sim.cluster().nodes().all(|(_, node)| node.member(NodeId(6)).is_none()),
+        "forgotten everywhere"
+    );
     lan.rest()
 }
 
@@ -154,7 +162,8 @@ fn a_deaf_member_takes_nobody_with_it() -> Checked {
     let mut lan = Lan::of(114, 10)?;
     lan.sim.cut(&Cut::Ingress { nodes: vec![Index(9)] })?;
     lan.sim.run_for(secs(600))?;
-    let wrong: Vec<_> = lan.diary.downs().into_iter().filter(|told| told.of != NodeId(10) && told.by != Index(9)).collect();
+    let wrong: Vec<_> =
+        lan.diary.downs().into_iter().filter(|told| told.of != NodeId(10) && told.by != Index(9)).collect();
     assert_eq!(wrong, []);
     lan.sim.heal_all()?;
     lan.rest()
@@ -166,7 +175,8 @@ fn a_gray_member_takes_nobody_with_it() -> Checked {
     let gray = Gray { loss_ppm: 500_000, delay: millis(200) };
     lan.sim.cut_with(&Cut::Isolate { nodes: vec![Index(9)] }, InFlight::Drop, None, Some(gray))?;
     lan.sim.run_for(secs(600))?;
-    let wrong: Vec<_> = lan.diary.downs().into_iter().filter(|told| told.of != NodeId(10) && told.by != Index(9)).collect();
+    let wrong: Vec<_> =
+        lan.diary.downs().into_iter().filter(|told| told.of != NodeId(10) && told.by != Index(9)).collect();
     assert_eq!(wrong, []);
     lan.sim.heal_all()?;
     lan.rest()

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bruit_core::{
-    Action, Answer, Boot, Change, Command, Config, Event, Node, NodeId, Notice, Rejected, State, Time, virtual_addr,
+    Action, Answer, Boot, Change, Command, Config, Event, Node, NodeId, Notice, Rejected, State, Time,
+    virtual_addr,
 };
 use bruit_sim::checks::Membership;
-use bruit_sim::{Bounds, Check, Cluster, Delay, Happening, Index, Link, NetworkConfig, Process, Sim, Violation};
+use bruit_sim::{
+    Bounds, Check, Cluster, Delay, Happening, Index, Link, NetworkConfig, Process, Sim, Violation,
+};
 
 /// What a test returns: the first check that objects ends it.
 pub(crate) type Checked = Result<(), Violation>;
@@ -131,14 +134,19 @@ impl Lan {
     /// Everybody's view, for failures.
     pub(crate) fn views(&self) -> String {
         let view = |(index, node): (Index, &Node)| {
-            let members: Vec<_> = node.members().map(|m| format!("{}@{} {:?}", m.id, m.incarnation, m.state)).collect();
+            let members: Vec<_> =
+                node.members().map(|m| format!("{}@{} {:?}", m.id, m.incarnation, m.state)).collect();
             format!("{index} {:?}: {}", node.phase(), members.join(", "))
         };
         self.sim.cluster().nodes().take(12).map(view).collect::<Vec<_>>().join("\n")
     }
 
     /// Gives a node a command and returns its answer.
-    pub(crate) fn command(&mut self, index: u32, command: Command) -> Result<Result<Answer, Rejected>, Violation> {
+    pub(crate) fn command(
+        &mut self,
+        index: u32,
+        command: Command,
+    ) -> Result<Result<Answer, Rejected>, Violation> {
         self.sim.command(Index(index), command)?;
         Ok(self.diary.last_answer(Index(index)))
     }
@@ -194,7 +202,9 @@ impl Diary {
     /// Every change of a member, in order.
     pub(crate) fn changes(&self) -> Vec<Told> {
         let told = |(at, by, notice): &(Time, Index, Notice<'static>)| match notice {
-            Notice::Member { change, member } => Some(Told { at: *at, by: *by, change: *change, of: member.id }),
+            Notice::Member { change, member } => {
+                Some(Told { at: *at, by: *by, change: *change, of: member.id })
+            }
             _ => None,
         };
         self.pages().notices.iter().filter_map(told).collect()

@@ -1,0 +1,117 @@
+//! The process of the experiments: a node that tallies its own notices, behind a gate that an anomaly closes.
+//!
+//! While the gate is closed, what the node sends waits in order, what arrives waits in a bounded inbox (tail
+//! drop), and its timers run on: the anomaly of Lifeguard §V, which blocks a member before each send and after
+//! each receive.
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+
+use bruit_core::{Action, Boot, Change, Config, Event, Node, NodeId, Notice, Outbox, Time};
+
+use crate::cluster::Index;
+use crate::kernel::Sim;
+use crate::process::{BRUIT_PORT, Input, Io, Process};
+
+/// What a socket holds by default on Linux.
+const INBOX_BYTES: usize = 212_992;
+
+/// A node that remembers what it told.
+#[derive(Debug)]
+pub(super) struct Subject {
+    node: Node,
+    closed: bool,
+    leaving: Vec<(SocketAddr, Vec<u8>)>,
+    arriving: VecDeque<(SocketAddr, Vec<u8>)>,
+    waiting: usize,
+    out: Outbox,
+    /// Every change of a member to Down or back, in local time, which is true time here.
+    pub(super) told: Vec<(Time, Change, NodeId)>,
+}
+
+impl Subject {
+    fn drive(&mut self, event: Event<'_>, now: Time, io: &mut Io<'_>) {
+        let mut out = core::mem::take(&mut self.out);
+        self.node.handle_into(event, now, &mut out);
+        for action in out.iter() {
+            match action {
+                Action::Send { to, bytes } if self.closed => self.leaving.push((to, bytes.into_owned())),
+                Action::Send { to, bytes } => io.send(BRUIT_PORT, to, &bytes),
+                Action::Notify(Notice::Member { change: change @ (Change::Down | Change::Up), member }) => {
+                    self.told.push((now, change, member.id));
+                }
+                Action::Notify(_) | Action::Answer(_) | Action::Store { .. } | Action::WakeAt(_) => {}
+            }
+        }
+        out.clear();
+        self.out = out;
+    }
+
+    fn open(&mut self, now: Time, io: &mut Io<'_>) {
+        self.closed = false;
+        for (to, bytes) in self.leaving.drain(..) {
+            io.send(BRUIT_PORT, to, &bytes);
+        }
+        self.waiting = 0;
+        for (from, bytes) in core::mem::take(&mut self.arriving) {
+            self.drive(Event::Datagram { from, bytes: &bytes }, now, io);
+        }
+    }
+}
+
+impl Process for Subject {
+    fn handle(&mut self, input: Input<'_>, now: Time, io: &mut Io<'_>) {
+        match input.into_event() {
+            Some(Event::Datagram { from, bytes }) if self.closed => {
+                if self.waiting + bytes.len() <= INBOX_BYTES {
+                    self.waiting += bytes.len();
+                    self.arriving.push_back((from, bytes.to_vec()));
+                }
+            }
+            Some(event) => self.drive(event, now, io),
+            None => {}
+        }
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        self.node.next_wake()
+    }
+
+    fn node(&self) -> Option<&Node> {
+        Some(&self.node)
+    }
+}
+
+/// A group whose members all know each other, at rest.
+pub(super) fn group(seed: u64, members: u32, config: &Config, network: crate::NetworkConfig) -> Sim<Subject> {
+    const UNCHECKED: &str = "no check is there to object";
+    let config = config.clone();
+    let mut sim = Sim::new(seed, move |boot: Boot| Subject {
+        node: Node::new(boot, config.clone(), Time::ZERO).expect("the experiments' configurations are valid"),
+        closed: false,
+        leaving: Vec::new(),
+        arriving: VecDeque::new(),
+        waiting: 0,
+        out: Outbox::new(),
+        told: Vec::new(),
+    });
+    sim.set_network(network).expect(UNCHECKED);
+    sim.spawn_many(members).expect(UNCHECKED);
+    let within = core::time::Duration::from_secs(120);
+    let joined = sim.run_until(within, crate::Cluster::all_know_all).expect(UNCHECKED);
+    assert!(joined.is_some(), "seed {seed}: a group of {members} does not come together");
+    // The quiet before each experiment; the phases of the members are random by then.
+    sim.run_for(core::time::Duration::from_secs(15)).expect(UNCHECKED);
+    for index in sim.cluster().indices() {
+        sim.at(index, |subject, _, _| subject.told.clear()).expect(UNCHECKED);
+    }
+    sim
+}
+
+pub(super) fn close(sim: &mut Sim<Subject>, index: Index) {
+    sim.at(index, |subject, _, _| subject.closed = true).expect("no check is there to object");
+}
+
+pub(super) fn open(sim: &mut Sim<Subject>, index: Index) {
+    sim.at(index, Subject::open).expect("no check is there to object");
+}
