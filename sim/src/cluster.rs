@@ -4,8 +4,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bruit_core::{Config, Node, NodeId, Time};
-use serde::{Deserialize, Serialize};
+use bruit_core::{Config, Node, NodeId, Phase, State, Time};
 
 use crate::network::{AddressBook, Counters, Datagrams, Network, NetworkConfig};
 use crate::process::Process;
@@ -13,8 +12,7 @@ use crate::station::Station;
 
 /// A process of the simulation, numbered from 0 in the order of spawning; it keeps its number through
 /// restarts. Printed as the `NodeId` that it has by default: index 0 is `n1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Index(pub u32);
 
 impl Index {
@@ -68,6 +66,8 @@ pub struct Cluster<P> {
     pub(crate) datagrams: Datagrams,
     /// How often anything visible happened: notices, answers, starts, cuts.
     pub(crate) changes: u64,
+    /// Whether two processes ever had one identity.
+    pub(crate) has_twins: bool,
 }
 
 impl<P: Process> Cluster<P> {
@@ -79,6 +79,7 @@ impl<P: Process> Cluster<P> {
             addresses: AddressBook::default(),
             datagrams: Datagrams::default(),
             changes: 0,
+            has_twins: false,
         }
     }
 
@@ -240,18 +241,38 @@ impl<P: Process> Cluster<P> {
         self.datagrams.len()
     }
 
-    /// Whether every running process with a running node knows every other one as a living member, and none
-    /// besides.
+    /// How many identities have a running process with a running node.
+    #[must_use]
+    pub fn members_running(&self) -> usize {
+        if !self.has_twins {
+            return self.member_nodes().count();
+        }
+        let mut ids: Vec<NodeId> = self.member_nodes().map(Node::id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.len()
+    }
+
+    fn member_nodes(&self) -> impl Iterator<Item = &Node> {
+        let nodes = self.running().filter_map(|index| self.node(index));
+        nodes.filter(|node| node.phase() == Phase::Running)
+    }
+
+    /// Whether every running process with a running node holds all of those alive, and nobody else.
     #[must_use]
     pub fn all_know_all(&self) -> bool {
-        let running = self.running().filter(|index| self.node(*index).is_some_and(is_member)).count();
-        self.running().filter_map(|index| self.node(index)).filter(|node| is_member(node)).all(|node| {
+        let running = self.members_running();
+        self.member_nodes().all(|node| {
             node.member_count() == running
-                && node.members().filter(|member| member.state == bruit_core::State::Alive).count() == running
+                && node.members().filter(|member| member.state == State::Alive).count() == running
         })
     }
-}
 
-fn is_member(node: &Node) -> bool {
-    node.phase() == bruit_core::Phase::Running
+    /// The same, and all have equal tables: what they hold of the dead and the gone as well.
+    #[must_use]
+    pub fn agree(&self) -> bool {
+        let mut roots = self.member_nodes().map(Node::roots);
+        let first = roots.next();
+        roots.all(|root| Some(root) == first) && self.all_know_all()
+    }
 }

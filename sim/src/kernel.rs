@@ -363,7 +363,7 @@ impl<P: Process> Sim<P> {
         f: impl FnOnce(&mut P, Time, &mut Io<'_>) -> R,
     ) -> Option<R> {
         let Self { cluster, engine, .. } = self;
-        let Cluster { now, places, network, addresses, datagrams, changes } = cluster;
+        let Cluster { now, places, network, addresses, datagrams, changes, .. } = cluster;
         let Place { process, station } = &mut places[index.get()];
         let process = process.as_mut()?;
         engine.hash.add(now.as_nanos());

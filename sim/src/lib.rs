@@ -8,19 +8,25 @@ pub mod checks;
 mod clock;
 mod cluster;
 pub mod conduct;
+pub mod faults;
 pub mod forge;
 mod happening;
 mod hash;
 mod kernel;
 mod lookup;
+pub mod names;
 pub mod network;
 mod op;
 pub mod papers;
+mod preset;
 mod process;
 mod random;
+pub mod scenario;
 pub mod span;
 mod spawn;
 mod station;
+pub mod timeline;
+pub mod trial;
 
 pub use applied::Applied;
 pub use bounds::Bounds;
@@ -34,6 +40,7 @@ pub use network::{
     Reorder, ZoneLink,
 };
 pub use op::{Op, Release};
+pub use preset::Preset;
 pub use process::{BRUIT_PORT, Input, Io, Port, Process};
 pub use random::{MILLION, Random};
 pub use spawn::{Join, Spawn};

@@ -29,6 +29,14 @@ pub enum Op {
         /// Makes it come and go.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         flap: Option<Flap>,
+        /// Heals it after so long; without, it stands until a `heal`.
+        #[serde(
+            default,
+            rename = "for",
+            with = "crate::span::option",
+            skip_serializing_if = "Option::is_none"
+        )]
+        lasts: Option<Duration>,
         /// Makes it lose only some and delay the others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gray: Option<Gray>,
@@ -95,6 +103,14 @@ pub enum Op {
     Network {
         /// By these.
         network: NetworkConfig,
+    },
+    /// Lets a member say goodbye.
+    Leave {
+        /// Which.
+        node: Index,
+        /// How long it waits for acknowledgements.
+        #[serde(with = "crate::span")]
+        within: Duration,
     },
     /// Gives a process a command.
     Command {

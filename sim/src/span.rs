@@ -50,6 +50,31 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     parse(&text).ok_or_else(wrong)
 }
 
+/// The same for a duration that may be missing.
+pub(crate) mod option {
+    use core::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Span(#[serde(with = "crate::span")] Duration);
+
+    #[expect(clippy::ref_option, reason = "the shape that serde asks for")]
+    pub(crate) fn serialize<S: Serializer>(
+        span: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        span.map(Span).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Span>::deserialize(deserializer)?.map(|Span(span)| span))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -269,6 +269,7 @@ impl<P: Process> Sim<P> {
         let seeds = Join::Seeds(vec![self.cluster.addr(Index(0))]);
         let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(seeds));
         self.applied.clones += 1;
+        self.cluster.has_twins = true;
         self.start(twin, Vec::new(), Memory::Amnesia)?;
         self.observe(&Happening::Cloned { node: twin, id })?;
         self.join_after_start(twin)?;
@@ -377,7 +378,13 @@ impl<P: Process> Sim<P> {
     pub fn apply(&mut self, op: Op) -> Result<(), Violation> {
         match op {
             Op::Spawn { count } => self.spawn_many(count),
-            Op::Cut { cut, in_flight, flap, gray } => self.cut_with(&cut, in_flight, flap, gray).map(drop),
+            Op::Cut { cut, in_flight, flap, lasts, gray } => {
+                let id = self.cut_with(&cut, in_flight, flap, gray)?;
+                if let Some(lasts) = lasts {
+                    self.schedule(self.cluster.now + lasts, Op::Heal { cut: id });
+                }
+                Ok(())
+            }
             Op::Heal { cut } => self.heal(cut),
             Op::HealAll => self.heal_all(),
             Op::Crash { node } => self.crash(node),
@@ -391,6 +398,7 @@ impl<P: Process> Sim<P> {
                 self.set_late_ticks(node, by);
                 Ok(())
             }
+            Op::Leave { node, within } => self.command(node, Command::Leave { within }),
             Op::Network { network } => self.set_network(network),
             Op::Command { node, command } => self.command(node, command),
         }

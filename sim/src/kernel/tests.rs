@@ -128,7 +128,7 @@ fn wild_run(seed: u64, checks: bool) -> Sim<Toy> {
     }
     let at = Time::from_millis;
     let cut = Cut::Split { groups: vec![vec![Index(0), Index(1)]] };
-    sim.schedule(at(500), Op::Cut { cut, in_flight: InFlight::Hold, flap: None, gray: None });
+    sim.schedule(at(500), Op::Cut { cut, in_flight: InFlight::Hold, flap: None, lasts: None, gray: None });
     sim.schedule(at(900), Op::HealAll);
     sim.schedule(at(1_000), Op::Crash { node: Index(2) });
     sim.schedule(at(1_200), Op::Restart { node: Index(2), memory: crate::happening::Memory::Amnesia });

@@ -31,18 +31,22 @@ pub enum Cut {
     /// Into groups that do not hear each other. Those in no group form one more.
     Split {
         /// The groups.
+        #[serde(with = "crate::names::groups")]
         groups: Vec<Vec<Index>>,
     },
     /// These are cut off from all others, and from each other.
     Isolate {
         /// Which.
+        #[serde(with = "crate::names::group")]
         nodes: Vec<Index>,
     },
     /// What some send does not reach others; the way back is open.
     OneWay {
         /// The senders.
+        #[serde(with = "crate::names::group")]
         from: Vec<Index>,
         /// The receivers.
+        #[serde(with = "crate::names::group")]
         to: Vec<Index>,
     },
     /// Two do not hear each other.
@@ -55,8 +59,10 @@ pub enum Cut {
     /// Two groups do not hear each other, and all others hear both.
     Bridge {
         /// The one.
+        #[serde(with = "crate::names::group")]
         left: Vec<Index>,
         /// The other.
+        #[serde(with = "crate::names::group")]
         right: Vec<Index>,
     },
     /// A zone is cut off from all others.
@@ -67,11 +73,13 @@ pub enum Cut {
     /// Nothing that these send arrives.
     Egress {
         /// Which.
+        #[serde(with = "crate::names::group")]
         nodes: Vec<Index>,
     },
     /// Nothing arrives at these.
     Ingress {
         /// Which.
+        #[serde(with = "crate::names::group")]
         nodes: Vec<Index>,
     },
 }

@@ -1,0 +1,307 @@
+//! Scenarios: TOML files that say what is done to a cluster, and what must come of it.
+//!
+//! ```
+//! let text = r#"
+//! name = "one crash"
+//! about = "Everybody notices."
+//! nodes = 5
+//! for = "60s"
+//!
+//! [[step]]
+//! at = "10s"
+//! op = "crash"
+//! node = "n3"
+//!
+//! [[expect]]
+//! after = "10s"
+//! within = "20s"
+//! that = { held-dead = "n3" }
+//! "#;
+//! let scenario = bruit_sim::scenario::Scenario::parse(text)?;
+//! assert_eq!(scenario.nodes, 5);
+//! # Ok::<(), bruit_sim::scenario::ScenarioError>(())
+//! ```
+
+mod run;
+
+use core::fmt;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::Index;
+use crate::faults::Act;
+use crate::network::{Delay, Link, Loss, NetworkConfig};
+use crate::op::Op;
+use crate::preset::Preset;
+use crate::random::MILLION;
+
+pub use run::run;
+
+/// The most members that a scenario may start.
+pub const NODES_MAX: u32 = 100_000;
+/// The longest that a scenario may last.
+pub const LASTS_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// The scenarios that come with the simulator, by the names of their files.
+pub const BUILT_IN: [(&str, &str); 7] = [
+    ("tour", include_str!("../scenarios/tour.toml")),
+    ("partition-heals", include_str!("../scenarios/partition-heals.toml")),
+    ("rolling-restart", include_str!("../scenarios/rolling-restart.toml")),
+    ("lossy", include_str!("../scenarios/lossy.toml")),
+    ("one-way", include_str!("../scenarios/one-way.toml")),
+    ("rapid-flipflop", include_str!("../scenarios/rapid-flipflop.toml")),
+    ("rapid-loss80", include_str!("../scenarios/rapid-loss80.toml")),
+];
+
+/// A scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// What it shows, in a sentence.
+    pub about: String,
+    /// How many members start, all joining through the first; 1 to 100 000.
+    pub nodes: u32,
+    /// The seed, if the command line names none.
+    #[serde(default = "first_seed")]
+    pub seed: u64,
+    /// The configuration of the members.
+    #[serde(default)]
+    pub preset: Preset,
+    /// How long it lasts; at most a day.
+    #[serde(rename = "for", with = "crate::span")]
+    pub lasts: Duration,
+    /// The network at the start.
+    #[serde(default)]
+    pub network: NetworkConfig,
+    /// Checks to leave out, by id, because the scenario breaks what they presume.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// Members that the scenario harms; verdicts about them are nobody's mistake.
+    #[serde(default, with = "crate::names::group")]
+    pub harmed: Vec<Index>,
+    /// How often members that are neither harmed nor crashed may be called Down in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_downs_max: Option<u64>,
+    /// What is done, and when.
+    #[serde(default, rename = "step")]
+    pub steps: Vec<Act>,
+    /// What must come of it.
+    #[serde(default, rename = "expect")]
+    pub expectations: Vec<Expectation>,
+}
+
+const fn first_seed() -> u64 {
+    1
+}
+
+/// Something that must become true.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// From when on it is looked for.
+    #[serde(with = "crate::span")]
+    pub after: Duration,
+    /// How long it may take from then.
+    #[serde(with = "crate::span")]
+    pub within: Duration,
+    /// What.
+    pub that: Condition,
+}
+
+/// A condition on the views of all members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Condition {
+    /// Every running member holds all running members alive, and nobody else.
+    AllKnowAll,
+    /// No running member holds these alive or suspected.
+    HeldDead(#[serde(with = "crate::names::group")] Vec<Index>),
+    /// Every running member holds these alive.
+    HeldAlive(#[serde(with = "crate::names::group")] Vec<Index>),
+    /// Every one of these holds the living among them alive, and no others.
+    Closed(#[serde(with = "crate::names::group")] Vec<Index>),
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::names::print_group;
+        match self {
+            Self::AllKnowAll => f.write_str("all know all"),
+            Self::HeldDead(nodes) => write!(f, "all hold {} dead", print_group(nodes)),
+            Self::HeldAlive(nodes) => write!(f, "all hold {} alive", print_group(nodes)),
+            Self::Closed(nodes) => write!(f, "{} hold each other alive and nobody else", print_group(nodes)),
+        }
+    }
+}
+
+/// A scenario that cannot be run; says which key, its value and the limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenarioError(String);
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.trim_end())
+    }
+}
+
+impl core::error::Error for ScenarioError {}
+
+fn limit<T>(key: &str, value: impl fmt::Display, limit: impl fmt::Display) -> Result<T, ScenarioError> {
+    Err(ScenarioError(format!("`{key}` is {value}, and must be {limit}")))
+}
+
+impl Scenario {
+    /// Reads a scenario and checks its values.
+    ///
+    /// # Errors
+    /// A key is unknown or missing, or a value is beyond its limit.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text).map_err(|error| ScenarioError(error.to_string()))?;
+        scenario.validate()?;
+        Ok(scenario)
+    }
+
+    /// Checks every value against its limit.
+    ///
+    /// # Errors
+    /// The first value beyond its limit.
+    pub fn validate(&self) -> Result<(), ScenarioError> {
+        if self.nodes == 0 || self.nodes > NODES_MAX {
+            return limit("nodes", self.nodes, format_args!("1 to {NODES_MAX}"));
+        }
+        let span = crate::span::print;
+        if self.lasts > LASTS_MAX {
+            return limit("for", span(self.lasts), format_args!("at most {}", span(LASTS_MAX)));
+        }
+        self.network_links().try_for_each(validate_link)?;
+        for (number, step) in (1..).zip(&self.steps) {
+            if step.at > self.lasts {
+                return limit(
+                    &format!("step {number}: at"),
+                    span(step.at),
+                    format_args!("at most {}", span(self.lasts)),
+                );
+            }
+            for node in subjects(&step.op) {
+                self.validate_node(&format!("step {number}"), node)?;
+            }
+        }
+        for (number, expectation) in (1..).zip(&self.expectations) {
+            let end = expectation.after + expectation.within;
+            if end > self.lasts {
+                let key = format!("expect {number}: after + within");
+                return limit(&key, span(end), format_args!("at most `for`, {}", span(self.lasts)));
+            }
+        }
+        Ok(())
+    }
+
+    fn network_links(&self) -> impl Iterator<Item = &Link> {
+        let stepped = self.steps.iter().filter_map(|step| {
+            if let Op::Network { network } = &step.op { Some(&network.link) } else { None }
+        });
+        let network = &self.network;
+        let zones = network.zones.iter().map(|rule| &rule.link);
+        let links = network.links.iter().map(|rule| &rule.link);
+        core::iter::once(&network.link).chain(zones).chain(links).chain(stepped)
+    }
+
+    fn validate_node(&self, key: &str, node: Index) -> Result<(), ScenarioError> {
+        let spawned: u32 =
+            self.steps.iter().map(|step| if let Op::Spawn { count } = step.op { count } else { 0 }).sum();
+        let clones = self.steps.iter().filter(|step| matches!(step.op, Op::Clone { .. })).count();
+        let nodes = u64::from(self.nodes) + u64::from(spawned) + clones as u64;
+        if u64::from(node.0) < nodes { Ok(()) } else { limit(key, node, format_args!("n1 to n{nodes}")) }
+    }
+}
+
+fn validate_link(link: &Link) -> Result<(), ScenarioError> {
+    let loss = match link.loss {
+        Loss::None => 0,
+        Loss::Independent { ppm } => ppm,
+        Loss::Bursts { ppm, mean_burst } if ppm >= MILLION || mean_burst == 0 => {
+            let value = format_args!("{ppm} ppm in bursts of {mean_burst}").to_string();
+            return limit("link.loss.bursts", value, "below 1000000 ppm, in bursts of at least 1");
+        }
+        Loss::Bursts { ppm, .. } => ppm,
+    };
+    let shares = [
+        ("link.loss", loss),
+        ("link.duplicate_ppm", link.duplicate_ppm),
+        ("link.corrupt_ppm", link.corrupt_ppm),
+        ("link.reorder.ppm", link.reorder.ppm),
+    ];
+    for (key, ppm) in shares {
+        if ppm > MILLION {
+            return limit(key, ppm, format_args!("at most {MILLION}"));
+        }
+    }
+    match link.delay {
+        Delay::Uniform { min, max } if min > max => limit(
+            "link.delay.uniform.min",
+            crate::span::print(min),
+            format_args!("at most max, {}", crate::span::print(max)),
+        ),
+        Delay::Uniform { .. } | Delay::Constant(_) | Delay::Exponential { .. } => Ok(()),
+    }
+}
+
+fn subjects(op: &Op) -> Vec<Index> {
+    match op {
+        Op::Crash { node }
+        | Op::Restart { node, .. }
+        | Op::Pause { node }
+        | Op::Resume { node, .. }
+        | Op::Move { node }
+        | Op::Clone { node }
+        | Op::ClockRate { node, .. }
+        | Op::LateTicks { node, .. }
+        | Op::Leave { node, .. }
+        | Op::Command { node, .. } => vec![*node],
+        Op::Spawn { .. } | Op::Cut { .. } | Op::Heal { .. } | Op::HealAll | Op::Network { .. } => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "name = 'x'\nabout = 'y'\nfor = '10s'\n";
+
+    #[track_caller]
+    fn refused(text: &str, part: &str) {
+        let error = Scenario::parse(&format!("{HEAD}{text}")).expect_err("it is refused").to_string();
+        assert!(error.contains(part), "{error}");
+    }
+
+    #[test]
+    fn errors_name_the_key_the_value_and_the_limit() {
+        refused("nodes = 0", "`nodes` is 0, and must be 1 to 100000");
+        refused("nodes = 3\ncolour = 1", "unknown field `colour`");
+        refused(
+            "nodes = 3\n[[step]]\nat = '11s'\nop = 'heal-all'",
+            "`step 1: at` is 11s, and must be at most 10s",
+        );
+        refused(
+            "nodes = 3\n[[step]]\nat = '1s'\nop = 'crash'\nnode = 'n4'",
+            "`step 1` is n4, and must be n1 to n3",
+        );
+        refused("nodes = 3\n[network.link]\nduplicate_ppm = 2000000", "`link.duplicate_ppm` is 2000000");
+        refused(
+            "nodes = 3\n[network.link]\ndelay = { uniform = { min = '2ms', max = '1ms' } }",
+            "`link.delay.uniform.min` is 2ms, and must be at most max, 1ms",
+        );
+        refused("nodes = 3\n[network.link]\ndelay = { constant = '5 parsec' }", "`5 parsec` is no duration");
+    }
+
+    #[test]
+    fn the_built_in_scenarios_are_valid() {
+        for (name, text) in BUILT_IN {
+            let scenario = Scenario::parse(text);
+            assert!(scenario.is_ok(), "{name}: {scenario:?}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Running a scenario.
+
+use core::cell::Cell;
+use core::time::Duration;
+use std::rc::Rc;
+
+use bruit_core::{Change, Node, Notice, State, Time};
+
+use super::{Condition, Expectation, Scenario};
+use crate::check::{Check, Violation};
+use crate::checks::Membership;
+use crate::cluster::{Cluster, Index, Status};
+use crate::conduct;
+use crate::happening::Happening;
+use crate::kernel::Sim;
+use crate::network::{Delay, Link, Loss};
+use crate::trial::{self, Outcome, Verdict};
+
+/// Runs a scenario with this seed, with all its checks and with more of the caller's.
+#[must_use]
+pub fn run(scenario: &Scenario, seed: u64, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
+    let config = scenario.preset.config(&scenario.name);
+    let mut sim = trial::nodes(seed, config.clone());
+    more.into_iter().for_each(|check| sim.check_boxed(check));
+    let without: Vec<&str> = scenario.without.iter().map(String::as_str).collect();
+    let conduct = conduct::all().into_iter().filter(|check| !without.contains(&check.id()));
+    conduct.for_each(|check| sim.check_boxed(check));
+    let (round_trip, loss_ppm) = declared(&scenario.network.link);
+    sim.check(Membership::new(&config, round_trip, loss_ppm).without(&without));
+    let healed_in = Rc::new(Cell::new(None));
+    for expectation in &scenario.expectations {
+        sim.check(Expected { of: expectation.clone(), healed_in: Rc::clone(&healed_in), met: false });
+    }
+    if let Some(most) = scenario.false_downs_max {
+        sim.check(FalseDowns { harmed: scenario.harmed.clone(), most, seen: 0 });
+    }
+    let result = steps(&mut sim, scenario);
+    let verdict = result.map_or_else(Verdict::Violated, |()| Verdict::Passed);
+    let (trace, simulated) = (sim.trace().clone(), sim.now().since(Time::ZERO));
+    let counters = *sim.cluster().counters();
+    Outcome { verdict, trace, simulated, healed_in: healed_in.get(), counters, applied: sim.applied() }
+}
+
+fn steps(sim: &mut Sim<Node>, scenario: &Scenario) -> Result<(), Violation> {
+    sim.set_network(scenario.network.clone())?;
+    for step in &scenario.steps {
+        sim.schedule(Time::ZERO + step.at, step.op.clone());
+    }
+    sim.spawn_many(scenario.nodes)?;
+    // Expectations look at every event, and a quiet cluster may have none for a while.
+    while sim.now().since(Time::ZERO) < scenario.lasts {
+        let rest = scenario.lasts.saturating_sub(sim.now().since(Time::ZERO));
+        sim.run_for(rest.min(Duration::from_millis(100)))?;
+    }
+    sim.conclude()
+}
+
+/// The greatest round trip and the loss that the checks may count on.
+const fn declared(link: &Link) -> (Duration, u32) {
+    let one_way = match link.delay {
+        Delay::Constant(delay) => delay,
+        Delay::Uniform { max, .. } => max,
+        Delay::Exponential { floor, mean } => floor.saturating_add(mean.saturating_mul(7)),
+    };
+    let loss = match link.loss {
+        Loss::None => 0,
+        Loss::Independent { ppm } | Loss::Bursts { ppm, .. } => ppm,
+    };
+    (one_way.saturating_add(link.pair_offset).saturating_mul(2), loss + link.corrupt_ppm)
+}
+
+/// An expectation as a check: it objects when its time is over.
+struct Expected {
+    of: Expectation,
+    healed_in: Rc<Cell<Option<Duration>>>,
+    met: bool,
+}
+
+impl Check<Node> for Expected {
+    fn id(&self) -> &'static str {
+        "expect"
+    }
+
+    fn observe(
+        &mut self,
+        at: Time,
+        happening: &Happening<'_>,
+        cluster: &Cluster<Node>,
+    ) -> Result<(), Violation> {
+        let since = at.since(Time::ZERO);
+        if self.met || since < self.of.after {
+            return Ok(());
+        }
+        let late = since > self.of.after + self.of.within;
+        // Views change with notices; the other happenings are not looked at, but at the last moment.
+        if !late && !matches!(happening, Happening::Notice { .. }) {
+            return Ok(());
+        }
+        if holds(&self.of.that, cluster) {
+            self.met = true;
+            self.healed_in.set(Some(since.saturating_sub(self.of.after)));
+            return Ok(());
+        }
+        if late { self.object(at) } else { Ok(()) }
+    }
+
+    fn conclude(&mut self, at: Time, cluster: &Cluster<Node>) -> Result<(), Violation> {
+        if self.met || holds(&self.of.that, cluster) { Ok(()) } else { self.object(at) }
+    }
+}
+
+impl Expected {
+    fn object(&self, at: Time) -> Result<(), Violation> {
+        let Expectation { after, within, that } = &self.of;
+        let (after, within) = (crate::span::print(*after), crate::span::print(*within));
+        Err(Violation::new("expect", at, format!("not within {within} after {after}: {that}")))
+    }
+}
+
+fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
+    let state = |observer: &Node, index: Index| observer.member(cluster.id(index)).map(|member| member.state);
+    let mut observers = cluster.running().filter_map(|index| cluster.node(index).map(|node| (index, node)));
+    match condition {
+        Condition::AllKnowAll => cluster.all_know_all(),
+        Condition::HeldDead(subjects) => observers.all(|(me, node)| {
+            let held = |index: &Index| matches!(state(node, *index), Some(State::Alive | State::Suspect));
+            !subjects.iter().any(|index| *index != me && held(index))
+        }),
+        Condition::HeldAlive(subjects) => {
+            observers.all(|(_, node)| subjects.iter().all(|index| state(node, *index) == Some(State::Alive)))
+        }
+        Condition::Closed(group) => observers.filter(|(me, _)| group.contains(me)).all(|(_, node)| {
+            let inside = |index: &&Index| cluster.status(**index) != Status::Crashed;
+            let alive = group.iter().filter(inside).all(|index| state(node, *index) == Some(State::Alive));
+            alive && node.member_count() == group.iter().filter(inside).count()
+        }),
+    }
+}
+
+/// Counts verdicts of Down about members that are neither harmed nor crashed.
+struct FalseDowns {
+    harmed: Vec<Index>,
+    most: u64,
+    seen: u64,
+}
+
+impl Check<Node> for FalseDowns {
+    fn id(&self) -> &'static str {
+        "false-downs"
+    }
+
+    fn observe(
+        &mut self,
+        at: Time,
+        happening: &Happening<'_>,
+        cluster: &Cluster<Node>,
+    ) -> Result<(), Violation> {
+        let Happening::Notice { node, notice: Notice::Member { change: Change::Down, member } } = happening
+        else {
+            return Ok(());
+        };
+        let Some(subject) = cluster.find(member.id) else { return Ok(()) };
+        let blameless =
+            |index: &Index| cluster.status(*index) == Status::Running && !self.harmed.contains(index);
+        if !blameless(&subject) || !blameless(node) {
+            return Ok(());
+        }
+        self.seen += 1;
+        if self.seen <= self.most {
+            return Ok(());
+        }
+        let text = format!(
+            "{subject} is well and called Down; that is number {}, and {} are allowed",
+            self.seen, self.most
+        );
+        Err(Violation::new("false-downs", at, text).at_node(*node))
+    }
+}

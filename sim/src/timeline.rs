@@ -1,0 +1,192 @@
+//! What happened, one line each: a check that never objects, for traces and for people.
+
+use core::fmt;
+
+use bruit_core::{Change, Member, Notice, Time, wire};
+
+use crate::check::{Check, Violation};
+use crate::cluster::{Cluster, Index};
+use crate::happening::{Fate, Happening};
+use crate::network::Cut;
+use crate::process::{BRUIT_PORT, Process};
+
+/// One line of a timeline.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Line {
+    /// When, in true time.
+    #[serde(serialize_with = "nanos")]
+    pub at: Time,
+    /// At which process, where it is one's.
+    pub node: Option<Index>,
+    /// The kind of happening in one word.
+    pub kind: &'static str,
+    /// What happened, for people.
+    pub text: String,
+}
+
+fn nanos<S: serde::Serializer>(at: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(at.as_nanos())
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, node) = (self.at.to_string(), self.node.map(|node| node.to_string()).unwrap_or_default());
+        write!(f, "{at:>10}  {node:<5} {}", self.text)
+    }
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Faults, and verdicts about members.
+    Verdicts,
+    /// All notices.
+    Notices,
+    /// All datagrams as well.
+    Datagrams,
+}
+
+/// Gives each line to a sink.
+pub struct Timeline<S> {
+    detail: Detail,
+    sink: S,
+}
+
+impl<S> fmt::Debug for Timeline<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeline").field("detail", &self.detail).finish_non_exhaustive()
+    }
+}
+
+impl<S: FnMut(Line)> Timeline<S> {
+    /// A timeline with so much detail.
+    pub const fn new(detail: Detail, sink: S) -> Self {
+        Self { detail, sink }
+    }
+}
+
+impl<P: Process, S: FnMut(Line)> Check<P> for Timeline<S> {
+    fn id(&self) -> &'static str {
+        "timeline"
+    }
+
+    fn observe(&mut self, at: Time, happening: &Happening<'_>, _: &Cluster<P>) -> Result<(), Violation> {
+        if let Some((node, kind, text)) = line(happening, self.detail) {
+            (self.sink)(Line { at, node, kind, text });
+        }
+        Ok(())
+    }
+}
+
+type Told = (Option<Index>, &'static str, String);
+
+fn line(happening: &Happening<'_>, detail: Detail) -> Option<Told> {
+    let told = |node: Index, kind, text: String| Some((Some(node), kind, text));
+    match happening {
+        Happening::Started { node } => told(*node, "start", "starts".into()),
+        Happening::Crashed { node } => told(*node, "crash", "crashes".into()),
+        Happening::Restarted { node, memory } => told(*node, "restart", format!("restarts, {memory}")),
+        Happening::Paused { node } => told(*node, "pause", "stands still".into()),
+        Happening::Resumed { node } => told(*node, "resume", "runs again".into()),
+        Happening::Moved { node, addr } => told(*node, "move", format!("moves to {addr}")),
+        Happening::Cloned { node, id } => told(*node, "clone", format!("starts as a second {id}")),
+        Happening::CutMade { id, cut } => Some((None, "cut", format!("{id}: {cut}"))),
+        Happening::Healed { id } => Some((None, "heal", format!("{id} heals"))),
+        Happening::NetworkChanged => Some((None, "network", "the network changes".into())),
+        Happening::Notice { node, notice } => told(*node, "notice", describe_notice(notice, detail)?),
+        Happening::Command { node, command } if detail >= Detail::Notices => {
+            told(*node, "command", format!("is told to {command:?}"))
+        }
+        Happening::Answered { node, answer } if detail >= Detail::Notices => {
+            told(*node, "answer", format!("answers {answer:?}"))
+        }
+        Happening::Sent { from, to, port: BRUIT_PORT, bytes, fate } if detail >= Detail::Datagrams => {
+            told(*from, "send", format!("-> {to} {} {}", describe_datagram(bytes), describe_fate(fate)))
+        }
+        Happening::Delivered { from, to, port: BRUIT_PORT, bytes, .. } if detail >= Detail::Datagrams => {
+            told(*to, "receive", format!("<- {from} {}", describe_datagram(bytes)))
+        }
+        Happening::Lost { from, to: Some(to), reason, .. } if detail >= Detail::Datagrams => {
+            told(*to, "lose", format!("<- {from} lost: {reason}"))
+        }
+        Happening::Command { .. }
+        | Happening::Answered { .. }
+        | Happening::Sent { .. }
+        | Happening::Delivered { .. }
+        | Happening::Lost { .. }
+        | Happening::Durable { .. }
+        | Happening::Handled { .. } => None,
+    }
+}
+
+fn describe_datagram(bytes: &[u8]) -> String {
+    wire::describe(bytes).map_or_else(|error| format!("({error})"), |datagram| datagram.to_string())
+}
+
+fn describe_fate(fate: &Fate) -> String {
+    match fate {
+        Fate::Dropped(reason) => format!("(lost: {reason})"),
+        Fate::Carried { arrives, copies, damaged } => {
+            let copies = if *copies > 1 { ", twice" } else { "" };
+            let damaged = if *damaged { ", damaged" } else { "" };
+            format!("(arrives {arrives}{copies}{damaged})")
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever comes to exist has a text")]
+fn describe_notice(notice: &Notice<'_>, detail: Detail) -> Option<String> {
+    match notice {
+        Notice::Member { change: Change::Up | Change::Updated, .. } if detail < Detail::Notices => None,
+        Notice::Member { change, member } => Some(describe_change(*change, member)),
+        Notice::Joined { via } => (detail >= Detail::Notices).then(|| format!("has joined through {via}")),
+        Notice::Reincarnated { incarnation } => {
+            (detail >= Detail::Notices).then(|| format!("takes incarnation {incarnation}"))
+        }
+        other => Some(format!("is told {other:?}")),
+    }
+}
+
+fn describe_change(change: Change, member: &Member<'_>) -> String {
+    let verb = match change {
+        Change::Up => "sees",
+        Change::Updated => "sees new content of",
+        Change::Suspected => "suspects",
+        Change::Refuted => "clears",
+        Change::Down => "holds Down",
+        Change::Left => "sees leave",
+        Change::Forgotten => "forgets",
+        _ => "sees a change of",
+    };
+    format!("{verb} {}@{}", member.id, member.incarnation)
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::names::print_group;
+        match self {
+            Self::Split { groups } => {
+                let groups: Vec<String> = groups.iter().map(|group| print_group(group)).collect();
+                write!(f, "{} | the others", groups.join(" | "))
+            }
+            Self::Isolate { nodes } => write!(f, "{} each alone", print_group(nodes)),
+            Self::OneWay { from, to } => write!(f, "{} unheard by {}", print_group(from), print_group(to)),
+            Self::Pair { a, b } => write!(f, "{a} and {b}"),
+            Self::Bridge { left, right } => write!(f, "{} and {}", print_group(left), print_group(right)),
+            Self::Zone { zone } => write!(f, "zone {zone}"),
+            Self::Egress { nodes } => write!(f, "{} unheard", print_group(nodes)),
+            Self::Ingress { nodes } => write!(f, "{} deaf", print_group(nodes)),
+        }
+    }
+}
+
+impl fmt::Display for crate::happening::Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disk => "with its disk",
+            Self::StaleDisk => "with an old disk",
+            Self::Amnesia => "without memory",
+            Self::AmnesiaClockBack => "without memory, its clock set back",
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! One run of a fault plan: safety under faults, healing, liveness within bounds.
+
+use core::time::Duration;
+
+use bruit_core::{Config, Node, Time};
+use serde::Serialize;
+
+use crate::applied::Applied;
+use crate::bounds::Bounds;
+use crate::check::{Check, Violation};
+use crate::checks::Membership;
+use crate::cluster::Cluster;
+use crate::conduct;
+use crate::faults::{Kind, Plan};
+use crate::hash::TraceHash;
+use crate::kernel::Sim;
+use crate::network::Counters;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every check held, and every fault of the plan did something.
+    Passed,
+    /// A check did not hold.
+    Violated(Violation),
+    /// Every check held, but these faults never did anything.
+    Inconclusive(Vec<Kind>),
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The hash of everything that happened.
+    pub trace: TraceHash,
+    /// Simulated time.
+    pub simulated: Duration,
+    /// From healing until all agreed, if they did.
+    pub healed_in: Option<Duration>,
+    /// What the network did.
+    pub counters: Counters,
+    /// Which faults did how much.
+    pub applied: Applied,
+}
+
+/// The numbers of an outcome, for machines.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The seed.
+    pub seed: u64,
+    /// `passed`, `violated` or `inconclusive`.
+    pub verdict: &'static str,
+    /// The failing check and its text, or the idle faults.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The trace hash.
+    pub hash: String,
+    /// Simulated nanoseconds.
+    pub simulated: u64,
+    /// Nanoseconds from healing to agreement.
+    pub healed_in: Option<u64>,
+    /// What the network did.
+    pub counters: Counters,
+    /// Which faults did how much.
+    pub applied: Applied,
+}
+
+impl Outcome {
+    /// Its numbers.
+    #[must_use]
+    pub fn summary(&self, seed: u64) -> Summary {
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let (verdict, detail) = match &self.verdict {
+            Verdict::Passed => ("passed", String::new()),
+            Verdict::Violated(violation) => ("violated", violation.to_string()),
+            Verdict::Inconclusive(kinds) => ("inconclusive", names(kinds)),
+        };
+        Summary {
+            seed,
+            verdict,
+            detail,
+            hash: hash_text(self.trace.value()),
+            simulated: nanos(self.simulated),
+            healed_in: self.healed_in.map(nanos),
+            counters: self.counters,
+            applied: self.applied.clone(),
+        }
+    }
+}
+
+/// A trace hash as it is printed: 16 hexadecimal digits.
+#[must_use]
+pub fn hash_text(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
+/// Kinds of fault in one text.
+#[must_use]
+pub fn names(kinds: &[Kind]) -> String {
+    kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// A cluster of bare nodes with this configuration, empty so far.
+///
+/// # Panics
+/// The configuration is not valid.
+#[must_use]
+pub fn nodes(seed: u64, config: Config) -> Sim<Node> {
+    Sim::new(seed, move |boot| {
+        Node::new(boot, config.clone(), Time::ZERO).expect("the configuration was validated")
+    })
+}
+
+/// Greatest round trip over links of [`DELAY`](crate::faults::DELAY).
+pub const ROUND_TRIP: Duration = Duration::from_millis(20);
+
+/// Runs a plan with all checks, and with more of the caller's, such as a timeline.
+#[must_use]
+pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
+    let config = plan.preset.config("sim");
+    let mut sim = nodes(plan.seed, config.clone());
+    more.into_iter().for_each(|check| sim.check_boxed(check));
+    conduct::all().into_iter().for_each(|check| sim.check_boxed(check));
+    sim.check(Membership::new(&config, ROUND_TRIP, plan.loss_ppm()));
+    sim.check_purity(97);
+    let result = phases(&mut sim, plan, &config);
+    let applied = sim.applied();
+    let (healed_in, verdict) = match result {
+        Err(violation) => (None, Verdict::Violated(violation)),
+        Ok(healed_in) => match plan.idle_kinds(&applied) {
+            idle if idle.is_empty() => (Some(healed_in), Verdict::Passed),
+            idle => (Some(healed_in), Verdict::Inconclusive(idle)),
+        },
+    };
+    let (trace, simulated) = (sim.trace().clone(), sim.now().since(Time::ZERO));
+    Outcome { verdict, trace, simulated, healed_in, counters: *sim.cluster().counters(), applied }
+}
+
+fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration, Violation> {
+    sim.set_network(plan.network.clone())?;
+    for act in &plan.acts {
+        sim.schedule(Time::ZERO + act.at, act.op.clone());
+    }
+    sim.spawn_many(plan.nodes)?;
+    sim.run_for(plan.safety)?;
+    plan.healing().into_iter().try_for_each(|op| sim.apply(op))?;
+    let members = u32::try_from(sim.cluster().len()).expect("a few");
+    let within = Bounds::new(config, members, ROUND_TRIP, 0).agreement;
+    let healed_in = sim.run_until(within, Cluster::agree)?;
+    let Some(healed_in) = healed_in else { return Err(disagreement(sim, within)) };
+    sim.conclude()?;
+    Ok(healed_in)
+}
+
+/// Says who lacks whom, or holds whom too many.
+fn disagreement(sim: &Sim<Node>, within: Duration) -> Violation {
+    let cluster = sim.cluster();
+    let running = cluster.members_running();
+    let odd = cluster.running().find_map(|index| {
+        let node = cluster.node(index)?;
+        let alive = node.members().filter(|member| member.state == bruit_core::State::Alive).count();
+        (alive != running).then(|| (index, format!("{index} holds {alive} members alive, and {running} run")))
+    });
+    let (node, text) = odd
+        .map_or((None, "all know all, and the roots of their tables differ".into()), |(index, text)| {
+            (Some(index), text)
+        });
+    let text = format!("no agreement {} after healing: {text}", crate::span::print(within));
+    Violation { node, ..Violation::new("M7", sim.now(), text) }
+}
