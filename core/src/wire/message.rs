@@ -452,14 +452,15 @@ impl<'a> Message<'a> {
 fn encode_probe(tag: u8, seq: u32, roots: [u64; 2], out: &mut Vec<u8>) {
     let mut bytes = [0; PROBE_BYTES];
     bytes[0] = tag;
-    bytes[1..3].copy_from_slice(&((PROBE_BYTES - MESSAGE_BYTES) as u16).to_le_bytes());
+    bytes[1..3].copy_from_slice(&PROBE_BODY_BYTES.to_le_bytes());
     bytes[3..7].copy_from_slice(&seq.to_le_bytes());
     bytes[7..15].copy_from_slice(&roots[0].to_le_bytes());
     bytes[15..].copy_from_slice(&roots[1].to_le_bytes());
     out.put(&bytes);
 }
 
-const PROBE_BYTES: usize = MESSAGE_BYTES + 4 + 16;
+const PROBE_BODY_BYTES: u16 = 4 + 16;
+const PROBE_BYTES: usize = MESSAGE_BYTES + PROBE_BODY_BYTES as usize;
 
 impl Verdict {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
