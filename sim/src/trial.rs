@@ -122,7 +122,7 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
     let mut sim = nodes(plan.seed, config.clone());
     more.into_iter().for_each(|check| sim.check_boxed(check));
     conduct::all().into_iter().for_each(|check| sim.check_boxed(check));
-    sim.check(Membership::new(&config, ROUND_TRIP, plan.loss_ppm()));
+    sim.check(Membership::new(&config, ROUND_TRIP, 0));
     sim.check_purity(97);
     let result = phases(&mut sim, plan, &config);
     let applied = sim.applied();
