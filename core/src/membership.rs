@@ -170,8 +170,8 @@ impl Membership {
         let rng = Rng::new(boot.seed, Stream::Membership);
         let me = Me::new(boot, epoch, number, config);
         let mut table = Table::new(me.id, key);
-        table.insert(me.id, me.incarnation, State::Alive, now);
-        table.set_content(me.id, &me.record());
+        table.insert(me.id, me.incarnation(), State::Alive, now);
+        table.set_content(me.id, &me.record(), false);
         Self {
             phase: Phase::Idle,
             joined: false,
@@ -288,33 +288,45 @@ impl Membership {
     fn weigh(&mut self, header: &Header, from: SocketAddr, reply: &mut Reply, cx: &mut Ctx<'_>) -> Standing {
         let Some(entry) = self.table.get(header.sender) else { return Standing::Stranger };
         let held = entry.incarnation();
-        let other_boot = entry
-            .record()
-            .is_some_and(|record| record.boot() != header.boot && record.incarnation() == header.incarnation);
-        if header.incarnation < held
-            || other_boot
-            || (header.incarnation == held && entry.state() != State::Alive)
-        {
-            let (state, removed) = (entry.state(), entry.flags.removed);
-            if self.may_accuse(header.sender, cx) {
-                reply.accused = Some(Accused { incarnation: held, state, removed, other_boot });
+        if header.incarnation != held || entry.state() != State::Alive || entry.boot() != Some(header.boot) {
+            let standing = self.weigh_difference(header, from, reply, cx);
+            if standing != Standing::Member {
+                return standing;
             }
         }
-        if header.incarnation.epoch < held.epoch {
+        let Some(addr) = self.table.heard(header.sender, cx.now) else { return Standing::Stranger };
+        self.hear_somebody(cx);
+        if addr == Some(from) { Standing::Validated } else { Standing::Member }
+    }
+
+    /// The sender is not what we hold of it: one of the two has news.
+    fn weigh_difference(
+        &mut self,
+        header: &Header,
+        from: SocketAddr,
+        reply: &mut Reply,
+        cx: &mut Ctx<'_>,
+    ) -> Standing {
+        let Some(entry) = self.table.get(header.sender) else { return Standing::Stranger };
+        let (incarnation, state, removed) = (entry.incarnation(), entry.state(), entry.flags.removed);
+        let same = entry.record().is_some_and(|record| record.incarnation() == header.incarnation);
+        let other_boot = same && entry.boot() != Some(header.boot);
+        let accuses = header.incarnation < incarnation
+            || other_boot
+            || (header.incarnation == incarnation && state != State::Alive);
+        if accuses && self.may_accuse(header.sender, cx) {
+            reply.accused = Some(Accused { incarnation, state, removed, other_boot });
+        }
+        if header.incarnation.epoch < incarnation.epoch {
             return Standing::Stale;
         }
-        if header.incarnation > held {
+        if header.incarnation > incarnation {
             self.hold(header.sender, header.incarnation, State::Alive, cx.now.as_nanos(), true, cx);
             self.sync_with_returned(header.sender, from, cx);
+            reply.wants_record = true;
         }
-        let Some(entry) = self.table.get(header.sender).filter(|entry| entry.is_live()) else {
-            return Standing::Stranger;
-        };
-        reply.wants_record = header.incarnation > held;
-        let validated = entry.addr() == Some(from);
-        self.table.heard(header.sender, cx.now);
-        self.hear_somebody(cx);
-        if validated { Standing::Validated } else { Standing::Member }
+        let live = self.table.get(header.sender).is_some_and(Entry::is_live);
+        if live { Standing::Member } else { Standing::Stranger }
     }
 
     /// Whether the sender has not been told within a probe interval what we hold of it.
@@ -388,8 +400,8 @@ impl Membership {
             return;
         }
         let validated = source.standing == Standing::Validated;
-        let header = self.me.header(source.sender);
-        let mut letter = cx.out.letter(source.from, &header, cx.config.mtu);
+        let envelope = self.me.envelope(source.sender);
+        let mut letter = cx.out.letter(source.from, envelope, cx.config.mtu);
         if !validated {
             letter.limit(question - wire::HEADER_BYTES - wire::CRC_BYTES);
         }
@@ -425,8 +437,8 @@ impl Membership {
 
     /// Sends a datagram to a member: what it is about, then what waits to be spread.
     fn send(&mut self, to: SocketAddr, receiver: NodeId, about: &[Message<'_>], cx: &mut Ctx<'_>) {
-        let header = self.me.header(receiver);
-        let mut letter = cx.out.letter(to, &header, cx.config.mtu);
+        let envelope = self.me.envelope(receiver);
+        let mut letter = cx.out.letter(to, envelope, cx.config.mtu);
         for message in about {
             let fits = letter.push(message);
             debug_assert!(fits, "what a datagram is about fits the least mtu");
@@ -477,8 +489,8 @@ impl Membership {
         self.table.choose(settings.gossip_fanout.into(), self.me.id, &mut self.rng, &mut chosen);
         for id in &chosen {
             let Some(to) = self.table.get(*id).and_then(Entry::addr) else { continue };
-            let header = self.me.header(*id);
-            let mut letter = cx.out.letter(to, &header, cx.config.mtu);
+            let envelope = self.me.envelope(*id);
+            let mut letter = cx.out.letter(to, envelope, cx.config.mtu);
             Self::pack(&mut self.updates, &self.table, &self.suspicions, &mut letter, *id, cx.config, cx.now);
             if !letter.is_empty() {
                 letter.send();
@@ -562,7 +574,7 @@ impl Membership {
     }
 
     pub(crate) const fn incarnation(&self) -> Incarnation {
-        self.me.incarnation
+        self.me.incarnation()
     }
 
     pub(crate) const fn boot(&self) -> u64 {
@@ -622,7 +634,7 @@ impl Membership {
                 assert!(self.deadlines.at(Timer::Suspicion(*id)).is_some(), "the suspicion of {id} ends");
             }
             let mine = self.table.get(self.me.id).expect("oneself is in the table");
-            assert_eq!(mine.incarnation(), self.me.incarnation, "the own entry is current");
+            assert_eq!(mine.incarnation(), self.me.incarnation(), "the own entry is current");
         } else {
             assert_eq!(self.next_wake(), None, "a stopped node sleeps");
         }

@@ -12,8 +12,8 @@ use crate::action::{Action, Change, Member, Notice, State};
 use crate::command::Answer;
 use crate::error::Rejected;
 use crate::event::Slot;
-use crate::id::Incarnation;
-use crate::wire::{self, Header, Message, Record};
+use crate::id::{Incarnation, NodeId};
+use crate::wire::{self, Letterhead, Message, Record};
 
 /// Collects the actions of one or more calls of `handle_into`, in order.
 #[derive(Clone, Debug, Default)]
@@ -122,12 +122,20 @@ impl Outbox {
     }
 
     /// Opens a datagram of at most `mtu` bytes.
-    pub(crate) fn letter(&mut self, to: SocketAddr, header: &Header, mtu: u16) -> Letter<'_> {
+    pub(crate) fn letter(&mut self, to: SocketAddr, envelope: Envelope<'_>, mtu: u16) -> Letter<'_> {
         let start = self.arena.len();
-        wire::write_header(&mut self.arena, header);
+        envelope.head.begin(envelope.receiver, envelope.sequence, &mut self.arena);
         let end = start + usize::from(mtu) - (wire::ENVELOPE_BYTES_MAX - wire::HEADER_BYTES);
-        Letter { out: self, to, start, end }
+        Letter { out: self, to, start, end, head: envelope.head.checksum() }
     }
+}
+
+/// What stands around the messages of one datagram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Envelope<'a> {
+    pub(crate) head: &'a Letterhead,
+    pub(crate) receiver: NodeId,
+    pub(crate) sequence: u64,
 }
 
 pub(crate) fn member(record: Record<'_>, incarnation: Incarnation, state: State) -> Member<'_> {
@@ -151,6 +159,8 @@ pub(crate) struct Letter<'a> {
     to: SocketAddr,
     start: usize,
     end: usize,
+    /// The letterhead's checksum.
+    head: u32,
 }
 
 impl Letter<'_> {
@@ -185,7 +195,7 @@ impl Letter<'_> {
     }
 
     pub(crate) fn send(self) {
-        wire::seal_plain(&mut self.out.arena, self.start);
+        wire::finish(&mut self.out.arena, self.start, self.head);
         let bytes = self.start..self.out.arena.len();
         self.out.sent.datagrams += 1;
         self.out.sent.bytes += bytes.len() as u64;

@@ -18,7 +18,7 @@ pub use message::{Accused, Compare, Items, Join, JoinAnswer, Message, RangeItems
 pub use record::{Record, RecordFields};
 
 pub(crate) use codec::Put;
-pub(crate) use envelope::{CRC_BYTES, HEADER_BYTES, seal_plain, write_header};
+pub(crate) use envelope::{CRC_BYTES, HEADER_BYTES, Letterhead, finish};
 pub(crate) use message::{
     COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, MESSAGE_BYTES, RECONCILE_BYTES, VERDICT_BYTES,
     put_compare_range, put_items_range,

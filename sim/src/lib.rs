@@ -3,6 +3,7 @@
 pub mod applied;
 pub mod bench;
 mod bounds;
+pub mod bytes;
 mod check;
 pub mod checks;
 mod clock;

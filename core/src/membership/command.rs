@@ -135,7 +135,7 @@ impl Membership {
         let entry = self.table.get(id).ok_or(Rejected::UnknownMember(id))?;
         let (incarnation, addr) = (entry.incarnation(), entry.addr());
         self.hold(id, incarnation, State::Left, cx.now.as_nanos(), true, cx);
-        self.table.set_flags(id, |flags| flags.removed = true);
+        self.table.set_removed(id);
         if let Some(to) = addr {
             let verdict =
                 Verdict { id, incarnation, state: State::Left, removed: true, age: 0, author: self.me.id };
@@ -161,10 +161,8 @@ impl Membership {
                 if self.table.get(id).is_some_and(Entry::is_live) {
                     self.notify(id, Change::Left, cx);
                 }
-                self.table.set_flags(id, |flags| {
-                    flags.hidden = true;
-                    flags.announced = false;
-                });
+                self.table.set_hidden(id, true);
+                self.table.set_announced(id, false);
             }
         }
         Ok(Answer::Done)
@@ -176,7 +174,7 @@ impl Membership {
         let Some(state) = self.table.get(id).filter(|entry| entry.flags.hidden).map(Entry::state) else {
             return;
         };
-        self.table.set_flags(id, |flags| flags.hidden = false);
+        self.table.set_hidden(id, false);
         self.announce(id, state, cx);
     }
 }

@@ -128,8 +128,8 @@ impl Membership {
 
     pub(super) fn send_join(&mut self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
         let record = self.me.record();
-        let header = self.me.header(NodeId::NOBODY);
-        let mut letter = cx.out.letter(to, &header, cx.config.mtu);
+        let envelope = self.me.envelope(NodeId::NOBODY);
+        let mut letter = cx.out.letter(to, envelope, cx.config.mtu);
         let cluster = &cx.config.cluster;
         let fits = letter.push(&Message::Join(Join { cookie, cluster, record: Record::trusted(&record) }));
         debug_assert!(fits, "the longest join fits the least mtu");
@@ -152,8 +152,8 @@ impl Membership {
         let now = window(cx.now);
         let good = [now, now.wrapping_sub(1)].map(|window| self.contacts.cookie(to, join.record, window));
         if claimed != to || !good.contains(&join.cookie) {
-            let header = self.me.header(source.sender);
-            let mut letter = cx.out.letter(to, &header, cx.config.mtu);
+            let envelope = self.me.envelope(source.sender);
+            let mut letter = cx.out.letter(to, envelope, cx.config.mtu);
             letter.push(&Message::JoinEcho { cookie: good[0], seen: source.from });
             return letter.send();
         }
@@ -190,8 +190,8 @@ impl Membership {
         let Some(entry) = self.table.get(source.sender) else { return };
         let (incarnation, state, removed) = (entry.incarnation(), entry.state(), entry.flags.removed);
         let accused = crate::wire::Accused { incarnation, state, removed, other_boot };
-        let header = self.me.header(source.sender);
-        let mut letter = cx.out.letter(source.from, &header, cx.config.mtu);
+        let envelope = self.me.envelope(source.sender);
+        let mut letter = cx.out.letter(source.from, envelope, cx.config.mtu);
         letter.push(&Message::Accused(accused));
         letter.send();
     }
@@ -199,8 +199,8 @@ impl Membership {
     /// The answer, the own record, and those of the most recent joiners that fit.
     fn answer_join(&mut self, source: &Source, cx: &mut Ctx<'_>) {
         let answer = JoinAnswer { seen: source.from, shared: self.me.shared(), members: self.group() };
-        let header = self.me.header(source.sender);
-        let mut letter = cx.out.letter(source.from, &header, cx.config.mtu);
+        let envelope = self.me.envelope(source.sender);
+        let mut letter = cx.out.letter(source.from, envelope, cx.config.mtu);
         letter.push(&Message::JoinAnswer(answer));
         let recent = self.contacts.joiners.iter().rev().copied().filter(|id| *id != source.sender);
         for id in core::iter::once(self.me.id).chain(recent) {
@@ -279,7 +279,7 @@ impl Membership {
     pub(crate) fn leave(&mut self, within: Duration, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
         self.must_run()?;
         self.phase = Phase::Leaving;
-        self.table.set_verdict(self.me.id, self.me.incarnation, State::Left, cx.now.as_nanos());
+        self.table.set_verdict(self.me.id, self.me.incarnation(), State::Left, cx.now.as_nanos());
         self.deadlines.clear();
         let needed = self.table.probed().min(cx.config.membership.leave_acks.into());
         let seq = self.prober.next_seq();
@@ -297,7 +297,7 @@ impl Membership {
     /// Tells random members that we go, until enough have acknowledged it.
     pub(super) fn say_goodbye(&mut self, cx: &mut Ctx<'_>) {
         let Some(Goodbye { seq, needed, .. }) = self.contacts.goodbye.clone() else { return };
-        let (id, incarnation) = (self.me.id, self.me.incarnation);
+        let (id, incarnation) = (self.me.id, self.me.incarnation());
         let verdict = Verdict { id, incarnation, state: State::Left, removed: false, age: 0, author: id };
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();

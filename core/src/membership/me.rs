@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 use crate::config::Config;
 use crate::id::{Incarnation, NodeId};
 use crate::node::Boot;
-use crate::wire::{Header, RecordFields, cluster_tag};
+use crate::outbox::Envelope;
+use crate::wire::{Letterhead, RecordFields, cluster_tag};
 
 /// Lives of other processes under our id that are remembered, to tell a dead one from a living twin.
 const RIVALS_MAX: usize = 4;
@@ -19,7 +20,7 @@ const RIVALS_MAX: usize = 4;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Me {
     pub(super) id: NodeId,
-    pub(super) incarnation: Incarnation,
+    incarnation: Incarnation,
     pub(super) boot: u64,
     pub(super) addr: SocketAddr,
     pub(super) meta: Vec<u8>,
@@ -28,6 +29,7 @@ pub(super) struct Me {
     shared: u64,
     protocol: (u8, u8),
     tag: u64,
+    head: Letterhead,
     sequence: u64,
     pub(super) epoch_serial: u64,
     /// Other processes that we have jumped over, with our incarnation after the jump; the oldest first.
@@ -62,9 +64,10 @@ pub(super) enum Reaction {
 
 impl Me {
     pub(super) fn new(boot: Boot, epoch: u64, number: u64, config: &Config) -> Self {
+        let (tag, incarnation) = (cluster_tag(&config.cluster), Incarnation::first(epoch));
         Self {
             id: boot.id,
-            incarnation: Incarnation::first(epoch),
+            incarnation,
             boot: number,
             addr: boot.addr,
             meta: boot.meta,
@@ -72,7 +75,8 @@ impl Me {
             zone: boot.zone,
             shared: config.shared_digest(),
             protocol: config.membership.protocol,
-            tag: cluster_tag(&config.cluster),
+            tag,
+            head: Letterhead::new(tag, boot.id, incarnation, number),
             sequence: 0,
             epoch_serial: 0,
             rivals: SmallVec::new(),
@@ -80,16 +84,24 @@ impl Me {
     }
 
     /// The envelope of the next datagram.
-    pub(super) const fn header(&mut self, receiver: NodeId) -> Header {
+    pub(super) const fn envelope(&mut self, receiver: NodeId) -> Envelope<'_> {
         self.sequence += 1;
-        Header {
-            cluster: self.tag,
-            sender: self.id,
-            incarnation: self.incarnation,
-            boot: self.boot,
-            receiver,
-            sequence: self.sequence,
-        }
+        Envelope { head: &self.head, receiver, sequence: self.sequence }
+    }
+
+    /// Takes a new incarnation.
+    fn set_incarnation(&mut self, incarnation: Incarnation) {
+        self.incarnation = incarnation;
+        self.head = Letterhead::new(self.tag, self.id, incarnation, self.boot);
+    }
+
+    /// The next announcement of the same life.
+    pub(super) fn advance(&mut self) {
+        self.set_incarnation(self.incarnation.next());
+    }
+
+    pub(super) const fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     pub(super) const fn tag(&self) -> u64 {
@@ -151,7 +163,7 @@ impl Me {
         if !next.is_sane() {
             return false;
         }
-        self.incarnation = next;
+        self.set_incarnation(next);
         if let Some(rival) = rival {
             self.rivals.retain(|(other, _)| *other != rival);
             if self.rivals.len() == RIVALS_MAX {

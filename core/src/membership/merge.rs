@@ -91,7 +91,7 @@ impl Membership {
         }
         self.table.insert(id, record.incarnation(), State::Alive, cx.now);
         if let AdmissionPolicy::Ask(within) = settings.admission {
-            self.table.set_flags(id, |flags| flags.hidden = true);
+            self.table.set_hidden(id, true);
             cx.out.notify(Notice::AdmissionAsked { id });
             self.arm(Timer::Admit(id), cx.now + within, cx);
         }
@@ -115,19 +115,13 @@ impl Membership {
         let id = record.id();
         let Some(entry) = self.table.get(id) else { return };
         let before = entry.state();
-        let shown = |record: Record<'_>| {
-            let fields = record.fields();
-            crate::id::hash64(&[fields.name.as_bytes(), fields.zone.as_bytes(), fields.meta].concat())
-        };
-        let differs = |old: Record<'_>| old.addr() != record.addr() || shown(old) != shown(record);
-        let updated = entry.record().is_some_and(differs);
+        let updated = entry.record().is_some_and(|held| held.described() != record.described());
         let mismatch = entry.record().map(Record::shared) != Some(record.shared());
         let (least, greatest) = cx.config.membership.protocol;
         let foreign = record.protocol().1 < least || record.protocol().0 > greatest;
-        self.table.set_content(id, record.bytes());
-        self.table.set_flags(id, |flags| flags.foreign = foreign);
+        self.table.set_content(id, record.bytes(), foreign);
         self.table.enter_order(id, &mut self.rng);
-        if mismatch {
+        if mismatch && record.shared() != self.me.shared() {
             self.compare_settings(id, record.shared(), cx);
         }
         if updated {
@@ -152,7 +146,7 @@ impl Membership {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         if id == self.me.id {
-            if removed && incarnation == self.me.incarnation {
+            if removed && incarnation == self.me.incarnation() {
                 return self.on_removed(cx);
             }
             return self.on_self(incarnation, Process::Unsaid, state, cx);
@@ -208,7 +202,7 @@ impl Membership {
             self.suspect(id, incarnation, author, true, cx);
         }
         if removed && state == State::Left {
-            self.table.set_flags(id, |flags| flags.removed = true);
+            self.table.set_removed(id);
         }
     }
 
@@ -227,7 +221,9 @@ impl Membership {
         let Verdict { id, incarnation, state, removed, .. } = *verdict;
         self.table.insert(id, incarnation, state, cx.now);
         self.table.set_verdict(id, incarnation, state, cx.now.as_nanos().wrapping_sub(age));
-        self.table.set_flags(id, |flags| flags.removed = removed);
+        if removed {
+            self.table.set_removed(id);
+        }
         self.schedule_fade(id, age, cx);
         self.bound_tombstones(cx);
         self.pass_on(id, source, cx);
@@ -278,7 +274,7 @@ impl Membership {
             State::Alive | State::Suspect | State::Down | State::Left => &[],
         };
         if changes.first() == Some(&Change::Up) {
-            self.table.set_flags(id, |flags| flags.announced = true);
+            self.table.set_announced(id, true);
         }
         changes.iter().for_each(|change| self.notify(id, *change, cx));
     }
@@ -415,15 +411,15 @@ impl Membership {
         if !accused.incarnation.is_sane() {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
-        if accused.removed && accused.incarnation == self.me.incarnation {
+        if accused.removed && accused.incarnation == self.me.incarnation() {
             return self.on_removed(cx);
         }
         let process = if accused.other_boot { Process::Other } else { Process::Unsaid };
-        let before = self.me.incarnation;
+        let before = self.me.incarnation();
         self.on_self(accused.incarnation, process, accused.state, cx);
         let believed = matches!(source.standing, Standing::Member | Standing::Validated);
-        let corrected = self.me.incarnation > before || accused.incarnation < self.me.incarnation;
-        if corrected && self.phase == Phase::Running && (believed || self.me.incarnation > before) {
+        let corrected = self.me.incarnation() > before || accused.incarnation < self.me.incarnation();
+        if corrected && self.phase == Phase::Running && (believed || self.me.incarnation() > before) {
             let record = self.me.record();
             self.send(source.from, source.sender, &[Message::Alive(Record::trusted(&record))], cx);
         }
@@ -464,18 +460,18 @@ impl Membership {
 
     /// The own record anew, one incarnation higher.
     pub(super) fn speak_up(&mut self, cx: &mut Ctx<'_>) {
-        let epoch = self.me.incarnation.epoch;
-        self.me.incarnation = self.me.incarnation.next();
-        if self.me.incarnation.epoch != epoch {
+        let epoch = self.me.incarnation().epoch;
+        self.me.advance();
+        if self.me.incarnation().epoch != epoch {
             self.store_epoch(cx);
         }
         self.publish(cx);
     }
 
     fn publish(&mut self, cx: &mut Ctx<'_>) {
-        let (id, incarnation) = (self.me.id, self.me.incarnation);
+        let (id, incarnation) = (self.me.id, self.me.incarnation());
         self.table.set_verdict(id, incarnation, State::Alive, cx.now.as_nanos());
-        self.table.set_content(id, &self.me.record());
+        self.table.set_content(id, &self.me.record(), false);
         self.spread(id, cx);
         cx.out.notify(Notice::Reincarnated { incarnation });
     }
@@ -483,7 +479,7 @@ impl Membership {
     /// Asks for the epoch to be remembered, so that the next boot stands above it (rule A1).
     pub(super) fn store_epoch(&mut self, cx: &mut Ctx<'_>) {
         self.me.epoch_serial += 1;
-        cx.out.store(Slot::Epoch, self.me.epoch_serial, &self.me.incarnation.epoch.to_le_bytes());
+        cx.out.store(Slot::Epoch, self.me.epoch_serial, &self.me.incarnation().epoch.to_le_bytes());
     }
 
     fn on_removed(&mut self, cx: &mut Ctx<'_>) {

@@ -254,8 +254,8 @@ impl Membership {
     fn send_items(&mut self, source: &Source, ids: &[NodeId], credit: &mut Credit, cx: &mut Ctx<'_>) {
         let mut left = ids;
         while !left.is_empty() {
-            let header = self.me.header(source.sender);
-            let mut letter = cx.out.letter(source.from, &header, cx.config.mtu);
+            let envelope = self.me.envelope(source.sender);
+            let mut letter = cx.out.letter(source.from, envelope, cx.config.mtu);
             letter.push(&Message::Delta { table: MEMBERS });
             let empty = letter.len();
             let mut taken = 0;

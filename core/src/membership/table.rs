@@ -48,6 +48,8 @@ pub(super) struct Flags {
     pub(super) faded: bool,
     /// It speaks no protocol version of ours: held and relayed, not probed and not judged (rule B5).
     pub(super) foreign: bool,
+    /// It stands in the probe order.
+    ordered: bool,
 }
 
 impl Entry {
@@ -61,6 +63,11 @@ impl Entry {
 
     pub(super) fn record(&self) -> Option<Record<'_>> {
         if self.content.is_empty() || self.flags.faded { None } else { Some(Record::trusted(&self.content)) }
+    }
+
+    /// The process that its record stems from.
+    pub(super) fn boot(&self) -> Option<u64> {
+        if self.content.is_empty() { None } else { Some(Record::trusted(&self.content).boot()) }
     }
 
     pub(super) fn addr(&self) -> Option<SocketAddr> {
@@ -198,15 +205,23 @@ impl Table {
         let place = self.by_id.partition_point(|other| self.at(*other).id < id);
         self.by_id.insert(place, slot);
         self.terminal += usize::from(!matches!(state, State::Alive | State::Suspect));
-        self.settle(id);
+        self.hash(id);
     }
 
-    /// Replaces the content.
-    pub(super) fn set_content(&mut self, id: NodeId, bytes: &[u8]) {
-        if let Some(entry) = self.get_mut(id) {
+    /// Replaces the content, and with it whether the member speaks a protocol version of ours.
+    pub(super) fn set_content(&mut self, id: NodeId, bytes: &[u8], foreign: bool) {
+        let Some(entry) = self.get_mut(id) else { return };
+        if entry.content.len() == bytes.len() {
+            entry.content.copy_from_slice(bytes);
+        } else {
             entry.content = bytes.into();
         }
-        self.settle(id);
+        let regrouped = entry.flags.foreign != foreign;
+        entry.flags.foreign = foreign;
+        self.hash(id);
+        if regrouped {
+            self.regroup(id);
+        }
     }
 
     /// Replaces the verdict; what hangs on the state follows.
@@ -217,6 +232,10 @@ impl Table {
         entry.state = state;
         entry.stamp = stamp;
         let is_live = entry.is_live();
+        // The leaf of a live member holds its content alone.
+        if was_live && is_live {
+            return;
+        }
         if is_live {
             entry.flags.removed = false;
             // What is left of a faded entry's content is good for an address and nothing else.
@@ -225,14 +244,30 @@ impl Table {
             }
         }
         self.terminal = self.terminal + usize::from(was_live) - usize::from(is_live);
-        self.settle(id);
+        self.hash(id);
+        self.regroup(id);
     }
 
-    pub(super) fn set_flags(&mut self, id: NodeId, change: impl FnOnce(&mut Flags)) {
+    /// Marks a Left as an operator's word.
+    pub(super) fn set_removed(&mut self, id: NodeId) {
         if let Some(entry) = self.get_mut(id) {
-            change(&mut entry.flags);
+            entry.flags.removed = true;
         }
-        self.settle(id);
+        self.hash(id);
+    }
+
+    /// Shows a member to the application, or hides it.
+    pub(super) fn set_hidden(&mut self, id: NodeId, hidden: bool) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.flags.hidden = hidden;
+        }
+    }
+
+    /// Notes whether the application knows of a member.
+    pub(super) fn set_announced(&mut self, id: NodeId, announced: bool) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.flags.announced = announced;
+        }
     }
 
     /// Lets a terminal entry fade: of its content only the address of a Down member stays, for healing
@@ -244,39 +279,48 @@ impl Table {
             let down = entry.state == State::Down && !entry.content.is_empty();
             entry.content = if down { Record::trusted(&entry.content).bare().into() } else { Box::default() };
         }
-        self.settle(id);
+        self.hash(id);
     }
 
-    pub(super) fn heard(&mut self, id: NodeId, now: Time) {
-        if let Some(entry) = self.get_mut(id).filter(|entry| entry.is_live()) {
-            entry.stamp = now.as_nanos();
-        }
+    /// Notes that a live member was heard, and returns its address, if its record says one. Nothing for others.
+    pub(super) fn heard(&mut self, id: NodeId, now: Time) -> Option<Option<SocketAddr>> {
+        let entry = self.get_mut(id).filter(|entry| entry.is_live())?;
+        entry.stamp = now.as_nanos();
+        Some(entry.addr())
     }
 
     /// Forgets somebody.
     pub(super) fn remove(&mut self, id: NodeId) {
         let Some(slot) = self.index.remove(&id) else { return };
+        self.leave_order(slot);
         let entry = self.slab[slot as usize].take().expect(INDEXED);
         self.vacant.push(slot);
         self.by_id.retain(|other| *other != slot);
-        self.leave_order(slot);
         self.tree.set(id, None);
         self.terminal -= usize::from(!entry.is_live());
     }
 
-    /// Brings the tree and the probe order in line with an entry.
-    fn settle(&mut self, id: NodeId) {
+    /// Brings the tree in line with an entry.
+    fn hash(&mut self, id: NodeId) {
+        if let Some(fingerprint) = self.get(id).map(Entry::fingerprint) {
+            self.tree.set(id, fingerprint);
+        }
+    }
+
+    /// Takes a member out of the probe order if it is not to be probed any more.
+    fn regroup(&mut self, id: NodeId) {
         let Some(slot) = self.index.get(&id).copied() else { return };
         let entry = self.at(slot);
-        let (fingerprint, probed) =
-            (entry.fingerprint(), entry.is_live() && !entry.flags.foreign && id != self.me);
-        self.tree.set(id, fingerprint);
-        if !probed {
+        if !entry.is_live() || entry.flags.foreign {
             self.leave_order(slot);
         }
     }
 
     fn leave_order(&mut self, slot: u32) {
+        let Some(entry) = self.slab[slot as usize].as_mut() else { return };
+        if !core::mem::take(&mut entry.flags.ordered) {
+            return;
+        }
         if let Some(place) = self.order.iter().position(|other| *other == slot) {
             self.order.remove(place);
             self.cursor -= usize::from(place < self.cursor);
@@ -286,10 +330,11 @@ impl Table {
     /// Gives a member that is to be probed a random place in the order (SWIM §4.3).
     pub(super) fn enter_order(&mut self, id: NodeId, rng: &mut Rng) {
         let Some(slot) = self.index.get(&id).copied() else { return };
-        let entry = self.at(slot);
-        if id == self.me || !entry.is_live() || entry.flags.foreign || self.order.contains(&slot) {
+        let Some(entry) = self.slab[slot as usize].as_mut() else { return };
+        if id == self.me || !entry.is_live() || entry.flags.foreign || entry.flags.ordered {
             return;
         }
+        entry.flags.ordered = true;
         let place = rng.below(self.order.len() + 1);
         self.order.insert(place, slot);
         self.cursor += usize::from(place < self.cursor);
@@ -363,7 +408,8 @@ impl Table {
         let terminal = self.iter().filter(|entry| !entry.is_live()).count();
         assert_eq!(terminal, self.terminal, "terminal entries are counted");
         let probed = |e: &&Entry| e.is_live() && !e.flags.foreign && e.id != self.me;
-        assert_eq!(self.iter().filter(probed).count(), self.order.len(), "all live others are probed, once");
+        assert_eq!(self.iter().filter(probed).count(), self.order.len(), "all live others are probed");
+        assert!(self.iter().all(|e| e.flags.ordered == probed(&e)), "nobody else is");
         assert!(self.cursor <= self.order.len(), "the cursor is within the order");
         for entry in self.iter() {
             assert_eq!(self.tree.get(entry.id), entry.fingerprint(), "the tree has the leaf of {}", entry.id);

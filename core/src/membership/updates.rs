@@ -19,6 +19,9 @@ pub(super) struct Updates {
     sent: Vec<VecDeque<Place>>,
     queued: Lookup<NodeId, u32>,
     serial: u32,
+    /// Reused while a datagram is packed: what this level has passed on, what the level below has, what stays.
+    #[serde(skip)]
+    scratch: [VecDeque<Place>; 3],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +45,7 @@ pub(super) enum Fate {
 
 impl Updates {
     pub(super) fn new(key: u64) -> Self {
-        Self { sent: Vec::new(), queued: Lookup::new(key), serial: 0 }
+        Self { sent: Vec::new(), queued: Lookup::new(key), serial: 0, scratch: Default::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -77,11 +80,10 @@ impl Updates {
     pub(super) fn pack(&mut self, limit: u32, mut pack: impl FnMut(NodeId) -> Fate) {
         let limit = limit.min(RETRANSMIT_MAX.into()) as usize;
         let mut refusals = 3;
-        let mut packed = VecDeque::new();
+        let [mut packed, mut arrivals, mut kept] = core::mem::take(&mut self.scratch);
         for transmissions in 0..self.sent.len() {
             // What the level below has just passed on waits until this level has had its turn.
-            let arrivals = core::mem::take(&mut packed);
-            let mut kept = VecDeque::new();
+            core::mem::swap(&mut packed, &mut arrivals);
             while refusals > 0 {
                 let Some(place) = self.sent[transmissions].pop_back() else { break };
                 if self.queued.get(&place.id) != Some(&place.serial) {
@@ -99,16 +101,16 @@ impl Updates {
                     }
                 }
             }
-            self.sent[transmissions].append(&mut kept);
-            self.sent[transmissions].extend(arrivals);
+            self.sent[transmissions].extend(kept.drain(..).chain(arrivals.drain(..)));
         }
         if !packed.is_empty() {
             let next = self.sent.len();
-            self.bucket(next).extend(packed);
+            self.bucket(next).extend(packed.drain(..));
         }
         if self.is_empty() {
             self.sent.iter_mut().for_each(VecDeque::clear);
         }
+        self.scratch = [packed, arrivals, kept];
     }
 }
 

@@ -389,6 +389,9 @@ impl<'a> Message<'a> {
             Self::Fragment(_) => tag::FRAGMENT,
             Self::Unknown { .. } => panic!("an unknown message has no bytes any more"),
         };
+        if let Self::Ping { seq, roots } | Self::Ack { seq, roots: Some(roots) } = *self {
+            return encode_probe(tag, seq, roots, out);
+        }
         let start = out.len();
         out.put(&[tag, 0, 0]);
         self.encode_body(out);
@@ -398,12 +401,7 @@ impl<'a> Message<'a> {
 
     fn encode_body(&self, out: &mut Vec<u8>) {
         match *self {
-            Self::Ping { seq, roots } | Self::Ack { seq, roots: Some(roots) } => {
-                out.put_u32(seq);
-                out.put_u64(roots[0]);
-                out.put_u64(roots[1]);
-            }
-            Self::Ack { seq, roots: None } | Self::Nack { seq } => out.put_u32(seq),
+            Self::Ack { seq, .. } | Self::Nack { seq } => out.put_u32(seq),
             Self::PingReq { seq, target, addr } => {
                 out.put_u32(seq);
                 out.put_id(target);
@@ -445,10 +443,23 @@ impl<'a> Message<'a> {
             }
             Self::Delta { table } => out.put_u8(table),
             Self::Fragment(fragment) => fragment.encode(out),
-            Self::Unknown { .. } => unreachable!("encode has refused it"),
+            Self::Ping { .. } | Self::Unknown { .. } => unreachable!("encode has dealt with it"),
         }
     }
 }
+
+/// A ping or an ack, the two messages of a settled group, in one piece.
+fn encode_probe(tag: u8, seq: u32, roots: [u64; 2], out: &mut Vec<u8>) {
+    let mut bytes = [0; PROBE_BYTES];
+    bytes[0] = tag;
+    bytes[1..3].copy_from_slice(&((PROBE_BYTES - MESSAGE_BYTES) as u16).to_le_bytes());
+    bytes[3..7].copy_from_slice(&seq.to_le_bytes());
+    bytes[7..15].copy_from_slice(&roots[0].to_le_bytes());
+    bytes[15..].copy_from_slice(&roots[1].to_le_bytes());
+    out.put(&bytes);
+}
+
+const PROBE_BYTES: usize = MESSAGE_BYTES + 4 + 16;
 
 impl Verdict {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {

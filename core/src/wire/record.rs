@@ -145,47 +145,56 @@ impl<'a> Record<'a> {
         RecordFields { name: "", zone: "", meta: &[], ..self.fields() }.encode()
     }
 
-    fn at(self, offset: usize) -> Reader<'a> {
-        let mut reader = Reader::new(self.bytes);
-        reader.bytes(offset).expect("a record has all fixed fields: checked when it was read");
-        reader
+    /// The fixed part.
+    fn head(self) -> &'a [u8; FIXED_BYTES] {
+        self.bytes.first_chunk().expect(CHECKED)
+    }
+
+    /// Eight bytes of the fixed part.
+    fn word(self, offset: usize) -> u64 {
+        u64::from_le_bytes(*self.head()[offset..].first_chunk().expect(CHECKED))
     }
 
     /// Who.
     #[must_use]
     pub fn id(self) -> NodeId {
-        self.at(0).id().expect(CHECKED)
+        NodeId(self.word(0))
     }
 
     /// In which life and announcement.
     #[must_use]
     pub fn incarnation(self) -> Incarnation {
-        self.at(8).incarnation().expect(CHECKED)
+        let [a, b, c, d] = *self.head()[16..].first_chunk().expect(CHECKED);
+        Incarnation { epoch: self.word(8), counter: u32::from_le_bytes([a, b, c, d]) }
     }
 
     /// In which process.
     #[must_use]
     pub fn boot(self) -> u64 {
-        self.at(20).u64().expect(CHECKED)
+        self.word(20)
     }
 
     /// The digest of the shared settings.
     #[must_use]
     pub fn shared(self) -> u64 {
-        self.at(28).u64().expect(CHECKED)
+        self.word(28)
     }
 
     /// Least and greatest protocol version.
     #[must_use]
     pub fn protocol(self) -> (u8, u8) {
-        let mut reader = self.at(44);
-        (reader.u8().expect(CHECKED), reader.u8().expect(CHECKED))
+        (self.head()[44], self.head()[45])
     }
 
     /// Where its datagrams go.
     #[must_use]
     pub fn addr(self) -> SocketAddr {
-        self.at(FIXED_BYTES).addr().expect(CHECKED)
+        Reader::new(&self.bytes[FIXED_BYTES..]).addr().expect(CHECKED)
+    }
+
+    /// What it says beyond identity and settings: address, name, zone, metadata, keys, extensions.
+    pub(crate) fn described(self) -> &'a [u8] {
+        &self.bytes[FIXED_BYTES..]
     }
 
     /// All known fields.

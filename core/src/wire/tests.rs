@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::record::RECORD_BYTES_MAX;
 use super::*;
 use crate::action::State;
 use crate::error::DecodeError;
@@ -54,10 +55,14 @@ fn header() -> Header {
 
 #[test]
 fn the_envelope_has_golden_bytes() {
-    let mut bytes = Vec::new();
-    write_header(&mut bytes, &header());
-    Message::Ping { seq: 7, roots: [8, 9] }.encode(&mut bytes);
-    seal_plain(&mut bytes, 0);
+    let bytes = compose(&header(), &encoded(&Message::Ping { seq: 7, roots: [8, 9] }));
+    let mut written = Vec::new();
+    let letterhead =
+        Letterhead::new(cluster_tag("golden"), NodeId(1), Incarnation { epoch: 2, counter: 3 }, 4);
+    letterhead.begin(NodeId(5), 6, &mut written);
+    Message::Ping { seq: 7, roots: [8, 9] }.encode(&mut written);
+    finish(&mut written, 0, letterhead.checksum());
+    assert_eq!(written, bytes, "a letterhead saves work and changes nothing");
     insta::assert_snapshot!(hex(&bytes), @"
     01 00 00 00 00 00 00 00 c7 5e 33 15 3e 74 9d 83
     01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00
@@ -188,9 +193,7 @@ fn every_message_has_golden_bytes() {
 
 #[test]
 fn a_damaged_or_foreign_datagram_is_refused_with_its_reason() {
-    let mut bytes = Vec::new();
-    write_header(&mut bytes, &header());
-    seal_plain(&mut bytes, 0);
+    let bytes = compose(&header(), &[]);
     let tag = cluster_tag("golden");
     let refused = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = bytes.clone();
@@ -207,11 +210,7 @@ fn a_damaged_or_foreign_datagram_is_refused_with_its_reason() {
 
 #[test]
 fn unknown_messages_are_skipped_and_longer_bodies_read() {
-    let mut bytes = Vec::new();
-    write_header(&mut bytes, &header());
-    bytes.extend_from_slice(&[200, 2, 0, 1, 1]);
-    bytes.extend_from_slice(&[4, 6, 0, 7, 0, 0, 0, 99, 99]);
-    seal_plain(&mut bytes, 0);
+    let bytes = compose(&header(), &[200, 2, 0, 1, 1, 4, 6, 0, 7, 0, 0, 0, 99, 99]);
     let messages: Vec<_> = open(&bytes, cluster_tag("golden")).expect("good").messages.collect();
     assert_eq!(messages, [Ok(Message::Unknown { tag: 200 }), Ok(Message::Nack { seq: 7 })]);
 }
@@ -291,7 +290,7 @@ proptest! {
             ..fields()
         };
         let bytes = record.encode();
-        prop_assert!(bytes.len() <= super::record::RECORD_BYTES_MAX);
+        prop_assert!(bytes.len() <= RECORD_BYTES_MAX);
         let read = Record::read(&bytes).expect("just written");
         prop_assert_eq!(read.fields(), record);
         prop_assert_eq!((read.id(), read.incarnation(), read.boot()), (record.id, record.incarnation, boot));

@@ -171,7 +171,10 @@ impl Drawing {
     }
 
     fn cut(&mut self, kind: Kind) {
-        let (some, lasts) = (self.some(), self.lasting());
+        // Two nodes at least stay on the other side, so that a bridge has a far end; and the cut lasts long
+        // enough for somebody to run into it.
+        let (mut some, lasts) = (self.some(), Duration::from_millis(self.random.between(2_500, 15_000)));
+        some.truncate(self.nodes as usize - 2);
         let others: Vec<Index> = (0..self.nodes).map(Index).filter(|node| !some.contains(node)).collect();
         let cut = self.shape(kind, some, &others);
         let in_flight = match self.random.below(3) {

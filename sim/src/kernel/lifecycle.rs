@@ -259,14 +259,16 @@ impl<P: Process> Sim<P> {
         self.command(index, Command::SetAddr(addr))
     }
 
-    /// Starts a second process with the identity of the first, at an address of its own.
+    /// Starts a second process with the identity of the first, at an address of its own. It joins through the
+    /// first three processes.
     ///
     /// # Errors
     /// A check objects.
     pub fn clone_process(&mut self, index: Index) -> Result<Index, Violation> {
         let station = &self.cluster.places[index.get()].station;
         let (id, name, zone) = (station.id, station.name.clone(), station.zone.clone());
-        let seeds = Join::Seeds(vec![self.cluster.addr(Index(0))]);
+        let seeds =
+            Join::Seeds(self.cluster.indices().take(3).map(|index| self.cluster.addr(index)).collect());
         let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(seeds));
         self.applied.clones += 1;
         self.cluster.has_twins = true;

@@ -1,0 +1,50 @@
+//! Choices read from a byte slice instead of drawn from a seed: the bodies of all fuzz targets.
+//!
+//! Each takes any bytes and panics if and only if a promise is broken, so a target is three lines, and every
+//! input that ever failed is also an ordinary test.
+
+mod choices;
+mod cluster;
+mod node;
+mod wire;
+
+pub use cluster::cluster;
+pub use node::node;
+pub use wire::wire;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    /// Random bytes of all lengths up to a few hundred.
+    fn inputs(count: u64) -> impl Iterator<Item = Vec<u8>> {
+        (0..count).map(|number| {
+            let mut random = Random::new(number, 77, 0);
+            let len = random.position(600);
+            (0..len).map(|_| u8::try_from(random.below(256)).expect("a byte")).collect()
+        })
+    }
+
+    #[test]
+    fn wire_holds_on_random_bytes() {
+        inputs(2_000).for_each(|bytes| wire(&bytes));
+    }
+
+    #[test]
+    fn node_holds_on_random_bytes() {
+        inputs(400).for_each(|bytes| node(&bytes));
+    }
+
+    #[test]
+    fn cluster_holds_on_random_bytes() {
+        inputs(60).for_each(|bytes| cluster(&bytes));
+    }
+
+    #[test]
+    fn no_bytes_are_bytes() {
+        wire(&[]);
+        node(&[]);
+        cluster(&[]);
+    }
+}

@@ -1,0 +1,198 @@
+//! A few nodes, and a network whose every verdict is a byte.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use bruit_core::{Action, Boot, Command, Config, Event, Node, NodeId, Outbox, State, Time};
+
+use super::choices::Choices;
+use crate::bounds::Bounds;
+
+/// Three to five nodes whose datagrams are delivered in any order, lost, copied, and kept, while they crash,
+/// restart, leave and change, all as the bytes say. Then everything is delivered, and the survivors must agree
+/// within the bound of their configuration.
+///
+/// # Panics
+/// They do not, or a node breaks one of its own invariants.
+pub fn cluster(bytes: &[u8]) {
+    let mut choices = Choices::new(bytes);
+    let count = 3 + choices.byte() % 3;
+    let mut world = World::new(count);
+    while !choices.is_empty() {
+        world.step(&mut choices);
+    }
+    world.heal();
+}
+
+struct Member {
+    node: Option<Node>,
+    epoch: u64,
+    /// It has been told to leave, and is not expected back.
+    left: bool,
+}
+
+struct Letter {
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+struct World {
+    config: Config,
+    members: Vec<Member>,
+    letters: Vec<Letter>,
+    out: Outbox,
+    now: Time,
+}
+
+/// Letters kept at the most; the oldest are lost, as in any network.
+const LETTERS_MAX: usize = 256;
+/// The round trip of the healed network.
+const ROUND_TRIP: Duration = Duration::from_millis(2);
+
+fn addr(number: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, u8::try_from(number + 1).expect("a few")], 7_569))
+}
+
+fn number(addr: SocketAddr) -> Option<usize> {
+    (0..5).find(|number| self::addr(*number) == addr)
+}
+
+impl World {
+    fn new(count: u8) -> Self {
+        let members = (0..count).map(|_| Member { node: None, epoch: 0, left: false }).collect();
+        let config = Config::local("fuzz");
+        let mut world = Self { config, members, letters: Vec::new(), out: Outbox::new(), now: Time::ZERO };
+        (0..world.members.len()).for_each(|member| world.start(member));
+        world
+    }
+
+    /// Starts a life of a member; all but one of the others are its seeds.
+    fn start(&mut self, member: usize) {
+        let state = &mut self.members[member];
+        state.epoch += 1;
+        state.left = false;
+        let mut seed = [0; 32];
+        seed[0] = u8::try_from(member).expect("a few");
+        seed[1..9].copy_from_slice(&state.epoch.to_le_bytes());
+        let id = NodeId(member as u64 + 1);
+        let boot = Boot::new(id, id.to_string(), addr(member), state.epoch, seed);
+        state.node = Some(Node::new(boot, self.config.clone(), self.now).expect("a preset is valid"));
+        let seeds = (0..self.members.len()).filter(|other| *other != member).map(addr).collect();
+        self.give(member, Event::Command(Command::Join { seeds }));
+    }
+
+    fn give(&mut self, member: usize, event: Event<'_>) {
+        let Some(node) = self.members[member].node.as_mut() else { return };
+        self.out.clear();
+        node.handle_into(event, self.now, &mut self.out);
+        node.check();
+        for action in self.out.iter() {
+            if let Action::Send { to, bytes } = action {
+                assert!(bytes.len() <= usize::from(self.config.mtu), "a datagram fits the mtu");
+                self.letters.push(Letter { from: addr(member), to, bytes: bytes.into_owned() });
+            }
+        }
+        if self.letters.len() > LETTERS_MAX {
+            self.letters.drain(..self.letters.len() - LETTERS_MAX);
+        }
+    }
+
+    fn deliver(&mut self, letter: Letter) {
+        if let Some(member) = number(letter.to).filter(|member| *member < self.members.len()) {
+            self.give(member, Event::Datagram { from: letter.from, bytes: &letter.bytes });
+        }
+    }
+
+    fn tick(&mut self, member: usize) {
+        self.give(member, Event::Tick);
+        let wake = self.members[member].node.as_ref().and_then(Node::next_wake);
+        assert!(wake.is_none_or(|wake| wake > self.now), "after a tick the next lies ahead");
+    }
+
+    fn step(&mut self, choices: &mut Choices<'_>) {
+        let verdict = choices.byte();
+        match verdict % 16 {
+            0..=4 => self.pick(choices, Self::deliver),
+            5 => self.pick(choices, |_, _| {}),
+            6 => self.pick(choices, |world, letter| {
+                world.letters.push(Letter { bytes: letter.bytes.clone(), ..letter });
+                world.deliver(letter);
+            }),
+            7 => self.now = self.now + Duration::from_millis(u64::from(choices.byte())),
+            8..=11 => self.advance(),
+            12 => self.deliver_all(),
+            _ => self.act(choices),
+        }
+    }
+
+    fn pick(&mut self, choices: &mut Choices<'_>, verdict: impl FnOnce(&mut Self, Letter)) {
+        if !self.letters.is_empty() {
+            let position = choices.position(self.letters.len());
+            let letter = self.letters.remove(position);
+            verdict(self, letter);
+        }
+    }
+
+    fn act(&mut self, choices: &mut Choices<'_>) {
+        let member = choices.position(self.members.len());
+        match choices.byte() % 4 {
+            0 => self.members[member].node = None,
+            1 if self.members[member].node.is_none() => self.start(member),
+            2 => {
+                self.members[member].left = true;
+                self.give(member, Event::Command(Command::Leave { within: Duration::from_secs(1) }));
+            }
+            _ => self.give(member, Event::Command(Command::SetMeta(choices.bytes(40).to_vec()))),
+        }
+    }
+
+    /// On to the next wake-up of anybody, who gets its tick.
+    fn advance(&mut self) {
+        let wakes = self.members.iter().map(|member| member.node.as_ref().and_then(Node::next_wake));
+        let due = wakes.enumerate().filter_map(|(member, wake)| Some((wake?, member))).min();
+        if let Some((wake, member)) = due {
+            self.now = self.now.max(wake);
+            self.tick(member);
+        }
+    }
+
+    fn deliver_all(&mut self) {
+        for letter in core::mem::take(&mut self.letters) {
+            self.deliver(letter);
+        }
+    }
+
+    /// Those who crashed or left come back, nothing is lost any more, and all must agree in time.
+    fn heal(&mut self) {
+        for member in 0..self.members.len() {
+            let state = &self.members[member];
+            if state.left || state.node.is_none() {
+                self.start(member);
+            }
+        }
+        let members = u32::try_from(self.members.len()).expect("a few");
+        let deadline = self.now + Bounds::new(&self.config, members, ROUND_TRIP, 0).agreement;
+        while !self.agree() {
+            assert!(self.now < deadline, "no agreement by {deadline} after everything healed");
+            self.now = self.now + ROUND_TRIP / 2;
+            self.deliver_all();
+            let now = self.now;
+            let due = |member: &Member| {
+                member.node.as_ref().and_then(Node::next_wake).is_some_and(|wake| wake <= now)
+            };
+            let due: Vec<usize> =
+                (0..self.members.len()).filter(|member| due(&self.members[*member])).collect();
+            due.into_iter().for_each(|member| self.tick(member));
+        }
+    }
+
+    fn agree(&self) -> bool {
+        let count = self.members.len();
+        let nodes = || self.members.iter().filter_map(|member| member.node.as_ref());
+        let alive = |node: &Node| node.members().filter(|member| member.state == State::Alive).count();
+        let mut roots = nodes().map(Node::roots);
+        let first = roots.next();
+        roots.all(|root| Some(root) == first) && nodes().all(|node| alive(node) == count)
+    }
+}
