@@ -34,7 +34,9 @@ impl Joining {
             let Some((_, seeds)) = self.waiting.remove(&node) else { continue };
             let is_seed = |other: &Index| {
                 let addr = scene.node(*other).map(Node::addr);
-                *other != node && scene.nodes.is_member(*other) && addr.is_some_and(|addr| seeds.contains(&addr))
+                *other != node
+                    && scene.nodes.is_member(*other)
+                    && addr.is_some_and(|addr| seeds.contains(&addr))
             };
             if scene.world.indices().any(|other| is_seed(&other)) {
                 Self::judge_one(node, scene)?;

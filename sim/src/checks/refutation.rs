@@ -43,7 +43,8 @@ impl Rule for Refutation {
             return Ok(());
         };
         // Another's verdict on somebody who is suspected anyway is taken at its word (rule B1); M2 judges those.
-        let author = scene.node(observer).and_then(|node| Some((node.id(), node.why_down(member.id)?.author)));
+        let author =
+            scene.node(observer).and_then(|node| Some((node.id(), node.why_down(member.id)?.author)));
         if author.is_some_and(|(me, author)| me != author) {
             return Ok(());
         }
