@@ -13,7 +13,9 @@ use bruit_core::{Action, Boot, Command, Config, Event, Node, NodeId, Outbox, Tim
 fn main() -> Result<(), Box<dyn core::error::Error>> {
     let addresses: Result<Vec<SocketAddr>, _> = std::env::args().skip(1).map(|arg| arg.parse()).collect();
     let addresses = addresses?;
-    let [addr, seeds @ ..] = addresses.as_slice() else { return Err("usage: bare_loop ADDR [SEED]...".into()) };
+    let [addr, seeds @ ..] = addresses.as_slice() else {
+        return Err("usage: bare_loop ADDR [SEED]...".into());
+    };
     let socket = UdpSocket::bind(addr)?;
     let start = Instant::now();
     let now = || Time::ZERO + start.elapsed();

@@ -4,7 +4,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The streams of a node: one more draw in membership does not reshuffle every election trace.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +15,34 @@ pub(crate) enum Stream {
 }
 
 /// One stream of random numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rng(ChaCha8Rng);
+
+/// A stream in plain data. Written here, because the `serde` feature of `rand_chacha` needs std.
+#[derive(Serialize, Deserialize)]
+struct Position {
+    seed: [u8; 32],
+    stream: u64,
+    word: u128,
+}
+
+impl Serialize for Rng {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(rng) = self;
+        let (seed, stream, word) = (rng.get_seed(), rng.get_stream(), rng.get_word_pos());
+        Position { seed, stream, word }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rng {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Position { seed, stream, word } = Position::deserialize(deserializer)?;
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        rng.set_stream(stream);
+        rng.set_word_pos(word);
+        Ok(Self(rng))
+    }
+}
 
 impl Rng {
     pub(crate) fn new(seed: [u8; 32], stream: Stream) -> Self {
@@ -59,6 +85,18 @@ mod tests {
         let draw = |stream| Rng::new([7; 32], stream).next_u64();
         assert_ne!(draw(Stream::Boot), draw(Stream::Membership));
         insta::assert_snapshot!(draw(Stream::Membership), @"7104848091822576730");
+    }
+
+    #[test]
+    fn a_stream_goes_on_where_it_was_written_down() {
+        for drawn in 0..70 {
+            let mut rng = Rng::new([3; 32], Stream::Membership);
+            (0..drawn).for_each(|_| _ = rng.next_u64());
+            let bytes = postcard::to_allocvec(&rng).expect("plain data");
+            let mut again: Rng = postcard::from_bytes(&bytes).expect("just written");
+            assert_eq!(again, rng);
+            assert_eq!([again.next_u64(), again.next_u64()], [rng.next_u64(), rng.next_u64()]);
+        }
     }
 
     #[test]

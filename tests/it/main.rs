@@ -8,6 +8,7 @@ mod determinism;
 mod hostile;
 mod membership;
 mod partitions;
+mod readme;
 mod regressions;
 mod support;
 mod sweep;

@@ -60,7 +60,7 @@ impl Lattice {
     }
 
     /// The roots of a fresh node that was told the updates in this order, twice.
-    fn roots(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 2] {
+    fn roots(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 3] {
         let boot = Boot::new(FRESH, "fresh", virtual_addr(FRESH.0), 1, [5; 32]);
         let mut node =
             Node::new(boot, scene.config.clone(), Time::ZERO).expect("the cluster's own configuration");
