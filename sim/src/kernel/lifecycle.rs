@@ -213,7 +213,14 @@ impl<P: Process> Sim<P> {
         for slip in &waiting[timers_at..] {
             self.deliver(*slip, index)?;
         }
-        Ok(())
+        self.tell_address(index)
+    }
+
+    /// Tells a node that was paused when its process moved.
+    fn tell_address(&mut self, index: Index) -> Result<(), Violation> {
+        let addr = self.cluster.addr(index);
+        let known = self.cluster.node(index).is_none_or(|node| node.addr() == addr);
+        if known { Ok(()) } else { self.command(index, Command::SetAddr(addr)) }
     }
 
     /// Gives a process another address. A running one is told.
