@@ -49,7 +49,7 @@ const MUTANTS: &[Mutant] = &[
         patches: &[(
             MERGE,
             "let revives = incarnation > entry.incarnation();",
-            "let revives = incarnation >= entry.incarnation();",
+            "let revives = incarnation > entry.incarnation() || incarnation == entry.incarnation() && !entry.is_live();",
         )],
         by: By::Sweep,
     },
@@ -62,11 +62,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the-last-record-wins",
         checks: &["M5"],
-        patches: &[(
-            MERGE,
-            "(key(record), record) > (key(held), held)",
-            "record != held",
-        )],
+        patches: &[(MERGE, "(key(record), record) > (key(held), held)", "record != held")],
         by: By::Sweep,
     },
     Mutant {
@@ -88,11 +84,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a-leaver-says-that-it-is-down",
         checks: &["M8"],
-        patches: &[(
-            CONTACT,
-            "state: State::Left, removed: false, age: 0, author: id };",
-            "state: State::Down, removed: false, age: 0, author: id };",
-        )],
+        patches: &[
+            (
+                CONTACT,
+                "state: State::Left, removed: false, age: 0, author: id };",
+                "state: State::Down, removed: false, age: 0, author: id };",
+            ),
+            (CONTACT, "        self.updates.push(self.me.id);\n", ""),
+        ],
         by: By::Scenario("membership::five_nodes_start_and_stop"),
     },
     Mutant {
@@ -161,7 +160,11 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-twin-yields",
         checks: &["M7", "M13"],
-        patches: &[(ME, "                    Reaction::Yield { rival }", "                    Reaction::Jump")],
+        patches: &[(
+            ME,
+            "                    Reaction::Yield { rival }",
+            "                    Reaction::Jump",
+        )],
         by: By::Sweep,
     },
 ];
