@@ -67,8 +67,7 @@ impl Rule for Refutation {
             self.suspected.iter().filter(|(_, since)| **since + bound < scene.at).collect();
         over.sort();
         for ((observer, id), since) in over {
-            let runs = scene.world.joined(*observer).is_some()
-                && scene.world.undisturbed(*observer, *observer).is_some();
+            let runs = scene.world.joined(*observer).is_some() && scene.nodes.is_member(*observer);
             let free = scene.world.undisturbed(*observer, *observer).is_some_and(|free| free <= *since);
             if runs && free && scene.nodes.view(*observer, *id) == Some(State::Suspect) {
                 let text = format!("it suspects {id} since {since}, for longer than {bound:.1?}");
