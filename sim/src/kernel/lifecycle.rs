@@ -106,7 +106,9 @@ impl<P: Process> Sim<P> {
         let seeds = match &self.cluster.places[index.get()].station.join {
             Join::Never => return Ok(()),
             Join::Seeds(seeds) => seeds.clone(),
-            Join::First => vec![self.cluster.addr(Index(0))],
+            Join::First(count) => {
+                self.cluster.indices().take(*count).map(|first| self.cluster.addr(first)).collect()
+            }
         };
         self.command(index, Command::Join { seeds })
     }
@@ -274,9 +276,7 @@ impl<P: Process> Sim<P> {
     pub fn clone_process(&mut self, index: Index) -> Result<Index, Violation> {
         let station = &self.cluster.places[index.get()].station;
         let (id, name, zone) = (station.id, station.name.clone(), station.zone.clone());
-        let seeds =
-            Join::Seeds(self.cluster.indices().take(3).map(|index| self.cluster.addr(index)).collect());
-        let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(seeds));
+        let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(Join::First(3)));
         self.applied.clones += 1;
         self.cluster.has_twins = true;
         self.start(twin, Vec::new(), Memory::Amnesia)?;
