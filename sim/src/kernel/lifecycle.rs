@@ -216,11 +216,14 @@ impl<P: Process> Sim<P> {
         self.tell_address(index)
     }
 
-    /// Tells a node that was paused when its process moved.
+    /// Tells a process that has moved while it stood still.
     fn tell_address(&mut self, index: Index) -> Result<(), Violation> {
         let addr = self.cluster.addr(index);
-        let known = self.cluster.node(index).is_none_or(|node| node.addr() == addr);
-        if known { Ok(()) } else { self.command(index, Command::SetAddr(addr)) }
+        let known = self.cluster.node(index).map(bruit_core::Node::addr);
+        if known.is_some_and(|known| !known.ip().is_unspecified() && known != addr) {
+            self.command(index, Command::SetAddr(addr))?;
+        }
+        Ok(())
     }
 
     /// Gives a process another address. A running one is told.
