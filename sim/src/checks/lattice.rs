@@ -47,15 +47,22 @@ impl Lattice {
         }
     }
 
-    /// A Down of somebody who is also said to be alive at that incarnation or a lower one.
+    /// A Down of somebody who is also said to live, if in doubt, at that incarnation or a lower one: whether it is
+    /// taken at its word depends on what was heard first, and when (rule B1).
     fn hearsay(&self, update: &Update) -> Option<Verdict> {
         let Update::Verdict(verdict) = update else { return None };
-        let revived = |other: &Update| {
-            let Update::Alive(bytes) = other else { return false };
-            let record = Record::read(bytes).expect("it was read before");
-            record.id() == verdict.id && record.incarnation() <= verdict.incarnation
+        let lives = |other: &Update| {
+            let (id, incarnation) = match other {
+                Update::Alive(bytes) => {
+                    let record = Record::read(bytes).expect("it was read before");
+                    (record.id(), record.incarnation())
+                }
+                Update::Verdict(other) if other.state == State::Suspect => (other.id, other.incarnation),
+                Update::Verdict(_) => return false,
+            };
+            id == verdict.id && incarnation <= verdict.incarnation
         };
-        let is = verdict.state == State::Down && self.updates.iter().any(revived);
+        let is = verdict.state == State::Down && self.updates.iter().any(lives);
         is.then_some(*verdict)
     }
 

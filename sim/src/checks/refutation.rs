@@ -48,6 +48,11 @@ impl Rule for Refutation {
         if author.is_some_and(|(me, author)| me != author) {
             return Ok(());
         }
+        // Who has not learnt the address that the subject has moved to cannot ask it.
+        let held = scene.node(observer).and_then(|node| Some(node.member(member.id)?.addr));
+        if held.zip(scene.node(subject)).is_some_and(|(held, node)| held != node.addr()) {
+            return Ok(());
+        }
         let undisturbed = scene.world.undisturbed(observer, subject);
         if undisturbed.is_some_and(|free| free == Time::ZERO || free < since) {
             let text = format!(
