@@ -2,14 +2,14 @@
 
 use core::time::Duration;
 
-use bruit_core::{Config, Node, Time};
+use bruit_core::{Command, Config, Node, Time};
 use serde::Serialize;
 
 use crate::applied::Applied;
 use crate::bounds::Bounds;
 use crate::check::{Check, Violation};
 use crate::checks::Membership;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Index};
 use crate::conduct;
 use crate::faults::{Kind, Plan};
 use crate::hash::TraceHash;
@@ -148,6 +148,10 @@ fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration,
     }
     // With a single seed a node that restarts beside a dead one, at a new address, could be found by nobody.
     (0..plan.nodes).try_for_each(|_| sim.spawn(Spawn::new().join(Join::First(SEEDS))).map(drop))?;
+    // The first ones could not know the addresses of those behind them.
+    let first: Vec<Index> = sim.cluster().indices().take(SEEDS).collect();
+    let seeds: Vec<_> = first.iter().map(|index| sim.cluster().addr(*index)).collect();
+    first.iter().try_for_each(|index| sim.command(*index, Command::Join { seeds: seeds.clone() }))?;
     sim.run_for(plan.safety)?;
     plan.healing().into_iter().try_for_each(|op| sim.apply(op))?;
     let members = u32::try_from(sim.cluster().len()).expect("a few");

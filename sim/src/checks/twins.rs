@@ -10,8 +10,9 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// Bumps of one id between all its processes after the first notice of a conflict.
-const BUMPS_MAX: u32 = 8;
+/// Epochs that all processes of one id may go through after a twin has started. Refutations within an epoch are
+/// answers to doubts (M4), and no chase.
+const EPOCHS_MAX: u32 = 8;
 
 /// M13.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +24,7 @@ pub struct Twins {
 struct Conflict {
     cloned: Time,
     told: bool,
-    bumps: u32,
+    epochs: u32,
 }
 
 impl Rule for Twins {
@@ -41,14 +42,16 @@ impl Rule for Twins {
                     conflict.told = true;
                 }
             }
-            Happening::Notice { node, notice: Notice::Reincarnated { incarnation } } => {
+            Happening::Notice { node, notice: Notice::Reincarnated { incarnation } }
+                if incarnation.counter == 0 =>
+            {
                 let id = scene.world.id(node);
                 let Some(conflict) = self.conflicts.get_mut(&id) else { return Ok(()) };
-                conflict.bumps += 1;
-                if conflict.bumps > BUMPS_MAX {
+                conflict.epochs += 1;
+                if conflict.epochs > EPOCHS_MAX {
                     let text = format!(
-                        "{id} and its twin chase each other: now at {incarnation}, bump {}",
-                        conflict.bumps
+                        "{id} and its twin chase each other: now at {incarnation}, epoch {} since",
+                        conflict.epochs
                     );
                     return Err(scene.violation("M13", node, text));
                 }

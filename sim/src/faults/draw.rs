@@ -13,12 +13,19 @@ use crate::random::{Purpose, Random};
 /// Faults begin when the cluster may have formed.
 const QUIET: Duration = Duration::from_secs(3);
 
+/// Draws of a process and a time that suit each other.
+const TRIES: u32 = 32;
+/// Cuts of one kind in a plan that has it.
+const CUTS: u32 = 4;
+
 struct Drawing {
     random: Random,
     nodes: u32,
     safety: Duration,
     stay_down: Vec<Index>,
     acts: Vec<Act>,
+    /// When which process is down or stands still: nothing else happens to it then, or it would not bite (S9).
+    busy: Vec<(Index, Duration, Duration)>,
 }
 
 pub(super) fn plan(seed: u64) -> Plan {
@@ -34,11 +41,12 @@ pub(super) fn plan(seed: u64) -> Plan {
         kinds.retain(|kind| *kind != Kind::Loss);
     }
     let nodes = u32::try_from(nodes).expect("a few");
-    let mut drawing = Drawing { random, nodes, safety, stay_down: Vec::new(), acts: Vec::new() };
+    let mut drawing =
+        Drawing { random, nodes, safety, stay_down: Vec::new(), acts: Vec::new(), busy: Vec::new() };
     let network = NetworkConfig::uniform(drawing.link(&kinds));
-    for kind in &kinds {
-        drawing.acts_of(*kind);
-    }
+    // Crashes come last: who stays down leaves nothing for the others to bite.
+    let (crashes, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().partition(|kind| **kind == Kind::Crashes);
+    others.into_iter().chain(crashes).for_each(|kind| drawing.acts_of(kind));
     let Drawing { stay_down, mut acts, .. } = drawing;
     acts.sort_by_key(|act| act.at);
     Plan { seed, nodes, preset, kinds, network, safety, stay_down, acts }
@@ -75,17 +83,17 @@ impl Drawing {
         let mut link = Link::with_delay(DELAY);
         for kind in kinds {
             match kind {
-                Kind::Loss => link.loss = Loss::Independent { ppm: self.ppm(2_000, 250_000) },
+                Kind::Loss => link.loss = Loss::Independent { ppm: self.ppm(20_000, 250_000) },
                 Kind::Bursts => {
-                    let mean_burst = u32::try_from(self.random.between(2, 12)).expect("a few");
-                    link.loss = Loss::Bursts { ppm: self.ppm(5_000, 150_000), mean_burst };
+                    let mean_burst = u32::try_from(self.random.between(2, 6)).expect("a few");
+                    link.loss = Loss::Bursts { ppm: self.ppm(100_000, 180_000), mean_burst };
                 }
-                Kind::Duplicates => link.duplicate_ppm = self.ppm(5_000, 300_000),
+                Kind::Duplicates => link.duplicate_ppm = self.ppm(50_000, 300_000),
                 Kind::Reordering => {
                     let by = Duration::from_millis(self.random.between(5, 400));
-                    link.reorder = Reorder { ppm: self.ppm(5_000, 200_000), by };
+                    link.reorder = Reorder { ppm: self.ppm(40_000, 200_000), by };
                 }
-                Kind::Damage => link.corrupt_ppm = self.ppm(5_000, 100_000),
+                Kind::Damage => link.corrupt_ppm = self.ppm(20_000, 100_000),
                 Kind::Split
                 | Kind::Isolation
                 | Kind::OneWay
@@ -128,6 +136,29 @@ impl Drawing {
         Duration::from_millis(self.random.between(500, 15_000))
     }
 
+    /// A process and a time at which nothing else is done to it; nobody where that is hard to find.
+    fn idle(&mut self, lasts: Duration) -> Option<(Index, Duration)> {
+        for _ in 0..TRIES {
+            let node = self.node();
+            if let Some(at) = self.idle_moment(node, lasts) {
+                return Some((node, at));
+            }
+        }
+        None
+    }
+
+    /// A moment at which nothing else is done to this process.
+    fn idle_moment(&mut self, node: Index, lasts: Duration) -> Option<Duration> {
+        let at = self.moment(lasts);
+        let end = at + lasts;
+        let overlaps = |busy: &(Index, Duration, Duration)| busy.0 == node && busy.1 <= end && at <= busy.2;
+        if self.busy.iter().any(overlaps) {
+            return None;
+        }
+        self.busy.push((node, at, end));
+        Some(at)
+    }
+
     fn act(&mut self, at: Duration, op: Op) {
         self.acts.push(Act { at, op });
     }
@@ -136,7 +167,7 @@ impl Drawing {
         match kind {
             Kind::Loss | Kind::Bursts | Kind::Duplicates | Kind::Reordering | Kind::Damage => {}
             Kind::Split | Kind::Isolation | Kind::OneWay | Kind::Bridge | Kind::Flapping | Kind::Gray => {
-                for _ in 0..self.random.between(1, 2) {
+                for _ in 0..CUTS {
                     self.cut(kind);
                 }
             }
@@ -152,19 +183,22 @@ impl Drawing {
                 Op::LateTicks { node, by }
             }),
             Kind::Moves => {
-                let (at, node) = (self.moment(Duration::from_secs(1)), self.node());
-                self.act(at, Op::Move { node });
+                if let Some((node, at)) = self.idle(Duration::from_secs(1)) {
+                    self.act(at, Op::Move { node });
+                }
             }
             Kind::Twins => {
-                let (at, node) = (self.moment(Duration::from_secs(1)), self.node());
-                self.act(at, Op::Clone { node });
+                if let Some((node, at)) = self.idle(Duration::from_secs(1)) {
+                    self.act(at, Op::Clone { node });
+                }
             }
         }
     }
 
     fn each_of_some(&mut self, mut op: impl FnMut(&mut Self, Index) -> Op) {
         for node in self.some() {
-            let at = self.moment(Duration::from_secs(5));
+            // Early, so that it has time to show.
+            let at = QUIET / 2 + Duration::from_millis(self.random.below(1_000));
             let op = op(self, node);
             self.act(at, op);
         }
@@ -173,7 +207,7 @@ impl Drawing {
     fn cut(&mut self, kind: Kind) {
         // Two nodes at least stay on the other side, so that a bridge has a far end; and the cut lasts long
         // enough for somebody to run into it.
-        let (mut some, lasts) = (self.some(), Duration::from_millis(self.random.between(2_500, 15_000)));
+        let (mut some, lasts) = (self.some(), Duration::from_millis(self.random.between(4_000, 15_000)));
         some.truncate(self.nodes as usize - 2);
         let others: Vec<Index> = (0..self.nodes).map(Index).filter(|node| !some.contains(node)).collect();
         let cut = self.shape(kind, some, &others);
@@ -215,42 +249,59 @@ impl Drawing {
     fn crashes(&mut self) {
         let mut victims = self.some();
         victims.truncate(1 + self.nodes as usize / 3);
+        let first = victims[0];
         for node in victims {
             let lasts = self.lasting();
-            let at = self.moment(lasts);
+            // The first process of all returns in the end: somebody must be there to join through.
+            let returns = self.random.below(4).min(if node == Index(0) { 2 } else { 3 });
+            let found = (0..TRIES).find_map(|_| self.idle_moment(node, lasts));
+            // One crash at least, wherever there is room for a short one.
+            let short = || self.idle(Duration::from_millis(200));
+            let Some((node, at)) =
+                found.map(|at| (node, at)).or_else(|| (node == first).then(short).flatten())
+            else {
+                continue;
+            };
             self.act(at, Op::Crash { node });
-            match self.random.below(4) {
-                0 | 1 => self.act(at + lasts, Op::Restart { node, memory: Memory::Disk }),
-                2 => {}
-                _ => self.stay_down.push(node),
+            // Who does not return at once may not be busy later.
+            let later = self.busy.iter().any(|busy| busy.0 == node && busy.1 > at);
+            match returns {
+                2 | 3 if !later => {
+                    self.busy.push((node, at, self.safety));
+                    if returns == 3 {
+                        self.stay_down.push(node);
+                    }
+                }
+                _ => self.act(at + lasts, Op::Restart { node, memory: Memory::Disk }),
             }
         }
     }
 
     fn amnesia(&mut self) {
-        let (node, lasts) = (self.node(), self.lasting());
-        let at = self.moment(lasts);
+        let lasts = self.lasting();
         let memory = match self.random.below(3) {
             0 => Memory::StaleDisk,
             1 => Memory::Amnesia,
             _ => Memory::AmnesiaClockBack,
         };
-        self.stay_down.retain(|down| *down != node);
-        self.act(at, Op::Crash { node });
-        self.act(at + lasts, Op::Restart { node, memory });
+        if let Some((node, at)) = self.idle(lasts) {
+            self.act(at, Op::Crash { node });
+            self.act(at + lasts, Op::Restart { node, memory });
+        }
     }
 
     fn pauses(&mut self) {
         for _ in 0..self.random.between(1, 3) {
-            let (node, lasts) = (self.node(), self.lasting());
-            let at = self.moment(lasts);
+            let lasts = self.lasting();
             let release = match self.random.below(3) {
                 0 => Release::InboxFirst,
                 1 => Release::TimersFirst,
                 _ => Release::Random,
             };
-            self.act(at, Op::Pause { node });
-            self.act(at + lasts, Op::Resume { node, release });
+            if let Some((node, at)) = self.idle(lasts) {
+                self.act(at, Op::Pause { node });
+                self.act(at + lasts, Op::Resume { node, release });
+            }
         }
     }
 }
