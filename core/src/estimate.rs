@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::config::Config;
 use crate::logarithm::{log2_milli, log10_ceil, log10_milli};
 use crate::time::nanos;
-use crate::wire::{ENVELOPE_BYTES_MAX, HEADER_BYTES};
+use crate::wire::{CRC_BYTES, HEADER_BYTES, PROBE_BYTES};
 
 /// Expected figures of one cluster without loss and without faults but the one crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,7 @@ impl Estimate {
         let rounds_milli = log2_milli(members) * 1_000 / growth
             + log2_milli(members) * 693 / 1_000 / u32::from(settings.gossip_fanout);
         let spread = settings.gossip_interval * rounds_milli.div_ceil(1_000);
-        let ping = (HEADER_BYTES + 4 + 3 + 4 + 16) as u64;
-        debug_assert!(ping < ENVELOPE_BYTES_MAX as u64 * 2, "a ping is small");
+        let ping = (HEADER_BYTES + PROBE_BYTES + CRC_BYTES) as u64;
         Self {
             first_suspicion,
             probed_within: interval * members.saturating_mul(2).saturating_sub(1),

@@ -17,13 +17,16 @@
 //!
 //! The same boot, configuration and sequence of `(event, now)` give the same actions, byte for byte, on any
 //! machine: that is what makes clusters of it replayable, and what the simulator (`bruit-sim`) is built on.
+//!
+//! Features: `std` (default) uses the processor's CRC instruction; without it the crate is `no_std + alloc` and
+//! does exactly the same. No clock, thread, file or socket is touched either way.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::float_arithmetic))]
 
 extern crate alloc;
-#[cfg(test)]
-#[macro_use]
+#[cfg(any(test, feature = "std"))]
+#[cfg_attr(test, macro_use)]
 extern crate std;
 
 mod action;

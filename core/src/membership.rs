@@ -39,13 +39,13 @@ use crate::error::Misbehavior;
 use crate::id::{Incarnation, NodeId};
 use crate::node::{Boot, Phase};
 use crate::outbox::{Letter, member};
-use crate::reconcile::MEMBERS;
+use crate::reconcile::{MEMBERS, TABLES};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use crate::wire::{self, Accused, Header, Message, Verdict, Want};
 
 use contact::Contacts;
-use me::{Me, Process};
+use me::Me;
 use probe::Prober;
 use suspicion::Suspicion;
 use sync::Sync;
@@ -254,7 +254,7 @@ impl Membership {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         if header.sender == self.me.id {
-            return self.on_own_id(&header, from, cx);
+            return self.on_own_id(&header, cx);
         }
         if header.receiver != NodeId::NOBODY && header.receiver != self.me.id {
             cx.stats.dropped_wrong_receiver += 1;
@@ -276,11 +276,11 @@ impl Membership {
     }
 
     /// A datagram under our own id: our own one came back, or a twin speaks (rule A2).
-    fn on_own_id(&mut self, header: &Header, from: SocketAddr, cx: &mut Ctx<'_>) {
+    fn on_own_id(&mut self, header: &Header, cx: &mut Ctx<'_>) {
         if header.boot == self.me.boot {
             cx.stats.dropped_own += 1;
         } else {
-            self.on_self(header.incarnation, Process::Known(header.boot, from), State::Alive, cx);
+            self.on_self(header.incarnation, Some(header.boot), State::Alive, cx);
         }
     }
 
@@ -309,13 +309,14 @@ impl Membership {
     ) -> Standing {
         let Some(entry) = self.table.get(header.sender) else { return Standing::Stranger };
         let (incarnation, state, removed) = (entry.incarnation(), entry.state(), entry.flags.removed);
+        let boot = entry.boot().unwrap_or(0);
         let same = entry.record().is_some_and(|record| record.incarnation() == header.incarnation);
-        let other_boot = same && entry.boot() != Some(header.boot);
+        let other_boot = same && boot != header.boot;
         let accuses = header.incarnation < incarnation
             || other_boot
             || (header.incarnation == incarnation && state != State::Alive);
         if accuses && self.may_accuse(header.sender, cx) {
-            reply.accused = Some(Accused { incarnation, state, removed, other_boot });
+            reply.accused = Some(Accused { incarnation, state, removed, boot });
         }
         if header.incarnation.epoch < incarnation.epoch {
             return Standing::Stale;
@@ -614,8 +615,8 @@ impl Membership {
         self.obituaries.get(&id)
     }
 
-    pub(crate) const fn roots(&self) -> [u64; 2] {
-        [self.table.tree().root(), 0]
+    pub(crate) const fn roots(&self) -> [u64; TABLES] {
+        [self.table.tree().root(), 0, 0]
     }
 
     pub(crate) const fn health(&self) -> u8 {
@@ -629,10 +630,13 @@ impl Membership {
             suspects.map(|entry| entry.id).eq(self.suspicions.keys().copied()),
             "every suspect has its suspicion, and nobody else"
         );
-        if self.is_running() {
+        // A leaver judges nobody; a rejoin takes its suspicions up again.
+        if self.phase == Phase::Running {
             for id in self.suspicions.keys() {
                 assert!(self.deadlines.at(Timer::Suspicion(*id)).is_some(), "the suspicion of {id} ends");
             }
+        }
+        if self.is_running() {
             let mine = self.table.get(self.me.id).expect("oneself is in the table");
             assert_eq!(mine.incarnation(), self.me.incarnation(), "the own entry is current");
         } else {

@@ -256,9 +256,9 @@ impl Node {
         self.membership.why_down(id)
     }
 
-    /// The roots of the fingerprint trees, members and data: equal at two nodes when their tables are.
+    /// The roots of the fingerprint trees (members, store, broadcasts): equal at two nodes when their tables are.
     #[must_use]
-    pub const fn roots(&self) -> [u64; 2] {
+    pub const fn roots(&self) -> [u64; 3] {
         self.membership.roots()
     }
 

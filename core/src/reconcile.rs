@@ -27,6 +27,10 @@ const LIST_MAX: usize = 8;
 /// A part in which the other has at most a fourth of our items is handed over rather than compared.
 const HAND_OVER: usize = 4;
 
+/// Tables whose roots ride on pings and acks: members, and for the parts to come the store's frontiers and the
+/// broadcast's marks.
+pub(crate) const TABLES: usize = 3;
+
 /// The table of member records.
 pub(crate) const MEMBERS: u8 = 0;
 

@@ -4,6 +4,7 @@
 //! and of fixed width: the few messages on the hot path then cost a handful of instructions each. Every length
 //! is checked against what is left before anything is read, and nothing is allocated while decoding.
 
+mod checksum;
 mod codec;
 mod describe;
 mod envelope;
@@ -20,8 +21,8 @@ pub use record::{Record, RecordFields};
 pub(crate) use codec::Put;
 pub(crate) use envelope::{CRC_BYTES, HEADER_BYTES, Letterhead, finish};
 pub(crate) use message::{
-    COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, MESSAGE_BYTES, RECONCILE_BYTES, VERDICT_BYTES,
-    put_compare_range, put_items_range,
+    COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, MESSAGE_BYTES, PROBE_BYTES, RECONCILE_BYTES,
+    VERDICT_BYTES, put_compare_range, put_items_range,
 };
 
 #[cfg(test)]

@@ -17,28 +17,28 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// Random bytes of all lengths up to a few hundred.
-    fn inputs(count: u64) -> impl Iterator<Item = Vec<u8>> {
-        (0..count).map(|number| {
+    /// Random bytes of all lengths up to `most`.
+    fn inputs(count: u64, most: usize) -> impl Iterator<Item = Vec<u8>> {
+        (0..count).map(move |number| {
             let mut random = Random::new(number, 77, 0);
-            let len = random.position(600);
+            let len = random.position(most);
             (0..len).map(|_| u8::try_from(random.below(256)).expect("a byte")).collect()
         })
     }
 
     #[test]
     fn wire_holds_on_random_bytes() {
-        inputs(2_000).for_each(|bytes| wire(&bytes));
+        inputs(2_000, 600).for_each(|bytes| wire(&bytes));
     }
 
     #[test]
     fn node_holds_on_random_bytes() {
-        inputs(400).for_each(|bytes| node(&bytes));
+        inputs(100, 20_000).for_each(|bytes| node(&bytes));
     }
 
     #[test]
     fn cluster_holds_on_random_bytes() {
-        inputs(60).for_each(|bytes| cluster(&bytes));
+        inputs(60, 600).for_each(|bytes| cluster(&bytes));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The cluster as checks and predicates see it: every process, whether it runs, and who can reach whom.
 
+use core::cell::Cell;
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -68,6 +69,8 @@ pub struct Cluster<P> {
     pub(crate) changes: u64,
     /// Whether two processes ever had one identity.
     pub(crate) has_twins: bool,
+    /// Who did not know all when last asked: likely the one to ask first.
+    pub(crate) ignorant: Cell<Index>,
 }
 
 impl<P: Process> Cluster<P> {
@@ -80,6 +83,7 @@ impl<P: Process> Cluster<P> {
             datagrams: Datagrams::default(),
             changes: 0,
             has_twins: false,
+            ignorant: Cell::new(Index(0)),
         }
     }
 
@@ -262,10 +266,14 @@ impl<P: Process> Cluster<P> {
     #[must_use]
     pub fn all_know_all(&self) -> bool {
         let running = self.members_running();
-        self.member_nodes().all(|node| {
-            node.member_count() == running
-                && node.members().filter(|member| member.state == State::Alive).count() == running
-        })
+        let knows_all = |index: &Index| {
+            let node = self.node(*index).filter(|node| node.phase() == Phase::Running);
+            self.status(*index) != Status::Running || node.is_none_or(|node| knows_alive(node, running))
+        };
+        let ignorant = Some(self.ignorant.get()).filter(|index| index.get() < self.len());
+        let found = ignorant.into_iter().chain(self.indices()).find(|index| !knows_all(index));
+        self.ignorant.set(found.unwrap_or(Index(0)));
+        found.is_none()
     }
 
     /// The same, and all have equal tables: what they hold of the dead and the gone as well.
@@ -275,4 +283,9 @@ impl<P: Process> Cluster<P> {
         let first = roots.next();
         roots.all(|root| Some(root) == first) && self.all_know_all()
     }
+}
+
+fn knows_alive(node: &Node, count: usize) -> bool {
+    node.member_count() == count
+        && node.members().filter(|member| member.state == State::Alive).count() == count
 }

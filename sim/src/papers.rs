@@ -12,11 +12,11 @@ mod lifeguard;
 mod rapid;
 mod subject;
 
+use core::error::Error;
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
-use std::error::Error;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 

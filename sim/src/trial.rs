@@ -169,3 +169,39 @@ fn disagreement(sim: &Sim<Node>, within: Duration) -> Violation {
     let text = format!("no agreement {} after healing: {text}", crate::span::print(within));
     Violation { node, ..Violation::new("M7", sim.now(), text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::{Detail, Timeline};
+
+    #[test]
+    fn a_plan_gives_the_same_trace_twice_and_with_a_timeline() {
+        for seed in 0..6 {
+            let plan = Plan::draw(seed);
+            let bare = run(&plan, Vec::new());
+            let told = run(&plan, vec![Box::new(Timeline::new(Detail::Datagrams, drop))]);
+            assert_eq!(bare.trace.value(), told.trace.value(), "seed {seed}");
+            assert_eq!(bare.verdict, told.verdict);
+        }
+    }
+
+    #[test]
+    fn a_plan_that_was_written_down_gives_the_same_trace() {
+        let plan = Plan::draw(3);
+        let text = serde_json::to_string(&plan).expect("a plan can be written down");
+        let again: Plan = serde_json::from_str(&text).expect("and read");
+        assert_eq!(run(&plan, Vec::new()).trace.value(), run(&again, Vec::new()).trace.value());
+    }
+
+    #[test]
+    fn without_faults_everything_holds() {
+        let mut plan = Plan::draw(1);
+        plan.kinds.clear();
+        plan.acts.clear();
+        plan.network = crate::network::NetworkConfig::default();
+        let outcome = run(&plan, Vec::new());
+        assert_eq!(outcome.verdict, Verdict::Passed);
+        assert_eq!(outcome.counters.dropped_all(), 0);
+    }
+}

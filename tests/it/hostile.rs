@@ -150,7 +150,7 @@ fn unknown_messages_are_skipped_and_counted() {
     let mut header = forge::header("test", NodeId(2), NodeId(1));
     (header.incarnation, header.boot) = (bench.node(2).incarnation(), bench.node(2).boot());
     let mut body = vec![200, 3, 0, 1, 2, 3];
-    Message::Ping { seq: 4_711, roots: [0; 2] }.encode(&mut body);
+    Message::Ping { seq: 4_711, roots: [0; 3] }.encode(&mut body);
     body.extend([77, 0, 0]);
     bench.sent.clear();
     bench.datagram(1, virtual_addr(2), &forge::raw(&header, &body));
@@ -201,7 +201,7 @@ fn a_stranger_gets_no_more_than_it_sent() {
     let stranger = "[fdb7:7569::ffff]:1".parse().expect("an address");
     let bytes = record(66, at(1, 0), 66);
     let messages = [
-        Message::Ping { seq: 1, roots: [9; 2] },
+        Message::Ping { seq: 1, roots: [9; 3] },
         Message::PingReq { seq: 2, target: NodeId(2), addr: virtual_addr(2) },
         Message::Alive(Record::read(&bytes).expect("well made")),
         Message::Nack { seq: 3 },

@@ -201,11 +201,9 @@ impl Diary {
 
     /// Every change of a member, in order.
     pub(crate) fn changes(&self) -> Vec<Told> {
-        let told = |(at, by, notice): &(Time, Index, Notice<'static>)| match notice {
-            Notice::Member { change, member } => {
-                Some(Told { at: *at, by: *by, change: *change, of: member.id })
-            }
-            _ => None,
+        let told = |(at, by, notice): &(Time, Index, Notice<'static>)| {
+            let Notice::Member { change, member } = notice else { return None };
+            Some(Told { at: *at, by: *by, change: *change, of: member.id })
         };
         self.pages().notices.iter().filter_map(told).collect()
     }

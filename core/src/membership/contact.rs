@@ -168,8 +168,7 @@ impl Membership {
         if entry.is_live() && entry.record().is_some_and(current) {
             self.let_in(&source, held.is_none(), cx);
         } else {
-            let other_boot = entry.record().is_some_and(|record| record.boot() != join.record.boot());
-            self.turn_away(&source, other_boot, cx);
+            self.turn_away(&source, cx);
         }
     }
 
@@ -186,10 +185,11 @@ impl Membership {
     }
 
     /// The joiner is known under a higher incarnation, or as gone: it has to go above that first (rule A4).
-    fn turn_away(&mut self, source: &Source, other_boot: bool, cx: &mut Ctx<'_>) {
+    fn turn_away(&mut self, source: &Source, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(source.sender) else { return };
         let (incarnation, state, removed) = (entry.incarnation(), entry.state(), entry.flags.removed);
-        let accused = crate::wire::Accused { incarnation, state, removed, other_boot };
+        let boot = entry.boot().unwrap_or(0);
+        let accused = crate::wire::Accused { incarnation, state, removed, boot };
         let envelope = self.me.envelope(source.sender);
         let mut letter = cx.out.letter(source.from, envelope, cx.config.mtu);
         letter.push(&Message::Accused(accused));

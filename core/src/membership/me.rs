@@ -32,19 +32,8 @@ pub(super) struct Me {
     head: Letterhead,
     sequence: u64,
     pub(super) epoch_serial: u64,
-    /// Other processes that we have jumped over, with our incarnation after the jump; the oldest first.
+    /// Other processes that we stand above, with our incarnation since then; the oldest first.
     rivals: SmallVec<[(u64, Incarnation); RIVALS_MAX]>,
-}
-
-/// Which process a piece of news about us stems from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Process {
-    /// It does not say.
-    Unsaid,
-    /// Another one than ours, without its number.
-    Other,
-    /// This one, at this address.
-    Known(u64, SocketAddr),
 }
 
 /// What to do about news of oneself.
@@ -130,31 +119,44 @@ impl Me {
         fields.encode()
     }
 
-    /// Somebody holds us at `heard`, in a state that `accuses` us or not.
-    pub(super) fn react(&self, heard: Incarnation, process: Process, accuses: bool) -> Reaction {
-        let foreign = match process {
-            Process::Unsaid => false,
-            Process::Other => true,
-            Process::Known(boot, _) => boot != self.boot,
-        };
+    /// Somebody holds us at `heard`, in a state that `accuses` us or not; `boot` is the process that the news stems
+    /// from, if it says so.
+    pub(super) fn react(&mut self, heard: Incarnation, boot: Option<u64>, accuses: bool) -> Reaction {
+        let foreign = boot.is_some_and(|boot| boot != self.boot);
         if !foreign && heard <= self.incarnation {
             let refutes = accuses && heard == self.incarnation;
             return if refutes { Reaction::Refute } else { Reaction::Nothing };
         }
-        // A lower life is over: our own epoch already stands above it.
-        if heard.epoch < self.incarnation.epoch {
-            return Reaction::Nothing;
-        }
-        let Process::Known(rival, addr) = process else { return Reaction::Jump };
+        let above = heard.epoch >= self.incarnation.epoch;
+        let Some(rival) = boot else {
+            return if above { Reaction::Jump } else { Reaction::Nothing };
+        };
         match self.rivals.iter().find(|(known, _)| *known == rival) {
             // A dead life cannot know of our jump, so one that went above it lives (rule A2).
             Some((_, jumped)) if heard > *jumped => {
-                let greater = (self.boot, self.addr) > (rival, addr);
-                if greater { Reaction::Outlive { rival } } else { Reaction::Yield { rival } }
+                if self.boot > rival {
+                    Reaction::Outlive { rival }
+                } else {
+                    Reaction::Yield { rival }
+                }
             }
             Some(_) => Reaction::Nothing,
-            None => Reaction::Jump,
+            None if above => Reaction::Jump,
+            // It is over, our own epoch already stands above it; unless it comes back above ours.
+            None => {
+                self.remember(rival);
+                Reaction::Nothing
+            }
         }
+    }
+
+    /// Notes another process under our id, with our incarnation now.
+    fn remember(&mut self, rival: u64) {
+        self.rivals.retain(|(other, _)| *other != rival);
+        if self.rivals.len() == RIVALS_MAX {
+            self.rivals.remove(0);
+        }
+        self.rivals.push((rival, self.incarnation));
     }
 
     /// Moves above `heard`, the incarnation of another process; false at the end of all epochs.
@@ -165,11 +167,7 @@ impl Me {
         }
         self.set_incarnation(next);
         if let Some(rival) = rival {
-            self.rivals.retain(|(other, _)| *other != rival);
-            if self.rivals.len() == RIVALS_MAX {
-                self.rivals.remove(0);
-            }
-            self.rivals.push((rival, next));
+            self.remember(rival);
         }
         true
     }
@@ -187,10 +185,10 @@ mod tests {
 
     #[test]
     fn own_news_are_refuted_once_and_old_news_ignored() {
-        let me = me(5, 1);
-        let check = |epoch, counter, accuses, expected| {
+        let mut me = me(5, 1);
+        let mut check = |epoch, counter, accuses, expected| {
             let heard = Incarnation { epoch, counter };
-            assert_eq!(me.react(heard, Process::Unsaid, accuses), expected, "{heard} {accuses}");
+            assert_eq!(me.react(heard, None, accuses), expected, "{heard} {accuses}");
         };
         check(5, 0, true, Reaction::Refute);
         check(5, 0, false, Reaction::Nothing);
@@ -201,25 +199,24 @@ mod tests {
 
     #[test]
     fn a_reused_epoch_is_left_at_once() {
-        let me = me(5, 1);
-        assert_eq!(me.react(me.incarnation, Process::Other, false), Reaction::Jump);
-        assert_eq!(me.react(me.incarnation, Process::Known(1, me.addr), false), Reaction::Nothing);
-        assert_eq!(me.react(me.incarnation, Process::Known(9, me.addr), false), Reaction::Jump);
+        let mut me = me(5, 1);
+        assert_eq!(me.react(me.incarnation, Some(1), false), Reaction::Nothing);
+        assert_eq!(me.react(me.incarnation, Some(9), false), Reaction::Jump);
     }
 
     #[test]
     fn of_two_twins_exactly_one_yields() {
         let (mut one, mut two) = (me(5, 11), me(6, 22));
-        let news = |of: &Me| (of.incarnation, Process::Known(of.boot, of.addr));
-        let react = |me: &Me, (heard, process)| me.react(heard, process, false);
-        assert_eq!(react(&one, news(&two)), Reaction::Jump);
+        let news = |of: &Me| (of.incarnation, Some(of.boot));
+        let react = |me: &mut Me, (heard, process)| me.react(heard, process, false);
+        assert_eq!(react(&mut one, news(&two)), Reaction::Jump);
         assert!(one.jump(two.incarnation, Some(22)));
-        assert_eq!(react(&two, news(&one)), Reaction::Jump);
+        assert_eq!(react(&mut two, news(&one)), Reaction::Jump);
         assert!(two.jump(one.incarnation, Some(11)));
         // One hears two above its own jump: it lives, and is the greater.
-        assert_eq!(react(&one, news(&two)), Reaction::Yield { rival: 22 });
+        assert_eq!(react(&mut one, news(&two)), Reaction::Yield { rival: 22 });
         assert!(one.jump(two.incarnation, Some(22)));
-        assert_eq!(react(&two, news(&one)), Reaction::Outlive { rival: 11 });
+        assert_eq!(react(&mut two, news(&one)), Reaction::Outlive { rival: 11 });
     }
 
     #[test]
@@ -228,7 +225,7 @@ mod tests {
         let old = Incarnation { epoch: 100, counter: 3 };
         assert!(me.jump(old, Some(9)));
         assert_eq!(me.incarnation, Incarnation::first(101));
-        assert_eq!(me.react(old, Process::Known(9, me.addr), true), Reaction::Nothing);
+        assert_eq!(me.react(old, Some(9), true), Reaction::Nothing);
         assert!(!me.jump(Incarnation::first(Incarnation::EPOCH_END - 1), None));
     }
 }

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::me::{Process, Reaction};
+use super::me::Reaction;
 use super::suspicion::Suspicion;
 use super::{Membership, Reply, Source, Standing, Timer};
 use crate::action::{Change, Notice, State};
@@ -57,7 +57,7 @@ impl Membership {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         if id == self.me.id {
-            return self.on_self(incarnation, Process::Known(record.boot(), record.addr()), State::Alive, cx);
+            return self.on_self(incarnation, Some(record.boot()), State::Alive, cx);
         }
         let Some(entry) = self.table.get(id) else { return self.admit_record(record, source, cx) };
         let revives = incarnation > entry.incarnation();
@@ -149,7 +149,7 @@ impl Membership {
             if removed && incarnation == self.me.incarnation() {
                 return self.on_removed(cx);
             }
-            return self.on_self(incarnation, Process::Unsaid, state, cx);
+            return self.on_self(incarnation, None, state, cx);
         }
         let author = if author == NodeId::NOBODY { source.sender } else { author };
         let age = u64::from(age) * 1_000_000;
@@ -414,9 +414,9 @@ impl Membership {
         if accused.removed && accused.incarnation == self.me.incarnation() {
             return self.on_removed(cx);
         }
-        let process = if accused.other_boot { Process::Other } else { Process::Unsaid };
+        let boot = (accused.boot != 0).then_some(accused.boot);
         let before = self.me.incarnation();
-        self.on_self(accused.incarnation, process, accused.state, cx);
+        self.on_self(accused.incarnation, boot, accused.state, cx);
         let believed = matches!(source.standing, Standing::Member | Standing::Validated);
         let corrected = self.me.incarnation() > before || accused.incarnation < self.me.incarnation();
         if corrected && self.phase == Phase::Running && (believed || self.me.incarnation() > before) {
@@ -425,21 +425,20 @@ impl Membership {
         }
     }
 
-    /// News of ourselves.
-    pub(super) fn on_self(&mut self, heard: Incarnation, process: Process, state: State, cx: &mut Ctx<'_>) {
+    /// News of ourselves, and the process that they stem from if they say so.
+    pub(super) fn on_self(&mut self, heard: Incarnation, boot: Option<u64>, state: State, cx: &mut Ctx<'_>) {
         // A leaver that refuted would undo its own goodbye (rule B12).
         if self.phase != Phase::Running {
             return;
         }
-        let known = if let Process::Known(boot, _) = process { Some(boot) } else { None };
-        match self.me.react(heard, process, state != State::Alive) {
+        match self.me.react(heard, boot, state != State::Alive) {
             Reaction::Nothing => {}
             Reaction::Refute => {
                 cx.stats.refutations += 1;
                 self.worsen_health(1, cx);
                 self.speak_up(cx);
             }
-            Reaction::Jump => self.jump(heard, known, cx),
+            Reaction::Jump => self.jump(heard, boot, cx),
             Reaction::Outlive { rival } => {
                 cx.out.notify(Notice::IdentityConflict { other: rival, stopped: false });
                 self.jump(heard, Some(rival), cx);

@@ -13,7 +13,7 @@ use crate::context::Ctx;
 use crate::estimate::Estimate;
 use crate::id::NodeId;
 use crate::limits::CREDIT_MAX;
-use crate::reconcile::{MEMBERS, Range, Step};
+use crate::reconcile::{MEMBERS, Range, Step, TABLES};
 use crate::time::Time;
 use crate::wire::{self, Compare, Items, Message, Want};
 
@@ -75,7 +75,7 @@ impl Credit {
 impl Membership {
     /// The roots that ride on pings and acks. Gossip makes them differ for a moment all the time; only what
     /// outlives one spread starts an exchange, and whatever a young node meets.
-    pub(super) fn compare_roots(&mut self, source: &Source, roots: [u64; 2], cx: &mut Ctx<'_>) {
+    pub(super) fn compare_roots(&mut self, source: &Source, roots: [u64; TABLES], cx: &mut Ctx<'_>) {
         if roots[0] == self.roots()[0] {
             self.sync.differs_since = None;
             return;

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use crc::{CRC_32_ISCSI, Crc, Table};
 use serde::{Deserialize, Serialize};
 
+use super::checksum;
 use super::codec::{Put, Reader};
 use super::message::{MESSAGE_BYTES, Message};
 use crate::error::DecodeError;
@@ -19,8 +19,6 @@ pub(crate) const CRC_BYTES: usize = 4;
 
 /// Bytes around the messages at the most: the header, and the salt and tag of a seal.
 pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES + 16 + 16;
-
-static CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
 /// The cluster id as it stands in each header: the frozen hash of its bytes (rule B13).
 #[must_use]
@@ -84,7 +82,7 @@ impl Letterhead {
     pub(crate) fn new(cluster: u64, sender: NodeId, incarnation: Incarnation, boot: u64) -> Self {
         let header = Header { cluster, sender, incarnation, boot, receiver: NodeId::NOBODY, sequence: 0 };
         let bytes = header.bytes()[..LETTERHEAD_BYTES].to_vec();
-        let checksum = CRC.checksum(&bytes);
+        let checksum = checksum::checksum(&bytes);
         Self { bytes, checksum }
     }
 
@@ -105,10 +103,7 @@ impl Letterhead {
 
 /// Ends the unsealed datagram that a letterhead with this checksum has begun at `start`.
 pub(crate) fn finish(out: &mut Vec<u8>, start: usize, letterhead: u32) {
-    // A register that was finalised by its complement and is taken in by its reflection.
-    let mut digest = CRC.digest_with_initial((!letterhead).reverse_bits());
-    digest.update(&out[start + LETTERHEAD_BYTES..]);
-    let checksum = digest.finalize();
+    let checksum = checksum::extend(letterhead, &out[start + LETTERHEAD_BYTES..]);
     out.put_u32(checksum);
 }
 
@@ -117,7 +112,7 @@ pub(crate) fn finish(out: &mut Vec<u8>, start: usize, letterhead: u32) {
 pub fn compose(header: &Header, messages: &[u8]) -> Vec<u8> {
     let mut out = header.bytes().to_vec();
     out.put(messages);
-    let checksum = CRC.checksum(&out);
+    let checksum = checksum::checksum(&out);
     out.put_u32(checksum);
     out
 }
@@ -148,7 +143,7 @@ pub fn open(bytes: &[u8], cluster: u64) -> Result<Datagram<'_>, DecodeError> {
         return Err(DecodeError::Sealed);
     }
     let (covered, checksum) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(DecodeError::Truncated)?;
-    if CRC.checksum(covered) != u32::from_le_bytes(*checksum) {
+    if checksum::checksum(covered) != u32::from_le_bytes(*checksum) {
         return Err(DecodeError::Checksum);
     }
     let body = covered.get(HEADER_BYTES..).ok_or(DecodeError::Truncated)?;

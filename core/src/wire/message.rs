@@ -10,7 +10,7 @@ use crate::action::State;
 use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::CLUSTER_BYTES_MAX;
-use crate::reconcile::{Range, WAYS};
+use crate::reconcile::{Range, TABLES, WAYS};
 
 /// Tag and length before each body.
 pub(crate) const MESSAGE_BYTES: usize = 1 + 2;
@@ -52,19 +52,19 @@ pub(crate) mod tag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message<'a> {
-    /// Are you there? With the roots of the fingerprint trees: members, and data (rule B9).
+    /// Are you there? With the roots of the fingerprint trees: members, store, broadcasts (rule B9).
     Ping {
         /// Echoed by the ack.
         seq: u32,
         /// The sender's roots.
-        roots: [u64; 2],
+        roots: [u64; 3],
     },
     /// Yes.
     Ack {
         /// From the ping.
         seq: u32,
         /// The sender's roots; absent where the answer must stay small.
-        roots: Option<[u64; 2]>,
+        roots: Option<[u64; 3]>,
     },
     /// Probe somebody in my place.
     PingReq {
@@ -152,8 +152,8 @@ pub struct Accused {
     pub state: State,
     /// Of a `Left`: an operator's word.
     pub removed: bool,
-    /// The record stems from another process than the one that just spoke.
-    pub other_boot: bool,
+    /// The process that the held record stems from; 0 if there is none (rule A2).
+    pub boot: u64,
 }
 
 /// A request to join.
@@ -267,7 +267,6 @@ fn read_items<'a>(reader: &mut Reader<'a>) -> Result<RangeItems<'a>, DecodeError
 }
 
 const REMOVED: u8 = 0x80;
-const OTHER_BOOT: u8 = 0x40;
 
 const fn state_code(state: State) -> u8 {
     match state {
@@ -288,8 +287,8 @@ const fn read_state(code: u8) -> Result<State, DecodeError> {
     }
 }
 
-fn read_roots(reader: &mut Reader<'_>) -> Result<[u64; 2], DecodeError> {
-    Ok([reader.u64()?, reader.u64()?])
+fn read_roots(reader: &mut Reader<'_>) -> Result<[u64; TABLES], DecodeError> {
+    Ok([reader.u64()?, reader.u64()?, reader.u64()?])
 }
 
 impl<'a> Message<'a> {
@@ -319,7 +318,7 @@ impl<'a> Message<'a> {
                     incarnation,
                     state: read_state(code)?,
                     removed: code & REMOVED != 0,
-                    other_boot: code & OTHER_BOOT != 0,
+                    boot: reader.u64()?,
                 })
             }
             tag::JOIN => {
@@ -414,10 +413,10 @@ impl<'a> Message<'a> {
             }
             Self::Alive(record) => out.put(record.bytes()),
             Self::Verdict(verdict) => verdict.encode(out),
-            Self::Accused(Accused { incarnation, state, removed, other_boot }) => {
+            Self::Accused(Accused { incarnation, state, removed, boot }) => {
                 out.put_incarnation(incarnation);
-                let flags = if removed { REMOVED } else { 0 } | if other_boot { OTHER_BOOT } else { 0 };
-                out.put_u8(state_code(state) | flags);
+                out.put_u8(state_code(state) | if removed { REMOVED } else { 0 });
+                out.put_u64(boot);
             }
             Self::Join(Join { cookie, cluster, record }) => {
                 out.put_u64(cookie);
@@ -449,18 +448,23 @@ impl<'a> Message<'a> {
 }
 
 /// A ping or an ack, the two messages of a settled group, in one piece.
-fn encode_probe(tag: u8, seq: u32, roots: [u64; 2], out: &mut Vec<u8>) {
+#[expect(clippy::cast_possible_truncation, reason = "a constant of 28")]
+fn encode_probe(tag: u8, seq: u32, roots: [u64; TABLES], out: &mut Vec<u8>) {
     let mut bytes = [0; PROBE_BYTES];
     bytes[0] = tag;
-    bytes[1..3].copy_from_slice(&PROBE_BODY_BYTES.to_le_bytes());
+    bytes[1] = (PROBE_BYTES - MESSAGE_BYTES) as u8;
     bytes[3..7].copy_from_slice(&seq.to_le_bytes());
     bytes[7..15].copy_from_slice(&roots[0].to_le_bytes());
-    bytes[15..].copy_from_slice(&roots[1].to_le_bytes());
+    bytes[15..23].copy_from_slice(&roots[1].to_le_bytes());
+    bytes[23..].copy_from_slice(&roots[2].to_le_bytes());
     out.put(&bytes);
 }
 
-const PROBE_BODY_BYTES: u16 = 4 + 16;
-const PROBE_BYTES: usize = MESSAGE_BYTES + PROBE_BODY_BYTES as usize;
+/// A ping or an ack, with its tag and length.
+pub(crate) const PROBE_BYTES: usize = MESSAGE_BYTES + 4 + 8 * TABLES;
+
+// Who is held wrongly learns it in an answer that is no longer than its ping (rules A4 and F6).
+const _: () = assert!(MESSAGE_BYTES + 4 + MESSAGE_BYTES + 12 + 1 + 8 <= PROBE_BYTES);
 
 impl Verdict {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {

@@ -55,25 +55,25 @@ fn header() -> Header {
 
 #[test]
 fn the_envelope_has_golden_bytes() {
-    let bytes = compose(&header(), &encoded(&Message::Ping { seq: 7, roots: [8, 9] }));
+    let bytes = compose(&header(), &encoded(&Message::Ping { seq: 7, roots: [8, 9, 10] }));
     let mut written = Vec::new();
     let letterhead =
         Letterhead::new(cluster_tag("golden"), NodeId(1), Incarnation { epoch: 2, counter: 3 }, 4);
     letterhead.begin(NodeId(5), 6, &mut written);
-    Message::Ping { seq: 7, roots: [8, 9] }.encode(&mut written);
+    Message::Ping { seq: 7, roots: [8, 9, 10] }.encode(&mut written);
     finish(&mut written, 0, letterhead.checksum());
     assert_eq!(written, bytes, "a letterhead saves work and changes nothing");
     insta::assert_snapshot!(hex(&bytes), @"
     01 00 00 00 00 00 00 00 c7 5e 33 15 3e 74 9d 83
     01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00
     03 00 00 00 04 00 00 00 00 00 00 00 05 00 00 00
-    00 00 00 00 06 00 00 00 00 00 00 00 01 14 00 07
+    00 00 00 00 06 00 00 00 00 00 00 00 01 1c 00 07
     00 00 00 08 00 00 00 00 00 00 00 09 00 00 00 00
-    00 00 00 dd 8c 91 57
+    00 00 00 0a 00 00 00 00 00 00 00 9a 34 4e 4c
     ");
     let opened = open(&bytes, cluster_tag("golden")).expect("just written");
     assert_eq!(opened.header, header());
-    assert_eq!(opened.messages.collect::<Vec<_>>(), [Ok(Message::Ping { seq: 7, roots: [8, 9] })]);
+    assert_eq!(opened.messages.collect::<Vec<_>>(), [Ok(Message::Ping { seq: 7, roots: [8, 9, 10] })]);
     insta::assert_snapshot!(describe(&bytes).expect("just written"), @"n1@2.3 -> n5 #6: ping 7");
 }
 
@@ -96,14 +96,14 @@ fn every_message_has_golden_bytes() {
     let record = Record::read(&record).expect("just written");
     let verdict =
         Verdict { id: NodeId(3), incarnation, state: State::Left, removed: true, age: 4, author: NodeId(5) };
-    let accused = Accused { incarnation, state: State::Down, removed: false, other_boot: true };
+    let accused = Accused { incarnation, state: State::Down, removed: false, boot: 6 };
     let (mut compared, mut listed) = (Vec::new(), Vec::new());
     put_compare_range(&mut compared, Range::new(0xa000_0000, 1).expect("valid"), &[(1, 2); 16]);
     put_items_range(&mut listed, Range::ROOT, &[(NodeId(1), 2), (NodeId(3), 4)]);
     let item = ItemId { owner: NodeId(1), epoch: 2, seq: 3 };
     let messages = [
         Message::Ack { seq: 1, roots: None },
-        Message::Ack { seq: 1, roots: Some([2, 3]) },
+        Message::Ack { seq: 1, roots: Some([2, 3, 4]) },
         Message::PingReq { seq: 1, target: NodeId(2), addr },
         Message::Nack { seq: 1 },
         Message::RelayedAck { seq: 1, author: NodeId(2), incarnation },
@@ -125,8 +125,8 @@ fn every_message_has_golden_bytes() {
     ack 1
     02 04 00 01 00 00 00
     ack 1
-    02 14 00 01 00 00 00 02 00 00 00 00 00 00 00 03
-    00 00 00 00 00 00 00
+    02 1c 00 01 00 00 00 02 00 00 00 00 00 00 00 03
+    00 00 00 00 00 00 00 04 00 00 00 00 00 00 00
     ping-req 1 for n2
     03 1f 00 01 00 00 00 02 00 00 00 00 00 00 00 06
     09 00 fd 00 00 00 00 00 00 00 00 00 00 00 00 00
@@ -147,7 +147,8 @@ fn every_message_has_golden_bytes() {
     00 00 00 02 00 00 00 83 04 00 00 00 05 00 00 00
     00 00 00 00
     accused down@1.2
-    08 0d 00 01 00 00 00 00 00 00 00 02 00 00 00 42
+    08 15 00 01 00 00 00 00 00 00 00 02 00 00 00 02
+    06 00 00 00 00 00 00 00
     join n258@772.5
     09 4d 00 01 00 00 00 00 00 00 00 01 63 02 01 00
     00 00 00 00 00 04 03 00 00 00 00 00 00 05 00 00

@@ -61,7 +61,7 @@ impl Nodes for Stage {
         ids
     }
 
-    fn roots(&self, index: Index) -> Option<[u64; 2]> {
+    fn roots(&self, index: Index) -> Option<[u64; 3]> {
         Some([self.roots.get(&index.get()).copied().unwrap_or(0), 0])
     }
 }

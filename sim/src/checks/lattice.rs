@@ -1,8 +1,8 @@
 //! M5: the table is the join of the updates that were delivered, in whatever order and however often.
 //!
 //! The updates that one member received are told to fresh nodes in several shuffled orders. Each order is told
-//! twice: a Down of somebody who is held alive is only a suspicion the first time (rule B1), and is taken at
-//! its word the second time. The roots of all fresh nodes must be equal then.
+//! twice, and all verdicts as fresh ones: a Down of somebody who is held alive is only a suspicion the first
+//! time, and is taken at its word the second time, if it is no older than that suspicion (rule B1). The roots of all fresh nodes must be equal then.
 
 use bruit_core::wire::{Message, Record, Verdict, cluster_tag, open};
 use bruit_core::{Boot, Command, Event, Node, NodeId, Time, virtual_addr};
@@ -38,7 +38,7 @@ impl Lattice {
         for message in datagram.messages.map_while(Result::ok) {
             let update = match message {
                 Message::Alive(record) => Update::Alive(record.bytes().to_vec()),
-                Message::Verdict(verdict) => Update::Verdict(verdict),
+                Message::Verdict(verdict) => Update::Verdict(Verdict { age: 0, ..verdict }),
                 _ => continue,
             };
             if self.updates.len() < UPDATES_MAX && !self.updates.contains(&update) {
@@ -48,7 +48,7 @@ impl Lattice {
     }
 
     /// The roots of a fresh node that was told the updates in this order, twice.
-    fn roots(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 2] {
+    fn roots(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 3] {
         let boot = Boot::new(FRESH, "fresh", virtual_addr(FRESH.0), 1, [5; 32]);
         let mut node =
             Node::new(boot, scene.config.clone(), Time::ZERO).expect("the cluster's own configuration");

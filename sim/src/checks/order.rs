@@ -49,7 +49,9 @@ impl Rule for Order {
             return Err(scene.violation("M11", observer, text));
         };
         if let Some(after) = after {
-            if member.state != after {
+            // Who returns under suspicion is told as Up and then as Suspected, in one breath.
+            let soon = change == Change::Up && member.state == State::Suspect;
+            if member.state != after && !soon {
                 let text = format!("it told {change:?} of {} and shows it {:?}", member.id, member.state);
                 return Err(scene.violation("M11", observer, text));
             }

@@ -42,6 +42,12 @@ impl Rule for Refutation {
         else {
             return Ok(());
         };
+        // Another's verdict on somebody who is suspected anyway is taken at its word (rule B1); M2 judges those.
+        let author =
+            scene.node(observer).and_then(|node| Some((node.id(), node.why_down(member.id)?.author)));
+        if author.is_some_and(|(me, author)| me != author) {
+            return Ok(());
+        }
         let undisturbed = scene.world.undisturbed(observer, subject);
         if undisturbed.is_some_and(|free| free == Time::ZERO || free < since) {
             let text = format!(

@@ -39,7 +39,7 @@ pub trait Nodes {
         members.filter(|member| is_live(member.state)).map(|member| member.id).collect()
     }
     /// The roots of its tables.
-    fn roots(&self, index: Index) -> Option<[u64; 2]> {
+    fn roots(&self, index: Index) -> Option<[u64; 3]> {
         self.node(index).map(Node::roots)
     }
 }

@@ -120,8 +120,8 @@ impl Drawing {
     /// A moment for something that lasts so long, such that it begins and ends within the safety phase.
     fn moment(&mut self, lasts: Duration) -> Duration {
         let room = self.safety.saturating_sub(QUIET + lasts).max(Duration::from_millis(1));
-        let nanos = u64::try_from(room.as_nanos()).expect("a minute");
-        QUIET + Duration::from_nanos(self.random.below(nanos))
+        let millis = u64::try_from(room.as_millis()).expect("a minute");
+        QUIET + Duration::from_millis(self.random.below(millis))
     }
 
     fn lasting(&mut self) -> Duration {

@@ -275,20 +275,21 @@ impl Cuts {
         (1..).zip(&self.hits).map(|(number, hits)| (CutId(number), *hits))
     }
 
+    /// Every cut in the way counts a hit, so that one behind another is not taken for idle.
     pub(super) fn judge(&mut self, now: Time, from: Index, to: Index, random: &mut Random) -> Passage {
-        let mut extra_delay = 0;
+        let (mut blocked, mut extra_delay) = (false, 0);
         for cut in &self.standing {
             if !cut.blocks(now, from, to) {
                 continue;
             }
             self.hits[cut.id.0 as usize - 1] += 1;
             match cut.gray {
-                None => return Passage::Blocked,
-                Some(gray) if random.chance(gray.loss_ppm) => return Passage::Blocked,
+                None => blocked = true,
+                Some(gray) if random.chance(gray.loss_ppm) => blocked = true,
                 Some(gray) => extra_delay += u64::try_from(gray.delay.as_nanos()).unwrap_or(u64::MAX),
             }
         }
-        Passage::Open { extra_delay }
+        if blocked { Passage::Blocked } else { Passage::Open { extra_delay } }
     }
 
     pub(super) fn arrival(&mut self, now: Time, sent: Time, from: Index, to: Index) -> Arrival {

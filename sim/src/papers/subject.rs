@@ -47,6 +47,14 @@ impl Subject {
         self.out = out;
     }
 
+    /// Keeps a datagram for later, if there is room.
+    fn wait(&mut self, from: SocketAddr, bytes: &[u8]) {
+        if self.waiting + bytes.len() <= INBOX_BYTES {
+            self.waiting += bytes.len();
+            self.arriving.push_back((from, bytes.to_vec()));
+        }
+    }
+
     fn open(&mut self, now: Time, io: &mut Io<'_>) {
         self.closed = false;
         for (to, bytes) in self.leaving.drain(..) {
@@ -62,12 +70,7 @@ impl Subject {
 impl Process for Subject {
     fn handle(&mut self, input: Input<'_>, now: Time, io: &mut Io<'_>) {
         match input.into_event() {
-            Some(Event::Datagram { from, bytes }) if self.closed => {
-                if self.waiting + bytes.len() <= INBOX_BYTES {
-                    self.waiting += bytes.len();
-                    self.arriving.push_back((from, bytes.to_vec()));
-                }
-            }
+            Some(Event::Datagram { from, bytes }) if self.closed => self.wait(from, bytes),
             Some(event) => self.drive(event, now, io),
             None => {}
         }

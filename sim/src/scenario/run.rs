@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bruit_core::{Change, Node, Notice, State, Time};
+use bruit_core::{Change, Node, Notice, Phase, State, Time};
 
 use super::{Condition, Expectation, Scenario};
 use crate::check::{Check, Violation};
@@ -29,7 +29,7 @@ pub fn run(scenario: &Scenario, seed: u64, more: Vec<Box<dyn Check<Node>>>) -> O
     sim.check(Membership::new(&config, round_trip, loss_ppm).without(&without));
     let healed_in = Rc::new(Cell::new(None));
     for expectation in &scenario.expectations {
-        sim.check(Expected { of: expectation.clone(), healed_in: Rc::clone(&healed_in), met: false });
+        sim.check(Expected::new(expectation, &healed_in));
     }
     if let Some(most) = scenario.false_downs_max {
         sim.check(FalseDowns { harmed: scenario.harmed.clone(), most, seen: 0 });
@@ -73,6 +73,8 @@ const fn declared(link: &Link) -> (Duration, u32) {
 struct Expected {
     of: Expectation,
     healed_in: Rc<Cell<Option<Duration>>>,
+    /// Whether it was looked at since its time began.
+    looked: bool,
     met: bool,
 }
 
@@ -92,10 +94,11 @@ impl Check<Node> for Expected {
             return Ok(());
         }
         let late = since > self.of.after + self.of.within;
-        // Views change with notices; the other happenings are not looked at, but at the last moment.
-        if !late && !matches!(happening, Happening::Notice { .. }) {
+        // Views change with notices; other happenings are looked at only at the first and the last moment.
+        if self.looked && !late && !matches!(happening, Happening::Notice { .. }) {
             return Ok(());
         }
+        self.looked = true;
         if holds(&self.of.that, cluster) {
             self.met = true;
             self.healed_in.set(Some(since.saturating_sub(self.of.after)));
@@ -110,6 +113,10 @@ impl Check<Node> for Expected {
 }
 
 impl Expected {
+    fn new(of: &Expectation, healed_in: &Rc<Cell<Option<Duration>>>) -> Self {
+        Self { of: of.clone(), healed_in: Rc::clone(healed_in), looked: false, met: false }
+    }
+
     fn object(&self, at: Time) -> Result<(), Violation> {
         let Expectation { after, within, that } = &self.of;
         let (after, within) = (crate::span::print(*after), crate::span::print(*within));
@@ -119,7 +126,8 @@ impl Expected {
 
 fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
     let state = |observer: &Node, index: Index| observer.member(cluster.id(index)).map(|member| member.state);
-    let mut observers = cluster.running().filter_map(|index| cluster.node(index).map(|node| (index, node)));
+    let nodes = cluster.running().filter_map(|index| cluster.node(index).map(|node| (index, node)));
+    let mut observers = nodes.filter(|(_, node)| node.phase() == Phase::Running);
     match condition {
         Condition::AllKnowAll => cluster.all_know_all(),
         Condition::HeldDead(subjects) => observers.all(|(me, node)| {

@@ -1,0 +1,67 @@
+//! The command as its users see it: exit codes, and output that depends on the seed alone.
+
+use std::process::{Command, Output};
+
+fn bruit_sim(arguments: &[&str]) -> Output {
+    let command = Command::new(env!("CARGO_BIN_EXE_bruit-sim")).args(arguments).output();
+    command.expect("the binary runs")
+}
+
+#[track_caller]
+fn refuses(arguments: &[&str], part: &str) {
+    let output = bruit_sim(arguments);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains(part), "{text}");
+}
+
+#[test]
+fn mistakes_are_usage_errors_that_say_what_is_wrong() {
+    refuses(&["fly"], "unrecognized subcommand");
+    refuses(&["sweep", "--seeds", "5..5"], "no range of seeds");
+    refuses(&["run", "nowhere.toml"], "nowhere.toml");
+    refuses(&["run", "tour", "--nodes", "0"], "`nodes` is 0");
+    refuses(&["run", "--nodes", "5"], "SCENARIO");
+}
+
+#[test]
+fn help_is_no_mistake() {
+    let output = bruit_sim(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Exit codes"));
+}
+
+#[test]
+fn the_tour_is_the_same_each_time_and_fits_a_terminal() {
+    let (one, two) = (bruit_sim(&["--seed", "5"]), bruit_sim(&["--seed", "5"]));
+    assert_eq!(one.stdout, two.stdout);
+    let text = String::from_utf8(one.stdout).expect("it is text");
+    let story = text.lines().filter(|line| !line.contains("VIOLATION"));
+    let wide: Vec<&str> = story.filter(|line| line.chars().count() > 100).collect();
+    assert!(wide.is_empty(), "{wide:?}");
+}
+
+#[test]
+fn a_sweep_says_the_same_on_any_number_of_threads() {
+    let sweep = |jobs| bruit_sim(&["sweep", "--seeds", "0..30", "-j", jobs]);
+    let (one, three) = (sweep("1"), sweep("3"));
+    assert_eq!(String::from_utf8_lossy(&one.stdout), String::from_utf8_lossy(&three.stdout));
+    assert_eq!(one.status.code(), three.status.code());
+}
+
+#[test]
+fn a_replay_finds_the_same_trace_again() {
+    let output = bruit_sim(&["replay", "5"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("run again: the same trace"), "{text}");
+    assert_ne!(output.status.code(), Some(4));
+}
+
+#[test]
+fn json_is_one_object_a_line() {
+    let output = bruit_sim(&["run", "one-way", "--json"]);
+    let text = String::from_utf8(output.stdout).expect("it is text");
+    let objects = text.lines().map(serde_json::from_str::<serde_json::Value>);
+    let objects: Vec<_> = objects.map(|object| object.expect("each line is an object")).collect();
+    assert!(objects.last().is_some_and(|last| last["summary"]["hash"].is_string()));
+}
