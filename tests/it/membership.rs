@@ -1,11 +1,13 @@
 //! Membership in small groups: joining, failing, leaving, and who one is.
 
 use bruit_core::wire::{Kind, describe};
-use bruit_core::{Action, Change, Command, Config, Event, Incarnation, NodeId, Notice, Phase, Rejected, State, Time};
+use bruit_core::{
+    Action, Change, Command, Config, Event, Incarnation, NodeId, Notice, Phase, Rejected, State, Time,
+};
 use bruit_sim::{Cut, Index, Memory};
 
-use crate::support::{Bench, 
-    Checked, DECLARED_LOSS_PPM, Lan, ROUND_TRIP, Tape, all_hold, is_gone, lan, millis, secs, state,
+use crate::support::{
+    Bench, Checked, DECLARED_LOSS_PPM, Lan, ROUND_TRIP, Tape, all_hold, is_gone, lan, millis, secs, state,
 };
 
 #[test]
@@ -465,7 +467,8 @@ fn one_learns_ones_address_from_the_join() {
             for action in core::mem::take(&mut actions) {
                 if let Action::Send { bytes, .. } = action {
                     let (_, back) = bench.handle(1, Event::Datagram { from: seen, bytes: &bytes });
-                    answers.extend(back.into_iter().filter(|(_, to, _)| *to == seen).map(|(_, _, bytes)| bytes));
+                    answers
+                        .extend(back.into_iter().filter(|(_, to, _)| *to == seen).map(|(_, _, bytes)| bytes));
                 } else if let Action::Notify(Notice::AddressLearnt { addr }) = action {
                     learnt = Some(addr);
                 }
