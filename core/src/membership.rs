@@ -296,6 +296,7 @@ impl Membership {
         }
         let Some(addr) = self.table.heard(header.sender, cx.now) else { return Standing::Stranger };
         self.hear_somebody(cx);
+        self.first_contact(header.sender, cx);
         if addr == Some(from) { Standing::Validated } else { Standing::Member }
     }
 

@@ -239,7 +239,7 @@ impl Membership {
         }
     }
 
-    fn first_contact(&mut self, via: NodeId, cx: &mut Ctx<'_>) {
+    pub(super) fn first_contact(&mut self, via: NodeId, cx: &mut Ctx<'_>) {
         if !self.joined {
             self.joined = true;
             self.deadlines.cancel(Timer::Join);
@@ -251,15 +251,22 @@ impl Membership {
     pub(super) fn heal(&mut self, cx: &mut Ctx<'_>) {
         self.arm_heal(cx);
         if let Some((id, addr)) = self.table.choose_down(&mut self.rng) {
-            let ping = Message::Ping { seq: self.prober.next_seq(), roots: self.roots() };
-            match self.verdict_of(id, cx.now) {
-                Some(verdict) => self.send(addr, id, &[Message::Verdict(verdict), ping], cx),
-                None => self.send(addr, id, &[ping], cx),
-            }
+            self.contact_down(id, addr, cx);
         }
         let silent: Vec<Contact> = self.contacts.all().filter(|contact| !self.is_answered(contact)).collect();
         if let Some(contact) = silent.get(self.rng.below(silent.len())) {
             self.send_join(contact.addr, contact.cookie, cx);
+        }
+    }
+
+    /// Tells a Down member so, and who we are: it may have forgotten us, or never known.
+    fn contact_down(&mut self, id: NodeId, addr: SocketAddr, cx: &mut Ctx<'_>) {
+        let record = self.me.record();
+        let ping = Message::Ping { seq: self.prober.next_seq(), roots: self.roots() };
+        let own = Message::Alive(Record::trusted(&record));
+        match self.verdict_of(id, cx.now) {
+            Some(verdict) => self.send(addr, id, &[own, Message::Verdict(verdict), ping], cx),
+            None => self.send(addr, id, &[own, ping], cx),
         }
     }
 

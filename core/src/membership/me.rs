@@ -140,8 +140,9 @@ impl Me {
                     Reaction::Yield { rival }
                 }
             }
+            // Both jumped to one incarnation at once, or a life that is over had jumped there before us.
+            _ if above => Reaction::Jump,
             Some(_) => Reaction::Nothing,
-            None if above => Reaction::Jump,
             // It is over, our own epoch already stands above it; unless it comes back above ours.
             None => {
                 self.remember(rival);
@@ -217,6 +218,16 @@ mod tests {
         assert_eq!(react(&mut one, news(&two)), Reaction::Yield { rival: 22 });
         assert!(one.jump(two.incarnation, Some(22)));
         assert_eq!(react(&mut two, news(&one)), Reaction::Outlive { rival: 11 });
+    }
+
+    #[test]
+    fn twins_that_jump_at_once_go_on_until_one_yields() {
+        let (mut one, mut two) = (me(5, 11), me(5, 22));
+        assert!(one.jump(two.incarnation, Some(22)) && two.jump(Incarnation::first(5), Some(11)));
+        assert_eq!(one.incarnation, two.incarnation);
+        assert_eq!(one.react(two.incarnation, Some(22), false), Reaction::Jump);
+        assert!(one.jump(two.incarnation, Some(22)));
+        assert_eq!(two.react(one.incarnation, Some(11), false), Reaction::Outlive { rival: 11 });
     }
 
     #[test]

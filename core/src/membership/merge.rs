@@ -40,8 +40,8 @@ pub struct Obituary {
     pub last_heard: Option<Time>,
 }
 
-/// A verdict of Down this much older than our own suspicion may still stem from the same silence.
-const SAME_SILENCE: Duration = Duration::from_secs(1);
+/// So many of those who hear of a suspicion ask the suspect themselves, whatever the size of the group.
+const HEARERS_ASKING: usize = 32;
 
 impl Membership {
     /// Somebody passes on a member's record: it is alive at the record's incarnation.
@@ -76,8 +76,14 @@ impl Membership {
         if newer {
             self.take_content(record, cx);
         }
-        if revives || newer {
+        if !revives && !newer {
+            return;
+        }
+        // Of a member that is doubted or gone there is only the verdict to spread, and that has been done.
+        if self.table.get(id).is_some_and(|entry| entry.state() == State::Alive) {
             self.pass_on(id, source, cx);
+        } else if source.delta {
+            self.found_difference(cx);
         }
     }
 
@@ -124,7 +130,7 @@ impl Membership {
         if mismatch && record.shared() != self.me.shared() {
             self.compare_settings(id, record.shared(), cx);
         }
-        if updated {
+        if updated && matches!(before, State::Alive | State::Suspect) {
             self.notify(id, Change::Updated, cx);
         }
         self.announce(id, before, cx);
@@ -210,7 +216,7 @@ impl Membership {
     /// one comes from beyond a cut that has healed since, and proves nothing about now (rule B1).
     fn is_own_silence(&self, id: NodeId, age: u64, cx: &Ctx<'_>) -> bool {
         let suspicion = self.suspicions.get(&id);
-        suspicion.is_some_and(|suspicion| age <= nanos(cx.now.since(suspicion.started) + SAME_SILENCE))
+        suspicion.is_some_and(|suspicion| age <= nanos(cx.now.since(suspicion.started)))
     }
 
     /// A terminal verdict about somebody unknown is kept, so that an older Alive does not enter (rules B2, M3).
@@ -314,9 +320,17 @@ impl Membership {
         self.suspicions.insert(id, suspicion);
         self.hold(id, incarnation, State::Suspect, heard.as_nanos(), true, cx);
         self.arm_suspicion(id, cx);
-        if hurry {
+        if hurry || self.asks_for_itself(author, cx) {
             self.ask_suspect(id, cx);
         }
+    }
+
+    /// Whether to take a suspicion that somebody else passes on as a reason to ask the suspect: it hears of it at
+    /// once, and its answer does not depend on gossip. A bounded number of members does.
+    fn asks_for_itself(&mut self, author: NodeId, cx: &Ctx<'_>) -> bool {
+        cx.config.membership.last_word
+            && author != self.me.id
+            && self.rng.below(self.table.live()) < HEARERS_ASKING
     }
 
     /// Arms the verdict, or where there is one the last word before it.

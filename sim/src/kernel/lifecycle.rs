@@ -213,6 +213,16 @@ impl<P: Process> Sim<P> {
         for slip in &waiting[timers_at..] {
             self.deliver(*slip, index)?;
         }
+        self.tell_address(index)
+    }
+
+    /// Tells a process that has moved while it stood still.
+    fn tell_address(&mut self, index: Index) -> Result<(), Violation> {
+        let addr = self.cluster.addr(index);
+        let known = self.cluster.node(index).map(bruit_core::Node::addr);
+        if known.is_some_and(|known| !known.ip().is_unspecified() && known != addr) {
+            self.command(index, Command::SetAddr(addr))?;
+        }
         Ok(())
     }
 
