@@ -62,7 +62,7 @@ impl Nodes for Stage {
     }
 
     fn roots(&self, index: Index) -> Option<[u64; 3]> {
-        Some([self.roots.get(&index.get()).copied().unwrap_or(0), 0])
+        Some([self.roots.get(&index.get()).copied().unwrap_or(0), 0, 0])
     }
 }
 
