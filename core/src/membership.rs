@@ -42,7 +42,7 @@ use crate::outbox::{Letter, member};
 use crate::reconcile::{MEMBERS, TABLES};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
-use crate::wire::{self, Accused, Header, Message, Verdict, Want};
+use crate::wire::{self, Accused, Header, Message, Record, Verdict, Want};
 
 use contact::Contacts;
 use me::Me;
@@ -360,8 +360,9 @@ impl Membership {
             }
             Message::Ack { seq, roots } => {
                 self.on_ack(source, seq, cx);
-                if let Some(roots) = roots {
-                    self.compare_roots(source, roots, cx);
+                match roots {
+                    Some(roots) => self.compare_roots(source, roots, cx),
+                    None => self.introduce(source, cx),
                 }
             }
             Message::Alive(record) => self.on_record(record, source, reply, cx),
@@ -408,7 +409,9 @@ impl Membership {
             letter.limit(question - wire::HEADER_BYTES - wire::CRC_BYTES);
         }
         if let Some(seq) = ack {
-            let roots = if accused.is_none() { Some(self.roots()) } else { None };
+            let known =
+                accused.is_none() && matches!(source.standing, Standing::Member | Standing::Validated);
+            let roots = known.then(|| self.roots());
             letter.push(&Message::Ack { seq, roots });
         }
         if let Some(accused) = accused {
@@ -455,6 +458,14 @@ impl Membership {
             cx.now,
         );
         letter.send();
+    }
+
+    /// A member has answered like one that does not know us: it gets our record.
+    fn introduce(&mut self, source: &Source, cx: &mut Ctx<'_>) {
+        if source.standing == Standing::Validated && self.phase == Phase::Running {
+            let record = self.me.record();
+            self.send(source.from, source.sender, &[Message::Alive(Record::trusted(&record))], cx);
+        }
     }
 
     /// Fills the rest of a datagram with updates.

@@ -179,7 +179,7 @@ impl Membership {
     /// # Errors
     /// The first rule that does not hold.
     pub fn see(&mut self, at: Time, happening: &Happening<'_>, nodes: &dyn Nodes) -> Result<(), Violation> {
-        self.world.observe(at, happening, nodes);
+        self.world.observe(at, happening, nodes, self.bounds.spread);
         if matches!(happening, Happening::Started { .. } | Happening::Cloned { .. }) {
             let members = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
             self.bounds = Bounds::new(&self.config, members, self.round_trip, self.declared_loss_ppm);

@@ -17,15 +17,21 @@ pub struct Spawn {
 }
 
 /// What the kernel tells a process to join after each start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Join {
-    /// The first process of the run. That one joins itself, and so is a cluster of one at first.
-    #[default]
-    First,
+    /// The first so many processes of the run, at the addresses they have then. The first one of all joins
+    /// itself, and so is a cluster of one at first.
+    First(usize),
     /// These addresses; none for a cluster of one.
     Seeds(Vec<SocketAddr>),
     /// Nothing: it is never told to join.
     Never,
+}
+
+impl Default for Join {
+    fn default() -> Self {
+        Self::First(1)
+    }
 }
 
 impl Spawn {

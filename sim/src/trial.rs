@@ -15,6 +15,7 @@ use crate::faults::{Kind, Plan};
 use crate::hash::TraceHash;
 use crate::kernel::Sim;
 use crate::network::Counters;
+use crate::spawn::{Join, Spawn};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +116,9 @@ pub fn nodes(seed: u64, config: Config) -> Sim<Node> {
 /// Greatest round trip over links of [`DELAY`](crate::faults::DELAY).
 pub const ROUND_TRIP: Duration = Duration::from_millis(20);
 
+/// Processes that each node of a trial joins through.
+const SEEDS: usize = 3;
+
 /// Runs a plan with all checks, and with more of the caller's, such as a timeline.
 #[must_use]
 pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
@@ -122,7 +126,7 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
     let mut sim = nodes(plan.seed, config.clone());
     more.into_iter().for_each(|check| sim.check_boxed(check));
     conduct::all().into_iter().for_each(|check| sim.check_boxed(check));
-    sim.check(Membership::new(&config, ROUND_TRIP, plan.loss_ppm()));
+    sim.check(Membership::new(&config, ROUND_TRIP, 0));
     sim.check_purity(97);
     let result = phases(&mut sim, plan, &config);
     let applied = sim.applied();
@@ -142,7 +146,8 @@ fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration,
     for act in &plan.acts {
         sim.schedule(Time::ZERO + act.at, act.op.clone());
     }
-    sim.spawn_many(plan.nodes)?;
+    // With a single seed a node that restarts beside a dead one, at a new address, could be found by nobody.
+    (0..plan.nodes).try_for_each(|_| sim.spawn(Spawn::new().join(Join::First(SEEDS))).map(drop))?;
     sim.run_for(plan.safety)?;
     plan.healing().into_iter().try_for_each(|op| sim.apply(op))?;
     let members = u32::try_from(sim.cluster().len()).expect("a few");

@@ -140,9 +140,11 @@ impl Me {
                     Reaction::Yield { rival }
                 }
             }
-            // Both jumped to one incarnation at once, or a life that is over had jumped there before us.
-            _ if above => Reaction::Jump,
+            // Both jumped to one incarnation at once, or a life that is over had jumped there before us. Tables keep
+            // the greater one's record, so it is the smaller that hears of it and has to move.
+            Some(_) if heard == self.incarnation && self.boot < rival => Reaction::Jump,
             Some(_) => Reaction::Nothing,
+            None if above => Reaction::Jump,
             // It is over, our own epoch already stands above it; unless it comes back above ours.
             None => {
                 self.remember(rival);
@@ -221,13 +223,16 @@ mod tests {
     }
 
     #[test]
-    fn twins_that_jump_at_once_go_on_until_one_yields() {
+    fn of_twins_that_jump_at_once_the_smaller_moves_and_still_yields() {
         let (mut one, mut two) = (me(5, 11), me(5, 22));
         assert!(one.jump(two.incarnation, Some(22)) && two.jump(Incarnation::first(5), Some(11)));
         assert_eq!(one.incarnation, two.incarnation);
+        assert_eq!(two.react(one.incarnation, Some(11), false), Reaction::Nothing);
         assert_eq!(one.react(two.incarnation, Some(22), false), Reaction::Jump);
         assert!(one.jump(two.incarnation, Some(22)));
         assert_eq!(two.react(one.incarnation, Some(11), false), Reaction::Outlive { rival: 11 });
+        assert!(two.jump(one.incarnation, Some(11)));
+        assert_eq!(one.react(two.incarnation, Some(22), false), Reaction::Yield { rival: 22 });
     }
 
     #[test]

@@ -212,11 +212,15 @@ impl Membership {
         }
     }
 
-    /// Whether a Down that was passed `age` ago ends the same silence that we suspect the member for. An older
-    /// one comes from beyond a cut that has healed since, and proves nothing about now (rule B1).
+    /// Whether a Down that was passed `age` ago ends a silence that we have observed ourselves for half the least
+    /// suspicion time. One that comes with its suspicion, or from beyond a cut that has healed since, left the
+    /// subject no time to refute it to us, and counts as a doubt only (rule B1).
     fn is_own_silence(&self, id: NodeId, age: u64, cx: &Ctx<'_>) -> bool {
         let suspicion = self.suspicions.get(&id);
-        suspicion.is_some_and(|suspicion| age <= nanos(cx.now.since(suspicion.started)))
+        suspicion.is_some_and(|suspicion| {
+            let fair = suspicion.started + suspicion.min() / 2;
+            cx.now >= fair && age <= nanos(cx.now.since(fair))
+        })
     }
 
     /// A terminal verdict about somebody unknown is kept, so that an older Alive does not enter (rules B2, M3).
@@ -305,7 +309,7 @@ impl Membership {
         cx: &mut Ctx<'_>,
     ) {
         if let Some(suspicion) = self.suspicions.get_mut(&id).filter(|s| s.incarnation == incarnation) {
-            if suspicion.confirm(author) && suspicion.last_word.is_none() {
+            if (suspicion.confirm(author) || (hurry && suspicion.hurry())) && suspicion.last_word.is_none() {
                 self.arm_suspicion(id, cx);
                 self.spread(id, cx);
             }
@@ -313,7 +317,7 @@ impl Membership {
         }
         let mut suspicion = Suspicion::new(incarnation, author, cx.config, self.group(), cx.now);
         if hurry {
-            suspicion = suspicion.hurry();
+            suspicion.hurry();
         }
         let Some(heard) = self.table.get(id).map(super::Entry::last_heard) else { return };
         cx.stats.suspicions += 1;

@@ -274,6 +274,13 @@ impl Membership {
         }
         let settings = &cx.config.membership;
         let Some(suspicion) = self.suspicions.get_mut(&id) else { return };
+        let heard = self.table.get(id).map_or(Time::ZERO, Entry::last_heard);
+        if let Some(until) =
+            suspicion.waits_until(heard).filter(|until| settings.last_word && *until > cx.now)
+        {
+            suspicion.last_word = None;
+            return self.arm(Timer::Suspicion(id), until, cx);
+        }
         let asked = suspicion.last_word.unwrap_or(0);
         if settings.last_word && asked < LAST_WORDS {
             suspicion.last_word = Some(asked + 1);

@@ -56,10 +56,15 @@ impl Suspicion {
         Self { incarnation, started: now, authors, last_word: None, confirmations, min, max }
     }
 
-    /// Uses the least timeout from the start: for a Down heard about a member held Alive (rule B1).
-    pub(super) const fn hurry(mut self) -> Self {
-        self.confirmations = 0;
-        self
+    /// Uses the least timeout from now on: for a Down heard about a member that is not held so (rule B1). Whether
+    /// that changes anything.
+    pub(super) fn hurry(&mut self) -> bool {
+        core::mem::take(&mut self.confirmations) > 0
+    }
+
+    /// The least time until the verdict.
+    pub(super) const fn min(&self) -> Duration {
+        self.min
     }
 
     /// Counts another author; whether it was a new one that still matters.
@@ -70,6 +75,13 @@ impl Suspicion {
         }
         self.authors.push(author);
         true
+    }
+
+    /// Until when an own verdict waits because the suspect itself was heard at `heard`, after the suspicion had
+    /// begun: the least time from then, but no longer than the greatest from the start, for a member that is deaf
+    /// must go in the end.
+    pub(super) fn waits_until(&self, heard: Time) -> Option<Time> {
+        (heard > self.started).then(|| (heard + self.min).min(self.started + self.max))
     }
 
     /// When the verdict falls:
@@ -101,6 +113,15 @@ mod tests {
         }
         // Least 4 · log10(100) · 1 s, greatest six times that.
         assert_eq!(deadlines, [48_000, 48_000, 28_000, 28_000, 16_320, 8_000, 8_000]);
+    }
+
+    #[test]
+    fn a_suspect_that_is_heard_gets_time_but_not_for_ever() {
+        let config = Config::lan("test");
+        let start = Time::from_secs(10);
+        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 10, start);
+        let waits = |secs| suspicion.waits_until(Time::from_secs(secs)).map(Time::as_millis);
+        assert_eq!([waits(9), waits(10), waits(12), waits(15)], [None, None, Some(13_800), Some(15_400)]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub enum Message<'a> {
     Ack {
         /// From the ping.
         seq: u32,
-        /// The sender's roots; absent where the answer must stay small.
+        /// The sender's roots; absent if it does not hold the asker alive.
         roots: Option<[u64; 3]>,
     },
     /// Probe somebody in my place.

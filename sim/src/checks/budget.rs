@@ -57,8 +57,8 @@ impl Budget {
             }
             let count = counts.entry(update).or_insert(0);
             *count += 1;
-            // The record behind a suspicion may come after it, and sends it once more.
-            let limit = scene.bounds.transmissions * if update.2 == State::Suspect { 2 } else { 1 };
+            // The record behind a verdict may come after it, and sends it once more.
+            let limit = scene.bounds.transmissions * if update.2 == State::Alive { 1 } else { 2 };
             if *count > limit {
                 let (id, incarnation, state, ..) = update;
                 let text = format!(

@@ -141,7 +141,7 @@ impl Fixture {
         let index = self.stage.nodes.len();
         self.stage.nodes.push(Some(node));
         self.sees(&Happening::Started { node: Index::new(index) });
-        self.commanded(index, &Command::Join { seeds: Vec::new() })
+        self.commanded(index, &Command::Join { seeds: vec![virtual_addr(1), virtual_addr(2)] })
     }
 
     /// A twin of process `index`.
@@ -150,7 +150,7 @@ impl Fixture {
         let (id, index) = (twin.id(), self.stage.nodes.len());
         self.stage.nodes.push(Some(twin));
         self.sees(&Happening::Cloned { node: Index::new(index), id });
-        self.commanded(index, &Command::Join { seeds: Vec::new() })
+        self.commanded(index, &Command::Join { seeds: vec![virtual_addr(1), virtual_addr(2)] })
     }
 
     pub(super) fn commanded(&mut self, node: usize, command: &Command) -> &mut Self {

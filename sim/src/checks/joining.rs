@@ -1,9 +1,10 @@
-//! M10: a join is known to all, and knows all, within the bound, as long as one seed runs; and clusters of
-//! different names never merge. (That split and healed ones do merge is part of M7.)
+//! M10: a join is known to all, and knows all, within the bound, as long as one of its seeds is a member; and
+//! clusters of different names never merge. (That split and healed ones do merge is part of M7.)
 
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
-use bruit_core::{Change, Command, NodeId, State, Time};
+use bruit_core::{Change, Command, Node, NodeId, State, Time};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -13,7 +14,7 @@ use crate::happening::Happening;
 /// M10. Judges each join when its bound has passed without a new disturbance.
 #[derive(Clone, Debug, Default)]
 pub struct Joining {
-    waiting: BTreeMap<Index, Time>,
+    waiting: BTreeMap<Index, (Time, Vec<SocketAddr>)>,
     next: Option<Time>,
 }
 
@@ -27,17 +28,21 @@ impl Joining {
             return Ok(());
         };
         let due = |since: Time| since.max(calm) + scene.bounds.join;
-        let joiners: Vec<Index> = self
-            .waiting
-            .iter()
-            .filter(|(_, since)| due(**since) <= scene.at)
-            .map(|(node, _)| *node)
-            .collect();
-        for node in &joiners {
-            self.waiting.remove(node);
-            Self::judge_one(*node, scene)?;
+        let is_due = |(_, (since, _)): &(&Index, &(Time, Vec<SocketAddr>))| due(*since) <= scene.at;
+        let joiners: Vec<Index> = self.waiting.iter().filter(is_due).map(|(node, _)| *node).collect();
+        for node in joiners {
+            let Some((_, seeds)) = self.waiting.remove(&node) else { continue };
+            let is_seed = |other: &Index| {
+                let addr = scene.node(*other).map(Node::addr);
+                *other != node
+                    && scene.nodes.is_member(*other)
+                    && addr.is_some_and(|addr| seeds.contains(&addr))
+            };
+            if scene.world.indices().any(|other| is_seed(&other)) {
+                Self::judge_one(node, scene)?;
+            }
         }
-        self.next = self.waiting.values().map(|since| due(*since).max(again)).min();
+        self.next = self.waiting.values().map(|(since, _)| due(*since).max(again)).min();
         Ok(())
     }
 
@@ -81,8 +86,8 @@ impl Rule for Joining {
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
-        if let Happening::Command { node, command: Command::Join { .. } } = *happening {
-            self.waiting.insert(node, scene.at);
+        if let Happening::Command { node, command: Command::Join { seeds } } = *happening {
+            self.waiting.insert(node, (scene.at, seeds.clone()));
             self.next.get_or_insert(scene.at + scene.bounds.join);
         }
         if let Happening::Crashed { node } = *happening {

@@ -1,11 +1,11 @@
 //! M5: the table is the join of the updates that were delivered, in whatever order and however often.
 //!
-//! The updates that one member received are told to fresh nodes in several shuffled orders. Each order is told
-//! twice, and all verdicts as fresh ones: a Down of somebody who is held alive is only a suspicion the first
-//! time, and is taken at its word the second time, if it is no older than that suspicion (rule B1). The roots of all fresh nodes must be equal then.
+//! The updates that one member received are told to fresh nodes in several shuffled orders, each twice, and all
+//! verdicts as fresh ones; the roots must be equal then. Left out is a Down of somebody who is alive at that
+//! incarnation: what it does depends on how long he is suspected, on purpose (rule B1).
 
 use bruit_core::wire::{Message, Record, Verdict, cluster_tag, open};
-use bruit_core::{Boot, Command, Event, Node, NodeId, Time, virtual_addr};
+use bruit_core::{Boot, Command, Event, Node, NodeId, State, Time, virtual_addr};
 
 use super::{Rule, Scene};
 use crate::check::Violation;
@@ -47,6 +47,25 @@ impl Lattice {
         }
     }
 
+    /// A Down of somebody who is also said to live, if in doubt, at that incarnation or a lower one: whether it is
+    /// taken at its word depends on what was heard first, and when (rule B1).
+    fn hearsay(&self, update: &Update) -> Option<Verdict> {
+        let Update::Verdict(verdict) = update else { return None };
+        let lives = |other: &Update| {
+            let (id, incarnation) = match other {
+                Update::Alive(bytes) => {
+                    let record = Record::read(bytes).expect("it was read before");
+                    (record.id(), record.incarnation())
+                }
+                Update::Verdict(other) if other.state == State::Suspect => (other.id, other.incarnation),
+                Update::Verdict(_) => return false,
+            };
+            id == verdict.id && incarnation <= verdict.incarnation
+        };
+        let is = verdict.state == State::Down && self.updates.iter().any(lives);
+        is.then_some(*verdict)
+    }
+
     /// The roots of a fresh node that was told the updates in this order, twice.
     fn roots(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 3] {
         let boot = Boot::new(FRESH, "fresh", virtual_addr(FRESH.0), 1, [5; 32]);
@@ -83,6 +102,9 @@ impl Rule for Lattice {
     }
 
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let hearsay: Vec<Verdict> = self.updates.iter().filter_map(|update| self.hearsay(update)).collect();
+        self.updates
+            .retain(|update| !matches!(update, Update::Verdict(verdict) if hearsay.contains(verdict)));
         let mut order: Vec<usize> = (0..self.updates.len()).collect();
         let first = self.roots(&order, scene);
         let mut random = Random::new(self.updates.len() as u64, 0x4d35, 0);
@@ -104,7 +126,6 @@ impl Rule for Lattice {
 mod tests {
     use super::super::fixture::{Fixture, config, incarnation};
     use super::*;
-    use bruit_core::State;
     use bruit_core::wire::RecordFields;
 
     fn record(id: u64, counter: u32, meta: &[u8]) -> Vec<u8> {

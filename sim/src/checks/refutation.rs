@@ -48,6 +48,11 @@ impl Rule for Refutation {
         if author.is_some_and(|(me, author)| me != author) {
             return Ok(());
         }
+        // Who has not learnt the address that the subject has moved to cannot ask it.
+        let held = scene.node(observer).and_then(|node| Some(node.member(member.id)?.addr));
+        if held.zip(scene.node(subject)).is_some_and(|(held, node)| held != node.addr()) {
+            return Ok(());
+        }
         let undisturbed = scene.world.undisturbed(observer, subject);
         if undisturbed.is_some_and(|free| free == Time::ZERO || free < since) {
             let text = format!(
@@ -67,8 +72,7 @@ impl Rule for Refutation {
             self.suspected.iter().filter(|(_, since)| **since + bound < scene.at).collect();
         over.sort();
         for ((observer, id), since) in over {
-            let runs = scene.world.joined(*observer).is_some()
-                && scene.world.undisturbed(*observer, *observer).is_some();
+            let runs = scene.world.joined(*observer).is_some() && scene.nodes.is_member(*observer);
             let free = scene.world.undisturbed(*observer, *observer).is_some_and(|free| free <= *since);
             if runs && free && scene.nodes.view(*observer, *id) == Some(State::Suspect) {
                 let text = format!("it suspects {id} since {since}, for longer than {bound:.1?}");

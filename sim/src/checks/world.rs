@@ -1,13 +1,16 @@
 //! The truth behind a run, as far as the promises speak of it: who runs, who was disturbed, and since when
 //! nothing has gone wrong any more.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use bruit_core::{Command, Node, NodeId, Notice, Phase, State, Time};
 
 use crate::cluster::{Cluster, Index};
 use crate::happening::Happening;
+use crate::network::{Link, Loss};
 use crate::process::Process;
+use crate::random::MILLION;
 
 /// What a rule may look at beside the happenings. A cluster is one; tests make their own.
 pub trait Nodes {
@@ -61,7 +64,12 @@ impl<P: Process> Nodes for Cluster<P> {
         let network = self.network();
         let links =
             network.zones.iter().map(|zone| &zone.link).chain(network.links.iter().map(|pair| &pair.link));
-        let worst = links.chain([&network.link]).map(|link| link.loss.ppm() + link.corrupt_ppm).max();
+        // A burst is an outage of one link: it takes all of a suspicion's pings at once.
+        let loss = |link: &Link| match link.loss {
+            Loss::Bursts { .. } => MILLION,
+            Loss::None | Loss::Independent { .. } => link.loss.ppm() + link.corrupt_ppm,
+        };
+        let worst = links.chain([&network.link]).map(loss).max();
         worst.unwrap_or(0)
     }
 }
@@ -98,7 +106,15 @@ impl World {
         Self { declared_loss_ppm, lives, by_id, apart, cuts: 0, changed: Time::ZERO, noisy: None }
     }
 
-    pub(crate) fn observe(&mut self, at: Time, happening: &Happening<'_>, nodes: &dyn Nodes) {
+    /// Takes note of a happening. Whoever moves counts as disturbed for a `spread` longer: until all know where
+    /// it is now.
+    pub(crate) fn observe(
+        &mut self,
+        at: Time,
+        happening: &Happening<'_>,
+        nodes: &dyn Nodes,
+        spread: Duration,
+    ) {
         match *happening {
             Happening::Started { node } | Happening::Cloned { node, .. } => {
                 self.learn(node, nodes);
@@ -118,7 +134,10 @@ impl World {
                 self.trouble(node, at);
                 self.lives[node.get()].paused = matches!(happening, Happening::Paused { .. });
             }
-            Happening::Moved { node, .. } => self.trouble(node, at),
+            Happening::Moved { node, .. } => {
+                self.trouble(node, at);
+                self.lives[node.get()].troubled = Some(at + spread);
+            }
             Happening::Command { node, command } => self.command(at, node, command),
             Happening::Notice { node, notice: Notice::Removed | Notice::Departed { .. } } => {
                 self.lives[node.get()].left = Some(at);

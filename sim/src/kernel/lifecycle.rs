@@ -106,7 +106,9 @@ impl<P: Process> Sim<P> {
         let seeds = match &self.cluster.places[index.get()].station.join {
             Join::Never => return Ok(()),
             Join::Seeds(seeds) => seeds.clone(),
-            Join::First => vec![self.cluster.addr(Index(0))],
+            Join::First(count) => {
+                self.cluster.indices().take(*count).map(|first| self.cluster.addr(first)).collect()
+            }
         };
         self.command(index, Command::Join { seeds })
     }
@@ -216,14 +218,11 @@ impl<P: Process> Sim<P> {
         self.tell_address(index)
     }
 
-    /// Tells a process that has moved while it stood still.
+    /// Tells a node that was paused when its process moved.
     fn tell_address(&mut self, index: Index) -> Result<(), Violation> {
         let addr = self.cluster.addr(index);
-        let known = self.cluster.node(index).map(bruit_core::Node::addr);
-        if known.is_some_and(|known| !known.ip().is_unspecified() && known != addr) {
-            self.command(index, Command::SetAddr(addr))?;
-        }
-        Ok(())
+        let known = self.cluster.node(index).is_none_or(|node| node.addr() == addr);
+        if known { Ok(()) } else { self.command(index, Command::SetAddr(addr)) }
     }
 
     /// Gives a process another address. A running one is told.
@@ -277,9 +276,7 @@ impl<P: Process> Sim<P> {
     pub fn clone_process(&mut self, index: Index) -> Result<Index, Violation> {
         let station = &self.cluster.places[index.get()].station;
         let (id, name, zone) = (station.id, station.name.clone(), station.zone.clone());
-        let seeds =
-            Join::Seeds(self.cluster.indices().take(3).map(|index| self.cluster.addr(index)).collect());
-        let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(seeds));
+        let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(Join::First(3)));
         self.applied.clones += 1;
         self.cluster.has_twins = true;
         self.start(twin, Vec::new(), Memory::Amnesia)?;

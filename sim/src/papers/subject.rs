@@ -98,11 +98,12 @@ pub(super) fn group(seed: u64, members: u32, config: &Config, network: crate::Ne
         out: Outbox::new(),
         told: Vec::new(),
     });
-    sim.set_network(network).expect(UNCHECKED);
+    // It comes together over good links, and then the experiment's network takes their place.
     sim.spawn_many(members).expect(UNCHECKED);
     let within = core::time::Duration::from_secs(120);
     let joined = sim.run_until(within, crate::Cluster::all_know_all).expect(UNCHECKED);
     assert!(joined.is_some(), "seed {seed}: a group of {members} does not come together");
+    sim.set_network(network).expect(UNCHECKED);
     // The quiet before each experiment; the phases of the members are random by then.
     sim.run_for(core::time::Duration::from_secs(15)).expect(UNCHECKED);
     for index in sim.cluster().indices() {

@@ -1,0 +1,305 @@
+//! Breaks the core on purpose, once for each check, and shows that the check notices. See README.md.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+const SEEDS: &str = "0..200";
+
+/// One bug: replacements, each of a text that occurs once in its file.
+struct Mutant {
+    name: &'static str,
+    /// Any of these checks may be the one that notices.
+    checks: &'static [&'static str],
+    patches: &'static [(&'static str, &'static str, &'static str)],
+    by: By,
+}
+
+enum By {
+    Sweep,
+    Scenario(&'static str),
+}
+
+const MERGE: &str = "core/src/membership/merge.rs";
+const ME: &str = "core/src/membership/me.rs";
+const PROBE: &str = "core/src/membership/probe.rs";
+const CONTACT: &str = "core/src/membership/contact.rs";
+
+const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "no-verdict",
+        checks: &["M1", "M6", "M7"],
+        patches: &[(
+            PROBE,
+            "            self.declare_down(id, cx);",
+            "            self.arm(Timer::Suspicion(id), cx.now + Duration::from_secs(100_000), cx);",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "hearsay-at-its-word",
+        checks: &["M2"],
+        patches: &[(MERGE, "self.is_own_silence(id, age, cx)", "(self.is_own_silence(id, age, cx) || true)")],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "the-dead-return-at-the-same-incarnation",
+        checks: &["M3", "M11"],
+        patches: &[(
+            MERGE,
+            "let revives = incarnation > entry.incarnation();",
+            "let revives = incarnation > entry.incarnation() || incarnation == entry.incarnation() && !entry.is_live();",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "a-bump-for-every-old-accusation",
+        checks: &["M4"],
+        patches: &[(ME, "let refutes = accuses && heard == self.incarnation;", "let refutes = true;")],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "the-last-record-wins",
+        checks: &["M5"],
+        patches: &[(MERGE, "(key(record), record) > (key(held), held)", "record != held")],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "no-refutation",
+        checks: &["M2", "M6"],
+        patches: &[(ME, "let refutes = accuses && heard == self.incarnation;", "let refutes = false;")],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "the-down-are-not-contacted",
+        checks: &["M7", "M10"],
+        patches: &[(
+            CONTACT,
+            "if let Some((id, addr)) = self.table.choose_down(&mut self.rng) {",
+            "if let Some((id, addr)) = self.table.choose_down(&mut self.rng).filter(|_| false) {",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "a-leaver-says-that-it-is-down",
+        checks: &["M8"],
+        patches: &[
+            (
+                CONTACT,
+                "state: State::Left, removed: false, age: 0, author: id };",
+                "state: State::Down, removed: false, age: 0, author: id };",
+            ),
+            (CONTACT, "        self.updates.push(self.me.id);\n", ""),
+        ],
+        by: By::Scenario("membership::five_nodes_start_and_stop"),
+    },
+    Mutant {
+        name: "news-of-oneself-is-news-of-anybody",
+        checks: &["M8"],
+        patches: &[(
+            MERGE,
+            "        if id == self.me.id {\n            if removed",
+            "        if id == self.me.id && state == State::Left {\n            if removed",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "gossip-without-limit",
+        checks: &["M9"],
+        patches: &[(
+            "core/src/membership/updates.rs",
+            "Fate::Packed if transmissions + 1 < limit",
+            "Fate::Packed if transmissions + 1 < 8 * limit",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "datagrams-above-the-mtu",
+        checks: &["M9"],
+        patches: &[(
+            "core/src/outbox.rs",
+            "let end = start + usize::from(mtu) -",
+            "let end = start + 2 * usize::from(mtu) -",
+        )],
+        by: By::Scenario("cluster::one_thousand_nodes_join_through_one_seed_within_10_s"),
+    },
+    Mutant {
+        name: "any-cluster-will-do",
+        checks: &["M10"],
+        patches: &[
+            (
+                "core/src/wire/envelope.rs",
+                "if header.cluster != cluster {",
+                "if header.cluster != cluster && cluster == 1 {",
+            ),
+            (CONTACT, "if join.cluster != cx.config.cluster || self.phase", "if self.phase"),
+        ],
+        by: By::Scenario("membership::two_clusters_with_each_others_addresses_stay_two"),
+    },
+    Mutant {
+        name: "a-cleared-suspect-is-new",
+        checks: &["M11"],
+        patches: &[(
+            MERGE,
+            "State::Alive if before == State::Suspect => &[Change::Refuted],",
+            "State::Alive if before == State::Suspect => &[Change::Up],",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "a-suspicion-lasts-no-time",
+        checks: &["M2", "M6", "M12"],
+        patches: &[(
+            "core/src/membership/suspicion.rs",
+            "            return self.started + self.min;",
+            "            return self.started;",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "no-twin-yields",
+        checks: &["M7", "M13"],
+        patches: &[(
+            ME,
+            "                    Reaction::Yield { rival }",
+            "                    Reaction::Jump",
+        )],
+        by: By::Sweep,
+    },
+];
+
+fn main() -> ExitCode {
+    let asked: Vec<String> = env::args().skip(1).collect();
+    let chosen =
+        MUTANTS.iter().filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let workshop = env::temp_dir().join("bruit-mutants");
+    eprintln!("the healthy core, for comparison");
+    copy(&source, &workshop);
+    let healthy = match sweep(&workshop) {
+        Ok(failures) => failures,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    println!("{:<40} {:<12} {:<8} seed or scenario", "mutant", "expected", "caught");
+    let (mut survivors, mut stale) = (0, 0);
+    for mutant in chosen {
+        eprintln!("{}", mutant.name);
+        copy(&source, &workshop);
+        let outcome = mutate(&workshop, mutant).and_then(|()| match mutant.by {
+            By::Sweep => sweep(&workshop).map(|failures| new_failure(&failures, &healthy, mutant)),
+            By::Scenario(name) => {
+                scenario(&workshop, name).map(|fails| fails.then(|| ("yes".into(), name.into())))
+            }
+        });
+        let expected = mutant.checks.join(" ");
+        match outcome {
+            Ok(Some((check, place))) => println!("{:<40} {expected:<12} {check:<8} {place}", mutant.name),
+            Ok(None) => {
+                survivors += 1;
+                println!("{:<40} {expected:<12} {:<8}", mutant.name, "NO");
+            }
+            Err(error) => {
+                stale += 1;
+                println!("{:<40} {expected:<12} {:<8} {error}", mutant.name, "STALE");
+            }
+        }
+    }
+    if stale > 0 { ExitCode::from(2) } else { ExitCode::from(u8::from(survivors > 0)) }
+}
+
+/// Copies the sources; what has been built stays, so that the next build is short.
+fn copy(source: &Path, workshop: &Path) {
+    for part in ["core", "sim", "tests"] {
+        let _ = fs::remove_dir_all(workshop.join(part));
+        copy_tree(&source.join(part), &workshop.join(part));
+    }
+    let manifest = fs::read_to_string(source.join("Cargo.toml")).expect("the workspace has a manifest");
+    let members = manifest.lines().find(|line| line.starts_with("members =")).expect("it has members");
+    let manifest = manifest.replace(members, r#"members = ["core", "sim", "tests"]"#);
+    fs::write(workshop.join("Cargo.toml"), manifest).expect("the workshop can be written");
+    fs::copy(source.join("Cargo.lock"), workshop.join("Cargo.lock")).expect("there is a lock file");
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the workshop can be written");
+    for entry in fs::read_dir(from).expect("the sources can be read") {
+        let path: PathBuf = entry.expect("an entry").path();
+        let name = path.file_name().expect("an entry has a name");
+        if name == "target" || name == "mutants" || name == "peers" {
+            continue;
+        }
+        if path.is_dir() {
+            copy_tree(&path, &to.join(name));
+        } else {
+            fs::copy(&path, to.join(name)).expect("the workshop can be written");
+        }
+    }
+}
+
+fn mutate(workshop: &Path, mutant: &Mutant) -> Result<(), String> {
+    for (file, from, to) in mutant.patches {
+        let path = workshop.join(file);
+        let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+        let times = text.matches(from).count();
+        if times != 1 {
+            return Err(format!("the text to replace occurs {times} times in {file}"));
+        }
+        fs::write(&path, text.replace(from, to)).map_err(|error| format!("{file}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn cargo(workshop: &Path, arguments: &[&str]) -> Result<(bool, String), String> {
+    let output = Command::new("cargo")
+        .args(arguments)
+        .current_dir(workshop)
+        .env("CARGO_TARGET_DIR", workshop.join("target"))
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.success(), text.into_owned()))
+}
+
+/// The first check that failed, by seed.
+fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
+    let (built, text) = cargo(workshop, &["build", "-q", "-p", "bruit-sim"])?;
+    if !built {
+        return Err(format!("it does not build: {}", text.lines().next().unwrap_or("")));
+    }
+    let sweep =
+        ["run", "-q", "-p", "bruit-sim", "--", "sweep", "--seeds", SEEDS, "--failures", "1000", "-j", "2"];
+    let (_, text) = cargo(workshop, &sweep)?;
+    let failure = |line: &str| {
+        let (seed, rest) = line.strip_prefix("seed ")?.split_once(": ")?;
+        Some((seed.parse().ok()?, rest.split_whitespace().next()?.to_owned()))
+    };
+    if text.contains("panicked at") {
+        // An assertion of the core itself is as good as a check.
+        return Ok(BTreeMap::from([(0, "panic".to_owned())]));
+    }
+    Ok(text.lines().filter_map(failure).collect())
+}
+
+fn new_failure(
+    failures: &BTreeMap<u64, String>,
+    healthy: &BTreeMap<u64, String>,
+    mutant: &Mutant,
+) -> Option<(String, String)> {
+    let new = failures.iter().filter(|(seed, _)| !healthy.contains_key(seed));
+    let expected = |check: &String| mutant.checks.contains(&check.as_str()) || check == "panic";
+    new.filter(|(_, check)| expected(check)).map(|(seed, check)| (check.clone(), seed.to_string())).next()
+}
+
+/// Whether the scenario fails.
+fn scenario(workshop: &Path, name: &str) -> Result<bool, String> {
+    let (built, text) = cargo(workshop, &["test", "-q", "-p", "bruit-tests", "--no-run"])?;
+    if !built {
+        return Err(format!("it does not build: {}", text.lines().next().unwrap_or("")));
+    }
+    let (passes, _) = cargo(workshop, &["test", "-q", "-p", "bruit-tests", "--", "--exact", name])?;
+    Ok(!passes)
+}
