@@ -4,6 +4,7 @@
 //! cargo run --example bare_loop -- 127.0.0.1:7001
 //! cargo run --example bare_loop -- 127.0.0.1:7002 127.0.0.1:7001
 //! ```
+#![expect(clippy::std_instead_of_core, reason = "it stands on std; one spelling reads better")]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

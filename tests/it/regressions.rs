@@ -1,1 +1,40 @@
-//! Seeds that failed once.
+//! Inputs that failed once, and the seeds of the fuzzers: both are committed, and replayed here on stable.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bruit_sim::bytes;
+
+/// The files of one target, in order, out of `fuzz/corpus` or `fuzz/regressions`; the latter may have none.
+fn inputs(kind: &str, target: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(kind).join(target);
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("it is readable").path()).collect();
+    files.sort();
+    files
+}
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let corpus = inputs("corpus", target);
+    assert!(corpus.len() >= 5, "{target} has its seeds");
+    for file in corpus.into_iter().chain(inputs("regressions", target)) {
+        // Shown where it fails.
+        println!("{}", file.display());
+        body(&fs::read(&file).expect("it is readable"));
+    }
+}
+
+#[test]
+fn fuzz_inputs_of_the_wire() {
+    replay("wire", bytes::wire);
+}
+
+#[test]
+fn fuzz_inputs_of_a_node() {
+    replay("node", bytes::node);
+}
+
+#[test]
+fn fuzz_inputs_of_a_cluster() {
+    replay("cluster", bytes::cluster);
+}
