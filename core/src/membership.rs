@@ -180,7 +180,7 @@ impl Membership {
             suspicions: BTreeMap::new(),
             obituaries: BTreeMap::new(),
             prober: Prober::new(),
-            contacts: Contacts::new(secrets.next_u64()),
+            contacts: Contacts::new(secrets.next_u64(), secrets.below(1 << 16)),
             sync: Sync::new(),
             health: Health { score: 0, heard: now, event: now },
             accused: VecDeque::new(),

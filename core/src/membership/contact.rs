@@ -47,6 +47,8 @@ pub(super) struct Contacts {
     /// The most recent joiners, the latest last.
     joiners: VecDeque<NodeId>,
     secret: u64,
+    /// Counts healings, from a random start: all Down members and silent seeds get their turn.
+    turn: usize,
     goodbye: Option<Goodbye>,
 }
 
@@ -75,8 +77,9 @@ struct Goodbye {
 }
 
 impl Contacts {
-    pub(super) const fn new(secret: u64) -> Self {
-        Self { seeds: Vec::new(), peers: Vec::new(), joiners: VecDeque::new(), secret, goodbye: None }
+    pub(super) fn new(secret: u64, turn: usize) -> Self {
+        let (seeds, peers, joiners) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { seeds, peers, joiners, secret, turn, goodbye: None }
     }
 
     fn all(&self) -> impl Iterator<Item = Contact> {
@@ -139,7 +142,11 @@ impl Membership {
     /// Somebody wants in. Without the right cookie it gets one, at the address that its record claims, and
     /// nothing is kept.
     pub(super) fn on_join(&mut self, source: &Source, join: &Join<'_>, cx: &mut Ctx<'_>) {
-        if join.cluster != cx.config.cluster || self.phase != Phase::Running {
+        if self.phase != Phase::Running {
+            cx.stats.dropped_stopped += 1;
+            return;
+        }
+        if join.cluster != cx.config.cluster {
             cx.stats.dropped_other_cluster += 1;
             return;
         }
@@ -247,14 +254,16 @@ impl Membership {
         }
     }
 
-    /// Contacts one random Down member, and one seed that is no live member's address, for ever (rule B8).
+    /// Contacts one Down member, and one seed that is no live member's address, for ever (rule B8).
     pub(super) fn heal(&mut self, cx: &mut Ctx<'_>) {
         self.arm_heal(cx);
-        if let Some((id, addr)) = self.table.choose_down(&mut self.rng) {
+        self.contacts.turn = self.contacts.turn.wrapping_add(1);
+        let turn = self.contacts.turn;
+        if let Some((id, addr)) = self.table.choose_down(turn) {
             self.contact_down(id, addr, cx);
         }
         let silent: Vec<Contact> = self.contacts.all().filter(|contact| !self.is_answered(contact)).collect();
-        if let Some(contact) = silent.get(self.rng.below(silent.len())) {
+        if let Some(contact) = silent.get(turn % silent.len().max(1)) {
             self.send_join(contact.addr, contact.cookie, cx);
         }
     }

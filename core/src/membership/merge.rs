@@ -127,6 +127,11 @@ impl Membership {
         let foreign = record.protocol().1 < least || record.protocol().0 > greatest;
         self.table.set_content(id, record.bytes(), foreign);
         self.table.enter_order(id, &mut self.rng);
+        if foreign {
+            self.table.heard(id, cx.now);
+            self.table.fade_at(id, cx.now + cx.config.membership.forget_after);
+            self.arm_fade(cx);
+        }
         if mismatch && record.shared() != self.me.shared() {
             self.compare_settings(id, record.shared(), cx);
         }
@@ -393,9 +398,11 @@ impl Membership {
     pub(super) fn fade(&mut self, cx: &mut Ctx<'_>) {
         let life = nanos(cx.config.membership.forget_after);
         while let Some(id) = self.table.pop_fade(cx.now) {
-            let Some(entry) = self.table.get(id).filter(|entry| !entry.is_live() && id != self.me.id) else {
+            let Some(entry) = self.table.get(id).filter(|_| id != self.me.id) else { continue };
+            if entry.is_live() {
+                self.fade_foreign(id, cx);
                 continue;
-            };
+            }
             let age = entry.age(cx.now);
             if age >= life {
                 self.forget(id, cx);
@@ -407,6 +414,14 @@ impl Membership {
             }
         }
         self.arm_fade(cx);
+    }
+
+    /// Forgets a member of another protocol range that there has been no news of for long (rule B5): nobody here
+    /// judges it.
+    fn fade_foreign(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        let Some(entry) = self.table.get(id).filter(|entry| entry.flags.foreign) else { return };
+        let end = entry.last_heard() + cx.config.membership.forget_after;
+        if end <= cx.now { self.forget(id, cx) } else { self.table.fade_at(id, end) }
     }
 
     fn bound_tombstones(&mut self, cx: &mut Ctx<'_>) {

@@ -191,10 +191,13 @@ impl Membership {
         self.arm_relays(cx);
         let ping = Message::Ping { seq, roots: self.roots() };
         let accusation = if cx.config.membership.buddy { self.accusation(target) } else { None };
-        match accusation {
-            Some(verdict) => self.send(addr, target, &[Message::Verdict(verdict), ping], cx),
-            None => self.send(addr, target, &[ping], cx),
-        }
+        // No updates ride on it: the asker names the address, and could name a stranger's (rule F6).
+        let envelope = self.me.envelope(target);
+        let mut letter = cx.out.letter(addr, envelope, cx.config.mtu);
+        accusation.into_iter().map(Message::Verdict).chain([ping]).for_each(|message| {
+            letter.push(&message);
+        });
+        letter.send();
     }
 
     fn arm_relays(&mut self, cx: &Ctx<'_>) {
@@ -303,7 +306,7 @@ impl Membership {
         let silence = cx.now.since(self.health.heard);
         let longest = crate::estimate::suspicion_min(cx.config, self.group())
             * u32::from(cx.config.membership.suspicion_max_mult);
-        let until = self.health.heard + longest.max(Self::isolation(cx.config).min(longest));
+        let until = self.health.heard + longest;
         if silence > Self::isolation(cx.config) && cx.now < until { Some(until) } else { None }
     }
 

@@ -368,12 +368,12 @@ impl Table {
         }
     }
 
-    /// A random Down member whose address is known. Every terminal entry waits to fade, so the cost is their
-    /// number.
-    pub(super) fn choose_down(&self, rng: &mut Rng) -> Option<(NodeId, SocketAddr)> {
+    /// The Down member whose turn it is, of those whose address is known. Every terminal entry waits to fade, so
+    /// the cost is their number.
+    pub(super) fn choose_down(&self, turn: usize) -> Option<(NodeId, SocketAddr)> {
         let entries = || self.fades.iter().filter_map(|(_, id)| self.get(*id));
         let down = || entries().filter(|entry| entry.state == State::Down && !entry.content.is_empty());
-        let entry = down().nth(rng.below(down().count()))?;
+        let entry = down().nth(turn % down().count().max(1))?;
         Some((entry.id, entry.addr()?))
     }
 

@@ -249,6 +249,24 @@ fn the_application_is_asked_and_may_veto() {
 }
 
 #[test]
+fn a_member_of_another_protocol_range_is_held_unseen_and_forgotten_in_the_end() {
+    let mut lan = Lan::new(3);
+    let mut config = Config::lan("test");
+    config.membership.protocol = (2, 2);
+    lan.start(boot(4, 1), &config);
+    lan.run(3_000);
+    assert_eq!(lan.states(2).len(), 3, "it is not shown");
+    assert!(lan.agree(), "the table below holds it");
+    lan.nodes.remove(&4);
+    lan.run(23 * 3_600_000);
+    assert!(lan.nodes[&2].stats().suspicions == 0 && lan.changes(2, 4).is_empty(), "nor judged");
+    let held = lan.nodes[&2].roots();
+    lan.run(2 * 3_600_000);
+    assert_ne!(lan.nodes[&2].roots(), held, "gone");
+    assert!(lan.agree());
+}
+
+#[test]
 fn other_settings_are_noticed_by_name() {
     let mut lan = Lan::new(1);
     let mut config = Config::lan("test");
