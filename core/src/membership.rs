@@ -370,7 +370,11 @@ impl Membership {
             Message::Accused(accused) => self.on_accused(source, &accused, cx),
             Message::Join(join) => self.on_join(source, &join, cx),
             Message::JoinEcho { cookie, seen } => self.on_join_echo(source.from, cookie, seen, cx),
-            Message::JoinAnswer(answer) => self.on_join_answer(source, &answer, cx),
+            Message::JoinAnswer(answer) => {
+                self.on_join_answer(source, &answer, cx);
+                // The records behind it are news to the joiner alone.
+                source.delta = true;
+            }
             Message::PingReq { .. }
             | Message::Nack { .. }
             | Message::RelayedAck { .. }
