@@ -5,7 +5,7 @@
 //! refutes it with a higher incarnation. What changes rides on every datagram; what was missed is found by
 //! comparing fingerprints. Files: [`me`] (the own record and incarnation), [`table`] (everyone), [`merge`]
 //! (which news wins), [`suspicion`], [`probe`] (the failure detector), [`contact`] (joining, healing, leaving),
-//! [`sync`] (reconciliation), [`updates`] (what waits to be spread).
+//! [`sync`] (reconciliation), [`updates`] (what waits to be spread), [`command`] and [`view`] (the application's side).
 //!
 //! Beyond the papers: an observer that hears nothing, or wakes late, postpones its verdicts (rules B6, B7); a
 //! Down heard about a member one holds Alive is only a suspicion (rule B1); Down members are contacted until
@@ -20,6 +20,7 @@ mod suspicion;
 mod sync;
 mod table;
 mod updates;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -31,15 +32,15 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Member, State};
+use crate::action::State;
 use crate::config::Config;
 use crate::context::Ctx;
 use crate::deadlines::Deadlines;
 use crate::error::Misbehavior;
-use crate::id::{Incarnation, NodeId};
+use crate::id::NodeId;
 use crate::node::{Boot, Phase};
-use crate::outbox::{Letter, member};
-use crate::reconcile::{MEMBERS, TABLES};
+use crate::outbox::Letter;
+use crate::reconcile::MEMBERS;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use crate::wire::{self, Accused, Header, Message, Record, Verdict, Want};
@@ -582,91 +583,4 @@ fn update_of<'a>(
         State::Suspect => verdict(State::Suspect, 0, *suspicions.get(&id)?.authors.last()?),
         State::Down | State::Left => verdict(entry.state(), age(), NodeId::NOBODY),
     }
-}
-
-/// Reading.
-impl Membership {
-    pub(crate) const fn id(&self) -> NodeId {
-        self.me.id
-    }
-
-    pub(crate) const fn incarnation(&self) -> Incarnation {
-        self.me.incarnation()
-    }
-
-    pub(crate) const fn boot(&self) -> u64 {
-        self.me.boot
-    }
-
-    pub(crate) const fn addr(&self) -> SocketAddr {
-        self.me.addr
-    }
-
-    pub(crate) const fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    pub(crate) const fn is_joined(&self) -> bool {
-        self.joined
-    }
-
-    pub(crate) fn members(&self) -> impl Iterator<Item = Member<'_>> {
-        self.table.iter().filter(|entry| entry.is_shown()).filter_map(view)
-    }
-
-    pub(crate) fn member(&self, id: NodeId) -> Option<Member<'_>> {
-        self.table.get(id).filter(|entry| entry.is_shown()).and_then(view)
-    }
-
-    pub(crate) fn member_count(&self) -> usize {
-        self.table.iter().filter(|entry| entry.is_live() && entry.is_shown()).count()
-    }
-
-    pub(crate) fn last_heard(&self, id: NodeId) -> Option<Time> {
-        let entry = self.table.get(id).filter(|entry| entry.is_live());
-        entry.map(Entry::last_heard).or_else(|| self.obituaries.get(&id)?.last_heard)
-    }
-
-    pub(crate) fn why_down(&self, id: NodeId) -> Option<&Obituary> {
-        self.obituaries.get(&id)
-    }
-
-    pub(crate) const fn roots(&self) -> [u64; TABLES] {
-        [self.table.tree().root(), 0, 0]
-    }
-
-    pub(crate) const fn health(&self) -> u8 {
-        self.health.score + 1
-    }
-
-    pub(crate) fn check(&self, now: Time, config: &Config) {
-        self.table.check();
-        let suspects = self.table.iter().filter(|entry| entry.state() == State::Suspect);
-        assert!(
-            suspects.map(|entry| entry.id).eq(self.suspicions.keys().copied()),
-            "every suspect has its suspicion, and nobody else"
-        );
-        // A leaver judges nobody; a rejoin takes its suspicions up again.
-        if self.phase == Phase::Running {
-            for id in self.suspicions.keys() {
-                assert!(self.deadlines.at(Timer::Suspicion(*id)).is_some(), "the suspicion of {id} ends");
-            }
-        }
-        if self.is_running() {
-            let mine = self.table.get(self.me.id).expect("oneself is in the table");
-            assert_eq!(mine.incarnation(), self.me.incarnation(), "the own entry is current");
-        } else {
-            assert_eq!(self.next_wake(), None, "a stopped node sleeps");
-        }
-        assert!(self.health.score < config.membership.health_max, "the health score is bounded");
-        assert!(
-            self.table.terminal() <= config.membership.tombstones_max as usize + 1,
-            "tombstones are bounded"
-        );
-        assert!(self.health.event <= now, "time does not run backwards");
-    }
-}
-
-fn view(entry: &Entry) -> Option<Member<'_>> {
-    entry.record().map(|record| member(record, entry.incarnation(), entry.state()))
 }
