@@ -18,7 +18,8 @@
 //! | [`RECENT_JOINERS_MAX`] | 16 | the oldest joiner in a join answer |
 //! | [`SUSPICION_AUTHORS_MAX`] | 5 | further confirmations count for nothing |
 //! | [`RETRANSMIT_MAX`] | 64 | an update is sent at most so often by one node |
-//! | [`CREDIT_MAX`] | 64 KiB | the rest of a difference waits for the next exchange |
+//! | [`CREDIT_MAX`] | 64 KiB a partner and `reconcile_interval` | the rest of a difference waits for the next exchange |
+//! | partners served | 4 096 in a `reconcile_interval` | further ones wait for the next |
 //! | [`FRAGMENTS_MAX`] | 64 | a larger item is refused at submission |
 //! | [`REASSEMBLIES_MAX`] | 16 a node | the oldest unfinished item |
 

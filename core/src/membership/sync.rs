@@ -1,6 +1,7 @@
 //! Reconciliation of member records: when it starts, and what its messages carry (rules B4 and B9). What is
 //! compared, and how, is [`crate::reconcile`].
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -28,6 +29,9 @@ pub(super) struct Sync {
     young_until: Time,
     /// Something was found since the last exchange of ours began.
     found: bool,
+    /// When the present interval began, and whom we have sent how many bytes in it (rule F6).
+    served_since: Time,
+    served: BTreeMap<NodeId, usize>,
     /// Reused while messages are built.
     #[serde(skip)]
     bytes: Vec<u8>,
@@ -42,6 +46,8 @@ impl Sync {
             not_before: Time::ZERO,
             young_until: Time::ZERO,
             found: false,
+            served_since: Time::ZERO,
+            served: BTreeMap::new(),
             bytes: Vec::new(),
             steps: Vec::new(),
         }
@@ -56,19 +62,22 @@ impl Sync {
 /// How long a node that has started compares tables at the first sign of a difference.
 const YOUTH_PERIODS: u32 = 10;
 
-/// What a partner lets us send, in bytes of payload.
+/// Partners served in one interval; further ones wait for the next.
+const SERVED_MAX: usize = 4_096;
+
+/// What we may send a partner, in bytes of payload: what it grants, within what one partner gets in an interval
+/// whatever it asks for, so that a forged request cannot turn us on somebody (rule F6).
 #[derive(Debug)]
-struct Credit(usize);
+struct Credit {
+    left: usize,
+    start: usize,
+}
 
 impl Credit {
-    fn new(granted: u32) -> Self {
-        Self((granted as usize).min(CREDIT_MAX))
-    }
-
     fn spend(&mut self, bytes: usize) -> bool {
-        let enough = self.0 >= bytes;
-        self.0 = self.0.saturating_sub(bytes);
-        enough
+        let rest = self.left.checked_sub(bytes);
+        self.left = rest.unwrap_or(self.left);
+        rest.is_some()
     }
 }
 
@@ -143,13 +152,33 @@ impl Membership {
         self.chosen = chosen;
     }
 
+    fn open_credit(&mut self, to: NodeId, granted: u32, cx: &Ctx<'_>) -> Credit {
+        if cx.now.since(self.sync.served_since) >= cx.config.membership.reconcile_interval {
+            self.sync.served_since = cx.now;
+            self.sync.served.clear();
+        }
+        let rest = match self.sync.served.get(&to) {
+            Some(served) => CREDIT_MAX.saturating_sub(*served),
+            None if self.sync.served.len() == SERVED_MAX => 0,
+            None => CREDIT_MAX,
+        };
+        let left = (granted as usize).min(rest);
+        Credit { left, start: left }
+    }
+
+    fn close_credit(&mut self, to: NodeId, credit: &Credit) {
+        if credit.left < credit.start {
+            *self.sync.served.entry(to).or_insert(0) += credit.start - credit.left;
+        }
+    }
+
     /// Answers fingerprints with finer ones, with lists, or with the items themselves.
     pub(super) fn on_compare(&mut self, source: &Source, compare: &Compare<'_>, cx: &mut Ctx<'_>) {
         if compare.table != MEMBERS {
             cx.stats.ignored_unknown += 1;
             return;
         }
-        let mut credit = Credit::new(compare.credit);
+        let mut credit = self.open_credit(source.sender, compare.credit, cx);
         let mut steps = core::mem::take(&mut self.sync.steps);
         steps.clear();
         for (range, count, parts) in compare.ranges() {
@@ -163,6 +192,7 @@ impl Membership {
             .flat_map(|range| self.table.tree().items(range).map(|(id, _)| id))
             .collect();
         self.send_items(source, &handed, &mut credit, cx);
+        self.close_credit(source.sender, &credit);
         self.sync.steps = steps;
     }
 
@@ -237,7 +267,7 @@ impl Membership {
                 self.send(source.from, source.sender, &[message], cx);
             }
         }
-        self.send_items(source, &give, &mut Credit::new(items.credit), cx);
+        self.serve(source, &give, items.credit, cx);
     }
 
     pub(super) fn on_want(&mut self, source: &Source, want: &Want<'_>, cx: &mut Ctx<'_>) {
@@ -246,7 +276,13 @@ impl Membership {
             return;
         }
         let wanted: Vec<NodeId> = want.ids().collect();
-        self.send_items(source, &wanted, &mut Credit::new(want.credit), cx);
+        self.serve(source, &wanted, want.credit, cx);
+    }
+
+    fn serve(&mut self, source: &Source, ids: &[NodeId], granted: u32, cx: &mut Ctx<'_>) {
+        let mut credit = self.open_credit(source.sender, granted, cx);
+        self.send_items(source, ids, &mut credit, cx);
+        self.close_credit(source.sender, &credit);
     }
 
     /// Sends what we hold of these members, as far as the credit goes. The verdict goes before the record: who
@@ -285,7 +321,7 @@ impl Membership {
 fn push_item(
     letter: &mut crate::outbox::Letter<'_>,
     entry: &Entry,
-    suspicions: &alloc::collections::BTreeMap<NodeId, super::Suspicion>,
+    suspicions: &BTreeMap<NodeId, super::Suspicion>,
     now: Time,
 ) {
     if !entry.is_live()

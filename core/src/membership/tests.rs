@@ -267,6 +267,31 @@ fn a_member_of_another_protocol_range_is_held_unseen_and_forgotten_in_the_end() 
 }
 
 #[test]
+fn a_member_gets_its_share_of_records_and_no_more() {
+    let mut lan = Lan::new(2);
+    lan.run(2_000);
+    lan.command(1, Command::SetMeta(vec![7; 512]));
+    lan.run(2_000);
+    let ids = [1_u64.to_le_bytes(); 100].concat();
+    let mut body = Vec::new();
+    Message::Want(Want::of(MEMBERS, u32::MAX, &ids)).encode(&mut body);
+    let two = &lan.nodes[&2];
+    let header = Header {
+        cluster: wire::cluster_tag("test"),
+        sender: two.id(),
+        incarnation: two.incarnation(),
+        boot: two.boot(),
+        receiver: NodeId(1),
+        sequence: 1 << 40,
+    };
+    let request = wire::compose(&header, &body);
+    let before = lan.nodes[&1].stats().bytes_sent;
+    (0..50).for_each(|_| lan.event(1, Event::Datagram { from: addr(2), bytes: &request }));
+    let sent = lan.nodes[&1].stats().bytes_sent - before;
+    assert!((60_000..80_000).contains(&sent), "{sent} bytes for fifty requests at once");
+}
+
+#[test]
 fn other_settings_are_noticed_by_name() {
     let mut lan = Lan::new(1);
     let mut config = Config::lan("test");
