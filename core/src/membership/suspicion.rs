@@ -121,7 +121,7 @@ mod tests {
         let start = Time::from_secs(10);
         let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 10, start);
         let waits = |secs| suspicion.waits_until(Time::from_secs(secs)).map(Time::as_millis);
-        assert_eq!([waits(9), waits(10), waits(12), waits(15)], [None, None, Some(13_800), Some(15_400)]);
+        assert_eq!([waits(9), waits(10), waits(12), waits(15)], [None, None, Some(13_800), Some(16_800)]);
     }
 
     #[test]
