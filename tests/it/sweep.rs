@@ -7,6 +7,21 @@ use bruit_sim::trial::{self, Verdict};
 /// How many plans every change runs; a nightly sweep runs fresh ones by the command.
 const SEEDS: core::ops::Range<u64> = 0..150;
 
+/// Seeds that failed once, under the plans as they are drawn now, and what each taught. A plan that is drawn in
+/// another way is another plan, so what earlier seeds taught stands as scenarios.
+const TAUGHT: [(u64, &str); 2] = [
+    (206, "a random choice may pass over the one member that could answer: healing takes turns"),
+    (3_889, "the same, from the side of the one that is not contacted"),
+];
+
+#[test]
+fn seeds_that_failed_once() {
+    for (seed, lesson) in TAUGHT {
+        let verdict = trial::run(&Plan::draw(seed), Vec::new()).verdict;
+        assert!(!matches!(verdict, Verdict::Violated(_)), "seed {seed} ({lesson}): {verdict:?}");
+    }
+}
+
 #[test]
 fn plans_drawn_from_seeds() {
     let (mut failures, mut idle, mut kinds) = (Vec::new(), Vec::new(), std::collections::BTreeSet::new());
@@ -24,5 +39,5 @@ fn plans_drawn_from_seeds() {
     assert!(failures.is_empty(), "{} of {} seeds fail:\n{}", failures.len(), SEEDS.end, failures.join("\n"));
     let missing: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !kinds.contains(kind)).collect();
     assert!(missing.is_empty(), "faults that never did anything: {missing:?}");
-    assert!(idle.len() < 30, "runs with an idle fault prove little: {idle:?}");
+    assert!(idle.len() < 3, "runs with an idle fault prove little: {idle:?}");
 }

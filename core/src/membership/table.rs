@@ -190,6 +190,9 @@ impl Table {
         let Incarnation { epoch, counter } = incarnation;
         let (content, flags, stamp) = (Box::default(), Flags::default(), now.as_nanos());
         let entry = Entry { id, content, epoch, counter, state, flags, stamp };
+        grow(&mut self.slab);
+        grow(&mut self.by_id);
+        grow(&mut self.order);
         let slot = match self.vacant.pop() {
             Some(slot) => {
                 self.slab[slot as usize] = Some(entry);
@@ -419,6 +422,13 @@ impl Table {
         }
         let hashed = self.iter().filter(|entry| !entry.flags.faded).count();
         assert_eq!(hashed, self.tree.len(), "nobody else is in the tree");
+    }
+}
+
+/// Makes room for one more by a quarter rather than by doubling: tables are large, and grow slowly once they are.
+fn grow<T>(vec: &mut Vec<T>) {
+    if vec.len() == vec.capacity() {
+        vec.reserve_exact(vec.len() / 4 + 16);
     }
 }
 
