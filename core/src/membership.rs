@@ -388,9 +388,9 @@ impl Membership {
                 cx.stats.ignored_stranger += 1;
             }
             Message::PingReq { seq, target, addr } => self.on_ping_req(source, seq, target, addr, cx),
-            Message::Nack { seq } => self.on_nack(source, seq),
+            Message::Nack { seq } => self.on_nack(seq),
             Message::RelayedAck { seq, author, incarnation } => {
-                self.on_relayed_ack(source, seq, author, incarnation, cx);
+                self.on_relayed_ack(seq, author, incarnation, cx);
             }
             Message::Compare(compare) => self.on_compare(source, &compare, cx),
             Message::Items(items) => self.on_items(source, &items, cx),

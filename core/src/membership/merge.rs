@@ -90,17 +90,11 @@ impl Membership {
     /// A member that nothing is known of.
     fn admit_record(&mut self, record: Record<'_>, source: &Source, cx: &mut Ctx<'_>) {
         let id = record.id();
-        let settings = &cx.config.membership;
-        if self.table.live() >= settings.members_max as usize {
+        if self.table.live() >= cx.config.membership.members_max as usize {
             cx.stats.ignored_table_full += 1;
             return;
         }
         self.table.insert(id, record.incarnation(), State::Alive, cx.now);
-        if let AdmissionPolicy::Ask(within) = settings.admission {
-            self.table.set_hidden(id, true);
-            cx.out.notify(Notice::AdmissionAsked { id });
-            self.arm(Timer::Admit(id), cx.now + within, cx);
-        }
         self.take_content(record, cx);
         self.pass_on(id, source, cx);
     }
@@ -289,9 +283,25 @@ impl Membership {
             State::Alive | State::Suspect | State::Down | State::Left => &[],
         };
         if changes.first() == Some(&Change::Up) {
+            if self.asks_admission(id, cx) {
+                return;
+            }
             self.table.set_announced(id, true);
         }
         changes.iter().for_each(|change| self.notify(id, *change, cx));
+    }
+
+    /// Asks the application about a member that it has not admitted, if the settings say so, and hides it until the
+    /// answer.
+    fn asks_admission(&mut self, id: NodeId, cx: &mut Ctx<'_>) -> bool {
+        let AdmissionPolicy::Ask(within) = cx.config.membership.admission else { return false };
+        if self.table.get(id).is_none_or(|entry| entry.flags.admitted) {
+            return false;
+        }
+        self.table.set_hidden(id, true);
+        cx.out.notify(Notice::AdmissionAsked { id });
+        self.arm(Timer::Admit(id), cx.now + within, cx);
+        true
     }
 
     /// Says one change of a member that the application knows.

@@ -247,7 +247,6 @@ impl Membership {
 
     pub(super) fn on_relayed_ack(
         &mut self,
-        _source: &Source,
         seq: u32,
         author: NodeId,
         incarnation: Incarnation,
@@ -263,7 +262,7 @@ impl Membership {
         }
     }
 
-    pub(super) fn on_nack(&mut self, _source: &Source, seq: u32) {
+    pub(super) fn on_nack(&mut self, seq: u32) {
         if let Some(probe) = self.prober.current.as_mut().filter(|probe| probe.seq == seq) {
             probe.nacks = probe.nacks.saturating_add(1).min(probe.helpers);
         }

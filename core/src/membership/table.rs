@@ -42,6 +42,8 @@ pub(super) struct Flags {
     pub(super) removed: bool,
     /// The application has vetoed it, or has not answered yet.
     pub(super) hidden: bool,
+    /// The application has let it in.
+    pub(super) admitted: bool,
     /// The application has been told of it.
     pub(super) announced: bool,
     /// Past half its life: not hashed, not offered, not shown (rule B3).
@@ -259,10 +261,11 @@ impl Table {
         self.hash(id);
     }
 
-    /// Shows a member to the application, or hides it.
+    /// Hides a member from the application, or shows it, and then for good.
     pub(super) fn set_hidden(&mut self, id: NodeId, hidden: bool) {
         if let Some(entry) = self.get_mut(id) {
             entry.flags.hidden = hidden;
+            entry.flags.admitted |= !hidden;
         }
     }
 
