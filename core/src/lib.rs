@@ -30,6 +30,7 @@ extern crate alloc;
 extern crate std;
 
 mod action;
+mod boot;
 mod collections;
 mod command;
 mod config;
@@ -51,6 +52,7 @@ mod time;
 pub mod wire;
 
 pub use action::{Action, Change, Member, Notice, State};
+pub use boot::{Boot, Phase};
 pub use command::{Admission, Answer, Command};
 pub use config::{AdmissionPolicy, Config, MembershipConfig};
 pub use error::{ConfigError, DecodeError, Field, Misbehavior, Rejected};
@@ -58,7 +60,7 @@ pub use estimate::Estimate;
 pub use event::{Event, Slot};
 pub use id::{Incarnation, NodeId, PingId, virtual_addr};
 pub use membership::Obituary;
-pub use node::{Boot, Node, Phase};
+pub use node::Node;
 pub use outbox::Outbox;
 pub use reconcile::Range;
 pub use stats::Stats;

@@ -33,12 +33,12 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::action::State;
+use crate::boot::{Boot, Phase};
 use crate::config::Config;
 use crate::context::Ctx;
 use crate::deadlines::Deadlines;
 use crate::error::Misbehavior;
 use crate::id::NodeId;
-use crate::node::{Boot, Phase};
 use crate::outbox::Letter;
 use crate::reconcile::MEMBERS;
 use crate::rng::{Rng, Stream};

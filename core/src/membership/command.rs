@@ -7,12 +7,12 @@ use super::contact::Contact;
 use super::table::Entry;
 use super::{Membership, Timer};
 use crate::action::{Change, State};
+use crate::boot::Phase;
 use crate::command::{Admission, Answer};
 use crate::context::Ctx;
 use crate::error::{Field, Rejected};
 use crate::id::NodeId;
 use crate::limits::{META_BYTES_MAX, SEEDS_MAX};
-use crate::node::Phase;
 use crate::wire::{Message, Verdict};
 
 impl Membership {

@@ -25,12 +25,12 @@ use siphasher::sip::SipHasher24;
 use super::table::Entry;
 use super::{Membership, Source, Timer};
 use crate::action::{Notice, State};
+use crate::boot::Phase;
 use crate::command::Answer;
 use crate::context::Ctx;
 use crate::error::Rejected;
 use crate::id::NodeId;
 use crate::limits::RECENT_JOINERS_MAX;
-use crate::node::Phase;
 use crate::time::Time;
 use crate::wire::{Join, JoinAnswer, Message, Put as _, Record, Verdict};
 

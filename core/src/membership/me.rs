@@ -7,9 +7,9 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::boot::Boot;
 use crate::config::Config;
 use crate::id::{Incarnation, NodeId};
-use crate::node::Boot;
 use crate::outbox::Envelope;
 use crate::wire::{Letterhead, RecordFields, cluster_tag};
 
@@ -179,7 +179,7 @@ impl Me {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::Boot;
+    use crate::boot::Boot;
 
     fn me(epoch: u64, boot: u64) -> Me {
         let addr = "10.0.0.1:1".parse().expect("an address");

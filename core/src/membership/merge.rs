@@ -13,13 +13,13 @@ use super::me::Reaction;
 use super::suspicion::Suspicion;
 use super::{Membership, Reply, Source, Standing, Timer};
 use crate::action::{Change, Notice, State};
+use crate::boot::Phase;
 use crate::config::{AdmissionPolicy, SHARED_FIELDS};
 use crate::context::Ctx;
 use crate::error::Misbehavior;
 use crate::event::Slot;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::OBITUARIES_MAX;
-use crate::node::Phase;
 use crate::time::{Time, nanos};
 use crate::wire::{Accused, Message, Record, Verdict};
 
