@@ -255,7 +255,7 @@ impl Membership {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         if header.sender == self.me.id {
-            return self.on_own_id(&header, cx);
+            return self.on_own_id(&header, from, bytes.len(), cx);
         }
         if header.receiver != NodeId::NOBODY && header.receiver != self.me.id {
             cx.stats.dropped_wrong_receiver += 1;
@@ -276,12 +276,19 @@ impl Membership {
         self.send_reply(&source, bytes.len(), &reply, cx);
     }
 
-    /// A datagram under our own id: our own one came back, or a twin speaks (rule A2).
-    fn on_own_id(&mut self, header: &Header, cx: &mut Ctx<'_>) {
+    /// A datagram under our own id: our own one came back, or a twin speaks. A twin that stands below us is told, as
+    /// everybody would be: it may know nobody else (rules A2 and A4).
+    fn on_own_id(&mut self, header: &Header, from: SocketAddr, question: usize, cx: &mut Ctx<'_>) {
         if header.boot == self.me.boot {
             cx.stats.dropped_own += 1;
-        } else {
-            self.on_self(header.incarnation, Some(header.boot), State::Alive, cx);
+            return;
+        }
+        self.on_self(header.incarnation, Some(header.boot), State::Alive, cx);
+        let (incarnation, id) = (self.me.incarnation(), self.me.id);
+        if self.phase == Phase::Running && header.incarnation < incarnation && self.may_accuse(id, cx) {
+            let accused = Accused { incarnation, state: State::Alive, removed: false, boot: self.me.boot };
+            let source = Source { from, sender: id, standing: Standing::Stranger, delta: false };
+            self.send_reply(&source, question, &Reply { accused: Some(accused), ..Reply::default() }, cx);
         }
     }
 

@@ -50,7 +50,9 @@ impl Completeness {
         if scene.world.has_twin(id) {
             return Ok(());
         }
-        for observer in scene.world.indices().filter(|node| scene.world.joined(*node).is_some()) {
+        // Who has stopped notices nothing any more: the one of two twins that yielded, or a member that was removed.
+        let observes = |node: &Index| scene.world.joined(*node).is_some() && scene.nodes.is_member(*node);
+        for observer in scene.world.indices().filter(observes) {
             let Some(state) = scene.nodes.view(observer, id) else { continue };
             if matches!(state, State::Alive | State::Suspect) {
                 let bound = scene.bounds.completeness;
