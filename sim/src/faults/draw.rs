@@ -188,7 +188,9 @@ impl Drawing {
                 }
             }
             Kind::Twins => {
-                if let Some((node, at)) = self.idle(Duration::from_secs(1)) {
+                let found = self.idle(Duration::from_secs(1));
+                // The twin of the one that all join through would know nobody else, once that one yields to it.
+                if let Some((node, at)) = found.map(|(node, at)| (Index(node.0.max(1)), at)) {
                     self.act(at, Op::Clone { node });
                 }
             }
