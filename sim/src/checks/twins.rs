@@ -37,6 +37,12 @@ impl Rule for Twins {
             Happening::Cloned { id, .. } => {
                 self.conflicts.insert(id, Conflict { cloned: scene.at, ..Conflict::default() });
             }
+            // Another life of one of the two begins the conflict anew.
+            Happening::Restarted { node, .. } => {
+                if let Some(conflict) = self.conflicts.get_mut(&scene.world.id(node)) {
+                    conflict.epochs = 0;
+                }
+            }
             Happening::Notice { node, notice: Notice::IdentityConflict { .. } } => {
                 if let Some(conflict) = self.conflicts.get_mut(&scene.world.id(node)) {
                     conflict.told = true;
