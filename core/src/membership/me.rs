@@ -142,7 +142,9 @@ impl Me {
             return if refutes { Reaction::Refute } else { Reaction::Nothing };
         }
         let above = heard.epoch >= self.incarnation.epoch;
-        let Some(rival) = boot else {
+        // News that do not say whose life they mean are put down to the rival that we met last.
+        let unsaid = || self.rivals.last().map(|known| known.boot);
+        let Some(rival) = boot.filter(|boot| *boot != self.boot).or_else(unsaid) else {
             return if above { Reaction::Jump } else { Reaction::Nothing };
         };
         let known = self.rivals.iter().find(|known| known.boot == rival).copied();
@@ -181,6 +183,7 @@ impl Me {
             return false;
         }
         self.set_incarnation(next);
+        let rival = rival.filter(|boot| *boot != self.boot).or(self.rivals.last().map(|known| known.boot));
         if let Some(rival) = rival {
             let known = self.rivals.iter().find(|known| known.boot == rival);
             let returns =
