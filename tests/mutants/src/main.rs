@@ -72,13 +72,20 @@ const MUTANTS: &[Mutant] = &[
         by: By::Sweep,
     },
     Mutant {
-        name: "the-down-are-not-contacted",
+        name: "nobody-heals",
         checks: &["M7", "M10"],
-        patches: &[(
-            CONTACT,
-            "if let Some((id, addr)) = self.table.choose_down(turn)",
-            "if let Some((id, addr)) = self.table.choose_down(turn).filter(|_| false)",
-        )],
+        patches: &[
+            (
+                CONTACT,
+                "if let Some((id, addr)) = self.table.choose_down(turn)",
+                "if let Some((id, addr)) = self.table.choose_down(turn).filter(|_| false)",
+            ),
+            (
+                CONTACT,
+                "if let Some(contact) = silent.get(turn % silent.len().max(1))",
+                "if let Some(contact) = silent.get(turn % silent.len().max(1)).filter(|_| false)",
+            ),
+        ],
         by: By::Sweep,
     },
     Mutant {
