@@ -1,13 +1,14 @@
 //! What comes out of a node. Plain data.
 
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::command::Answer;
 use crate::error::Rejected;
 use crate::event::Slot;
-use crate::id::{Incarnation, NodeId, PingId};
+use crate::id::{Incarnation, MessageId, NodeId, PingId};
 use crate::time::Time;
 
 /// Something for the driver to do. Exhaustive: a driver handles every kind.
@@ -128,6 +129,25 @@ pub enum Change {
     Forgotten,
 }
 
+/// How far an own broadcast has spread among the members that were alive when it was submitted; who joined
+/// later does not count (rule C6).
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum Reached {
+    /// More than half of them have it, this node included.
+    Majority,
+    /// All of them have it that have not failed or left since.
+    All {
+        /// Who failed or left without having said that it has the message, by id.
+        without: Vec<NodeId>,
+    },
+    /// The time that the submission named has passed.
+    TimedOut {
+        /// Who has not said that it has the message, by id.
+        missing: Vec<NodeId>,
+    },
+}
+
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -181,6 +201,45 @@ pub enum Notice<'a> {
         /// Answer with [`Command::Admit`](crate::Command::Admit) of this id.
         id: NodeId,
     },
+    /// A broadcast has arrived, or was submitted here. At most once for each message in one boot (rules C1, C2).
+    Delivered {
+        /// Which message.
+        id: MessageId,
+        /// Its topic.
+        topic: Cow<'a, str>,
+        /// Its bytes.
+        payload: Cow<'a, [u8]>,
+        /// How many nodes have passed it on until here; 0 at its origin.
+        hops: u8,
+    },
+    /// These broadcasts exist, and nobody within reach could serve them. They will not be delivered (rule C1).
+    Lost {
+        /// Of which origin.
+        origin: NodeId,
+        /// In which epoch of it.
+        epoch: u64,
+        /// The first one that is missing.
+        first: u64,
+        /// The last one that is missing.
+        last: u64,
+    },
+    /// The first phase of an own broadcast in `Push` mode has ended: a majority of those it was pushed to had it
+    /// from us first, or the time to say so has passed and more members were told of it.
+    Pushed {
+        /// Which message.
+        id: MessageId,
+        /// How many acknowledged a first infection.
+        acked: u8,
+        /// How many it was pushed to.
+        contacted: u8,
+    },
+    /// How far an own broadcast that asked for reports has spread (rule C6).
+    Spread {
+        /// Which message.
+        id: MessageId,
+        /// How far.
+        reached: Reached,
+    },
     /// A ping was answered.
     Pong {
         /// Which.
@@ -213,6 +272,15 @@ impl Notice<'_> {
             Self::Departed { acknowledged } => Notice::Departed { acknowledged },
             Self::ConfigMismatch { id, field } => Notice::ConfigMismatch { id, field },
             Self::AdmissionAsked { id } => Notice::AdmissionAsked { id },
+            Self::Delivered { id, topic, payload, hops } => Notice::Delivered {
+                id,
+                topic: Cow::Owned(topic.into_owned()),
+                payload: Cow::Owned(payload.into_owned()),
+                hops,
+            },
+            Self::Lost { origin, epoch, first, last } => Notice::Lost { origin, epoch, first, last },
+            Self::Pushed { id, acked, contacted } => Notice::Pushed { id, acked, contacted },
+            Self::Spread { id, reached } => Notice::Spread { id, reached },
             Self::Pong { ping, id, round_trip } => Notice::Pong { ping, id, round_trip },
             Self::PingFailed { ping, id } => Notice::PingFailed { ping, id },
         }

@@ -1,12 +1,14 @@
 //! What an application may ask of a node, and the answers. Plain data.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{NodeId, PingId};
+use crate::config::FirstPhase;
+use crate::id::{MessageId, NodeId, PingId};
 
 /// A request to the node. Owned, so that it can cross a thread or wait in a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,10 @@ pub enum Command {
     /// An operator's verdict: the member has left. It stops when it hears so, and may only come back under a
     /// higher incarnation (rule A7).
     RemovePeer(NodeId),
+    /// Tell every member. It is delivered here too, in this call (with `PersistSeen::BeforeDelivery` once it is
+    /// stored). Answered by [`Answer::Sent`]; refused with [`Rejected::NotJoined`](crate::Rejected::NotJoined)
+    /// before the first contact, and with [`Rejected::Busy`](crate::Rejected::Busy) while too much waits.
+    Broadcast(Broadcast),
     /// The answer to [`Notice::AdmissionAsked`](crate::Notice::AdmissionAsked), or a later change of mind.
     Admit {
         /// The member in question.
@@ -50,6 +56,36 @@ pub enum Command {
         /// Whether the local view shows it.
         admission: Admission,
     },
+}
+
+/// A message for every member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broadcast {
+    /// What it is about, at most `limits::TOPIC_BYTES_MAX` bytes; may be empty. Names that begin with `bruit.` are
+    /// reserved.
+    pub topic: String,
+    /// Opaque bytes, at most `broadcast.payload_bytes_max`.
+    pub payload: Vec<u8>,
+    /// Report how far it has spread, until all have it or this time has passed: see
+    /// [`Notice::Spread`](crate::Notice::Spread). At most `limits::SPREADS_MAX` at a time.
+    pub report: Option<Duration>,
+    /// Go out in another way than `broadcast.first` says.
+    pub first: Option<FirstPhase>,
+}
+
+impl Broadcast {
+    /// A message that nobody reports on, in the configured way.
+    #[must_use]
+    pub fn new(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
+        Self { topic: topic.into(), payload: payload.into(), report: None, first: None }
+    }
+
+    /// The same, with reports until all have it or `within` has passed.
+    #[must_use]
+    pub const fn report(mut self, within: Duration) -> Self {
+        self.report = Some(within);
+        self
+    }
 }
 
 /// Whether the application lets a member into its local view (rule B5: the table below is not touched).
@@ -69,4 +105,6 @@ pub enum Answer {
     Done,
     /// The ping is under way; its notice carries this id.
     Pinging(PingId),
+    /// The message is under way, under this name.
+    Sent(MessageId),
 }

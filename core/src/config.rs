@@ -13,6 +13,10 @@ use crate::error::ConfigError;
 use crate::id::hash64;
 use crate::limits::{CLUSTER_BYTES_MAX, CREDIT_MAX, MTU_MAX, MTU_MIN, SUSPICION_AUTHORS_MAX};
 
+mod broadcast;
+
+pub use broadcast::{BroadcastConfig, FirstPhase, History, Order, PersistSeen, Ratio, Repair, Rounds};
+
 /// The settings of a node. All fields are public; a preset gives the values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +27,8 @@ pub struct Config {
     pub mtu: u16,
     /// The failure detector and what spreads its findings.
     pub membership: MembershipConfig,
+    /// Messages for everybody.
+    pub broadcast: BroadcastConfig,
 }
 
 /// Settings of membership. Durations at the level of nanoseconds are honoured.
@@ -99,11 +105,15 @@ const fn ms(millis: u64) -> Duration {
 }
 
 impl Config {
+    const fn of(cluster: String, membership: MembershipConfig) -> Self {
+        Self { cluster, mtu: 1_400, membership, broadcast: BroadcastConfig::tree() }
+    }
+
     /// For one data centre, links of 0.1 to 30 ms. Sources: SWIM and Lifeguard for the shape; the numbers
     /// from sweeps at n = 128 over 0 to 25 % loss.
     #[must_use]
     pub fn lan(cluster: impl Into<String>) -> Self {
-        Self { cluster: cluster.into(), mtu: 1_400, membership: MembershipConfig::lan() }
+        Self::of(cluster.into(), MembershipConfig::lan())
     }
 
     /// For one machine: loopback, containers, tests.
@@ -118,7 +128,9 @@ impl Config {
             heal_interval: ms(3_000),
             ..MembershipConfig::lan()
         };
-        Self { cluster: cluster.into(), mtu: 1_400, membership }
+        let broadcast =
+            BroadcastConfig { request_delay: ms(100), request_timeout: ms(150), ..BroadcastConfig::tree() };
+        Self { broadcast, ..Self::of(cluster.into(), membership) }
     }
 
     /// Across continents: links of up to 500 ms.
@@ -133,14 +145,14 @@ impl Config {
             heal_interval: ms(30_000),
             ..MembershipConfig::lan()
         };
-        Self { cluster: cluster.into(), mtu: 1_400, membership }
+        Self::of(cluster.into(), membership)
     }
 
     /// memberlist's `DefaultLANConfig`, with its push-pull interval as the healing one and none of our
     /// additions to the failure detector.
     #[must_use]
     pub fn memberlist_lan(cluster: impl Into<String>) -> Self {
-        Self { cluster: cluster.into(), mtu: 1_400, membership: MembershipConfig::memberlist() }
+        Self::of(cluster.into(), MembershipConfig::memberlist())
     }
 
     /// memberlist's `DefaultWANConfig`, likewise.
@@ -156,7 +168,7 @@ impl Config {
             heal_interval: ms(60_000),
             ..MembershipConfig::memberlist()
         };
-        Self { cluster: cluster.into(), mtu: 1_400, membership }
+        Self::of(cluster.into(), membership)
     }
 
     /// Bytes of messages that fit in one datagram: `mtu` less the envelope, with room for a seal.
@@ -172,7 +184,8 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         length("cluster", self.cluster.len(), 1, CLUSTER_BYTES_MAX)?;
         range("mtu", self.mtu.into(), MTU_MIN.into(), MTU_MAX.into())?;
-        self.membership.validate()
+        self.membership.validate()?;
+        self.broadcast.validate()
     }
 
     /// One byte of hash for each setting that all members must share, in the order of [`SHARED_FIELDS`]; a
@@ -183,6 +196,7 @@ impl Config {
         let nanos = |duration| crate::time::nanos(duration);
         let mut digest = [0; 8];
         digest[2] = byte(nanos(self.membership.forget_after));
+        digest[5] = byte(self.broadcast.payload_bytes_max.into());
         digest[6] = byte(self.membership.members_max.into());
         u64::from_le_bytes(digest)
     }
@@ -190,7 +204,7 @@ impl Config {
 
 /// Names of the settings behind each byte of the shared digest (rule G4).
 pub(crate) const SHARED_FIELDS: [&str; 8] =
-    ["lease_max", "drift", "forget_after", "grace", "quota", "limits", "members_max", "electors"];
+    ["lease_max", "drift", "forget_after", "grace", "quota", "payload_bytes_max", "members_max", "electors"];
 
 impl MembershipConfig {
     const fn lan() -> Self {

@@ -103,6 +103,18 @@ pub enum Rejected {
         /// The limit.
         max: usize,
     },
+    /// No member has been contacted yet, so nobody knows this node's epoch (rule A1). A node without seeds is a
+    /// cluster of one, and not refused.
+    NotJoined,
+    /// Too much is waiting to be sent; try again when [`Node::pending`](crate::Node::pending) has fallen.
+    Busy {
+        /// Bytes that would wait.
+        pending: usize,
+        /// The limit, `broadcast.pending_bytes_max`.
+        max: usize,
+    },
+    /// Topics that begin with `bruit.` are for the library.
+    ReservedTopic,
     /// No such member is known.
     UnknownMember(NodeId),
     /// The command is about oneself, and must be about another.
@@ -123,6 +135,12 @@ pub enum Field {
     Peers,
     /// Pings under way.
     Pings,
+    /// The topic of a broadcast.
+    Topic,
+    /// The payload of a broadcast.
+    Payload,
+    /// Broadcasts that are reported on.
+    Spreads,
 }
 
 impl fmt::Display for Field {
@@ -132,6 +150,9 @@ impl fmt::Display for Field {
             Self::Seeds => "seeds",
             Self::Peers => "peers",
             Self::Pings => "pings under way",
+            Self::Topic => "topic",
+            Self::Payload => "payload",
+            Self::Spreads => "broadcasts reported on",
         })
     }
 }
@@ -146,6 +167,11 @@ impl fmt::Display for Rejected {
                 write!(f, "{what}: {len} bytes, but at most {max} fit")
             }
             Self::TooMany { what, len, max } => write!(f, "{what}: {len}, but at most {max} are kept"),
+            Self::NotJoined => write!(f, "no member has been contacted yet"),
+            Self::Busy { pending, max } => {
+                write!(f, "{pending} bytes would wait to be sent, but at most {max} may; try again later")
+            }
+            Self::ReservedTopic => write!(f, "topics that begin with \"bruit.\" are reserved"),
             Self::UnknownMember(id) => write!(f, "{id} is not a known member"),
             Self::Oneself => write!(f, "that is this node itself"),
             Self::Unreachable(addr) => write!(f, "{addr} is no address to send to"),

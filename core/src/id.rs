@@ -85,6 +85,24 @@ impl fmt::Display for Incarnation {
     }
 }
 
+/// Names one broadcast, everywhere: its origin, the epoch in which the origin sent it, and its number within
+/// that epoch, counted from 1. Ordered as a triple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageId {
+    /// Who broadcast it.
+    pub origin: NodeId,
+    /// In which epoch of its incarnation (rule A1).
+    pub epoch: u64,
+    /// Its number in that epoch, from 1 without gaps.
+    pub seq: u64,
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.origin, self.epoch, self.seq)
+    }
+}
+
 /// Names one [`Command::Ping`](crate::Command::Ping) until its notice arrives; unique within a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PingId(pub u64);

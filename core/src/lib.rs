@@ -31,6 +31,7 @@ extern crate std;
 
 mod action;
 mod boot;
+mod broadcast;
 mod collections;
 mod command;
 mod config;
@@ -51,14 +52,18 @@ mod stats;
 mod time;
 pub mod wire;
 
-pub use action::{Action, Change, Member, Notice, State};
+pub use action::{Action, Change, Member, Notice, Reached, State};
 pub use boot::{Boot, Phase};
-pub use command::{Admission, Answer, Command};
-pub use config::{AdmissionPolicy, Config, MembershipConfig};
+pub use broadcast::{Mark, Pending, Spread, Usage};
+pub use command::{Admission, Answer, Broadcast, Command};
+pub use config::{
+    AdmissionPolicy, BroadcastConfig, Config, FirstPhase, History, MembershipConfig, Order, PersistSeen,
+    Ratio, Repair, Rounds,
+};
 pub use error::{ConfigError, DecodeError, Field, Misbehavior, Rejected};
 pub use estimate::Estimate;
 pub use event::{Event, Slot};
-pub use id::{Incarnation, NodeId, PingId, virtual_addr};
+pub use id::{Incarnation, MessageId, NodeId, PingId, virtual_addr};
 pub use membership::Obituary;
 pub use node::Node;
 pub use outbox::Outbox;

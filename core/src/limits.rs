@@ -20,7 +20,12 @@
 //! | [`RETRANSMIT_MAX`] | 64 | an update is sent at most so often by one node |
 //! | [`CREDIT_MAX`] | 64 KiB a partner and `reconcile_interval` | the rest of a difference waits for the next exchange |
 //! | partners served | 4 096 in a `reconcile_interval` | further ones wait for the next |
-//! | [`FRAGMENTS_MAX`] | 64 | a larger item is refused at submission |
+//! | [`TOPIC_BYTES_MAX`] | 64 B | `Broadcast` refuses |
+//! | `payload_bytes_max` | 64 KiB | `Broadcast` refuses |
+//! | `pending_bytes_max` | 1 MiB | `Broadcast` answers `Busy` |
+//! | `cache_bytes_max` | 4 MiB | the oldest payload of the origin that holds most |
+//! | [`SPREADS_MAX`] | 64 | `Broadcast` with a report refuses |
+//! | [`FRAGMENTS_MAX`] | 72 | a larger item is refused at submission |
 //! | [`REASSEMBLIES_MAX`] | 16 a node | the oldest unfinished item |
 
 /// Least legal `mtu`: what every IPv6 path carries with room for a tunnel.
@@ -53,9 +58,13 @@ pub const SUSPICION_AUTHORS_MAX: usize = 5;
 pub const RETRANSMIT_MAX: u8 = 64;
 /// Reconciliation bytes in flight towards one receiver.
 pub const CREDIT_MAX: usize = 64 * 1024;
+/// Longest topic of a broadcast, in bytes of UTF-8.
+pub const TOPIC_BYTES_MAX: usize = 64;
+/// Broadcasts that one node reports on at a time.
+pub const SPREADS_MAX: usize = 64;
 /// Payload bytes of a fragment; a constant of the protocol, so that any relay can serve any fragment.
 pub const FRAGMENT_BYTES: usize = 1_024;
 /// Fragments of one item.
-pub const FRAGMENTS_MAX: usize = 64;
+pub const FRAGMENTS_MAX: usize = 72;
 /// Unfinished reassemblies kept.
 pub const REASSEMBLIES_MAX: usize = 16;

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Member};
 use crate::boot::{Boot, Phase};
+use crate::broadcast::{Mark, Pending, Spread, Usage};
 use crate::command::{Answer, Command};
 use crate::config::Config;
 use crate::context::Ctx;
 use crate::error::{ConfigError, Rejected};
 use crate::event::Event;
-use crate::id::{Incarnation, NodeId};
+use crate::id::{Incarnation, MessageId, NodeId};
 use crate::membership::{Membership, Obituary};
 use crate::outbox::Outbox;
 use crate::stats::Stats;
@@ -90,6 +91,7 @@ impl Node {
             Command::AddPeer(addr) => membership.add_peer(addr, cx),
             Command::SetPeers(peers) => membership.set_peers(&peers, cx),
             Command::RemovePeer(id) => membership.remove_peer(id, cx),
+            Command::Broadcast(_) => Err(Rejected::NotJoined),
             Command::Admit { id, admission } => membership.admit(id, admission, cx),
         }
     }
@@ -182,6 +184,41 @@ impl Node {
     #[must_use]
     pub fn why_down(&self, id: NodeId) -> Option<&Obituary> {
         self.membership.why_down(id)
+    }
+
+    /// The broadcasts of one topic that are still cached, the newest first: id and payload. Newest is what was
+    /// delivered here last.
+    pub fn recent(&self, _topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {
+        core::iter::empty()
+    }
+
+    /// Own broadcasts whose first phase has not ended.
+    #[must_use]
+    pub fn pending(&self) -> Pending {
+        Pending::default()
+    }
+
+    /// How far an own broadcast has spread; `None` if it is not reported on, or no longer.
+    #[must_use]
+    pub fn spread(&self, _id: MessageId) -> Option<Spread> {
+        None
+    }
+
+    /// What is known of the broadcasts of each origin, the open epochs of each, by id and epoch.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        core::iter::empty()
+    }
+
+    /// The bytes of a cached broadcast.
+    #[must_use]
+    pub fn cached(&self, _id: MessageId) -> Option<&[u8]> {
+        None
+    }
+
+    /// What the broadcast holds at present.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage::default()
     }
 
     /// The roots of the fingerprint trees (members, store, broadcasts): equal at two nodes when their tables are.

@@ -92,7 +92,7 @@ pub struct Reassembly {
 struct Unfinished {
     item: ItemId,
     count: u8,
-    have: u64,
+    have: u128,
     bytes: Vec<u8>,
     last_len: usize,
 }
@@ -156,4 +156,4 @@ impl Unfinished {
     }
 }
 
-const _: () = assert!(FRAGMENTS_MAX <= u64::BITS as usize);
+const _: () = assert!(FRAGMENTS_MAX <= u128::BITS as usize);
