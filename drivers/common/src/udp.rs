@@ -1,0 +1,28 @@
+//! What drivers on UDP sockets share: all but the loop around the sockets, and how a caller waits.
+//!
+//! ```text
+//!  Setup ── open ──► Opened ── run(hooks) ──► Running   what the application calls
+//!  (a builder's      (sockets bound,             │
+//!   settings)         epoch durable)          Shared    the node under its mutex, and the sending socket
+//!                                                │
+//!                    the driver's loop ────────► Turn    read a bounded batch, tick
+//! ```
+//!
+//! A driver brings its [`Hooks`] and a loop that sleeps until a datagram, [`Turn::sleep`] or [`Hooks::wake`].
+
+mod multicast;
+mod running;
+mod setup;
+mod shared;
+mod socket;
+mod stats;
+mod trace;
+mod turn;
+
+pub use multicast::{Interface, Multicast};
+pub use running::Running;
+pub use setup::{Opened, Setup};
+pub use shared::{Hooks, Shared, State};
+pub use stats::{DriverStats, Status};
+pub use trace::{Direction, Traced};
+pub use turn::{Socket, Turn};
