@@ -14,6 +14,7 @@ use crate::udp::multicast::Multicast;
 use crate::udp::running::Running;
 use crate::udp::shared::{Hooks, Shared};
 use crate::udp::socket::{NodeSocket, plain};
+use crate::udp::stats::Status;
 
 /// What the builders of the drivers collect. [`builder_methods!`](crate::builder_methods) makes their methods.
 #[derive(Clone, Debug)]
@@ -88,6 +89,12 @@ impl Opened {
     #[must_use]
     pub fn take_receivers(&mut self) -> Vec<UdpSocket> {
         std::mem::take(&mut self.receivers)
+    }
+
+    /// Where the node stands before its first event.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::of(&self.started.driven)
     }
 
     /// Makes the node answer. It hears others as soon as the driver's loop runs.
