@@ -20,9 +20,10 @@
 //! what waits for others is asynchronous. Dropping the last handle is the abrupt stop, after which others find out
 //! by themselves; [`Bruit::leave`] says goodbye.
 //!
-//! It runs on either kind of runtime with I/O and time enabled. No thread of the runtime waits for a disk or a
-//! resolver: names are looked up on a thread of their own, files are written on another. A paused test clock does
-//! not reach it, since the node's clock is the operating system's.
+//! It runs on either kind of runtime with I/O and time enabled. No worker of the runtime waits for a resolver or for
+//! a disk to flush: names are looked up on a thread of their own, the state directory is written on another. Only a
+//! journal, if there is one, is appended to in place, without a flush. A paused test clock does not reach the node,
+//! whose clock is the operating system's.
 //!
 //! The driver decides nothing about the protocol. What it adds: host names and a peers file, read again while
 //! the node runs; a state directory; a journal; and counts of what the network refused.

@@ -88,10 +88,11 @@ pub(crate) fn a_group_is_heard_and_the_answer_goes_to_the_senders_own_address(ki
     if let Err(error) = is_carried(group, Interface::Addr(Ipv4Addr::LOCALHOST)) {
         return eprintln!("skipped: the loopback of this machine carries no multicast: {error}");
     }
-    // Bound to a loopback address, a node means the group on loopback.
-    let [a, b, c] = ["a", "b", "c"].map(|name| (name, in_group(group, None)));
-    let start = |kind: Kind, (name, options): (&str, Options)| kind.start_with(name, options);
-    let (a, b, c) = (start(kinds[0], a), start(kinds[1], b), start(kinds[2], c));
+    // Bound to a loopback address, a node means the group on loopback; bound to every address, it has to say so.
+    let loopback = Some(Interface::Addr(Ipv4Addr::LOCALHOST));
+    let a = kinds[0].start_with("a", in_group(group, None));
+    let b = kinds[1].start_at("0.0.0.0:0", "b", in_group(group, loopback)).expect("it starts");
+    let c = kinds[2].start_with("c", in_group(group, None));
     ping_through(group, [a.as_ref(), b.as_ref(), c.as_ref()]);
 }
 
