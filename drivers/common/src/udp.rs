@@ -10,6 +10,8 @@
 //!
 //! A driver brings its [`Hooks`] and a loop that sleeps until a datagram, [`Turn::sleep`] or [`Hooks::wake`].
 
+use std::time::Duration;
+
 mod multicast;
 mod running;
 mod setup;
@@ -25,4 +27,9 @@ pub use setup::{Opened, Setup};
 pub use shared::{Hooks, Shared, State};
 pub use stats::{DriverStats, Status};
 pub use trace::{Direction, Traced};
-pub use turn::{Socket, Turn};
+pub use turn::{Sockets, Turn};
+
+/// Beyond its own `within`, how long a leave waits for the node to say so.
+pub const LEAVE_SLACK: Duration = Duration::from_secs(1);
+/// A ping has three tries 100 ms apart; it has ended long before this.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(5);

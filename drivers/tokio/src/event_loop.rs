@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bruit_driver::udp::{Socket, Turn};
+use bruit_driver::udp::{Sockets, Turn};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
@@ -36,12 +36,12 @@ impl EventLoop {
     /// Runs until it is asked to stop, and until what the node stored is durable.
     pub(crate) async fn run(mut self) {
         let mut sleep = pin!(tokio::time::sleep(SLEEP_MAX));
-        let mut sockets = Socket::Drained;
+        let mut sockets = Sockets::Drained;
         while !self.turn.shared().is_asked_to_stop() {
             match sockets {
                 // Whatever else runs on this thread has its turn too.
-                Socket::HasMore => tokio::task::yield_now().await,
-                Socket::Drained => {
+                Sockets::HaveMore => tokio::task::yield_now().await,
+                Sockets::Drained => {
                     let timeout = self.turn.sleep().unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
                     sleep.as_mut().reset(Instant::now() + timeout);
                     if self.wait(sleep.as_mut()).await.is_err() {
@@ -50,7 +50,7 @@ impl EventLoop {
                     }
                 }
             }
-            sockets = self.read();
+            sockets = self.turn.read(&self.sockets, UdpSocket::try_recv_from);
             self.turn.tick_if_due();
         }
         let stopped = self.turn.shared().stop_node();
@@ -73,16 +73,5 @@ impl EventLoop {
             if awake { Poll::Ready(Ok(())) } else { Poll::Pending }
         })
         .await
-    }
-
-    /// Every socket gets its turn, however much waits at another.
-    fn read(&mut self) -> Socket {
-        let mut all = Socket::Drained;
-        for socket in &self.sockets {
-            if self.turn.read(|buffer| socket.try_recv_from(buffer)) == Socket::HasMore {
-                all = Socket::HasMore;
-            }
-        }
-        all
     }
 }

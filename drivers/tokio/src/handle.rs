@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bruit_core::{Answer, Command, Config, NodeId, PingId, Rejected};
-use bruit_driver::udp::{Running, Shared};
+use bruit_core::{Command, Config, NodeId, PingId, Rejected};
+use bruit_driver::udp::{LEAVE_SLACK, PING_TIMEOUT, Running, Shared};
 use bruit_driver::{Driven, StartError};
 use tokio::sync::watch::Receiver;
 
@@ -14,11 +14,6 @@ use crate::builder::Builder;
 use crate::hooks::Hooks;
 use crate::notices::Notices;
 use crate::watch::Watch;
-
-/// Beyond its own `within`, how long a leave waits for the node to say so.
-const LEAVE_SLACK: Duration = Duration::from_secs(1);
-/// A ping has three tries 100 ms apart; it has ended long before this.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running node. Clones are handles of the same one; dropping the last stops it abruptly, and frees its address as
 /// soon as the runtime gets to it. So does the end of the runtime.
@@ -102,12 +97,7 @@ impl Bruit {
     /// # Errors
     /// The node refuses, or has stopped.
     pub async fn ping(&self, id: NodeId, addr: SocketAddr) -> Result<Option<Duration>, Rejected> {
-        let answer = self.inner.shared.command_then(Command::Ping { id, addr }, |driven, answer| {
-            if let Answer::Pinging(ping) = answer {
-                driven.await_ping(*ping);
-            }
-        })?;
-        let Answer::Pinging(ping) = answer else { return Ok(None) };
+        let ping = self.inner.shared.start_ping(id, addr)?;
         let waiting = Pinging { shared: &self.inner.shared, ping };
         let end = self.wait(PING_TIMEOUT, |driven| driven.ping_end(waiting.ping)).await;
         Ok(end.flatten())

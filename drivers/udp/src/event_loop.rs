@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use bruit_driver::udp::{Socket, Turn};
+use bruit_driver::udp::{Sockets, Turn};
 use mio::net::UdpSocket;
 use mio::{Events, Poll};
 
@@ -22,30 +22,19 @@ impl EventLoop {
     /// Runs until it is asked to stop.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(8);
-        let mut sockets = Socket::Drained;
+        let mut sockets = Sockets::Drained;
         while !self.turn.shared().is_asked_to_stop() {
             let timeout = match sockets {
-                Socket::HasMore => Some(Duration::ZERO),
-                Socket::Drained => self.turn.sleep(),
+                Sockets::HaveMore => Some(Duration::ZERO),
+                Sockets::Drained => self.turn.sleep(),
             };
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.turn.shared().count_receive_error(),
             }
-            sockets = self.read();
+            sockets = self.turn.read(&self.sockets, UdpSocket::recv_from);
             self.turn.tick_if_due();
         }
-    }
-
-    /// Every socket gets its turn, however much waits at another.
-    fn read(&mut self) -> Socket {
-        let mut all = Socket::Drained;
-        for socket in &self.sockets {
-            if self.turn.read(|buffer| socket.recv_from(buffer)) == Socket::HasMore {
-                all = Socket::HasMore;
-            }
-        }
-        all
     }
 }

@@ -5,17 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bruit_core::{Answer, Command, Config, NodeId, Rejected};
-use bruit_driver::udp::{Running, Shared, State};
+use bruit_core::{Command, Config, NodeId, Rejected};
+use bruit_driver::udp::{LEAVE_SLACK, PING_TIMEOUT, Running, Shared, State};
 use bruit_driver::{Driven, Notices, StartError};
 
 use crate::builder::Builder;
 use crate::hooks::Hooks;
-
-/// Beyond its own `within`, how long a leave waits for the node to say so.
-const LEAVE_SLACK: Duration = Duration::from_secs(1);
-/// A ping has three tries 100 ms apart; it has ended long before this.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running node. Clones are handles of the same one; dropping the last stops it abruptly.
 ///
@@ -90,12 +85,7 @@ impl Bruit {
     /// # Errors
     /// The node refuses, or has stopped.
     pub fn ping(&self, id: NodeId, addr: std::net::SocketAddr) -> Result<Option<Duration>, Rejected> {
-        let answer = self.inner.shared.command_then(Command::Ping { id, addr }, |driven, answer| {
-            if let Answer::Pinging(ping) = answer {
-                driven.await_ping(*ping);
-            }
-        })?;
-        let Answer::Pinging(ping) = answer else { return Ok(None) };
+        let ping = self.inner.shared.start_ping(id, addr)?;
         let mut state = self.wait(PING_TIMEOUT, |driven| driven.ping_end(ping).is_some());
         Ok(state.driven.take_ping(ping).flatten())
     }

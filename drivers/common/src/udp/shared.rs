@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use bruit_core::{Action, Answer, Command, Event, Outbox, Phase, Rejected, Slot, Time};
+use bruit_core::{Action, Answer, Command, Event, NodeId, Outbox, Phase, PingId, Rejected, Slot, Time};
 
 use crate::clock::Clock;
 use crate::driven::{Driven, Stopped};
@@ -107,10 +107,7 @@ impl Shared {
 
     /// The same for everybody else: the loop is woken if it would now sleep too long. `then` runs on the
     /// answer before anybody else can step the node.
-    ///
-    /// # Errors
-    /// The node refuses it, or has stopped.
-    pub fn command_then(
+    pub(crate) fn command_then(
         &self,
         command: Command,
         then: impl FnOnce(&mut Driven, &Answer),
@@ -122,6 +119,20 @@ impl Shared {
             }
         });
         answer.expect("the core answers a command in its call, and a stopped driver does so for it")
+    }
+
+    /// Starts a ping, whose end the driver waits for and then takes.
+    ///
+    /// # Errors
+    /// The node refuses, or has stopped.
+    pub fn start_ping(&self, id: NodeId, addr: SocketAddr) -> Result<PingId, Rejected> {
+        let answer = self.command_then(Command::Ping { id, addr }, |driven, answer| {
+            if let Answer::Pinging(ping) = answer {
+                driven.await_ping(*ping);
+            }
+        })?;
+        let Answer::Pinging(ping) = answer else { unreachable!("a ping is answered with its id") };
+        Ok(ping)
     }
 
     fn step_and_wake(

@@ -21,13 +21,13 @@ const BATCH_TIME: Duration = Duration::from_millis(10);
 /// No datagram is longer.
 const DATAGRAM_BYTES_MAX: usize = 1 << 16;
 
-/// Whether a socket was read until it had nothing more. Readiness is told once for each change only.
+/// Whether all sockets were read until they had nothing more. Readiness is told once for each change only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Socket {
-    /// It was: readiness will be told.
+pub enum Sockets {
+    /// They were: readiness will be told.
     Drained,
-    /// It was not: read it again without waiting.
-    HasMore,
+    /// One was not: read again without waiting.
+    HaveMore,
 }
 
 /// What a loop keeps between its turns. However the loop ends, by a panic too, dropping this stops the node, so
@@ -58,9 +58,23 @@ impl Turn {
         self.shared.fall_asleep()
     }
 
-    /// Reads a bounded batch. `receive` fills the buffer and never waits: it says
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is nothing more.
-    pub fn read(&mut self, mut receive: impl FnMut(&mut [u8]) -> io::Result<(usize, SocketAddr)>) -> Socket {
+    /// Reads a bounded batch from each socket, however much waits at another. `receive` fills the buffer and never
+    /// waits: it says [`WouldBlock`](io::ErrorKind::WouldBlock) when there is nothing more.
+    pub fn read<S>(
+        &mut self,
+        sockets: &[S],
+        receive: impl Fn(&S, &mut [u8]) -> io::Result<(usize, SocketAddr)>,
+    ) -> Sockets {
+        let mut all = Sockets::Drained;
+        for socket in sockets {
+            if self.read_one(|buffer| receive(socket, buffer)) == Sockets::HaveMore {
+                all = Sockets::HaveMore;
+            }
+        }
+        all
+    }
+
+    fn read_one(&mut self, receive: impl Fn(&mut [u8]) -> io::Result<(usize, SocketAddr)>) -> Sockets {
         let started = self.shared.clock.now();
         for _ in 0..BATCH_MAX {
             match receive(&mut self.buffer) {
@@ -69,7 +83,7 @@ impl Turn {
                     self.shared.trace(Direction::In, from, bytes);
                     self.shared.step(Event::Datagram { from, bytes }, &mut self.out);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Socket::Drained,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sockets::Drained,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.shared.count_receive_error(),
             }
@@ -77,7 +91,7 @@ impl Turn {
                 break;
             }
         }
-        Socket::HasMore
+        Sockets::HaveMore
     }
 
     /// Gives the node its tick if one is due.
