@@ -82,7 +82,8 @@ impl Broadcast {
         self.arm_quiet(cx);
     }
 
-    fn hash(&mut self, origin: NodeId) {
+    /// Lets an origin take part in the comparison with what is known of it.
+    pub(super) fn hash(&mut self, origin: NodeId) {
         let fingerprint = self.origins.get(&origin).and_then(fingerprint);
         self.marks.set(origin, fingerprint);
     }
