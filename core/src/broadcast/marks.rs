@@ -92,7 +92,10 @@ impl Broadcast {
     pub(super) fn check_marks(&self) {
         for (id, origin) in &self.origins {
             let silent = !self.quiet.heard.contains_key(id);
-            assert!(!silent || self.marks.get(*id) == fingerprint(*id, origin), "the mark of {id} is current");
+            assert!(
+                !silent || self.marks.get(*id) == fingerprint(*id, origin),
+                "the mark of {id} is current"
+            );
         }
         assert_eq!(self.quiet.queue.len(), self.quiet.heard.len(), "who has spoken waits for silence once");
     }
@@ -101,12 +104,14 @@ impl Broadcast {
         self.marks.root()
     }
 
+    /// Whether a member's root says anything new.
+    pub(crate) const fn is_interested(&self, root: u64) -> bool {
+        root != self.marks.root() || self.exchange.differs()
+    }
+
     /// A member's root, from its ping or ack.
     pub(crate) fn compare_root(&mut self, from: Partner, root: u64, members: &Membership, cx: &mut Ctx<'_>) {
         let ours = self.marks.root();
-        if root == ours && !self.exchange.differs() {
-            return;
-        }
         let spread = members.spread_time(cx);
         if self.exchange.is_due(root, ours, spread, cx) && members.receiver(from.id).is_some() {
             self.exchange.compare_with(&self.marks, from, cx);
