@@ -57,6 +57,7 @@ mod spawn;
 mod station;
 pub mod timeline;
 pub mod trial;
+pub mod workload;
 
 pub use applied::Applied;
 pub use bounds::Bounds;
@@ -66,8 +67,8 @@ pub use happening::{Fate, Happening, Memory};
 pub use hash::TraceHash;
 pub use kernel::Sim;
 pub use network::{
-    Counters, Cut, CutId, Delay, DropReason, Flap, Gray, InFlight, Link, Loss, NetworkConfig, PairLink,
-    Reorder, ZoneLink,
+    Counters, Cut, CutId, Delay, DropReason, Filter, Flap, Gray, InFlight, Link, Loss, NetworkConfig,
+    PairLink, Passing, Reorder, ZoneLink,
 };
 pub use op::{Op, Release};
 pub use preset::Preset;

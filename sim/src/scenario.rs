@@ -211,7 +211,7 @@ impl Scenario {
 
     fn validate_node(&self, key: &str, node: Index) -> Result<(), ScenarioError> {
         let spawned: u32 =
-            self.steps.iter().map(|step| if let Op::Spawn { count } = step.op { count } else { 0 }).sum();
+            self.steps.iter().map(|step| if let Op::Spawn { count, .. } = step.op { count } else { 0 }).sum();
         let clones = self.steps.iter().filter(|step| matches!(step.op, Op::Clone { .. })).count();
         let nodes = u64::from(self.nodes) + u64::from(spawned) + clones as u64;
         if u64::from(node.0) < nodes { Ok(()) } else { limit(key, node, format_args!("n1 to n{nodes}")) }
@@ -260,8 +260,11 @@ fn subjects(op: &Op) -> Vec<Index> {
         | Op::ClockRate { node, .. }
         | Op::LateTicks { node, .. }
         | Op::Leave { node, .. }
+        | Op::Broadcast { node, .. }
         | Op::Command { node, .. } => vec![*node],
-        Op::Spawn { .. } | Op::Cut { .. } | Op::Heal { .. } | Op::HealAll | Op::Network { .. } => Vec::new(),
+        Op::AddPeer { node, peer } => vec![*node, *peer],
+        Op::Spawn { through, .. } => through.iter().copied().collect(),
+        Op::Cut { .. } | Op::Heal { .. } | Op::HealAll | Op::Network { .. } => Vec::new(),
     }
 }
 

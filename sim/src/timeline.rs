@@ -114,6 +114,7 @@ fn line(happening: &Happening<'_>, detail: Detail) -> Option<Told> {
         | Happening::Sent { .. }
         | Happening::Delivered { .. }
         | Happening::Lost { .. }
+        | Happening::Storing { .. }
         | Happening::Durable { .. }
         | Happening::Handled { .. } => None,
     }
@@ -126,6 +127,7 @@ fn describe_datagram(bytes: &[u8]) -> String {
 fn describe_fate(fate: &Fate) -> String {
     match fate {
         Fate::Dropped(reason) => format!("(lost: {reason})"),
+        Fate::Group { carried, dropped } => format!("(to {carried} of {})", carried + dropped),
         Fate::Carried { arrives, copies, damaged } => {
             let copies = if *copies > 1 { ", twice" } else { "" };
             let damaged = if *damaged { ", damaged" } else { "" };
