@@ -60,7 +60,7 @@ pub mod trial;
 pub mod workload;
 
 pub use applied::Applied;
-pub use bounds::Bounds;
+pub use bounds::{Bounds, BroadcastBounds};
 pub use check::{Check, Violation};
 pub use cluster::{Cluster, Index, Status};
 pub use happening::{Fate, Happening, Memory};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::applied::Applied;
 use crate::bounds::Bounds;
 use crate::check::{Check, Violation};
-use crate::checks::Membership;
+use crate::checks::Promises;
 use crate::cluster::{Cluster, Index};
 use crate::conduct;
 use crate::faults::{Kind, Plan};
@@ -126,7 +126,7 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
     let mut sim = nodes(plan.seed, config.clone());
     more.into_iter().for_each(|check| sim.check_boxed(check));
     conduct::all().into_iter().for_each(|check| sim.check_boxed(check));
-    sim.check(Membership::new(&config, ROUND_TRIP, 0));
+    sim.check(Promises::new(&config, ROUND_TRIP, 0));
     sim.check_purity(97);
     let result = phases(&mut sim, plan, &config);
     let applied = sim.applied();

@@ -8,7 +8,7 @@ use bruit_core::{Change, Node, Notice, Phase, State, Time};
 
 use super::{Condition, Expectation, Scenario};
 use crate::check::{Check, Violation};
-use crate::checks::Membership;
+use crate::checks::Promises;
 use crate::cluster::{Cluster, Index, Status};
 use crate::conduct;
 use crate::happening::Happening;
@@ -26,7 +26,7 @@ pub fn run(scenario: &Scenario, seed: u64, more: Vec<Box<dyn Check<Node>>>) -> O
     let conduct = conduct::all().into_iter().filter(|check| !without.contains(&check.id()));
     conduct.for_each(|check| sim.check_boxed(check));
     let (round_trip, loss_ppm) = declared(&scenario.network.link);
-    sim.check(Membership::new(&config, round_trip, loss_ppm).without(&without));
+    sim.check(Promises::new(&config, round_trip, loss_ppm).without(&without));
     let healed_in = Rc::new(Cell::new(None));
     for expectation in &scenario.expectations {
         sim.check(Expected::new(expectation, &healed_in));
