@@ -116,13 +116,16 @@ pub fn nodes(seed: u64, config: Config) -> Sim<Node> {
 /// Greatest round trip over links of [`DELAY`](crate::faults::DELAY).
 pub const ROUND_TRIP: Duration = Duration::from_millis(20);
 
+/// How long the end of a trial is watched once no broadcast should be under way any more.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// Processes that each node of a trial joins through.
 const SEEDS: usize = 3;
 
 /// Runs a plan with all checks, and with more of the caller's, such as a timeline.
 #[must_use]
 pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
-    let config = plan.preset.config("sim");
+    let config = plan.config();
     let mut sim = nodes(plan.seed, config.clone());
     more.into_iter().for_each(|check| sim.check_boxed(check));
     conduct::all().into_iter().for_each(|check| sim.check_boxed(check));
@@ -147,7 +150,9 @@ fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration,
         sim.schedule(Time::ZERO + act.at, act.op.clone());
     }
     // With a single seed a node that restarts beside a dead one, at a new address, could be found by nobody.
-    (0..plan.nodes).try_for_each(|_| sim.spawn(Spawn::new().join(Join::First(SEEDS))).map(drop))?;
+    for node in (0..plan.nodes).map(Index) {
+        sim.spawn(Spawn::new().zone(plan.zone(node)).join(Join::First(SEEDS)))?;
+    }
     // The first ones could not know the addresses of those behind them.
     let first: Vec<Index> = sim.cluster().indices().take(SEEDS).collect();
     let seeds: Vec<_> = first.iter().map(|index| sim.cluster().addr(*index)).collect();
@@ -155,9 +160,12 @@ fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration,
     sim.run_for(plan.safety)?;
     plan.healing().into_iter().try_for_each(|op| sim.apply(op))?;
     let members = u32::try_from(sim.cluster().len()).expect("a few");
-    let within = Bounds::new(config, members, ROUND_TRIP, 0).agreement;
+    let bounds = Bounds::new(config, members, ROUND_TRIP, 0);
+    let within = bounds.agreement;
     let healed_in = sim.run_until(within, Cluster::agree)?;
     let Some(healed_in) = healed_in else { return Err(disagreement(sim, within)) };
+    // What was broadcast must reach all, and then there must be silence.
+    sim.run_for(bounds.broadcast.quiet + bounds.broadcast.transfer(plan.bytes(), members) + SILENCE)?;
     sim.conclude()?;
     Ok(healed_in)
 }
