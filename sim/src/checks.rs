@@ -118,6 +118,20 @@ impl Scene<'_> {
     fn node(&self, index: Index) -> Option<&Node> {
         self.nodes.node(index)
     }
+
+    /// When nothing should be sent for broadcasts any more, if nothing has happened since `calm`.
+    fn quiet_from(&self, calm: Time) -> Time {
+        match self.messages.last() {
+            Some(last) => last.max(calm) + self.bounds.broadcast.quiet + self.transfer(),
+            None => Time::ZERO,
+        }
+    }
+
+    /// How long all that was ever broadcast may take to reach everybody.
+    fn transfer(&self) -> Duration {
+        let members = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.bounds.broadcast.transfer(self.messages.bytes(), members)
+    }
 }
 
 /// All the checks over one cluster whose members share a configuration.

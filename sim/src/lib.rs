@@ -71,7 +71,7 @@ pub use network::{
     PairLink, Passing, Reorder, ZoneLink,
 };
 pub use op::{Op, Release};
-pub use preset::Preset;
+pub use preset::{BroadcastPreset, Preset};
 pub use process::{BRUIT_PORT, Input, Io, Port, Process};
 pub use random::{MILLION, Random};
 pub use spawn::{Join, Spawn};

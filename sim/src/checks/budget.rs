@@ -72,7 +72,9 @@ impl Budget {
 
     fn settled(&mut self, from: Index, bytes: usize, scene: &Scene<'_>) -> Result<(), Violation> {
         let calm = scene.world.calm().filter(|_| scene.world.is_whole());
-        let calm = calm.map(|calm| calm + scene.bounds.agreement).filter(|calm| *calm <= scene.at);
+        // What is broadcast has no part in the estimate.
+        let calm = calm.map(|calm| (calm + scene.bounds.agreement).max(scene.quiet_from(calm)));
+        let calm = calm.filter(|calm| *calm <= scene.at);
         let Some(calm) = calm else {
             self.window = None;
             return Ok(());

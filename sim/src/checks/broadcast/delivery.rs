@@ -77,9 +77,7 @@ impl Rule for Delivery {
 
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         let (Some(calm), Some(sides)) = (scene.world.calm(), scene.world.sides()) else { return Ok(()) };
-        let members = u32::try_from(scene.nodes.len()).unwrap_or(u32::MAX);
-        let bounds = &scene.bounds.broadcast;
-        let bound = bounds.repair + bounds.transfer(scene.messages.bytes(), members);
+        let bound = scene.bounds.broadcast.repair + scene.transfer();
         if calm + bound > scene.at {
             return Ok(());
         }

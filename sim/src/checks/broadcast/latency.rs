@@ -16,9 +16,7 @@ pub struct Latency;
 impl Latency {
     fn judge(node: Index, id: MessageId, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(sent) = scene.messages.get(id) else { return Ok(()) };
-        let members = u32::try_from(scene.nodes.len()).unwrap_or(u32::MAX);
-        let bounds = &scene.bounds.broadcast;
-        let bound = bounds.everywhere + bounds.transfer(scene.messages.bytes(), members);
+        let bound = scene.bounds.broadcast.everywhere + scene.transfer();
         let took = scene.at.since(sent.at);
         let there = sent.audience.contains(&node) && scene.messages.receiver(node).since <= sent.at;
         let quiet = |calm: Time| calm + scene.bounds.agreement <= sent.at;

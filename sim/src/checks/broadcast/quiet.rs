@@ -20,10 +20,7 @@ impl Rule for Quiet {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         let Happening::Sent { from, bytes, port: BRUIT_PORT, .. } = *happening else { return Ok(()) };
         let (Some(last), Some(calm)) = (scene.messages.last(), scene.world.calm()) else { return Ok(()) };
-        let members = u32::try_from(scene.nodes.len()).unwrap_or(u32::MAX);
-        let bounds = &scene.bounds.broadcast;
-        let bound = bounds.quiet + bounds.transfer(scene.messages.bytes(), members);
-        if !scene.world.is_whole() || last.max(calm) + bound > scene.at {
+        if !scene.world.is_whole() || scene.quiet_from(calm) > scene.at {
             return Ok(());
         }
         let Ok(datagram) = wire::describe(bytes) else { return Ok(()) };
