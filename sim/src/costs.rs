@@ -4,6 +4,11 @@
 //! RMR (relative message redundancy) and LDH (last delivery hop) are those of Leitão et al. (SRDS 2007): payloads
 //! received for each payload that was needed, less one; and the most hops that any delivery took.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a report looks at a few happenings and messages of many"
+)]
+
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -84,7 +89,10 @@ impl Costs {
         let mut delays = ledger.delays.clone();
         delays.sort_unstable();
         let quantile = |percent: usize| {
-            delays.get((delays.len() * percent / 100).min(delays.len().saturating_sub(1))).copied().unwrap_or_default()
+            delays
+                .get((delays.len() * percent / 100).min(delays.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or_default()
         };
         CostReport {
             broadcasts,
@@ -151,7 +159,12 @@ impl<P: Process> Check<P> for Costs {
         "costs"
     }
 
-    fn observe(&mut self, at: Time, happening: &Happening<'_>, cluster: &Cluster<P>) -> Result<(), Violation> {
+    fn observe(
+        &mut self,
+        at: Time,
+        happening: &Happening<'_>,
+        cluster: &Cluster<P>,
+    ) -> Result<(), Violation> {
         let mut ledger = self.ledger();
         match *happening {
             Happening::Sent { bytes, port: BRUIT_PORT, .. } => ledger.sent(bytes),

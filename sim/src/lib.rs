@@ -38,6 +38,7 @@ pub mod checks;
 mod clock;
 mod cluster;
 pub mod conduct;
+pub mod costs;
 pub mod faults;
 pub mod forge;
 mod happening;

@@ -34,8 +34,22 @@ pub use once::Once;
 pub use quiet::Quiet;
 
 /// Whether messages of this kind are sent for broadcasts alone. The fingerprint that rides on every ping, and the
-/// comparison of marks that follows where it differs, serve all tables.
+/// messages that find where two tables differ, serve all tables.
 #[must_use]
 pub const fn is_of_broadcast(kind: Kind) -> bool {
-    matches!(kind, Kind::Fragment)
+    matches!(
+        kind,
+        Kind::Publish
+            | Kind::Part
+            | Kind::IHave
+            | Kind::Request
+            | Kind::RequestParts
+            | Kind::Digest
+            | Kind::Gone
+            | Kind::PushAck
+            | Kind::Prune
+            | Kind::Receipt
+            | Kind::ReceiptRequest
+            | Kind::Mark
+    )
 }

@@ -47,7 +47,8 @@ fn flood(group: &mut Group, by: &[u32], lasts: Duration) -> Result<(Vec<MessageI
 fn a_flood_from_one_costs_only_itself() -> Checked {
     for (name, broadcast) in presets() {
         let mut group = Group::of(360, 8, small(broadcast))?;
-        let quiet: Vec<MessageId> = (1..8).map(|index| group.says(index, "quiet")).collect::<Result<_, _>>()?;
+        let quiet: Vec<MessageId> =
+            (1..8).map(|index| group.says(index, "quiet")).collect::<Result<_, _>>()?;
         group.until_all_have(&quiet, secs(20))?;
         let (taken, _) = flood(&mut group, &[0], secs(2))?;
         assert!(taken.len() > 256, "{name}: more than any cache holds, {}", taken.len());
@@ -55,7 +56,11 @@ fn a_flood_from_one_costs_only_itself() -> Checked {
         group.until_all_have(&[after], secs(60))?;
         for index in 0..8 {
             let node = group.lan.node(index);
-            assert!(quiet.iter().all(|id| node.cached(*id).is_some()), "{name}: n{} gave up others'", index + 1);
+            assert!(
+                quiet.iter().all(|id| node.cached(*id).is_some()),
+                "{name}: n{} gave up others'",
+                index + 1
+            );
         }
         let told = |id: &MessageId| (0..8).all(|at| group.mail.has(at, *id) || group.mail.is_lost(at, *id));
         group.lan.sim.run_for(secs(60))?;

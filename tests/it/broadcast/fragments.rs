@@ -1,7 +1,7 @@
 //! Messages longer than a datagram (rule C8).
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bruit_core::wire::{Gossip, Kind, Message};
 use bruit_core::{Broadcast, BroadcastConfig, Field, Rejected};

@@ -61,9 +61,9 @@ impl Mail {
     }
 
     pub(super) fn is_lost(&self, index: u32, id: MessageId) -> bool {
-        self.lost(index).iter().any(|(origin, first, last)| {
-            *origin == id.origin && (*first..=*last).contains(&id.seq)
-        })
+        self.lost(index)
+            .iter()
+            .any(|(origin, first, last)| *origin == id.origin && (*first..=*last).contains(&id.seq))
     }
 }
 
@@ -161,7 +161,11 @@ impl Group {
 
     /// Runs until every running member was given these; returns how long it took.
     #[track_caller]
-    pub(super) fn until_all_have(&mut self, ids: &[MessageId], within: Duration) -> Result<Duration, Violation> {
+    pub(super) fn until_all_have(
+        &mut self,
+        ids: &[MessageId],
+        within: Duration,
+    ) -> Result<Duration, Violation> {
         let mail = self.mail.clone();
         let has_all = move |index: Index| ids.iter().all(|id| mail.has(index.0, *id));
         match self.lan.sim.run_until(within, |cluster| cluster.running().all(&has_all))? {
@@ -201,10 +205,12 @@ impl Group {
 pub(super) fn gossip(bytes: &[u8]) -> Vec<Gossip<'_>> {
     let Ok(described) = wire::describe(bytes) else { return Vec::new() };
     let Ok(datagram) = wire::open(bytes, described.header.cluster) else { return Vec::new() };
-    let gossip = |message: Message<'_>| if let Message::Gossip(gossip) = message { Some(gossip) } else { None };
-    // The datagram lends its bytes for as long as they live, and each message lends them on.
-    datagram.messages.map_while(Result::ok).filter_map(gossip).collect()
+    datagram.messages.map_while(Result::ok).filter_map(of_broadcast).collect()
 }
 
 /// An interval in which everything that is sent at once arrives where nothing is lost.
 pub(super) const SOON: Duration = millis(100);
+
+const fn of_broadcast(message: Message<'_>) -> Option<Gossip<'_>> {
+    if let Message::Gossip(gossip) = message { Some(gossip) } else { None }
+}

@@ -3,14 +3,12 @@
 use core::time::Duration;
 
 use bruit_core::{
-    Answer, Boot, Broadcast, BroadcastConfig, Command, Config, Event, FirstPhase, History, Node, Notice, Order,
-    Outbox, Ratio, Repair, Rounds, Time,
+    Answer, Boot, Broadcast, BroadcastConfig, Command, Config, Event, FirstPhase, History, Node, Notice,
+    Order, Outbox, Ratio, Repair, Rounds, Time,
 };
 use bruit_sim::scenario::{self, BUILT_IN, Scenario};
 use bruit_sim::trial::Verdict;
-use bruit_sim::{
-    BRUIT_PORT, Cluster, Index, Input, Io, Join, NetworkConfig, Process, Sim, Spawn, Violation,
-};
+use bruit_sim::{BRUIT_PORT, Cluster, Index, Input, Io, Join, NetworkConfig, Process, Sim, Spawn, Violation};
 
 use super::group::{Group, Mail, presets, with};
 use crate::support::{Checked, link, millis, secs};
@@ -104,11 +102,13 @@ fn an_application_that_fails_on_each_message_stops_nothing() -> Checked {
                 sim.run_for(secs(1))?;
                 let history = |index: u32| {
                     let node = sim.cluster().node(Index(index)).expect("it runs");
-                    let mut texts: Vec<Vec<u8>> = node.recent("").map(|(_, payload)| payload.to_vec()).collect();
+                    let mut texts: Vec<Vec<u8>> =
+                        node.recent("").map(|(_, payload)| payload.to_vec()).collect();
                     texts.sort();
                     texts
                 };
-                let expected: Vec<Vec<u8>> = (1..=index + 1).map(|number| number.to_string().into()).collect();
+                let expected: Vec<Vec<u8>> =
+                    (1..=index + 1).map(|number| number.to_string().into()).collect();
                 for index in 0..2 {
                     assert_eq!(history(index), expected, "{name}, works: {works}");
                     let given = mail.of(index).len();
@@ -171,13 +171,14 @@ fn ten_nodes_one_message_at_each_of_three() -> Checked {
 
 #[test]
 fn seven_nodes_and_two_newcomers_end_with_one_history() {
+    use bruit_sim::BroadcastPreset::{Bimodal, Pull, PushAck, Tree};
     let (_, text) = BUILT_IN.iter().find(|(name, _)| *name == "broadcast-merge").expect("it is built in");
     let mut merge = Scenario::parse(text).expect("a valid scenario");
-    for broadcast in ["as-configured", "bimodal", "push-ack", "pull", "tree"] {
-        merge.broadcast = serde_json::from_value(broadcast.into()).expect("a preset");
+    for broadcast in [Bimodal, PushAck, Pull, Tree] {
+        merge.broadcast = broadcast;
         for seed in 1..4 {
             let verdict = scenario::run(&merge, seed, Vec::new()).verdict;
-            assert_eq!(verdict, Verdict::Passed, "{broadcast}, seed {seed}");
+            assert_eq!(verdict, Verdict::Passed, "{broadcast:?}, seed {seed}");
         }
     }
 }

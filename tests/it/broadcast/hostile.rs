@@ -116,9 +116,19 @@ fn a_member_at_another_address_draws_no_more_than_it_sends() {
         let bytes = forge::raw(&header(bench.node(2)), &body);
         let (_, answers) = bench.handle(1, Event::Datagram { from: virtual_addr(66), bytes: &bytes });
         bench.run_for(millis(500));
-        let there: usize =
-            bench.sent.iter().filter(|(_, to, _)| *to == virtual_addr(66)).map(|(_, _, bytes)| bytes.len()).sum();
-        assert!(there <= bytes.len(), "{there} bytes for {} of tag {}: {}", bytes.len(), body[0], answers.len());
+        let there: usize = bench
+            .sent
+            .iter()
+            .filter(|(_, to, _)| *to == virtual_addr(66))
+            .map(|(_, _, bytes)| bytes.len())
+            .sum();
+        assert!(
+            there <= bytes.len(),
+            "{there} bytes for {} of tag {}: {}",
+            bytes.len(),
+            body[0],
+            answers.len()
+        );
     }
 }
 
@@ -131,7 +141,8 @@ fn a_request_is_served_within_the_bytes_of_a_round() {
         bench.handle(1, Event::Datagram { from: virtual_addr(2), bytes: &bytes });
     }
     bench.run_for(millis(50));
-    let back: usize = bench.sent.iter().filter(|(from, ..)| *from == virtual_addr(1)).map(|(_, _, b)| b.len()).sum();
+    let back: usize =
+        bench.sent.iter().filter(|(from, ..)| *from == virtual_addr(1)).map(|(_, _, b)| b.len()).sum();
     // A round serves 256 KiB, and the same is not queued twice.
     assert!(back <= 300_000, "{back} bytes");
     assert!(back >= 50_000, "{back} bytes: it is served");
@@ -172,7 +183,8 @@ fn a_million_that_do_not_exist_end_as_one_notice() {
     bench.datagram(1, virtual_addr(2), &forge::raw(&header(bench.node(2)), &far));
     assert!(bench.node(1).usage().gaps <= 2, "{:?}", bench.node(1).usage());
     bench.run_for(secs(60));
-    let lost: Vec<_> = bench.notices.iter().filter(|(_, notice)| matches!(notice, Notice::Lost { .. })).collect();
+    let lost: Vec<_> =
+        bench.notices.iter().filter(|(_, notice)| matches!(notice, Notice::Lost { .. })).collect();
     assert!((1..=3).contains(&lost.len()), "{lost:?}");
     assert_eq!(bench.node(1).usage().gaps, 0);
 }

@@ -77,7 +77,10 @@ fn a_cache_smaller_than_what_is_in_flight_loses_the_oldest_and_says_so() -> Chec
             ids.push(group.says_bytes(0, 30_000)?);
             group.lan.sim.run_for(secs(1))?;
         }
-        assert!((1..4).all(|index| ids.iter().all(|id| group.mail.has(index, *id))), "{name}: those within reach");
+        assert!(
+            (1..4).all(|index| ids.iter().all(|id| group.mail.has(index, *id))),
+            "{name}: those within reach"
+        );
         group.lan.sim.heal(cut)?;
         let within = group.lan.bounds().broadcast.repair + secs(10);
         let (mail, sent) = (group.mail.clone(), ids.clone());

@@ -36,7 +36,9 @@ fn a_lossless_push_reaches_all_once_and_a_majority_acknowledges_it() -> Checked 
         group.until_all_have(&[id], secs(10))?;
         group.lan.sim.run_for(secs(1))?;
         assert_eq!(group.given_once(id), members as usize);
-        let [(acked, contacted)] = pushed(&group)[..] else { panic!("the push ends once: {:?}", pushed(&group)) };
+        let [(acked, contacted)] = pushed(&group)[..] else {
+            panic!("the push ends once: {:?}", pushed(&group))
+        };
         assert_eq!(u32::from(contacted), 3.min(members - 1));
         assert!(acked > contacted / 2, "{acked} of {contacted} acknowledged among {members}");
         group.rest()?;
@@ -54,7 +56,8 @@ fn without_acknowledgements_more_are_told_and_all_get_it() -> Checked {
     group.lan.sim.run_for(group.lan.config.broadcast.ack_timeout - millis(20))?;
     let told = |tape: &Tape| {
         let by_origin = |recorded: &crate::support::Recorded| recorded.from == Index(0);
-        let announces = |bytes: &[u8]| gossip(bytes).iter().any(|message| matches!(message, Gossip::IHave(_)));
+        let announces =
+            |bytes: &[u8]| gossip(bytes).iter().any(|message| matches!(message, Gossip::IHave(_)));
         tape.datagrams().iter().filter(|sent| by_origin(sent) && announces(&sent.bytes)).count()
     };
     assert_eq!((told(&tape), pushed(&group).len()), (0, 0), "it waits for acknowledgements");
@@ -73,9 +76,7 @@ fn without_pushes_the_pull_alone_brings_it_to_all() -> Checked {
     for broadcast in [push_alone(), BroadcastConfig::push_ack()] {
         let mut group = Group::of(311, 12, broadcast)?;
         // What was pushed wants an answer; what was asked for does not.
-        let asked = |message: &Message<'_>| {
-            !matches!(message, Message::Gossip(Gossip::Publish { flags, .. }) if flags & 2 != 0)
-        };
+        let asked = |message: &Message<'_>| !matches!(message, Message::Gossip(Gossip::Publish { flags, .. }) if flags & 2 != 0);
         group.lan.sim.set_filter(Some(Filter::new(move |passing| asked(&passing.message))));
         let id = group.says(0, "x")?;
         let within = group.lan.bounds().broadcast.everywhere;

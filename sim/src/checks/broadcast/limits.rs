@@ -1,10 +1,13 @@
 //! B7: what a node holds for broadcasts stays within its limits at every event, whatever arrives.
 
-use bruit_core::limits::REASSEMBLIES_MAX;
+use bruit_core::limits::{GAPS_MAX, QUEUE_MAX, REASSEMBLIES_MAX};
 
 use super::super::{Rule, Scene};
 use crate::check::Violation;
 use crate::happening::Happening;
+
+/// Epochs of one origin that are open (rule C1).
+const EPOCHS_OPEN: usize = 2;
 
 /// B7.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +26,8 @@ impl Rule for Limits {
             ("cached bytes", usage.cached_bytes, settings.cache_bytes_max as usize),
             ("pending bytes", pending.bytes, settings.pending_bytes_max as usize),
             ("unfinished reassemblies", usage.reassemblies, REASSEMBLIES_MAX),
+            ("transmissions in the queue", usage.queued, QUEUE_MAX),
+            ("gaps", usage.gaps, GAPS_MAX * EPOCHS_OPEN * scene.nodes.len()),
         ];
         match counted.iter().find(|(_, count, most)| count > most) {
             Some((what, count, most)) => {
@@ -52,5 +57,7 @@ mod tests {
         let mut history = Fixture::new(2, "B7");
         history.uses(0, Usage { reassemblies: 17, ..Usage::default() }, Pending::default());
         history.fires("B7", "17 unfinished reassemblies");
+        let mut history = Fixture::new(2, "B7");
+        history.uses(0, Usage { gaps: 257, ..Usage::default() }, Pending::default()).fires("B7", "257 gaps");
     }
 }

@@ -1,6 +1,7 @@
 //! B10: without submissions and disturbances the traffic of the broadcast ends: no message causes others for ever.
 
-use bruit_core::wire;
+use bruit_core::Repair;
+use bruit_core::wire::{self, Kind};
 
 use super::super::{Rule, Scene};
 use super::is_of_broadcast;
@@ -24,7 +25,10 @@ impl Rule for Quiet {
             return Ok(());
         }
         let Ok(datagram) = wire::describe(bytes) else { return Ok(()) };
-        match datagram.kinds().find(|kind| is_of_broadcast(*kind)) {
+        // A pull never ends, by its nature; what it brings does.
+        let pulls = matches!(scene.config.broadcast.repair, Repair::Pull { .. });
+        let ends = |kind: &Kind| is_of_broadcast(*kind) && !(pulls && *kind == Kind::Digest);
+        match datagram.kinds().find(ends) {
             Some(kind) => {
                 let text = format!(
                     "it sends {}, and the last broadcast was {:.0?} ago",
@@ -43,14 +47,14 @@ mod tests {
     use core::time::Duration;
 
     use bruit_core::NodeId;
-    use bruit_core::wire::{Fragment, ItemId, Message};
+    use bruit_core::wire::{Fragment, Gossip, Message};
 
     use super::super::super::fixture::{Fixture, config, message};
     use crate::forge;
 
     fn fragment() -> Vec<u8> {
-        let item = ItemId { owner: NodeId(1), epoch: 1, seq: 1 };
-        let fragment = Message::Fragment(Fragment { item, index: 0, count: 1, bytes: b"a" });
+        let part = Fragment { item: message(1, 1, 1).into(), index: 0, count: 1, bytes: b"a" };
+        let fragment = Message::Gossip(Gossip::Part { hops: 1, flags: 0, part });
         forge::datagram(&forge::header(&config().cluster, NodeId(1), NodeId(2)), &[fragment])
     }
 
@@ -59,7 +63,7 @@ mod tests {
         let mut history = Fixture::new(2, "B10");
         let bound = history.bounds().broadcast.quiet;
         history.acquainted().broadcasts(0, 1, b"a").after(bound).sends(0, &fragment()).is_silent();
-        history.after(Duration::from_secs(1)).sends(0, &fragment()).fires("B10", "it sends fragment");
+        history.after(Duration::from_secs(1)).sends(0, &fragment()).fires("B10", "it sends part");
     }
 
     #[test]
