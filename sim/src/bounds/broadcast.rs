@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bruit_core::{Config, Repair};
+use bruit_core::{Config, Estimate, Repair};
 
 use super::tries;
 
@@ -13,7 +13,8 @@ pub struct BroadcastBounds {
     /// for each try until one request and its answer get through.
     pub ask: Duration,
     /// From one member that has it to the next by the comparison of marks: the origin is silent for `quiet_after`,
-    /// one ping shows that the roots differ, one exchange tells where, one request brings it.
+    /// one ping shows that the roots differ, another that they still do when gossip should have ended that, one
+    /// exchange tells where, one request brings it.
     pub hop: Duration,
     /// B6: from submission until all members have it, if nothing disturbs them: the first phase and the repair may
     /// fail by chance, so it is the comparison of marks that bounds it, ⌈log₂(n + 1)⌉ hops of it at good health.
@@ -40,7 +41,10 @@ impl BroadcastBounds {
         let tries = tries(loss_ppm, 2);
         let ask = settings.request_delay + settings.batch + (settings.request_timeout + round_trip) * tries;
         let compare = (membership.reconcile_interval + round_trip * 4) * tries;
-        let hop_at = |period: Duration| settings.quiet_after + (period + round_trip) * tries + compare + ask;
+        let spread = Estimate::new(config, members).spread + membership.gossip_interval * 2;
+        // The first root that differs starts the clock, the first one after the spread the exchange.
+        let meet = |period: Duration| (period + round_trip) * tries * 2 + spread;
+        let hop_at = |period: Duration| settings.quiet_after + meet(period) + compare + ask;
         let (well, worst) =
             (membership.probe_interval, membership.probe_interval * u32::from(membership.health_max));
         let (everywhere, repair) = (hop_at(well) * log, agreement + hop_at(worst) * log);

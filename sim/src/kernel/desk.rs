@@ -156,7 +156,7 @@ impl Desk<'_> {
     }
 
     fn compare(&mut self, node: &Node, twin: &Node, out: &Outbox, twin_out: &Outbox) {
-        let state = |node: &Node| serde_json::to_string(node).expect("a node can be written down");
+        let state = |node: &Node| postcard::to_allocvec(node).expect("a node can be written down");
         let same = out.iter().eq(twin_out.iter()) && state(node) == state(twin);
         if !same {
             let text = "a clone that was given the same event did something else";

@@ -8,6 +8,7 @@ use bruit_core::wire::{self, Gossip, Message};
 use bruit_core::{
     Answer, Broadcast, BroadcastConfig, Command, Config, MessageId, Node, NodeId, Notice, Rejected, Time,
 };
+use bruit_sim::checks::Promises;
 use bruit_sim::costs::Costs;
 use bruit_sim::{Check, Cluster, Happening, Index, Process, Violation};
 
@@ -110,7 +111,10 @@ pub(super) fn presets() -> [(&'static str, BroadcastConfig); 4] {
 impl Group {
     /// Nobody yet.
     pub(super) fn empty(seed: u64, config: &Config) -> Result<Self, Violation> {
-        let mut lan = Lan::new(seed, config)?;
+        Self::around(Lan::new(seed, config)?)
+    }
+
+    fn around(mut lan: Lan) -> Result<Self, Violation> {
         let (mail, costs) = (Mail::default(), Costs::default());
         lan.sim.check(mail.clone());
         lan.sim.check(costs.clone());
@@ -124,6 +128,21 @@ impl Group {
 
     pub(super) fn configured(seed: u64, members: u32, config: &Config) -> Result<Self, Violation> {
         let mut group = Self::empty(seed, config)?;
+        group.lan.sim.spawn_many(members)?;
+        let within = group.lan.bounds().join;
+        group.lan.until_all_know_all(within)?;
+        Ok(group)
+    }
+
+    /// The same under these checks alone.
+    pub(super) fn judged(
+        seed: u64,
+        members: u32,
+        config: &Config,
+        checks: Promises,
+    ) -> Result<Self, Violation> {
+        let own = config.clone();
+        let mut group = Self::around(Lan::judged(seed, config, move |_| own.clone(), checks)?)?;
         group.lan.sim.spawn_many(members)?;
         let within = group.lan.bounds().join;
         group.lan.until_all_know_all(within)?;

@@ -185,7 +185,7 @@ fn a_million_that_do_not_exist_end_as_one_notice() {
     bench.run_for(secs(60));
     let lost: Vec<_> =
         bench.notices.iter().filter(|(_, notice)| matches!(notice, Notice::Lost { .. })).collect();
-    assert!((1..=3).contains(&lost.len()), "{lost:?}");
+    assert!((1..=3).contains(&lost.len()), "{} notices", lost.len());
     assert_eq!(bench.node(1).usage().gaps, 0);
 }
 
@@ -207,4 +207,22 @@ fn the_same_datagram_again_and_again_causes_nothing() {
     }
     assert_eq!(delivered(&bench), 0);
     assert_eq!(bench.sent.len(), 0, "and nothing is answered");
+}
+
+#[test]
+fn a_claim_beyond_all_reason_is_not_asked_for_forever() {
+    let config = BroadcastConfig { lost_after: secs(2), ..BroadcastConfig::tree() };
+    let mut bench = pair(config);
+    bench.give(2, Event::Command(Command::Broadcast(bruit_core::Broadcast::new("", "true"))));
+    let far = message(I_HAVE, &run(2, 1, 1 << 60, 1 << 60));
+    bench.datagram(1, virtual_addr(2), &forge::raw(&header(bench.node(2)), &far));
+    bench.run_for(secs(60));
+    bench.sent.clear();
+    bench.run_for(secs(30));
+    let asks = |bytes: &[u8]| {
+        bruit_core::wire::describe(bytes)
+            .is_ok_and(|datagram| datagram.kinds().any(|kind| kind == bruit_core::wire::Kind::Request))
+    };
+    let asked = bench.sent.iter().filter(|(_, _, bytes)| asks(bytes)).count();
+    assert_eq!(asked, 0, "requests in half a minute, a minute later");
 }

@@ -127,14 +127,14 @@ fn without_the_first_phase_and_without_rounds_the_marks_are_enough() -> Checked 
 }
 
 #[test]
-fn without_requests_what_the_first_phase_misses_stays_a_gap_and_then_is_lost() -> Checked {
+fn what_nobody_refuses_is_not_lost() -> Checked {
     let impatient = BroadcastConfig { lost_after: secs(3), ..BroadcastConfig::tree() };
     let mut group = Group::of(326, 5, impatient)?;
     let cut = group.lan.sim.cut(&Cut::Split { groups: vec![vec![Index(4)]] })?;
     let missed = group.says(0, "missed")?;
     group.lan.sim.run_for(millis(500))?;
     group.lan.sim.heal(cut)?;
-    // Everybody refuses: nobody can serve what nobody is asked for, until those who do not answer are given up.
+    // Whoever is asked has it, and its answers are lost: that is no refusal.
     group.lan.sim.set_filter(Some(Filter::without(&[Kind::Publish])));
     group.lan.sim.run_for(secs(20))?;
     assert!(!group.mail.has(4, missed) && !group.mail.is_lost(4, missed), "those who have it never said no");

@@ -76,10 +76,14 @@ fn across(seed: u64, prefer_zone: bool) -> Result<(u64, f64), Violation> {
 fn members_that_prefer_their_zone_send_less_across() -> Checked {
     for seed in 392..395 {
         let ((without, _), (with, redundancy)) = (across(seed, false)?, across(seed, true)?);
-        // Each payload must cross twice; without the preference about two of three copies cross.
+        // Each payload must cross twice, and two bridges of a zone may both bring it; without the preference about two
+        // of three copies cross.
         let needed = 40 * 500 * 2;
         assert!(without >= needed * 4, "seed {seed}: {without} bytes across without the preference");
-        assert!(with <= needed * 2, "seed {seed}: {with} bytes across, {needed} are needed");
+        assert!(
+            with * 2 <= without && with <= needed * 3,
+            "seed {seed}: {with} bytes across, {needed} are needed"
+        );
         assert!(redundancy < 0.5, "seed {seed}: {redundancy}");
     }
     Ok(())
