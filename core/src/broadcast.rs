@@ -113,7 +113,7 @@ pub(crate) struct Broadcast {
     exchange: Exchange,
     seen_set: SeenSet,
     pending: Pending,
-    /// The node has stopped; what waits is sent in this call or never.
+    /// The node does not run.
     stopped: bool,
     deadlines: Deadlines<Timer>,
     rng: Rng,
@@ -234,7 +234,7 @@ impl Broadcast {
             {
                 cx.stats.ignored_stranger += 1;
             }
-            Gossip::Prune => self.neighbours.make_lazy(from.id),
+            Gossip::Prune => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
             Gossip::Request { round, flags, runs } => self.on_request(from, round, flags, runs, cx),
             Gossip::RequestParts { id, missing } => self.on_request_parts(from, id, missing, cx),
             Gossip::Digest(digest) if digest.is_pull() => self.on_pull(from, &digest, cx),
@@ -272,13 +272,18 @@ impl Broadcast {
         self.arm_quiet(cx);
     }
 
-    /// The node has stopped: what waits goes out now.
+    /// The node has stopped.
     pub(crate) fn on_stopped(&mut self) {
         self.stopped = true;
         self.deadlines.clear();
         self.receipts.clear();
         self.pushes = Pushes::default();
         self.reports = Reports::default();
+        self.outgoing.clear().into_iter().for_each(|id| self.unqueue(id));
+    }
+
+    /// What waits is due.
+    pub(crate) fn hurry(&mut self) {
         self.outgoing.hurry();
     }
 
@@ -319,9 +324,6 @@ impl Broadcast {
         self.outgoing = outgoing;
         sent.drain(..).for_each(|id| self.unqueue(id));
         self.rounds.sent = sent;
-        if self.stopped {
-            self.outgoing.clear();
-        }
     }
 
     /// Whether something waits to be sent.

@@ -199,7 +199,12 @@ impl Node {
     ) -> Result<Answer, Rejected> {
         match command {
             Command::Join { seeds } => membership.join(&seeds, cx),
-            Command::Leave { within } => membership.leave(within, cx),
+            Command::Leave { within } => {
+                // Who has heard that we left takes nothing from us any more.
+                broadcast.hurry();
+                broadcast.flush(membership, cx);
+                membership.leave(within, cx)
+            }
             Command::SetMeta(meta) => membership.set_meta(meta, cx),
             Command::SetAddr(addr) => membership.set_addr(addr, cx),
             Command::Ping { id, addr } => membership.ping(id, addr, cx),

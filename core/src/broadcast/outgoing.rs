@@ -174,9 +174,11 @@ impl Outgoing {
         publishes
     }
 
-    pub(super) fn clear(&mut self) {
-        self.parcels.clear();
+    /// Forgets everything that waits; the ids of the broadcasts among it.
+    pub(super) fn clear(&mut self) -> Vec<MessageId> {
         self.publishes = 0;
+        let parcels = core::mem::take(&mut self.parcels);
+        parcels.into_values().flat_map(|parcels| parcels.publishes).map(|publish| publish.id).collect()
     }
 
     /// When the next parcel is due and may be sent.
