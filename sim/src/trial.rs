@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bruit_core::{Command, Config, Node, Time};
+use bruit_core::{Command, Config, Node, NodeId, Phase, Time};
 use serde::Serialize;
 
 use crate::applied::Applied;
@@ -175,16 +175,40 @@ fn disagreement(sim: &Sim<Node>, within: Duration) -> Violation {
     let cluster = sim.cluster();
     let running = cluster.members_running();
     let odd = cluster.running().find_map(|index| {
-        let node = cluster.node(index)?;
+        let node = cluster.node(index).filter(|node| node.phase() == Phase::Running)?;
         let alive = node.members().filter(|member| member.state == bruit_core::State::Alive).count();
         (alive != running).then(|| (index, format!("{index} holds {alive} members alive, and {running} run")))
     });
-    let (node, text) = odd
-        .map_or((None, "all know all, and the roots of their tables differ".into()), |(index, text)| {
-            (Some(index), text)
-        });
+    let (node, text) = odd.map_or_else(
+        || (None, format!("all know all, and the roots of their tables differ: {}", unequal_roots(cluster))),
+        |(index, text)| (Some(index), text),
+    );
     let text = format!("no agreement {} after healing: {text}", crate::span::print(within));
     Violation { node, ..Violation::new("M7", sim.now(), text) }
+}
+
+/// Two members with unequal tables, and where it is the marks of the broadcast, how they differ.
+fn unequal_roots(cluster: &Cluster<Node>) -> String {
+    let nodes = cluster.running().filter_map(|index| Some((index, cluster.node(index)?)));
+    let mut nodes = nodes.filter(|(_, node)| node.phase() == Phase::Running);
+    let Some((first, one)) = nodes.next() else { return "nobody runs".into() };
+    let Some((second, other)) = nodes.find(|(_, node)| node.roots() != one.roots()) else {
+        return "of two that have stopped".into();
+    };
+    if one.roots()[0] != other.roots()[0] {
+        return format!("{first} and {second} differ in their members");
+    }
+    let marks = |node: &Node| -> Vec<(NodeId, u64, u64)> {
+        node.marks().map(|mark| (mark.origin, mark.epoch, mark.highest)).collect()
+    };
+    let (ours, theirs) = (marks(one), marks(other));
+    let only = |own: &[(NodeId, u64, u64)], others: &[(NodeId, u64, u64)]| {
+        let own = own.iter().filter(|mark| !others.contains(mark));
+        own.map(|(origin, epoch, highest)| format!("{origin}:{epoch}:{highest}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    format!("only {first} has marked {}; only {second} {}", only(&ours, &theirs), only(&theirs, &ours))
 }
 
 #[cfg(test)]
