@@ -262,6 +262,18 @@ impl Broadcast {
         self.origins.get_mut(&origin)?.epochs.iter_mut().find(|known| known.epoch == epoch)
     }
 
+    /// Takes note of an epoch that ended before it was heard of, where order leaves it nothing to deliver: others have
+    /// its mark.
+    pub(super) fn note_ended(&mut self, origin: NodeId, epoch: u64, top: u64, cx: &Ctx<'_>) {
+        let ordered = cx.config.broadcast.order == Order::Origin;
+        let Some(known) = self.origins.get_mut(&origin).filter(|_| ordered) else { return };
+        if let [only] = known.epochs.as_slice()
+            && epoch < only.epoch
+        {
+            known.epochs.insert(0, Epoch { epoch, seen: Seen::new(top), delivered: top });
+        }
+    }
+
     fn begin_epoch(&mut self, origin: NodeId, epoch: u64, base: u64, cx: &mut Ctx<'_>) {
         let ordered = cx.config.broadcast.order == Order::Origin;
         let Some(known) = self.origins.get_mut(&origin) else { return };
@@ -273,6 +285,7 @@ impl Broadcast {
         for ended in ended {
             self.give_up(origin, ended, |_| true, cx);
         }
+        self.touch(origin, cx);
         if let Some(known) = self.origins.get_mut(&origin)
             && known.epochs.len() > 2
         {
@@ -353,7 +366,11 @@ impl Broadcast {
             given_up.push(gap);
         }
         let due = known.seen.gaps().iter().map(|gap| gap.due).min();
-        if let Some(due) = due {
+        let ended = cx.config.broadcast.order == Order::Origin
+            && self.origins[&origin].epochs.last().is_some_and(|last| last.epoch > epoch);
+        if ended {
+            self.give_up(origin, epoch, |_| true, cx);
+        } else if let Some(due) = due {
             self.gappy.insert(origin);
             self.arm_request(due, cx);
         }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::seen::Offer;
+use super::seen::{Offer, Refusal};
 use super::{Broadcast, Origin, Timer};
 use crate::context::Ctx;
 use crate::id::{NodeId, hash64};
@@ -154,6 +154,7 @@ impl Broadcast {
         };
         let before = known(&self.origins);
         let now = cx.now;
+        self.note_ended(origin, epoch, top, cx);
         let Some(state) = self.open(origin, epoch, top + 1, cx) else { return };
         state.seen.learn(top, now, now);
         self.after_learning(origin, epoch, cx);
@@ -163,7 +164,7 @@ impl Broadcast {
         }
         let held_from = if low == 0 { top + 1 } else { low };
         if held_from > 1 {
-            self.refuse(Run { origin, epoch, first: 1, last: held_from - 1 }, from.id, cx);
+            self.refuse(Run { origin, epoch, first: 1, last: held_from - 1 }, from.id, Refusal::Lack, cx);
         }
         if known(&self.origins) != before {
             // It is old news to others: it takes part in the comparison at once, and the next exchange follows.

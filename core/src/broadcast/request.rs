@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::outgoing::put_merged;
-use super::seen::{Gap, Offer};
+use super::seen::{Gap, Offer, Refusal};
 use super::{Broadcast, Timer, first};
 use crate::config::{FirstPhase, Repair};
 use crate::context::Ctx;
@@ -95,26 +95,26 @@ impl Broadcast {
     }
 
     /// Somebody cannot serve these.
-    pub(super) fn on_gone(&mut self, from: Partner, runs: Runs<'_>, cx: &mut Ctx<'_>) {
+    pub(super) fn on_refusal(&mut self, from: Partner, runs: Runs<'_>, why: Refusal, cx: &mut Ctx<'_>) {
         for run in runs.iter() {
-            self.refuse(run, from.id, cx);
+            self.refuse(run, from.id, why, cx);
         }
     }
 
-    /// The same. What may be of a time before ours is given up once enough have refused it (rule C4).
-    pub(super) fn refuse(&mut self, run: Run, by: NodeId, cx: &mut Ctx<'_>) {
+    /// The same. What may be of a time before ours is given up once enough do not hold it any more (rule C4).
+    pub(super) fn refuse(&mut self, run: Run, by: NodeId, why: Refusal, cx: &mut Ctx<'_>) {
         let Run { origin, epoch, first, last } = run;
         let (now, needed) = (cx.now, self.refusals_needed(cx));
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
         let (mut due, timeout) = (None, cx.config.broadcast.request_timeout);
         for gap in known.seen.within(first, last) {
-            gap.refuse(by);
+            gap.refuse(by, why);
             let next = if gap.sources.is_empty() { now + timeout / 4 } else { now };
             gap.due = gap.due.min(next);
             due = Some(due.map_or(gap.due, |due: Time| due.min(gap.due)));
         }
-        self.give_up(origin, epoch, |gap| !gap.firm && gap.is_refused(needed), cx);
+        self.give_up(origin, epoch, |gap| gap.is_hopeless(needed, false), cx);
         if let Some(due) = due {
             self.arm_request(due, cx);
         }
@@ -157,8 +157,7 @@ impl Broadcast {
 
     fn give_up_hopeless(&mut self, origin: NodeId, epoch: u64, cx: &mut Ctx<'_>) {
         let (now, after, needed) = (cx.now, cx.config.broadcast.lost_after, self.refusals_needed(cx));
-        let is_old = |gap: &Gap| !gap.firm || now.since(gap.since) >= after;
-        self.give_up(origin, epoch, |gap| is_old(gap) && gap.is_refused(needed), cx);
+        self.give_up(origin, epoch, |gap| gap.is_hopeless(needed, now.since(gap.since) >= after), cx);
     }
 
     /// How many must have refused a gap before it is given up.
@@ -263,9 +262,27 @@ impl Broadcast {
         }
     }
 
+    /// Says that a range is not held: of each part, whether it has been here.
     fn refuse_to(&mut self, to: NodeId, run: Run, cx: &Ctx<'_>) {
-        if run.first <= run.last {
-            self.outgoing.gone(to, run, cx.now);
+        let Run { origin, epoch, first, last } = run;
+        let known =
+            self.origins.get(&origin).and_then(|known| known.epochs.iter().find(|e| e.epoch == epoch));
+        let top = known.map_or(0, |known| known.seen.top());
+        let gaps = known.into_iter().flat_map(|known| known.seen.gaps()).map(|gap| (gap.first, gap.last));
+        let mut start = first;
+        for (gap_first, gap_last) in gaps.chain([(top + 1, u64::MAX)]) {
+            let (gap_first, gap_last) = (gap_first.max(first), gap_last.min(last));
+            if gap_first > gap_last {
+                continue;
+            }
+            if start < gap_first {
+                self.outgoing.gone(to, Run { first: start, last: gap_first - 1, ..run }, cx.now);
+            }
+            self.outgoing.lack(to, Run { first: gap_first, last: gap_last, ..run }, cx.now);
+            start = gap_last + 1;
+        }
+        if start <= last {
+            self.outgoing.gone(to, Run { first: start, ..run }, cx.now);
         }
     }
 

@@ -43,6 +43,17 @@ pub(super) struct Gap {
     pub(super) sources: SmallVec<[Offer; SOURCES_MAX]>,
     /// Who could not serve it.
     pub(super) refused: SmallVec<[NodeId; SOURCES_MAX]>,
+    /// How many of those do not hold it any more, rather than never had it.
+    gone: u8,
+}
+
+/// Why somebody cannot serve a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It does not hold it any more.
+    Gone,
+    /// It lacks it too.
+    Lack,
 }
 
 /// Somebody says that it has what we lack.
@@ -66,12 +77,15 @@ pub(super) struct GivenUp {
 impl Gap {
     fn new(first: u64, last: u64, firm: bool, now: Time, due: Time) -> Self {
         let (sources, refused) = (SmallVec::new(), SmallVec::new());
-        Self { first, last, since: now, firm, due, asked: None, asked_from: 0, sources, refused }
+        Self { first, last, since: now, firm, due, asked: None, asked_from: 0, sources, refused, gone: 0 }
     }
 
     /// Takes note of an offer.
     pub(super) fn add(&mut self, offer: Offer) {
-        self.refused.retain(|id| *id != offer.from);
+        if self.refused.contains(&offer.from) {
+            self.refused.retain(|id| *id != offer.from);
+            self.gone = 0;
+        }
         self.sources.retain(|known| known.from != offer.from);
         if self.sources.len() == SOURCES_MAX {
             self.sources.remove(0);
@@ -79,19 +93,22 @@ impl Gap {
         self.sources.push(offer);
     }
 
-    pub(super) fn refuse(&mut self, by: NodeId) {
+    pub(super) fn refuse(&mut self, by: NodeId, why: Refusal) {
         self.sources.retain(|offer| offer.from != by);
         if self.asked == Some(by) {
             self.asked = None;
         }
         if !self.refused.contains(&by) && self.refused.len() < crate::limits::REFUSALS_MAX {
             self.refused.push(by);
+            self.gone += u8::from(why == Refusal::Gone);
         }
     }
 
-    /// Whether so many could not serve it, and nobody says that it can.
-    pub(super) fn is_refused(&self, needed: usize) -> bool {
-        self.sources.is_empty() && self.refused.len() >= needed
+    /// Whether nobody will serve it: so many could not, nobody says that it can, and it has been missing for long. Of
+    /// what may be before our time it is enough that so many do not hold it any more.
+    pub(super) fn is_hopeless(&self, needed: usize, is_old: bool) -> bool {
+        let before_our_time = !self.firm && usize::from(self.gone) >= needed;
+        self.sources.is_empty() && self.refused.len() >= needed && (is_old || before_our_time)
     }
 
     const fn given_up(&self) -> GivenUp {
@@ -332,7 +349,7 @@ mod tests {
         gap.add(offer(2, 1));
         gap.add(offer(2, 5));
         assert_eq!(gap.sources.as_slice(), [offer(2, 5)]);
-        gap.refuse(NodeId(2));
+        gap.refuse(NodeId(2), Refusal::Lack);
         assert!(gap.sources.is_empty() && gap.refused.as_slice() == [NodeId(2)]);
     }
 }
