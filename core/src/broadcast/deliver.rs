@@ -267,10 +267,15 @@ impl Broadcast {
     pub(super) fn note_ended(&mut self, origin: NodeId, epoch: u64, top: u64, cx: &Ctx<'_>) {
         let ordered = cx.config.broadcast.order == Order::Origin;
         let Some(known) = self.origins.get_mut(&origin).filter(|_| ordered) else { return };
-        if let [only] = known.epochs.as_slice()
-            && epoch < only.epoch
+        let latest = known.epochs.last().map(|last| last.epoch);
+        if latest.is_none_or(|latest| latest < epoch) || known.epochs.iter().any(|older| older.epoch == epoch)
         {
-            known.epochs.insert(0, Epoch { epoch, seen: Seen::new(top), delivered: top });
+            return;
+        }
+        known.epochs.insert(0, Epoch { epoch, seen: Seen::new(top), delivered: top });
+        known.epochs.sort_unstable_by_key(|older| older.epoch);
+        if known.epochs.len() > 2 {
+            known.epochs.remove(0);
         }
     }
 

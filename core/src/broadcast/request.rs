@@ -24,6 +24,8 @@ use crate::wire::{EAGER, GRAFT, Gossip, MULTICAST, Message, RUN_BYTES, RUNS_BYTE
 const CHUNK: u64 = 256;
 /// Messages of one request that are served.
 const SERVED_MAX: usize = 1_024;
+/// Members among whom those are chosen that nobody's offer names.
+const HELPERS: usize = 8;
 /// Ids of one announcement that are looked at.
 const ANNOUNCED_MAX: u64 = 1_024;
 /// What a configuration without rounds serves: so many bytes in so long.
@@ -122,7 +124,7 @@ impl Broadcast {
 
     /// Asks the next source of every gap that is due, and gives up those that nobody can serve (rule C1).
     pub(super) fn on_request_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
-        let helper = self.helper(members, cx);
+        let helpers = self.helpers(members);
         let mut asks: BTreeMap<NodeId, Ask> = BTreeMap::new();
         let origins: Vec<NodeId> = self.gappy.iter().copied().collect();
         for origin in origins {
@@ -130,7 +132,7 @@ impl Broadcast {
             let epochs: Vec<u64> = epochs.into_iter().flatten().collect();
             for epoch in epochs {
                 self.give_up_hopeless(origin, epoch, cx);
-                self.collect_asks(origin, epoch, helper, &mut asks, members, cx);
+                self.collect_asks(origin, epoch, &helpers, &mut asks, members, cx);
             }
             let known = self.origins.get(&origin);
             if known.is_none_or(|known| known.epochs.iter().all(|epoch| epoch.seen.gaps().is_empty())) {
@@ -148,11 +150,11 @@ impl Broadcast {
         self.bound(cx);
     }
 
-    /// Somebody to ask for what nobody has offered.
-    fn helper(&mut self, members: &Membership, cx: &Ctx<'_>) -> Option<NodeId> {
+    /// Whom to ask for what nobody has offered: anybody, also in other zones.
+    fn helpers(&mut self, members: &Membership) -> Vec<NodeId> {
         let mut chosen = Vec::new();
-        self.choose(1, members, cx, &mut chosen, |_| true);
-        chosen.first().copied()
+        members.choose_receivers(HELPERS, &mut self.rng, &mut chosen, |_| true);
+        chosen
     }
 
     fn give_up_hopeless(&mut self, origin: NodeId, epoch: u64, cx: &mut Ctx<'_>) {
@@ -169,7 +171,7 @@ impl Broadcast {
         &mut self,
         origin: NodeId,
         epoch: u64,
-        helper: Option<NodeId>,
+        helpers: &[NodeId],
         asks: &mut BTreeMap<NodeId, Ask>,
         members: &Membership,
         cx: &mut Ctx<'_>,
@@ -178,7 +180,7 @@ impl Broadcast {
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
         for gap in known.seen.gaps_mut().iter_mut().filter(|gap| gap.due <= cx.now) {
             gap.due = cx.now + cx.config.broadcast.request_timeout;
-            let Some(offer) = next_source(gap, helper, members) else { continue };
+            let Some(offer) = next_source(gap, helpers, members) else { continue };
             gap.asked = Some(offer.from);
             gap.asked_from = gap.first.max(gap.last.saturating_sub(CHUNK - 1));
             cx.stats.broadcasts_requested += gap.last - gap.asked_from + 1;
@@ -348,14 +350,15 @@ impl Broadcast {
 
 /// Who is asked next: the last one who offered it, and rather not the one who was asked just now (pbcast's cyclic
 /// transmissions); then anybody.
-fn next_source(gap: &mut Gap, helper: Option<NodeId>, members: &Membership) -> Option<Offer> {
+fn next_source(gap: &mut Gap, helpers: &[NodeId], members: &Membership) -> Option<Offer> {
     gap.sources.retain(|offer| members.receiver(offer.from).is_some());
     let fresh = gap.sources.iter().rposition(|offer| Some(offer.from) != gap.asked);
-    match fresh {
-        Some(place) => Some(gap.sources.remove(place)),
-        None => gap.sources.pop().or_else(|| {
-            let helper = helper.filter(|helper| Some(*helper) != gap.asked || members.others() == 1)?;
-            Some(Offer { from: helper, round: 0, graft: false })
-        }),
+    if let Some(place) = fresh {
+        return Some(gap.sources.remove(place));
     }
+    gap.sources.pop().or_else(|| {
+        let new = helpers.iter().find(|id| Some(**id) != gap.asked && !gap.refused.contains(id));
+        let from = *new.or_else(|| helpers.iter().find(|id| Some(**id) != gap.asked)).or(helpers.first())?;
+        Some(Offer { from, round: 0, graft: false })
+    })
 }
