@@ -71,7 +71,8 @@ pub(super) struct Offer {
 pub(super) struct GivenUp {
     pub(super) first: u64,
     pub(super) last: u64,
-    pub(super) firm: bool,
+    /// Whether the application is told.
+    pub(super) told: bool,
 }
 
 impl Gap {
@@ -107,12 +108,13 @@ impl Gap {
     /// Whether nobody will serve it: so many could not, nobody says that it can, and it has been missing for long. Of
     /// what may be before our time it is enough that so many do not hold it any more.
     pub(super) fn is_hopeless(&self, needed: usize, is_old: bool) -> bool {
-        let before_our_time = !self.firm && usize::from(self.gone) >= needed;
+        let before_our_time = !self.firm && usize::from(self.gone) >= needed.max(1);
         self.sources.is_empty() && self.refused.len() >= needed && (is_old || before_our_time)
     }
 
+    /// What may be before our time ends without a word only where somebody says that it has been there.
     const fn given_up(&self) -> GivenUp {
-        GivenUp { first: self.first, last: self.last, firm: self.firm }
+        GivenUp { first: self.first, last: self.last, told: self.firm || self.gone == 0 }
     }
 }
 
@@ -120,6 +122,11 @@ impl Seen {
     /// Nothing is wanted up to `base`; where that is 0, nobody knows yet where our time begins.
     pub(super) const fn new(base: u64) -> Self {
         Self { top: base, begun: base > 0, gaps: Vec::new() }
+    }
+
+    /// An epoch that is over before anything of it was heard.
+    pub(super) const fn over(top: u64) -> Self {
+        Self { top, begun: false, gaps: Vec::new() }
     }
 
     /// What was written down: a highest number and the gaps below it.
@@ -313,7 +320,7 @@ mod tests {
         let mut seen = seen(0, &[10]);
         let mut given_up = Vec::new();
         seen.give_up(|gap| gap.last == 9, &mut given_up);
-        assert_eq!(given_up, [GivenUp { first: 1, last: 9, firm: false }], "nothing has come before it");
+        assert_eq!(given_up, [GivenUp { first: 1, last: 9, told: true }]);
         assert!(!seen.take(4, NOW, NOW));
     }
 
@@ -338,7 +345,7 @@ mod tests {
         for seq in (2..).step_by(2).take(GAPS_MAX + 1) {
             assert!(seen.take(seq, NOW, NOW));
         }
-        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, firm: false }));
+        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, told: true }));
         assert_eq!(seen.overflow(), None);
     }
 
