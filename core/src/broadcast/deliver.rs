@@ -371,9 +371,7 @@ impl Broadcast {
         let mut given_up = Vec::new();
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
-        while let Some(gap) = known.seen.overflow() {
-            given_up.push(gap);
-        }
+        known.seen.bound(&mut given_up);
         let due = known.seen.gaps().iter().map(|gap| gap.due).min();
         if let Some(due) = due {
             self.gappy.insert(origin);
@@ -382,7 +380,7 @@ impl Broadcast {
         self.tell_lost(origin, epoch, &given_up, cx);
     }
 
-    /// Gives up the gaps for which that is said.
+    /// Gives up what is before our time, and the gaps for which that is said.
     pub(super) fn give_up(
         &mut self,
         origin: NodeId,
@@ -390,10 +388,10 @@ impl Broadcast {
         hopeless: impl FnMut(&super::seen::Gap) -> bool,
         cx: &mut Ctx<'_>,
     ) {
-        let mut given_up = Vec::new();
+        let (mut given_up, needed) = (Vec::new(), self.refusals_needed(cx));
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
-        known.seen.give_up(hopeless, &mut given_up);
+        known.seen.give_up(needed, hopeless, &mut given_up);
         self.tell_lost(origin, epoch, &given_up, cx);
     }
 

@@ -106,7 +106,7 @@ impl Broadcast {
     /// The same. What may be of a time before ours is given up once enough do not hold it any more (rule C4).
     pub(super) fn refuse(&mut self, run: Run, by: NodeId, why: Refusal, cx: &mut Ctx<'_>) {
         let Run { origin, epoch, first, last } = run;
-        let (now, needed) = (cx.now, self.refusals_needed(cx));
+        let now = cx.now;
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
         let (mut due, timeout) = (None, cx.config.broadcast.request_timeout);
@@ -116,7 +116,7 @@ impl Broadcast {
             gap.due = gap.due.min(next);
             due = Some(due.map_or(gap.due, |due: Time| due.min(gap.due)));
         }
-        self.give_up(origin, epoch, |gap| gap.is_hopeless(needed, false), cx);
+        self.give_up(origin, epoch, |_| false, cx);
         if let Some(due) = due {
             self.arm_request(due, cx);
         }
@@ -159,11 +159,11 @@ impl Broadcast {
 
     fn give_up_hopeless(&mut self, origin: NodeId, epoch: u64, cx: &mut Ctx<'_>) {
         let (now, after, needed) = (cx.now, cx.config.broadcast.lost_after, self.refusals_needed(cx));
-        self.give_up(origin, epoch, |gap| gap.is_hopeless(needed, now.since(gap.since) >= after), cx);
+        self.give_up(origin, epoch, |gap| gap.is_refused(needed) && now.since(gap.since) >= after, cx);
     }
 
     /// How many must have refused a gap before it is given up.
-    fn refusals_needed(&self, cx: &Ctx<'_>) -> usize {
+    pub(super) fn refusals_needed(&self, cx: &Ctx<'_>) -> usize {
         usize::from(cx.config.broadcast.lost_peers).min(cx.post.others)
     }
 
