@@ -407,8 +407,8 @@ impl Broadcast {
             }
         }
         self.seen_set.change();
-        self.schedule_persist(cx);
         self.release(origin, epoch, cx);
+        self.schedule_persist(cx);
     }
 
     /// Keeps the cache within its bytes. What is held back may take half of them; beyond that the gaps it waits for

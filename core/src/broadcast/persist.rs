@@ -41,6 +41,7 @@ impl SeenSet {
 
     /// The message is in the next set that is written.
     pub(super) fn wait(&mut self, id: MessageId) {
+        self.changed = true;
         self.waiting.push_back((self.serial + 1, id));
     }
 

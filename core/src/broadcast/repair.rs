@@ -208,8 +208,7 @@ impl Broadcast {
                 continue;
             }
             // Of the history, where none is wanted, nothing: what it lists has been sent before.
-            let own = origin == self.me && epoch == self.epoch;
-            if own || self.open(origin, epoch, high + 1, cx).is_none() {
+            if self.is_current(origin, epoch, high, cx) || self.open(origin, epoch, high + 1, cx).is_none() {
                 continue;
             }
             let mut first = low;
@@ -222,7 +221,7 @@ impl Broadcast {
             }
             self.on_offer(Run { origin, epoch, first, last: high }, offer, cx.now, members, cx);
             if low > 1 {
-                self.refuse(Run { origin, epoch, first: 1, last: low - 1 }, from.id, Refusal::Gone, cx);
+                self.refuse(Run { origin, epoch, first: 1, last: low - 1 }, from.id, Refusal::Lack, cx);
             }
         }
     }

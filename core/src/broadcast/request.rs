@@ -77,7 +77,7 @@ impl Broadcast {
     ) {
         let Run { origin, epoch, first, last } = run;
         let own = origin == self.me;
-        if (own && epoch == self.epoch) || !(own || members.is_origin(origin)) {
+        if self.is_current(origin, epoch, last, cx) || !(own || members.is_origin(origin)) {
             return;
         }
         let now = cx.now;
@@ -269,11 +269,11 @@ impl Broadcast {
         let Run { origin, epoch, first, last } = run;
         let known =
             self.origins.get(&origin).and_then(|known| known.epochs.iter().find(|e| e.epoch == epoch));
-        let top = known.map_or(0, |known| known.seen.top());
+        let (begin, top) = known.map_or((1, 0), |known| (known.seen.start(), known.seen.top()));
         let gaps = known.into_iter().flat_map(|known| known.seen.gaps()).map(|gap| (gap.first, gap.last));
         let mut start = first;
-        for (gap_first, gap_last) in gaps.chain([(top + 1, u64::MAX)]) {
-            let (gap_first, gap_last) = (gap_first.max(first), gap_last.min(last));
+        for (gap_first, gap_last) in [(1, begin - 1)].into_iter().chain(gaps).chain([(top + 1, u64::MAX)]) {
+            let (gap_first, gap_last) = (gap_first.max(start), gap_last.min(last));
             if gap_first > gap_last {
                 continue;
             }

@@ -20,6 +20,8 @@ pub(super) struct Seen {
     /// Something of it has come, or is known to lie before our time. What is missing above that is missed; what is
     /// missing while nothing has come may be of a time before ours (rule C4).
     begun: bool,
+    /// What lies below has never been here.
+    start: u64,
     /// First to last; never empty ranges.
     gaps: Vec<Gap>,
 }
@@ -119,23 +121,28 @@ impl Gap {
 impl Seen {
     /// Nothing is wanted up to `base`; where that is 0, nobody knows yet where our time begins.
     pub(super) const fn new(base: u64) -> Self {
-        Self { top: base, begun: base > 0, gaps: Vec::new() }
+        Self { top: base, begun: base > 0, start: base + 1, gaps: Vec::new() }
     }
 
     /// An epoch that is over before anything of it was heard.
     pub(super) const fn over(top: u64) -> Self {
-        Self { top, begun: false, gaps: Vec::new() }
+        Self { top, begun: false, start: top + 1, gaps: Vec::new() }
     }
 
     /// What was written down: a highest number and the gaps below it.
     pub(super) fn restore(top: u64, gaps: &[(u64, u64)], now: Time) -> Self {
         let gaps = gaps.iter().map(|(first, last)| Gap::new(*first, *last, true, now, now)).collect();
-        Self { top, begun: true, gaps }
+        Self { top, begun: true, start: 1, gaps }
     }
 
     /// The highest number that is known to exist.
     pub(super) const fn top(&self) -> u64 {
         self.top
+    }
+
+    /// The first number of our time, as far as is known: what lies below has never been here.
+    pub(super) const fn start(&self) -> u64 {
+        self.start
     }
 
     /// Everything up to here has been seen or given up.
@@ -254,6 +261,7 @@ impl Seen {
         // If one is, so are those before it.
         let before = self.gaps.iter().rposition(|gap| gap.is_before(needed)).map_or(0, |last| last + 1);
         for gap in self.gaps.drain(..before) {
+            self.start = gap.last + 1;
             given_up.push(GivenUp { first: gap.first, last: gap.last, told: false });
         }
         self.gaps.retain(|gap| {
