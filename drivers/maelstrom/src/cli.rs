@@ -8,6 +8,7 @@ use bruit_driver::clock::calendar_nanos;
 use bruit_maelstrom::bench::{
     Availability, LatencyDist, Nemesis, Options, Table, Topology, Verdict, Workload, run,
 };
+use bruit_maelstrom::overrides::{self, Override};
 use bruit_maelstrom::{Host, Preset, Settings, stdio};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -46,6 +47,9 @@ struct NodeArgs {
     /// The settings; all nodes of a test get the same.
     #[arg(long, value_enum, default_value_t = Preset::Latency)]
     preset: Preset,
+    /// A setting that differs from the preset, such as broadcast.batch=120ms; may be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<Override>,
 }
 
 /// Options of Maelstrom's names mean what they mean there.
@@ -84,6 +88,12 @@ struct BenchArgs {
     /// The settings of the nodes [default: latency; in the table all].
     #[arg(long, value_enum)]
     preset: Option<Preset>,
+    /// A setting that differs from the preset, such as broadcast.batch=120ms; may be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<Override>,
+    /// Count what the datagrams hold, by kind of message.
+    #[arg(long)]
+    kinds: bool,
     /// Equal seeds give equal runs [default: 1].
     #[arg(long)]
     seed: Option<u64>,
@@ -93,6 +103,31 @@ struct BenchArgs {
     /// Print JSON, one report a line.
     #[arg(long)]
     json: bool,
+}
+
+/// Why nothing was done.
+#[derive(Debug)]
+enum Failure {
+    Io(io::Error),
+    Usage(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Usage(text)
+    }
 }
 
 impl BenchArgs {
@@ -111,6 +146,8 @@ impl BenchArgs {
             nemesis_interval: seconds(self.nemesis_interval, default.nemesis_interval),
             availability: self.availability,
             preset: self.preset.unwrap_or(default.preset),
+            overrides: self.set.clone(),
+            kinds: self.kinds,
             seed: self.seed.unwrap_or(default.seed),
         }
     }
@@ -134,30 +171,31 @@ pub(crate) fn main() -> ExitCode {
         Some(Does::Node(args)) => node(&args),
         Some(Does::Bench(args)) => bench(&args, &mut io::stdout().lock()),
     };
-    match done {
-        Ok(code) => code,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bruit-maelstrom: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let (code, text) = match done {
+        Ok(code) => return code,
+        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Err(Failure::Io(error)) => (ExitCode::FAILURE, error.to_string()),
+        Err(Failure::Usage(text)) => (ExitCode::from(USAGE), text),
+    };
+    eprintln!("bruit-maelstrom: {text}");
+    code
 }
 
-fn node(args: &NodeArgs) -> io::Result<ExitCode> {
+fn node(args: &NodeArgs) -> Result<ExitCode, Failure> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
-    let settings = Settings { config: args.preset.config(), epoch: calendar_nanos(), seed };
+    let config = overrides::apply(&args.preset.config(), &args.set)?;
+    let settings = Settings { config, epoch: calendar_nanos(), seed };
     stdio::run(Host::new(settings).map_err(io::Error::other)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn bench(args: &BenchArgs, out: &mut impl Write) -> io::Result<ExitCode> {
+fn bench(args: &BenchArgs, out: &mut impl Write) -> Result<ExitCode, Failure> {
     let options = args.options();
     if args.table || args.is_plain() {
         let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let bar = progress(2 * Preset::ALL.len() as u64);
-        let table = Table::run(&options, jobs, || bar.inc(1));
+        let table = Table::run(&options, jobs, || bar.inc(1))?;
         bar.finish_and_clear();
         if args.json {
             for report in &table.reports {
@@ -168,7 +206,7 @@ fn bench(args: &BenchArgs, out: &mut impl Write) -> io::Result<ExitCode> {
         }
         return Ok(exit(table.verdict()));
     }
-    let report = run(&options);
+    let report = run(&options)?;
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {

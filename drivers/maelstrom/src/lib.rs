@@ -10,7 +10,7 @@
 //! directory.rs           names to addresses and back
 //! host.rs member.rs      the protocol; the node behind `init`
 //! stdio.rs               the loop around it
-//! preset.rs              settings for slow, reliable, counted links
+//! preset.rs overrides.rs settings for slow, reliable, counted links; single ones instead
 //! bench.rs bench/        the bench
 //! ```
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ mod directory;
 mod host;
 mod member;
 mod message;
+pub mod overrides;
 mod preset;
 pub mod stdio;
 

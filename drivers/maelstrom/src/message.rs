@@ -112,6 +112,12 @@ pub(crate) fn datagram(src: &str, dest: &str, bytes: &[u8]) -> String {
     line
 }
 
+/// The datagram in a whole line, if there is one.
+pub(crate) fn carried(line: &str) -> Option<Vec<u8>> {
+    let message = Message::parse(line.as_bytes()).ok()?;
+    decode(&message.field::<String>("data")?)
+}
+
 /// The datagram that a line carried.
 pub(crate) fn decode(data: &str) -> Option<Vec<u8>> {
     crate::base64::decode(data)

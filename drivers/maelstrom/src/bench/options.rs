@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::overrides::Override;
 use crate::preset::Preset;
 
 /// What clients do.
@@ -103,6 +104,10 @@ pub struct Options {
     /// The settings of the nodes.
     #[serde(serialize_with = "preset_name")]
     pub preset: Preset,
+    /// Settings that differ from the preset.
+    pub overrides: Vec<Override>,
+    /// Whether to look into the datagrams and count what they hold.
+    pub kinds: bool,
     /// Equal options and seeds give equal reports, on any machine.
     pub seed: u64,
 }
@@ -122,6 +127,8 @@ impl Default for Options {
             nemesis_interval: Duration::from_secs(10),
             availability: None,
             preset: Preset::Latency,
+            overrides: Vec::new(),
+            kinds: false,
             seed: 1,
         }
     }

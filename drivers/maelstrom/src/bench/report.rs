@@ -1,5 +1,6 @@
 //! What a run showed, for people and as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bruit_core::Time;
@@ -73,6 +74,8 @@ pub struct Report {
     pub ok_count: usize,
     /// Messages between nodes, for each operation; reads are operations too.
     pub msgs_per_op: f64,
+    /// Datagrams that hold a message of each kind, and their bytes, if they were counted.
+    pub kinds: Option<BTreeMap<&'static str, u64>>,
     /// Maelstrom's own judgement of the broadcasts.
     pub workload: Option<SetFull>,
     /// Elements that are lost to Maelstrom's checker or to a final read.
@@ -120,6 +123,7 @@ impl Report {
             invoke_count: history.invoked,
             ok_count: history.ok,
             msgs_per_op: per_op(world.stats().servers.msg_count, history.invoked),
+            kinds: world.kinds.clone(),
             workload,
             lost_count: lost.len(),
             violations,
@@ -154,6 +158,9 @@ impl fmt::Display for Report {
             writeln!(f, "{who:<11} {sent} sent, {received} received, {unique} unique")?;
         }
         writeln!(f, "msgs-per-op {:.2} between servers", self.msgs_per_op)?;
+        for (kind, count) in self.kinds.iter().flatten() {
+            writeln!(f, "  {kind:<11} {count}")?;
+        }
         if let Some(result) = &self.workload {
             let SetFull { attempt_count, stable_count, stale_count, lost, never_read, stable_latencies: q } =
                 result;

@@ -58,14 +58,16 @@ struct Run<'a> {
 
 /// Runs it, in virtual time.
 ///
+/// # Errors
+/// An override is no setting, or no valid one.
+///
 /// # Panics
 /// A node breaks its contract: it wants two ticks for one moment, or the core does not answer a command. A bug in
 /// this library.
-#[must_use]
-pub fn run(options: &Options) -> Report {
+pub fn run(options: &Options) -> Result<Report, String> {
     let mut run = Run {
         options,
-        world: World::new(options),
+        world: World::new(options)?,
         history: History::default(),
         clients: random(options.seed, Purpose::Clients, 0),
         nemesis: random(options.seed, Purpose::Nemesis, 0),
@@ -77,7 +79,7 @@ pub fn run(options: &Options) -> Report {
     run.go_on();
     run.wind_up();
     let Run { world, history, cuts, .. } = run;
-    Report::new(options, &history, &world, cuts)
+    Ok(Report::new(options, &history, &world, cuts))
 }
 
 impl Run<'_> {

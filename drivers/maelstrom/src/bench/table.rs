@@ -21,10 +21,12 @@ impl Table {
     /// Runs `base` under every preset, without and with partitions, on `jobs` threads; the result is the same for any
     /// number of them. `done` is called after each run.
     ///
+    /// # Errors
+    /// As [`run`].
+    ///
     /// # Panics
-    /// As [`run`] does.
-    #[must_use]
-    pub fn run(base: &Options, jobs: usize, done: impl Fn() + Sync) -> Self {
+    /// As [`run`].
+    pub fn run(base: &Options, jobs: usize, done: impl Fn() + Sync) -> Result<Self, String> {
         let each = |preset| [None, Some(Nemesis::Partition)].map(|nemesis| (preset, nemesis));
         let rows: Vec<Options> = Preset::ALL
             .into_iter()
@@ -45,7 +47,8 @@ impl Table {
         });
         let mut reports = reports.into_inner().expect("no thread panicked");
         reports.sort_by_key(|(place, _)| *place);
-        Self { reports: reports.into_iter().map(|(_, report)| report).collect() }
+        let reports: Result<_, _> = reports.into_iter().map(|(_, report)| report).collect();
+        Ok(Self { reports: reports? })
     }
 
     /// The worst verdict of all.

@@ -12,7 +12,7 @@ fn small(workload: Workload) -> Options {
 fn echo_and_unique_ids_are_valid_and_never_touch_the_wait_for_recovery() {
     for workload in [Workload::Echo, Workload::UniqueIds] {
         let options = Options { availability: Some(Availability(1_000_000)), ..small(workload) };
-        let report = run(&options);
+        let report = run(&options).expect("valid");
         assert_eq!((report.verdict, report.ok_count), (Verdict::Valid, report.invoke_count), "{report}");
         assert!(report.workload.is_none() && report.invoke_count > 100);
     }
@@ -29,13 +29,13 @@ fn equal_seeds_give_equal_reports() {
 #[test]
 fn every_preset_is_valid_with_and_without_partitions() {
     let base = Options { nemesis_interval: Duration::from_secs(1), ..small(Workload::Broadcast) };
-    let table = Table::run(&base, 2, || ());
+    let table = Table::run(&base, 2, || ()).expect("valid");
     assert_eq!(table.verdict(), Verdict::Valid, "{table}");
     assert_eq!(table.reports.len(), 2 * Preset::ALL.len());
 }
 
 #[test]
 fn one_node_alone_is_fine() {
-    let report = run(&Options { node_count: 1, ..small(Workload::Broadcast) });
+    let report = run(&Options { node_count: 1, ..small(Workload::Broadcast) }).expect("valid");
     assert_eq!((report.verdict, report.net.servers.msg_count), (Verdict::Valid, 0), "{report}");
 }

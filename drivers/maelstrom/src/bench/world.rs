@@ -1,9 +1,10 @@
 //! The nodes, the network between them, and one clock. Lines cross it as Maelstrom's do: they wait for their latency,
 //! and who takes one off the wire drops it if a cut is in the way at that moment.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bruit_core::Time;
+use bruit_core::{Time, wire};
 use bruit_sim::Random;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use super::nemesis::Grudges;
 use super::options::{LatencyDist, Options};
 use super::queue::Queue;
 use crate::host::{Host, Output, Settings};
+use crate::{message, overrides};
 
 /// The streams of random numbers of a run. The numbers are part of what a seed means.
 #[derive(Clone, Copy, Debug)]
@@ -101,17 +103,19 @@ pub(super) struct World {
     messages: u64,
     /// Lines that Maelstrom would have refused: from or for somebody who does not exist, or no JSON.
     pub(super) refused: Vec<String>,
+    /// Datagrams that hold a message of this kind, if they are counted.
+    pub(super) kinds: Option<BTreeMap<&'static str, u64>>,
 }
 
 impl World {
-    pub(super) fn new(options: &Options) -> Self {
-        let config = options.preset.config();
+    pub(super) fn new(options: &Options) -> Result<Self, String> {
+        let config = overrides::apply(&options.preset.config(), &options.overrides)?;
         let station = |number| {
             let seed = random(options.seed, Purpose::Boot, number).seed();
             let settings = Settings { config: config.clone(), epoch: 1, seed };
-            Station { host: Host::new(settings).expect("a preset is valid"), scheduled: Time::MAX }
+            Station { host: Host::new(settings).expect("it was validated"), scheduled: Time::MAX }
         };
-        Self {
+        Ok(Self {
             now: Time::ZERO,
             queue: Queue::new(random(options.seed, Purpose::Tie, 0)),
             stations: (0..options.node_count as u64).map(station).collect(),
@@ -124,7 +128,8 @@ impl World {
             stats: NetStats::default(),
             messages: 0,
             refused: Vec::new(),
-        }
+            kinds: options.kinds.then(BTreeMap::new),
+        })
     }
 
     pub(super) const fn now(&self) -> Time {
@@ -212,10 +217,21 @@ impl World {
                 self.replies.push(line);
             }
             Some(to) => {
+                self.count_kinds(&line);
                 let at = self.now + self.draw_latency();
                 self.queue.push(at, Due::Line { from, to, line });
             }
         }
+    }
+
+    fn count_kinds(&mut self, line: &str) {
+        let (Some(counts), Some(bytes)) = (&mut self.kinds, message::carried(line)) else { return };
+        let Ok(described) = wire::describe(&bytes) else { return };
+        let kinds: BTreeSet<&str> = described.kinds().map(wire::Kind::name).collect();
+        for kind in kinds {
+            *counts.entry(kind).or_default() += 1;
+        }
+        *counts.entry("bytes").or_default() += bytes.len() as u64;
     }
 
     /// Whom a line is for, `Some(None)` for a client; `None` if Maelstrom would not take it.
