@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Bound::{Excluded, Unbounded};
 
 use bruit_core::{NodeId, virtual_addr};
 
@@ -13,27 +14,23 @@ pub(crate) fn address(name: &str) -> SocketAddr {
     virtual_addr(NodeId::from_name(name).0)
 }
 
-/// The nodes that `init` named.
+/// The nodes that `init` named, and oneself.
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
+    own: SocketAddr,
     names: BTreeMap<SocketAddr, String>,
-    /// The addresses of the others, in the order of `node_ids` from the own one on, so that not everybody turns to
-    /// the same ones first.
-    others: Vec<SocketAddr>,
 }
 
 impl Directory {
     pub(crate) fn new(own: &str, nodes: &[String]) -> Self {
-        let names: BTreeMap<_, _> = nodes.iter().map(|name| (address(name), name.clone())).collect();
-        let start = nodes.iter().position(|name| name == own).map_or(0, |place| place + 1);
-        let mut others = Vec::new();
-        for name in nodes.iter().cycle().skip(start).take(nodes.len()) {
-            let addr = address(name);
-            if name != own && !others.contains(&addr) {
-                others.push(addr);
-            }
-        }
-        Self { names, others }
+        let names = nodes.iter().map(String::as_str).chain([own]);
+        let names = names.map(|name| (address(name), name.to_owned())).collect();
+        Self { own: address(own), names }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
     }
 
     /// The name behind an address, if it is a node's.
@@ -46,9 +43,12 @@ impl Directory {
         self.names.contains_key(&address(name))
     }
 
-    /// The addresses of the others, the own successor first.
-    pub(crate) fn others(&self) -> &[SocketAddr] {
-        &self.others
+    /// Whom to join through: in the ring of addresses, the half that follows. The other half joins through oneself, so
+    /// every two meet, and mostly only once: a join is four messages, and messages are counted here.
+    pub(crate) fn seeds(&self) -> Vec<SocketAddr> {
+        let behind = self.names.range((Excluded(self.own), Unbounded));
+        let ring = behind.chain(self.names.range(..self.own)).map(|(addr, _)| *addr);
+        ring.take(self.names.len() / 2).collect()
     }
 }
 
@@ -56,20 +56,33 @@ impl Directory {
 mod tests {
     use super::*;
 
-    #[test]
-    fn names_and_addresses_go_both_ways_and_begin_behind_oneself() {
-        let nodes = ["n0", "n1", "n2", "n1"].map(str::to_owned);
-        let directory = Directory::new("n1", &nodes);
-        let others: Vec<_> = directory.others().iter().filter_map(|addr| directory.name(*addr)).collect();
-        assert_eq!(others, ["n2", "n0"]);
-        assert!(directory.has("n1") && !directory.has("c1"));
-        assert_eq!(directory.name(address("c1")), None);
+    fn directory(own: &str, count: usize) -> Directory {
+        let nodes: Vec<String> = (0..count).map(|node| format!("n{node}")).collect();
+        Directory::new(own, &nodes)
     }
 
     #[test]
-    fn one_who_is_not_listed_still_knows_the_others() {
-        let directory = Directory::new("n9", &["n0".to_owned()]);
-        assert_eq!(directory.others(), [address("n0")]);
-        assert!(Directory::new("n0", &["n0".to_owned()]).others().is_empty());
+    fn names_and_addresses_go_both_ways() {
+        let one = directory("n1", 3);
+        assert_eq!(one.name(address("n2")), Some("n2"));
+        assert_eq!(one.name(address("c1")), None);
+        assert!(one.has("n1") && !one.has("c1"));
+        assert_eq!(directory("n9", 3).len(), 4, "one who is not listed is there");
+    }
+
+    #[test]
+    fn every_two_meet_and_nobody_joins_through_itself() {
+        for count in [1, 2, 3, 5, 24, 25] {
+            let all: Vec<Directory> = (0..count).map(|node| directory(&format!("n{node}"), count)).collect();
+            let contacts = |one: &Directory, other: &Directory| one.seeds().contains(&other.own);
+            for one in &all {
+                assert!(!contacts(one, one));
+                for other in all.iter().filter(|other| other.own != one.own) {
+                    assert!(contacts(one, other) || contacts(other, one), "{count}");
+                }
+            }
+            let sum: usize = all.iter().map(|one| one.seeds().len()).sum();
+            assert!(sum <= count * count / 2, "{count}");
+        }
     }
 }

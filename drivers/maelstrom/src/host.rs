@@ -96,7 +96,7 @@ impl Host {
     /// When a tick is due at the latest; `None` while nothing is.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        self.member.as_ref().and_then(|member| member.node().next_wake())
+        self.member.as_ref().and_then(|member| member.next_wake())
     }
 
     /// The core, for reading; `None` before `init`.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::time::Duration;
 
 use bruit_core::limits::{NAME_BYTES_MAX, SEEDS_MAX};
 use bruit_core::{
@@ -17,6 +18,10 @@ use crate::message::{self, Code, Refusal};
 /// broadcast is refused.
 const WAITING_MAX: usize = 65_536;
 const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// So long values wait at most until everybody is known. A value that goes out sooner misses somebody, who has to ask
+/// for it later.
+const GATHERING_MAX: Duration = Duration::from_secs(2);
 
 /// The topic of a value.
 const TOPIC: &str = "value";
@@ -34,6 +39,16 @@ impl Values {
     }
 }
 
+/// Whether the others are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gathering {
+    NotStarted,
+    /// Values wait.
+    Until(Time),
+    /// Everybody was known once, or the time is over.
+    Done,
+}
+
 /// The node behind `init`.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
@@ -41,7 +56,7 @@ pub(crate) struct Member {
     directory: Directory,
     node: Node,
     actions: Outbox,
-    is_started: bool,
+    gathering: Gathering,
     /// What the core has delivered here, in that order.
     delivered: Values,
     /// What was acknowledged and the core would not take yet: own memory keeps it, and reads show it.
@@ -66,7 +81,7 @@ impl Member {
             node: Node::new(boot, settings.config.clone(), now)?,
             name,
             actions: Outbox::new(),
-            is_started: false,
+            gathering: Gathering::NotStarted,
             delivered: Values::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -89,8 +104,10 @@ impl Member {
     /// Joins the others, once. It waits for the first message behind `init`: Maelstrom starts its nodes one by one,
     /// and one of its versions stops listening to a node for ever that has sent to another one too soon.
     pub(crate) fn start(&mut self, now: Time, out: &mut Output) {
-        if !mem::replace(&mut self.is_started, true) {
-            let seeds = self.directory.others().iter().take(SEEDS_MAX).copied().collect();
+        if self.gathering == Gathering::NotStarted {
+            self.gathering = Gathering::Until(now + GATHERING_MAX);
+            let mut seeds = self.directory.seeds();
+            seeds.truncate(SEEDS_MAX);
             self.step(Event::Command(Command::Join { seeds }), now, out);
         }
     }
@@ -114,7 +131,7 @@ impl Member {
             let text = format!("the message has {} bytes, but at most {limit} can be sent", value.len());
             return Err(Refusal::malformed(text));
         }
-        if self.waiting.is_empty() {
+        if self.has_gathered(now) && self.waiting.is_empty() {
             match self.submit(value, now, out) {
                 Ok(()) => return Ok(()),
                 Err(Rejected::NotJoined | Rejected::Busy { .. }) => {}
@@ -138,12 +155,33 @@ impl Member {
 
     /// Gives the core what waits, as far as it takes it.
     pub(crate) fn submit_waiting(&mut self, now: Time, out: &mut Output) {
+        if !self.has_gathered(now) {
+            return;
+        }
         while let Some(value) = self.waiting.pop_front() {
             if self.submit(&value, now, out).is_err() {
                 return self.waiting.push_front(value);
             }
             self.waiting_bytes -= value.len();
         }
+    }
+
+    fn has_gathered(&mut self, now: Time) -> bool {
+        if let Gathering::Until(end) = self.gathering
+            && (now >= end || self.node.member_count() >= self.directory.len())
+        {
+            self.gathering = Gathering::Done;
+        }
+        self.gathering == Gathering::Done
+    }
+
+    /// When a tick is due at the latest.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        let gathered = match self.gathering {
+            Gathering::Until(end) if !self.waiting.is_empty() => Some(end),
+            Gathering::Until(_) | Gathering::NotStarted | Gathering::Done => None,
+        };
+        self.node.next_wake().into_iter().chain(gathered).min()
     }
 
     /// All values that are known here, as a JSON array: in the order of delivery, the waiting ones last.
