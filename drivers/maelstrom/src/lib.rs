@@ -2,7 +2,7 @@
 //! real time.
 //!
 //! [`Host`] is a node as Maelstrom wants one: lines of JSON in, lines of JSON out, around the same
-//! [`Node`](bruit_core::Node) that other drivers run. It is pure, so [`stdio`] runs it on pipes, and [`bench`] runs
+//! [`Node`](bruit_core::Node) that other drivers run. It is pure, so [`stdio`] runs it on pipes, and [`mod@bench`] runs
 //! many of them through their JSON in virtual time, with Maelstrom's clients, network, partitions and checker.
 //!
 //! ```text

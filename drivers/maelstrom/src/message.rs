@@ -66,7 +66,7 @@ impl<'a> Message<'a> {
 
     /// Whether it answers something. Such a message is never answered itself, or two nodes could go on for ever.
     pub(crate) fn is_reply(&self, kind: Option<&str>) -> bool {
-        self.raw("in_reply_to").is_some() || kind == Some("error")
+        self.raw("in_reply_to").is_some_and(|text| text != "null") || kind == Some("error")
     }
 
     /// What the answer names in `in_reply_to`.

@@ -139,7 +139,7 @@ fn errors_have_maelstroms_codes() {
     check(r#""type":"init","msg_id":5,"node_id":"n1","node_ids":[]"#, 12, r#","in_reply_to":5"#);
     check(r#""type":"init","msg_id":5,"node_id":7"#, 12, r#","in_reply_to":5"#);
     check("", 12, "");
-    check(r#""type":"cas","msg_id":null"#, 10, "");
+    check(r#""type":"cas","msg_id":null,"in_reply_to":null"#, 10, "");
     let long = format!(r#""type":"broadcast","msg_id":6,"message":"{}""#, "x".repeat(70_000));
     check(&long, 12, r#","in_reply_to":6"#);
 }
@@ -220,4 +220,37 @@ fn two_nodes_meet_through_their_lines_and_share_a_value() {
         let read = one.asks(r#""type":"read","msg_id":9"#).concat();
         assert!(read.ends_with(r#""messages":[[true]]}}"#), "{read}");
     }
+}
+
+#[test]
+fn damaged_lines_harm_nobody() {
+    let mut random = bruit_sim::Random::new(1, 0, 0);
+    let mut one = Harness::among(&["n0", "n1", "n2"]);
+    let mut corpus = one.asks(r#""type":"topology","msg_id":2,"topology":{"n0":["n1"]}"#);
+    let node = &corpus[0].replace("\"n0\"", "\"nx\"").replace("\"n1\"", "\"n0\"").replace("\"nx\"", "\"n1\"");
+    corpus.push(node.clone());
+    for fields in [
+        r#""type":"broadcast","msg_id":3,"message":{"a":["\u00e9",1e5]}"#,
+        r#""type":"init","msg_id":4,"node_id":"n0","node_ids":["n0","n1"]"#,
+        r#""type":"echo","msg_id":5,"echo":"x""#,
+    ] {
+        corpus.push(format!(r#"{{"id":1,"src":"c1","dest":"n0","body":{{{fields}}}}}"#));
+    }
+    for _ in 0..20_000 {
+        let mut line = corpus[random.position(corpus.len())].clone().into_bytes();
+        for _ in 0..=random.below(3) {
+            let (place, other) = (random.position(line.len()), random.position(line.len()));
+            match random.below(4) {
+                0 => line[place] = random.next_u64().to_le_bytes()[0],
+                1 => line.swap(place, other),
+                2 => line.truncate(place.max(1)),
+                _ => line.insert(place, br#"{}[]",:\1"#[random.position(9)]),
+            }
+        }
+        for said in one.hears(&line) {
+            let said: serde_json::Value = serde_json::from_str(&said).expect("what comes out is JSON");
+            assert_eq!(said["src"], "n0");
+        }
+    }
+    assert!(one.answer(r#""type":"read","msg_id":9"#).starts_with(r#"{"type":"read_ok""#));
 }
