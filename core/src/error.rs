@@ -218,6 +218,8 @@ impl fmt::Display for DecodeError {
 pub enum Misbehavior {
     /// An incarnation at or above the end of its range (rule A3).
     Incarnation,
+    /// A broadcast longer than `broadcast.payload_bytes_max`.
+    Oversized,
     /// Two contents of one incarnation and boot (rule B4).
     TwoContents,
 }

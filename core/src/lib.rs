@@ -48,6 +48,7 @@ mod node;
 mod outbox;
 mod reconcile;
 mod rng;
+mod shares;
 mod stats;
 mod time;
 pub mod wire;

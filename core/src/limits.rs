@@ -24,6 +24,9 @@
 //! | `payload_bytes_max` | 64 KiB | `Broadcast` refuses |
 //! | `pending_bytes_max` | 1 MiB | `Broadcast` answers `Busy` |
 //! | `cache_bytes_max` | 4 MiB | the oldest payload of the origin that holds most |
+//! | [`GAPS_MAX`] | 64 an epoch of an origin | the oldest gap is `Lost` |
+//! | [`SOURCES_MAX`] | 4 a gap | the offer that came first |
+//! | [`QUEUE_MAX`] | 262 144 | `Broadcast` answers `Busy`; what is only relayed is left to the repair |
 //! | [`SPREADS_MAX`] | 64 | `Broadcast` with a report refuses |
 //! | [`FRAGMENTS_MAX`] | 72 | a larger item is refused at submission |
 //! | [`REASSEMBLIES_MAX`] | 16 a node | the oldest unfinished item |
@@ -60,6 +63,14 @@ pub const RETRANSMIT_MAX: u8 = 64;
 pub const CREDIT_MAX: usize = 64 * 1024;
 /// Longest topic of a broadcast, in bytes of UTF-8.
 pub const TOPIC_BYTES_MAX: usize = 64;
+/// Gaps kept for one epoch of an origin.
+pub const GAPS_MAX: usize = 64;
+/// Members remembered for a gap that have offered it.
+pub const SOURCES_MAX: usize = 4;
+/// Members remembered for a gap that could not serve it; at least `lost_peers`.
+pub const REFUSALS_MAX: usize = 64;
+/// Transmissions of broadcasts that wait for their turn.
+pub const QUEUE_MAX: usize = 1 << 18;
 /// Broadcasts that one node reports on at a time.
 pub const SPREADS_MAX: usize = 64;
 /// Payload bytes of a fragment; a constant of the protocol, so that any relay can serve any fragment.

@@ -13,6 +13,7 @@
 
 mod command;
 mod contact;
+mod group;
 mod me;
 mod merge;
 mod probe;
@@ -39,8 +40,7 @@ use crate::context::Ctx;
 use crate::deadlines::Deadlines;
 use crate::error::Misbehavior;
 use crate::id::NodeId;
-use crate::outbox::Letter;
-use crate::reconcile::MEMBERS;
+use crate::reconcile::{Exchange, MEMBERS, Partner};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use crate::wire::{self, Accused, Header, Message, Record, Verdict, Want};
@@ -49,7 +49,6 @@ use contact::Contacts;
 use me::Me;
 use probe::Prober;
 use suspicion::Suspicion;
-use sync::Sync;
 use table::{Entry, Table};
 use updates::{Fate, Updates};
 
@@ -108,7 +107,7 @@ pub(crate) struct Membership {
     obituaries: BTreeMap<NodeId, Obituary>,
     prober: Prober,
     contacts: Contacts,
-    sync: Sync,
+    sync: Exchange,
     health: Health,
     accused: VecDeque<(NodeId, Time)>,
     deadlines: Deadlines<Timer>,
@@ -152,6 +151,26 @@ enum Standing {
     Validated,
 }
 
+/// A datagram that is being read.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    source: Source,
+    reply: Reply,
+    question: usize,
+}
+
+impl Arrival {
+    /// Its sender and where it came from, if it is a member, and whether that is the address of its record.
+    pub(crate) fn member(&self) -> Option<(Partner, bool)> {
+        let Source { from: addr, sender: id, standing, .. } = self.source;
+        match standing {
+            Standing::Stale | Standing::Stranger => None,
+            Standing::Member => Some((Partner { id, addr }, false)),
+            Standing::Validated => Some((Partner { id, addr }, true)),
+        }
+    }
+}
+
 /// What will be answered to a datagram, in one datagram.
 #[derive(Debug, Default)]
 struct Reply {
@@ -182,7 +201,7 @@ impl Membership {
             obituaries: BTreeMap::new(),
             prober: Prober::new(),
             contacts: Contacts::new(secrets.next_u64(), secrets.below(1 << 16)),
-            sync: Sync::new(),
+            sync: Exchange::new(MEMBERS),
             health: Health { score: 0, heard: now, event: now },
             accused: VecDeque::new(),
             deadlines: Deadlines::new(),
@@ -193,7 +212,7 @@ impl Membership {
         }
     }
 
-    fn is_running(&self) -> bool {
+    pub(crate) const fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Leaving)
     }
 
@@ -203,9 +222,10 @@ impl Membership {
     }
 
     /// Notices that we were not called when we should have been, and gives others the time back (rule B7).
-    pub(crate) fn before_event(&mut self, cx: &mut Ctx<'_>) {
+    /// `wake` is when the node was to be called at the latest.
+    pub(crate) fn before_event(&mut self, wake: Option<Time>, cx: &mut Ctx<'_>) {
         let since = core::mem::replace(&mut self.health.event, cx.now);
-        let Some(wake) = self.next_wake() else { return };
+        let Some(wake) = wake else { return };
         let late = cx.now.since(wake.max(since));
         if late > cx.config.membership.late_slack {
             self.deadlines.postpone(late, Timer::is_verdict);
@@ -239,41 +259,49 @@ impl Membership {
         }
     }
 
-    pub(crate) fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Ctx<'_>) {
+    /// Takes the envelope of a datagram: what is in it and how far its sender is believed, or nothing if none of it
+    /// is to be used.
+    pub(crate) fn on_envelope<'a>(
+        &mut self,
+        from: SocketAddr,
+        bytes: &'a [u8],
+        cx: &mut Ctx<'_>,
+    ) -> Option<(Arrival, wire::Messages<'a>)> {
         cx.stats.datagrams_received += 1;
         cx.stats.bytes_received += bytes.len() as u64;
         if !self.is_running() {
             cx.stats.dropped_stopped += 1;
-            return;
+            return None;
         }
-        let datagram = match wire::open(bytes, self.me.tag()) {
+        let datagram = match wire::open(bytes, cx.post.cluster()) {
             Ok(datagram) => datagram,
-            Err(error) => return cx.stats.count_undecodable(error),
+            Err(error) => {
+                cx.stats.count_undecodable(error);
+                return None;
+            }
         };
         let header = datagram.header;
         if !header.incarnation.is_sane() {
-            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+            cx.stats.count_misbehavior(Misbehavior::Incarnation);
+            return None;
         }
         if header.sender == self.me.id {
-            return self.on_own_id(&header, from, bytes.len(), cx);
+            self.on_own_id(&header, from, bytes.len(), cx);
+            return None;
         }
         if header.receiver != NodeId::NOBODY && header.receiver != self.me.id {
             cx.stats.dropped_wrong_receiver += 1;
-            return;
+            return None;
         }
         let mut reply = Reply::default();
         let standing = self.weigh(&header, from, &mut reply, cx);
-        let mut source = Source { from, sender: header.sender, standing, delta: false };
-        for message in datagram.messages {
-            match message {
-                Ok(message) => self.on_message(&mut source, &message, &mut reply, cx),
-                Err(error) => cx.stats.count_undecodable(error),
-            }
-            if !self.is_running() {
-                return;
-            }
-        }
-        self.send_reply(&source, bytes.len(), &reply, cx);
+        let source = Source { from, sender: header.sender, standing, delta: false };
+        Some((Arrival { source, reply, question: bytes.len() }, datagram.messages))
+    }
+
+    /// Answers what was in a datagram, after all of it.
+    pub(crate) fn answer(&mut self, arrival: &Arrival, cx: &mut Ctx<'_>) {
+        self.send_reply(&arrival.source, arrival.question, &arrival.reply, cx);
     }
 
     /// A datagram under our own id: our own one came back, or a twin speaks. A twin that stands below us is told, as
@@ -350,13 +378,8 @@ impl Membership {
         true
     }
 
-    fn on_message(
-        &mut self,
-        source: &mut Source,
-        message: &Message<'_>,
-        reply: &mut Reply,
-        cx: &mut Ctx<'_>,
-    ) {
+    pub(crate) fn on_message(&mut self, arrival: &mut Arrival, message: &Message<'_>, cx: &mut Ctx<'_>) {
+        let Arrival { source, reply, .. } = arrival;
         if source.standing == Standing::Stale && !matches!(message, Message::Ping { .. }) {
             cx.stats.ignored_stale += 1;
             return;
@@ -403,8 +426,8 @@ impl Membership {
             Message::Items(items) => self.on_items(source, &items, cx),
             Message::Want(want) => self.on_want(source, &want, cx),
             Message::Delta { table } => source.delta = table == MEMBERS,
-            // Items longer than a datagram belong to the broadcast and the store.
-            Message::Fragment(_) | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
+            // The broadcast's are routed there.
+            Message::Gossip(_) | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
         }
     }
 
@@ -415,15 +438,14 @@ impl Membership {
             return;
         }
         let validated = source.standing == Standing::Validated;
-        let envelope = self.me.envelope(source.sender);
-        let mut letter = cx.out.letter(source.from, envelope, cx.config.mtu);
+        let known = accused.is_none() && matches!(source.standing, Standing::Member | Standing::Validated);
+        let roots = known.then(|| self.roots(cx));
+        let (credit, now) = (cx.config.membership.reconcile_credit, cx.now);
+        let mut letter = cx.letter(source.from, source.sender);
         if !validated {
             letter.limit(question - wire::HEADER_BYTES - wire::CRC_BYTES);
         }
         if let Some(seq) = ack {
-            let known =
-                accused.is_none() && matches!(source.standing, Standing::Member | Standing::Validated);
-            let roots = known.then(|| self.roots());
             letter.push(&Message::Ack { seq, roots });
         }
         if let Some(accused) = accused {
@@ -432,43 +454,25 @@ impl Membership {
         if validated {
             if wants_record && self.table.get(source.sender).is_some_and(Entry::lacks_content) {
                 let id = source.sender.0.to_le_bytes();
-                letter.push(&Message::Want(Want::of(MEMBERS, cx.config.membership.reconcile_credit, &id)));
+                letter.push(&Message::Want(Want::of(MEMBERS, credit, &id)));
             }
-            if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, cx.now)) {
+            if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, now)) {
                 letter.push(&Message::Verdict(verdict));
             }
-            Self::pack(
-                &mut self.updates,
-                &self.table,
-                &self.suspicions,
-                &mut letter,
-                source.sender,
-                cx.config,
-                cx.now,
-            );
         }
-        if !letter.is_empty() {
-            letter.send();
+        if letter.is_empty() {
+            return;
         }
+        if validated { letter.send() } else { letter.send_alone() }
     }
 
     /// Sends a datagram to a member: what it is about, then what waits to be spread.
     fn send(&mut self, to: SocketAddr, receiver: NodeId, about: &[Message<'_>], cx: &mut Ctx<'_>) {
-        let envelope = self.me.envelope(receiver);
-        let mut letter = cx.out.letter(to, envelope, cx.config.mtu);
+        let mut letter = cx.letter(to, receiver);
         for message in about {
             let fits = letter.push(message);
             debug_assert!(fits, "what a datagram is about fits the least mtu");
         }
-        Self::pack(
-            &mut self.updates,
-            &self.table,
-            &self.suspicions,
-            &mut letter,
-            receiver,
-            cx.config,
-            cx.now,
-        );
         letter.send();
     }
 
@@ -480,19 +484,20 @@ impl Membership {
         }
     }
 
-    /// Fills the rest of a datagram with updates.
-    fn pack(
-        updates: &mut Updates,
-        table: &Table,
-        suspicions: &BTreeMap<NodeId, Suspicion>,
-        letter: &mut Letter<'_>,
+    /// Whether updates wait to ride on a datagram.
+    pub(crate) fn has_updates(&self) -> bool {
+        !self.updates.is_empty()
+    }
+
+    /// Offers a datagram to `receiver` the updates that wait; `push` says whether one has fitted.
+    pub(crate) fn pack(
+        &mut self,
         receiver: NodeId,
         config: &Config,
         now: Time,
+        mut push: impl FnMut(&Message<'_>) -> bool,
     ) {
-        if updates.is_empty() {
-            return;
-        }
+        let Self { updates, table, suspicions, .. } = self;
         let members = u32::try_from(table.live()).unwrap_or(u32::MAX);
         let limit = crate::estimate::retransmissions(config, members);
         updates.pack(limit, |id| {
@@ -501,7 +506,7 @@ impl Membership {
             if id == receiver && entry.state() == State::Alive {
                 return Fate::Useless;
             }
-            if letter.push(&message) { Fate::Packed } else { Fate::TooLong }
+            if push(&message) { Fate::Packed } else { Fate::TooLong }
         });
     }
 
@@ -514,9 +519,9 @@ impl Membership {
         self.table.choose(settings.gossip_fanout.into(), self.me.id, &mut self.rng, &mut chosen);
         for id in &chosen {
             let Some(to) = self.table.get(*id).and_then(Entry::addr) else { continue };
-            let envelope = self.me.envelope(*id);
-            let mut letter = cx.out.letter(to, envelope, cx.config.mtu);
-            Self::pack(&mut self.updates, &self.table, &self.suspicions, &mut letter, *id, cx.config, cx.now);
+            let (config, now) = (cx.config, cx.now);
+            let mut letter = cx.letter(to, *id);
+            self.pack(*id, config, now, |message| letter.push(message));
             if !letter.is_empty() {
                 letter.send();
             }

@@ -7,17 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Member};
 use crate::boot::{Boot, Phase};
-use crate::broadcast::{Mark, Pending, Spread, Usage};
+use crate::broadcast::{Broadcast, Mark, Pending, Spread, Usage};
 use crate::command::{Answer, Command};
 use crate::config::Config;
-use crate::context::Ctx;
+use crate::context::{Ctx, Post, Signal, Signals};
 use crate::error::{ConfigError, Rejected};
-use crate::event::Event;
+use crate::event::{Event, Slot};
 use crate::id::{Incarnation, MessageId, NodeId};
-use crate::membership::{Membership, Obituary};
+use crate::membership::{Arrival, Membership, Obituary};
 use crate::outbox::Outbox;
+use crate::reconcile::MARKS;
+use crate::shares::{Class, Packed, Shares};
 use crate::stats::Stats;
 use crate::time::Time;
+use crate::wire::{Compare, Items, Message, Want, cluster_tag};
 
 /// One member of a cluster, as a pure state machine.
 ///
@@ -28,6 +31,10 @@ pub struct Node {
     now: Time,
     stats: Stats,
     membership: Membership,
+    broadcast: Broadcast,
+    post: Post,
+    signals: Signals,
+    shares: Shares,
 }
 
 impl Node {
@@ -39,8 +46,12 @@ impl Node {
         config.validate()?;
         boot.validate()?;
         let epoch = boot.epoch()?;
+        let broadcast = Broadcast::new(&boot, epoch, &config, now)?;
         let membership = Membership::new(boot, epoch, &config, now);
-        Ok(Self { config, now, stats: Stats::default(), membership })
+        let (id, number) = (membership.id(), membership.boot());
+        let post = Post::new(cluster_tag(&config.cluster), id, membership.incarnation(), number);
+        let (stats, signals, shares) = (Stats::default(), Signals::default(), Shares::default());
+        Ok(Self { config, now, stats, membership, broadcast, post, signals, shares })
     }
 
     /// Takes one event; what is to be done comes back, the next wake-up last.
@@ -56,29 +67,133 @@ impl Node {
     ///
     /// `now` going backwards is taken as the last one seen.
     pub fn handle_into(&mut self, event: Event<'_>, now: Time, out: &mut Outbox) {
-        let Self { config, now: last, stats, membership } = self;
+        let Self { config, now: last, stats, membership, broadcast, post, signals, shares } = self;
         let now = now.max(*last);
         let sent = out.sent();
-        let mut cx = Ctx { now, config, out, stats };
-        membership.before_event(&mut cx);
+        post.marks_root = broadcast.root();
+        post.others = membership.others();
+        let mut cx = Ctx { now, config, out, stats, post, signals };
+        membership.before_event(Self::wake(membership, broadcast), &mut cx);
         *last = now;
         match event {
-            Event::Datagram { from, bytes } => membership.on_datagram(from, bytes, &mut cx),
-            Event::Tick => membership.on_tick(&mut cx),
+            Event::Datagram { from, bytes } => Self::on_datagram(membership, broadcast, from, bytes, &mut cx),
+            Event::Tick => {
+                membership.on_tick(&mut cx);
+                Self::drain(membership, broadcast, &mut cx);
+                broadcast.on_tick(membership, &mut cx);
+            }
             Event::Command(command) => {
-                let answer = Self::on_command(membership, command, &mut cx);
+                let answer = Self::on_command(membership, broadcast, command, &mut cx);
                 cx.out.answer(answer);
             }
             // Nothing waits for the epoch to be durable: a boot that loses it jumps above it when it hears
             // of it (rule A1).
+            Event::Stored { slot: Slot::SeenSet, serial } => broadcast.on_stored(serial, &mut cx),
             Event::Stored { .. } => {}
         }
+        Self::drain(membership, broadcast, &mut cx);
+        broadcast.flush(membership, &mut cx);
+        Self::fill(membership, broadcast, shares, &mut cx);
+        out.seal();
         stats.datagrams_sent += out.sent().datagrams - sent.datagrams;
         stats.bytes_sent += out.sent().bytes - sent.bytes;
     }
 
+    fn on_datagram(
+        membership: &mut Membership,
+        broadcast: &mut Broadcast,
+        from: SocketAddr,
+        bytes: &[u8],
+        cx: &mut Ctx<'_>,
+    ) {
+        let Some((mut arrival, messages)) = membership.on_envelope(from, bytes, cx) else { return };
+        for message in messages {
+            match message {
+                Ok(message) => Self::on_message(membership, broadcast, &mut arrival, &message, cx),
+                Err(error) => cx.stats.count_undecodable(error),
+            }
+            Self::drain(membership, broadcast, cx);
+            if !membership.is_running() {
+                return;
+            }
+        }
+        membership.answer(&arrival, cx);
+    }
+
+    fn on_message(
+        membership: &mut Membership,
+        broadcast: &mut Broadcast,
+        arrival: &mut Arrival,
+        message: &Message<'_>,
+        cx: &mut Ctx<'_>,
+    ) {
+        let sender = arrival.member();
+        match *message {
+            Message::Gossip(gossip) => match sender {
+                Some((from, validated)) => broadcast.on_message(from, validated, &gossip, membership, cx),
+                None => cx.stats.ignored_stranger += 1,
+            },
+            Message::Compare(Compare { table: MARKS, .. })
+            | Message::Items(Items { table: MARKS, .. })
+            | Message::Want(Want { table: MARKS, .. }) => match sender {
+                Some((from, true)) => broadcast.on_reconcile(from, message, cx),
+                Some(_) | None => cx.stats.ignored_stranger += 1,
+            },
+            ref message => {
+                membership.on_message(arrival, message, cx);
+                if let (Some((from, true)), Some(roots)) = (sender, message.roots()) {
+                    broadcast.compare_root(from, roots[usize::from(MARKS)], membership, cx);
+                }
+            }
+        }
+    }
+
+    /// Passes on what one sub-machine has told the others.
+    fn drain(membership: &Membership, broadcast: &mut Broadcast, cx: &mut Ctx<'_>) {
+        while let Some(signal) = cx.signals.pop() {
+            match signal {
+                Signal::Started => broadcast.on_started(cx),
+                Signal::MemberKnown(id) => broadcast.on_member_known(id, membership, cx),
+                Signal::MemberGone(id) => broadcast.on_member_gone(id, cx),
+                Signal::MemberFaded(id) => broadcast.on_member_faded(id),
+                Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
+                Signal::Stopped => broadcast.on_stopped(),
+            }
+        }
+    }
+
+    /// Fills the datagrams of this call with what waits to be spread.
+    fn fill(membership: &mut Membership, broadcast: &mut Broadcast, shares: &mut Shares, cx: &mut Ctx<'_>) {
+        for draft in 0..cx.out.drafts() {
+            if !membership.has_updates() && !broadcast.has_parcels() {
+                return;
+            }
+            let (config, now) = (cx.config, cx.now);
+            let Some(mut letter) = cx.out.reopen(draft) else { continue };
+            let receiver = letter.receiver();
+            shares.fill(letter.room(), |class, allowance| {
+                let mut left = allowance;
+                match class {
+                    Class::Membership => {
+                        membership.pack(receiver, config, now, |message| letter.push(message, &mut left));
+                    }
+                    Class::Broadcast => {
+                        broadcast.pack(receiver, |message| letter.push(message, &mut left));
+                    }
+                }
+                let wants_more = match class {
+                    Class::Membership => membership.has_updates(),
+                    Class::Broadcast => broadcast.has_parcels_for(receiver),
+                };
+                Packed { bytes: allowance - left, wants_more }
+            });
+            letter.close();
+        }
+    }
+
     fn on_command(
         membership: &mut Membership,
+        broadcast: &mut Broadcast,
         command: Command,
         cx: &mut Ctx<'_>,
     ) -> Result<Answer, Rejected> {
@@ -91,7 +206,7 @@ impl Node {
             Command::AddPeer(addr) => membership.add_peer(addr, cx),
             Command::SetPeers(peers) => membership.set_peers(&peers, cx),
             Command::RemovePeer(id) => membership.remove_peer(id, cx),
-            Command::Broadcast(_) => Err(Rejected::NotJoined),
+            Command::Broadcast(message) => broadcast.submit(&message, membership, cx),
             Command::Admit { id, admission } => membership.admit(id, admission, cx),
         }
     }
@@ -99,7 +214,11 @@ impl Node {
     /// When a tick is due at the latest; `None` while nothing is. After a tick it lies in the future.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        self.membership.next_wake()
+        Self::wake(&self.membership, &self.broadcast)
+    }
+
+    fn wake(membership: &Membership, broadcast: &Broadcast) -> Option<Time> {
+        [membership.next_wake(), broadcast.next_wake()].into_iter().flatten().min()
     }
 
     /// Its id.
@@ -188,43 +307,43 @@ impl Node {
 
     /// The broadcasts of one topic that are still cached, the newest first: id and payload. Newest is what was
     /// delivered here last.
-    pub fn recent(&self, _topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {
-        core::iter::empty()
+    pub fn recent(&self, topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {
+        self.broadcast.recent(topic)
     }
 
     /// Own broadcasts whose first phase has not ended.
     #[must_use]
     pub fn pending(&self) -> Pending {
-        Pending::default()
+        self.broadcast.pending()
     }
 
     /// How far an own broadcast has spread; `None` if it is not reported on, or no longer.
     #[must_use]
-    pub fn spread(&self, _id: MessageId) -> Option<Spread> {
-        None
+    pub fn spread(&self, id: MessageId) -> Option<Spread> {
+        self.broadcast.spread(id)
     }
 
     /// What is known of the broadcasts of each origin, the open epochs of each, by id and epoch.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
-        core::iter::empty()
+        self.broadcast.marks()
     }
 
     /// The bytes of a cached broadcast.
     #[must_use]
-    pub fn cached(&self, _id: MessageId) -> Option<&[u8]> {
-        None
+    pub fn cached(&self, id: MessageId) -> Option<&[u8]> {
+        self.broadcast.cached(id)
     }
 
     /// What the broadcast holds at present.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        Usage::default()
+        self.broadcast.usage()
     }
 
     /// The roots of the fingerprint trees (members, store, broadcasts): equal at two nodes when their tables are.
     #[must_use]
-    pub const fn roots(&self) -> [u64; 3] {
-        self.membership.roots()
+    pub fn roots(&self) -> [u64; 3] {
+        [self.membership.root(), 0, self.broadcast.root()]
     }
 
     /// Lifeguard's health multiplier: 1 when well, up to `health_max`.
@@ -239,6 +358,7 @@ impl Node {
     /// An invariant is broken: a bug in this crate.
     pub fn check(&self) {
         self.membership.check(self.now, &self.config);
+        self.broadcast.check(&self.config);
     }
 }
 

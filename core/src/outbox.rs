@@ -12,8 +12,8 @@ use crate::action::{Action, Change, Member, Notice, State};
 use crate::command::Answer;
 use crate::error::Rejected;
 use crate::event::Slot;
-use crate::id::{Incarnation, NodeId};
-use crate::wire::{self, Letterhead, Message, Record};
+use crate::id::{Incarnation, MessageId, NodeId};
+use crate::wire::{self, Letterhead, Message, Put as _, Record};
 
 /// Collects the actions of one or more calls of `handle_into`, in order.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,18 @@ pub struct Outbox {
     entries: Vec<Entry>,
     arena: Vec<u8>,
     sent: Sent,
+    drafts: Vec<Draft>,
+}
+
+/// A datagram that is not sealed yet.
+#[derive(Clone, Copy, Debug)]
+struct Draft {
+    entry: usize,
+    receiver: NodeId,
+    /// The letterhead's checksum.
+    head: u32,
+    /// Bytes of messages that still fit.
+    room: usize,
 }
 
 /// Datagrams and bytes since the outbox was made.
@@ -36,6 +48,7 @@ enum Entry {
     Answer(Result<Answer, Rejected>),
     Notify(Notice<'static>),
     Member { change: Change, record: Range<usize>, incarnation: Incarnation, state: State },
+    Delivered { id: MessageId, topic: Range<usize>, payload: Range<usize>, hops: u8 },
     Store { slot: Slot, serial: u64, bytes: Range<usize> },
 }
 
@@ -77,6 +90,12 @@ impl Outbox {
                     member: member(record, *incarnation, *state),
                 })
             }
+            Entry::Delivered { id, topic, payload, hops } => Action::Notify(Notice::Delivered {
+                id: *id,
+                topic: Cow::Borrowed(core::str::from_utf8(&self.arena[topic.clone()]).expect(TOPIC)),
+                payload: self.bytes(payload),
+                hops: *hops,
+            }),
             Entry::Store { slot, serial, bytes } => {
                 Action::Store { slot: *slot, serial: *serial, bytes: self.bytes(bytes) }
             }
@@ -110,6 +129,11 @@ impl Outbox {
         self.entries.push(Entry::Member { change, record, incarnation, state });
     }
 
+    pub(crate) fn deliver(&mut self, id: MessageId, topic: &str, payload: &[u8], hops: u8) {
+        let (topic, payload) = (self.keep(topic.as_bytes()), self.keep(payload));
+        self.entries.push(Entry::Delivered { id, topic, payload, hops });
+    }
+
     pub(crate) fn store(&mut self, slot: Slot, serial: u64, bytes: &[u8]) {
         let bytes = self.keep(bytes);
         self.entries.push(Entry::Store { slot, serial, bytes });
@@ -122,21 +146,53 @@ impl Outbox {
     }
 
     /// Opens a datagram of at most `mtu` bytes.
-    pub(crate) fn letter(&mut self, to: SocketAddr, envelope: Envelope<'_>, mtu: u16) -> Letter<'_> {
+    pub(crate) fn letter(
+        &mut self,
+        to: SocketAddr,
+        receiver: NodeId,
+        head: &Letterhead,
+        sequence: u64,
+        mtu: u16,
+    ) -> Letter<'_> {
         let start = self.arena.len();
-        envelope.head.begin(envelope.receiver, envelope.sequence, &mut self.arena);
+        head.begin(receiver, sequence, &mut self.arena);
         let end = start + usize::from(mtu) - (wire::ENVELOPE_BYTES_MAX - wire::HEADER_BYTES);
-        Letter { out: self, to, start, end, head: envelope.head.checksum() }
+        Letter { out: self, to, receiver, start, end, head: head.checksum() }
+    }
+
+    /// How many datagrams of this call are not sealed yet.
+    pub(crate) const fn drafts(&self) -> usize {
+        self.drafts.len()
+    }
+
+    /// Opens a datagram of this call again, to fill what is left of it: nothing if there is no room worth the name.
+    pub(crate) fn reopen(&mut self, draft: usize) -> Option<Refill<'_>> {
+        let Draft { entry, receiver, room, .. } = self.drafts[draft];
+        if room < REFILL_BYTES_MIN {
+            return None;
+        }
+        let Entry::Send { bytes, .. } = &self.entries[entry] else { return None };
+        let (start, old) = (self.arena.len(), bytes.start..bytes.end - wire::CRC_BYTES);
+        self.arena.extend_from_within(old);
+        let filled = self.arena.len();
+        Some(Refill { out: self, draft, receiver, start, filled, end: filled + room })
+    }
+
+    /// Puts the checksum under every datagram of this call.
+    pub(crate) fn seal(&mut self) {
+        for Draft { entry, head, .. } in self.drafts.drain(..) {
+            let Entry::Send { bytes, .. } = &self.entries[entry] else { continue };
+            wire::finish(&mut self.arena[bytes.clone()], head);
+            self.sent.datagrams += 1;
+            self.sent.bytes += bytes.len() as u64;
+        }
     }
 }
 
-/// What stands around the messages of one datagram.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Envelope<'a> {
-    pub(crate) head: &'a Letterhead,
-    pub(crate) receiver: NodeId,
-    pub(crate) sequence: u64,
-}
+const TOPIC: &str = "a topic was text when it was taken";
+
+/// Less room than this in a datagram is left empty.
+const REFILL_BYTES_MIN: usize = 16;
 
 pub(crate) fn member(record: Record<'_>, incarnation: Incarnation, state: State) -> Member<'_> {
     let fields = record.fields();
@@ -157,6 +213,7 @@ pub(crate) fn member(record: Record<'_>, incarnation: Incarnation, state: State)
 pub(crate) struct Letter<'a> {
     out: &'a mut Outbox,
     to: SocketAddr,
+    receiver: NodeId,
     start: usize,
     end: usize,
     /// The letterhead's checksum.
@@ -183,22 +240,85 @@ impl Letter<'_> {
         self.len() == 0
     }
 
-    /// Adds a message if it fits.
-    pub(crate) fn push(&mut self, message: &Message<'_>) -> bool {
-        let before = self.out.arena.len();
-        message.encode(&mut self.out.arena);
-        if self.out.arena.len() > self.end {
-            self.out.arena.truncate(before);
-            return false;
-        }
-        true
+    /// Takes back all but the first so many bytes of messages.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.out.arena.truncate(self.start + wire::HEADER_BYTES + len);
     }
 
-    pub(crate) fn send(self) {
-        wire::finish(&mut self.out.arena, self.start, self.head);
-        let bytes = self.start..self.out.arena.len();
-        self.out.sent.datagrams += 1;
-        self.out.sent.bytes += bytes.len() as u64;
-        self.out.entries.push(Entry::Send { to: self.to, bytes });
+    /// Adds a message if it fits.
+    pub(crate) fn push(&mut self, message: &Message<'_>) -> bool {
+        push(&mut self.out.arena, self.end, message)
     }
+
+    /// Sends it; at the end of the call it is filled with what waits to be spread.
+    pub(crate) fn send(self) {
+        let room = self.room();
+        self.close(room);
+    }
+
+    /// Sends it as it is: to somebody who is not known to be who it claims (rule F6).
+    pub(crate) fn send_alone(self) {
+        self.close(0);
+    }
+
+    fn close(self, room: usize) {
+        let Self { out, to, receiver, start, head, .. } = self;
+        out.arena.put(&[0; wire::CRC_BYTES]);
+        out.drafts.push(Draft { entry: out.entries.len(), receiver, head, room });
+        out.entries.push(Entry::Send { to, bytes: start..out.arena.len() });
+    }
+}
+
+/// A datagram of this call that is opened again, to be filled.
+#[derive(Debug)]
+pub(crate) struct Refill<'a> {
+    out: &'a mut Outbox,
+    draft: usize,
+    receiver: NodeId,
+    start: usize,
+    filled: usize,
+    end: usize,
+}
+
+impl Refill<'_> {
+    /// Who will read it.
+    pub(crate) const fn receiver(&self) -> NodeId {
+        self.receiver
+    }
+
+    /// Bytes of messages that still fit.
+    pub(crate) const fn room(&self) -> usize {
+        self.end - self.out.arena.len()
+    }
+
+    /// Adds a message if no more than `allowance` bytes have been added before and with it.
+    pub(crate) fn push(&mut self, message: &Message<'_>, allowance: &mut usize) -> bool {
+        let before = self.out.arena.len();
+        let fits = push(&mut self.out.arena, self.end.min(before + *allowance), message);
+        *allowance -= self.out.arena.len() - before;
+        fits
+    }
+
+    /// Puts it back in its place.
+    pub(crate) fn close(self) {
+        let Self { out, draft, start, filled, .. } = self;
+        if out.arena.len() == filled {
+            return out.arena.truncate(start);
+        }
+        out.arena.put(&[0; wire::CRC_BYTES]);
+        let entry = out.drafts[draft].entry;
+        if let Entry::Send { bytes, .. } = &mut out.entries[entry] {
+            *bytes = start..out.arena.len();
+        }
+    }
+}
+
+fn push(arena: &mut Vec<u8>, end: usize, message: &Message<'_>) -> bool {
+    let before = arena.len();
+    message.encode(arena);
+    if arena.len() > end {
+        arena.truncate(before);
+        return false;
+    }
+    true
 }

@@ -8,8 +8,12 @@
 //! left, with the items themselves where it sees that the first has next to none. No message needs memory of
 //! an earlier one, so loss costs a repetition and nothing else.
 //!
-//! Nothing here knows what an item is: members, and later the frontiers of the store and the marks of the
-//! broadcast, are tables of the same mechanism.
+//! Nothing here knows what an item is: members and the marks of the broadcast, and later the frontiers of the store,
+//! are tables of the same mechanism. [`exchange`] sends the messages.
+
+mod exchange;
+
+pub(crate) use exchange::{Exchange, Partner, Pushed};
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -27,12 +31,13 @@ const LIST_MAX: usize = 8;
 /// A part in which the other has at most a fourth of our items is handed over rather than compared.
 const HAND_OVER: usize = 4;
 
-/// Tables whose roots ride on pings and acks: members, and for the parts to come the store's frontiers and the
-/// broadcast's marks.
+/// Tables whose roots ride on pings and acks: members, the store's frontiers to come, and the broadcast's marks.
 pub(crate) const TABLES: usize = 3;
 
 /// The table of member records.
 pub(crate) const MEMBERS: u8 = 0;
+/// The table of the broadcast's marks: origin → highest numbers (rule C3).
+pub(crate) const MARKS: u8 = 2;
 
 /// A part of the line: all positions that begin with the first `4 · depth` bits of `prefix`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ pub(crate) enum Stream {
     /// Drawn once at the start: the boot number and the secret keys.
     Boot = 0,
     Membership = 1,
+    Broadcast = 2,
 }
 
 /// One stream of random numbers.

@@ -61,6 +61,26 @@ stats! {
     misbehavior_incarnation,
     /// Misbehaviour: two contents of one incarnation (rule B4).
     misbehavior_two_contents,
+    /// Misbehaviour: a broadcast longer than the limit.
+    misbehavior_oversized,
+    /// Own broadcasts.
+    broadcasts_submitted,
+    /// Broadcasts received, repeated ones included.
+    broadcasts_received,
+    /// Of these, repeated ones.
+    broadcasts_duplicate,
+    /// Broadcasts delivered to the application, own ones included.
+    broadcasts_delivered,
+    /// Broadcasts that nobody within reach could serve.
+    broadcasts_lost,
+    /// Broadcasts asked for.
+    broadcasts_requested,
+    /// Broadcasts served to those who asked.
+    broadcasts_served,
+    /// Requests not served: they answer a round that is over, or ask for more than a round may serve.
+    requests_ignored,
+    /// Transmissions left to the repair because the queue was full.
+    broadcasts_unqueued,
     /// Probes started.
     probes,
     /// Probes that nobody answered.
@@ -99,6 +119,7 @@ impl Stats {
     pub(crate) const fn count_misbehavior(&mut self, misbehavior: Misbehavior) {
         let counter = match misbehavior {
             Misbehavior::Incarnation => &mut self.misbehavior_incarnation,
+            Misbehavior::Oversized => &mut self.misbehavior_oversized,
             Misbehavior::TwoContents => &mut self.misbehavior_two_contents,
         };
         *counter += 1;

@@ -9,20 +9,26 @@ mod codec;
 mod describe;
 mod envelope;
 mod fragment;
+mod gossip;
 mod message;
 mod record;
 
 pub use describe::{Described, Kind, describe};
 pub use envelope::{Datagram, ENVELOPE_BYTES_MAX, Header, Messages, cluster_tag, compose, open};
 pub use fragment::{Fragment, ItemId, Reassembly, fragments};
+pub use gossip::{Digest, DigestEntry, Gossip, Item, Run, Runs};
 pub use message::{Accused, Compare, Items, Join, JoinAnswer, Message, RangeItems, Verdict, Want};
 pub use record::{Record, RecordFields};
 
-pub(crate) use codec::Put;
+pub(crate) use codec::{Put, Reader};
 pub(crate) use envelope::{CRC_BYTES, HEADER_BYTES, Letterhead, finish};
+pub(crate) use gossip::{
+    DIGEST_BYTES, DIGEST_GAPS_MAX, EAGER, GRAFT, MULTICAST, PULL, PUSHED, REPORT, RUN_BYTES, RUNS_BYTES,
+    encode_item, put_digest_entry, put_run,
+};
 pub(crate) use message::{
-    COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, MESSAGE_BYTES, PROBE_BYTES, RECONCILE_BYTES,
-    VERDICT_BYTES, put_compare_range, put_items_range,
+    COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, PROBE_BYTES, RECONCILE_BYTES, put_compare_range,
+    put_items_range,
 };
 
 #[cfg(test)]

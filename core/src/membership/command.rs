@@ -9,7 +9,7 @@ use super::{Membership, Timer};
 use crate::action::{Change, State};
 use crate::boot::Phase;
 use crate::command::{Admission, Answer};
-use crate::context::Ctx;
+use crate::context::{Ctx, Signal};
 use crate::error::{Field, Rejected};
 use crate::id::NodeId;
 use crate::limits::{META_BYTES_MAX, SEEDS_MAX};
@@ -57,6 +57,7 @@ impl Membership {
             self.store_epoch(cx);
         }
         self.sync.start(cx);
+        cx.signals.push(Signal::Started);
         // A random phase, so that a group that starts together does not probe in step.
         let phase = self.rng.jitter(cx.config.membership.probe_interval);
         self.arm(Timer::Probe, cx.now + phase, cx);
@@ -161,6 +162,7 @@ impl Membership {
                 if self.table.get(id).is_some_and(Entry::is_live) {
                     self.notify(id, Change::Left, cx);
                 }
+                cx.signals.push(Signal::MemberGone(id));
                 self.table.set_hidden(id, true);
                 self.table.set_announced(id, false);
             }

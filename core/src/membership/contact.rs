@@ -27,7 +27,7 @@ use super::{Membership, Source, Timer};
 use crate::action::{Notice, State};
 use crate::boot::Phase;
 use crate::command::Answer;
-use crate::context::Ctx;
+use crate::context::{Ctx, Signal};
 use crate::error::Rejected;
 use crate::id::NodeId;
 use crate::limits::RECENT_JOINERS_MAX;
@@ -86,6 +86,11 @@ impl Contacts {
         self.seeds.iter().chain(&self.peers).copied()
     }
 
+    /// Whether nobody but `own` is to be contacted.
+    pub(super) fn only(&self, own: SocketAddr) -> bool {
+        self.all().all(|contact| contact.addr == own)
+    }
+
     fn has(&self, addr: SocketAddr) -> bool {
         self.all().any(|contact| contact.addr == addr)
     }
@@ -131,12 +136,11 @@ impl Membership {
 
     pub(super) fn send_join(&mut self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
         let record = self.me.record();
-        let envelope = self.me.envelope(NodeId::NOBODY);
-        let mut letter = cx.out.letter(to, envelope, cx.config.mtu);
         let cluster = &cx.config.cluster;
+        let mut letter = cx.letter(to, NodeId::NOBODY);
         let fits = letter.push(&Message::Join(Join { cookie, cluster, record: Record::trusted(&record) }));
         debug_assert!(fits, "the longest join fits the least mtu");
-        letter.send();
+        letter.send_alone();
     }
 
     /// Somebody wants in. Without the right cookie it gets one, at the address that its record claims, and
@@ -159,10 +163,9 @@ impl Membership {
         let now = window(cx.now);
         let good = [now, now.wrapping_sub(1)].map(|window| self.contacts.cookie(to, join.record, window));
         if claimed != to || !good.contains(&join.cookie) {
-            let envelope = self.me.envelope(source.sender);
-            let mut letter = cx.out.letter(to, envelope, cx.config.mtu);
+            let mut letter = cx.letter(to, source.sender);
             letter.push(&Message::JoinEcho { cookie: good[0], seen: source.from });
-            return letter.send();
+            return letter.send_alone();
         }
         let held = self.table.get(source.sender).map(Entry::incarnation);
         let source = Source { from: to, delta: false, ..*source };
@@ -197,17 +200,15 @@ impl Membership {
         let (incarnation, state, removed) = (entry.incarnation(), entry.state(), entry.flags.removed);
         let boot = entry.boot().unwrap_or(0);
         let accused = crate::wire::Accused { incarnation, state, removed, boot };
-        let envelope = self.me.envelope(source.sender);
-        let mut letter = cx.out.letter(source.from, envelope, cx.config.mtu);
+        let mut letter = cx.letter(source.from, source.sender);
         letter.push(&Message::Accused(accused));
-        letter.send();
+        letter.send_alone();
     }
 
     /// The answer, the own record, and those of the most recent joiners that fit.
     fn answer_join(&mut self, source: &Source, cx: &mut Ctx<'_>) {
         let answer = JoinAnswer { seen: source.from, shared: self.me.shared(), members: self.group() };
-        let envelope = self.me.envelope(source.sender);
-        let mut letter = cx.out.letter(source.from, envelope, cx.config.mtu);
+        let mut letter = cx.letter(source.from, source.sender);
         letter.push(&Message::JoinAnswer(answer));
         let recent = self.contacts.joiners.iter().rev().copied().filter(|id| *id != source.sender);
         for id in core::iter::once(self.me.id).chain(recent) {
@@ -215,7 +216,7 @@ impl Membership {
                 letter.push(&Message::Alive(record));
             }
         }
-        letter.send();
+        letter.send_alone();
     }
 
     /// Says the number back, from the address it came to; without an own address takes the one that was seen
@@ -271,7 +272,7 @@ impl Membership {
     /// Tells a Down member so, and who we are: it may have forgotten us, or never known.
     fn contact_down(&mut self, id: NodeId, addr: SocketAddr, cx: &mut Ctx<'_>) {
         let record = self.me.record();
-        let ping = Message::Ping { seq: self.prober.next_seq(), roots: self.roots() };
+        let ping = Message::Ping { seq: self.prober.next_seq(), roots: self.roots(cx) };
         let own = Message::Alive(Record::trusted(&record));
         match self.verdict_of(id, cx.now) {
             Some(verdict) => self.send(addr, id, &[own, Message::Verdict(verdict), ping], cx),
@@ -297,6 +298,7 @@ impl Membership {
         self.phase = Phase::Leaving;
         self.table.set_verdict(self.me.id, self.me.incarnation(), State::Left, cx.now.as_nanos());
         self.deadlines.clear();
+        cx.signals.push(Signal::Stopped);
         let needed = self.table.probed().min(cx.config.membership.leave_acks.into());
         let seq = self.prober.next_seq();
         self.contacts.goodbye = Some(Goodbye { seq, acked: Vec::new(), needed });
@@ -320,7 +322,7 @@ impl Membership {
         self.table.choose(needed, id, &mut self.rng, &mut chosen);
         for helper in &chosen {
             if let Some(to) = self.table.get(*helper).and_then(Entry::addr) {
-                let ping = Message::Ping { seq, roots: self.roots() };
+                let ping = Message::Ping { seq, roots: self.roots(cx) };
                 self.send(to, *helper, &[Message::Verdict(verdict), ping], cx);
             }
         }
@@ -342,7 +344,7 @@ impl Membership {
 
     pub(super) fn depart(&mut self, acknowledged: bool, cx: &mut Ctx<'_>) {
         self.contacts.goodbye = None;
-        self.stop(Phase::Left);
+        self.stop(Phase::Left, cx);
         cx.out.notify(Notice::Departed { acknowledged });
     }
 }

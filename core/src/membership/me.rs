@@ -10,8 +10,7 @@ use smallvec::SmallVec;
 use crate::boot::Boot;
 use crate::config::Config;
 use crate::id::{Incarnation, NodeId};
-use crate::outbox::Envelope;
-use crate::wire::{Letterhead, RecordFields, cluster_tag};
+use crate::wire::RecordFields;
 
 /// Lives of other processes under our id that are remembered, to tell a dead one from a living twin.
 const RIVALS_MAX: usize = 4;
@@ -28,9 +27,6 @@ pub(super) struct Me {
     zone: String,
     shared: u64,
     protocol: (u8, u8),
-    tag: u64,
-    head: Letterhead,
-    sequence: u64,
     pub(super) epoch_serial: u64,
     /// Other processes that we stand above, with our incarnation since then; the oldest first.
     rivals: SmallVec<[Rival; RIVALS_MAX]>,
@@ -67,10 +63,9 @@ pub(super) enum Reaction {
 
 impl Me {
     pub(super) fn new(boot: Boot, epoch: u64, number: u64, config: &Config) -> Self {
-        let (tag, incarnation) = (cluster_tag(&config.cluster), Incarnation::first(epoch));
         Self {
             id: boot.id,
-            incarnation,
+            incarnation: Incarnation::first(epoch),
             boot: number,
             addr: boot.addr,
             meta: boot.meta,
@@ -78,37 +73,18 @@ impl Me {
             zone: boot.zone,
             shared: config.shared_digest(),
             protocol: config.membership.protocol,
-            tag,
-            head: Letterhead::new(tag, boot.id, incarnation, number),
-            sequence: 0,
             epoch_serial: 0,
             rivals: SmallVec::new(),
         }
     }
 
-    /// The envelope of the next datagram.
-    pub(super) const fn envelope(&mut self, receiver: NodeId) -> Envelope<'_> {
-        self.sequence += 1;
-        Envelope { head: &self.head, receiver, sequence: self.sequence }
-    }
-
-    /// Takes a new incarnation.
-    fn set_incarnation(&mut self, incarnation: Incarnation) {
-        self.incarnation = incarnation;
-        self.head = Letterhead::new(self.tag, self.id, incarnation, self.boot);
-    }
-
     /// The next announcement of the same life.
     pub(super) fn advance(&mut self) {
-        self.set_incarnation(self.incarnation.next());
+        self.incarnation = self.incarnation.next();
     }
 
     pub(super) const fn incarnation(&self) -> Incarnation {
         self.incarnation
-    }
-
-    pub(super) const fn tag(&self) -> u64 {
-        self.tag
     }
 
     pub(super) const fn shared(&self) -> u64 {
@@ -182,7 +158,7 @@ impl Me {
         if !next.is_sane() {
             return false;
         }
-        self.set_incarnation(next);
+        self.incarnation = next;
         let rival = rival.filter(|boot| *boot != self.boot).or(self.rivals.last().map(|known| known.boot));
         if let Some(rival) = rival {
             let known = self.rivals.iter().find(|known| known.boot == rival);

@@ -15,7 +15,7 @@ use super::{Membership, Reply, Source, Standing, Timer};
 use crate::action::{Change, Notice, State};
 use crate::boot::Phase;
 use crate::config::{AdmissionPolicy, SHARED_FIELDS};
-use crate::context::Ctx;
+use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
 use crate::event::Slot;
 use crate::id::{Incarnation, NodeId};
@@ -115,6 +115,9 @@ impl Membership {
         let id = record.id();
         let Some(entry) = self.table.get(id) else { return };
         let before = entry.state();
+        if entry.record().is_none() {
+            cx.signals.push(Signal::MemberKnown(id));
+        }
         let updated = entry.record().is_some_and(|held| held.described() != record.described());
         let mismatch = entry.record().map(Record::shared) != Some(record.shared());
         let (least, greatest) = cx.config.membership.protocol;
@@ -268,10 +271,14 @@ impl Membership {
 
     /// Tells the application how a member has changed since it was in `before`.
     pub(super) fn announce(&mut self, id: NodeId, before: State, cx: &mut Ctx<'_>) {
-        let Some(entry) = self.table.get(id).filter(|entry| entry.is_shown() && id != self.me.id) else {
-            return;
-        };
         let was_live = matches!(before, State::Alive | State::Suspect);
+        let Some(entry) = self.table.get(id).filter(|_| id != self.me.id) else { return };
+        if was_live && !entry.is_live() {
+            cx.signals.push(Signal::MemberGone(id));
+        }
+        if !entry.is_shown() {
+            return;
+        }
         let (known, state) = (entry.flags.announced, entry.state());
         let changes: &[Change] = match state {
             State::Alive if !known || !was_live => &[Change::Up],
@@ -418,6 +425,7 @@ impl Membership {
                 self.forget(id, cx);
             } else if age >= life / 2 && !entry.flags.faded {
                 self.notify(id, Change::Forgotten, cx);
+                cx.signals.push(Signal::MemberFaded(id));
                 self.table.fade(id);
                 self.updates.cancel(id);
                 self.schedule_fade(id, age, cx);
@@ -443,6 +451,7 @@ impl Membership {
 
     fn forget(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
         self.notify(id, Change::Forgotten, cx);
+        cx.signals.push(Signal::MemberFaded(id));
         self.table.remove(id);
         self.updates.cancel(id);
         self.obituaries.remove(&id);
@@ -488,14 +497,14 @@ impl Membership {
             }
             Reaction::Yield { rival } => {
                 cx.out.notify(Notice::IdentityConflict { other: rival, stopped: true });
-                self.stop(Phase::Ended);
+                self.stop(Phase::Ended, cx);
             }
         }
     }
 
     fn jump(&mut self, heard: Incarnation, rival: Option<u64>, cx: &mut Ctx<'_>) {
         if self.me.jump(heard, rival) {
-            self.store_epoch(cx);
+            self.enter_epoch(cx);
             self.publish(cx);
         }
     }
@@ -505,17 +514,23 @@ impl Membership {
         let epoch = self.me.incarnation().epoch;
         self.me.advance();
         if self.me.incarnation().epoch != epoch {
-            self.store_epoch(cx);
+            self.enter_epoch(cx);
         }
         self.publish(cx);
     }
 
     fn publish(&mut self, cx: &mut Ctx<'_>) {
         let (id, incarnation) = (self.me.id, self.me.incarnation());
+        cx.post.speak_as(incarnation);
         self.table.set_verdict(id, incarnation, State::Alive, cx.now.as_nanos());
         self.table.set_content(id, &self.me.record(), false);
         self.spread(id, cx);
         cx.out.notify(Notice::Reincarnated { incarnation });
+    }
+
+    fn enter_epoch(&mut self, cx: &mut Ctx<'_>) {
+        self.store_epoch(cx);
+        cx.signals.push(Signal::NewEpoch(self.me.incarnation().epoch));
     }
 
     /// Asks for the epoch to be remembered, so that the next boot stands above it (rule A1).
@@ -527,14 +542,15 @@ impl Membership {
     fn on_removed(&mut self, cx: &mut Ctx<'_>) {
         if self.phase == Phase::Running {
             cx.out.notify(Notice::Removed);
-            self.stop(Phase::Ended);
+            self.stop(Phase::Ended, cx);
         }
     }
 
     /// Falls silent.
-    pub(super) fn stop(&mut self, phase: Phase) {
+    pub(super) fn stop(&mut self, phase: Phase, cx: &mut Ctx<'_>) {
         self.phase = phase;
         self.deadlines.clear();
+        cx.signals.push(Signal::Stopped);
     }
 }
 

@@ -122,7 +122,7 @@ impl Membership {
     /// Pings a member. A suspected one is told so in the same datagram (Lifeguard's buddy system).
     pub(super) fn ping_member(&mut self, id: NodeId, seq: u32, cx: &mut Ctx<'_>) {
         let Some(to) = self.table.get(id).and_then(Entry::addr) else { return };
-        let ping = Message::Ping { seq, roots: self.roots() };
+        let ping = Message::Ping { seq, roots: self.roots(cx) };
         let accusation = if cx.config.membership.buddy { self.accusation(id) } else { None };
         match accusation {
             Some(verdict) => self.send(to, id, &[Message::Verdict(verdict), ping], cx),
@@ -189,15 +189,14 @@ impl Membership {
         let (asker, asker_addr) = (source.sender, source.from);
         self.prober.relays.push_back(Relay { seq, target, asker, asker_addr, asker_seq, due, nacked: false });
         self.arm_relays(cx);
-        let ping = Message::Ping { seq, roots: self.roots() };
+        let ping = Message::Ping { seq, roots: self.roots(cx) };
         let accusation = if cx.config.membership.buddy { self.accusation(target) } else { None };
         // No updates ride on it: the asker names the address, and could name a stranger's (rule F6).
-        let envelope = self.me.envelope(target);
-        let mut letter = cx.out.letter(addr, envelope, cx.config.mtu);
+        let mut letter = cx.letter(addr, target);
         accusation.into_iter().map(Message::Verdict).chain([ping]).for_each(|message| {
             letter.push(&message);
         });
-        letter.send();
+        letter.send_alone();
     }
 
     fn arm_relays(&mut self, cx: &Ctx<'_>) {
@@ -364,7 +363,7 @@ impl Membership {
         let last = ping.tries == PING_TRIES;
         let pause = if last { PING_PAUSE.max(cx.config.membership.probe_timeout) } else { PING_PAUSE };
         self.arm(Timer::Ping(serial), cx.now + pause, cx);
-        let message = Message::Ping { seq, roots: self.roots() };
+        let message = Message::Ping { seq, roots: self.roots(cx) };
         self.send(addr, id, &[message], cx);
     }
 

@@ -361,15 +361,26 @@ impl Table {
     /// Up to `count` distinct members out of those that can be probed, none of them `except`, appended to
     /// `chosen`.
     pub(super) fn choose(&self, count: usize, except: NodeId, rng: &mut Rng, chosen: &mut Vec<NodeId>) {
+        self.choose_where(count, rng, chosen, |entry| entry.id != except);
+    }
+
+    /// The same, out of those that are `welcome`.
+    pub(super) fn choose_where(
+        &self,
+        count: usize,
+        rng: &mut Rng,
+        chosen: &mut Vec<NodeId>,
+        welcome: impl Fn(&Entry) -> bool,
+    ) {
         let start = chosen.len();
         // With few members a draw often repeats; so many tries leave one out less than once in a thousand.
         for _ in 0..count * 8 + 8 {
             if chosen.len() - start == count || self.order.is_empty() {
                 return;
             }
-            let id = self.at(self.order[rng.below(self.order.len())]).id;
-            if id != except && !chosen[start..].contains(&id) {
-                chosen.push(id);
+            let entry = self.at(self.order[rng.below(self.order.len())]);
+            if welcome(entry) && !chosen[start..].contains(&entry.id) {
+                chosen.push(entry.id);
             }
         }
     }

@@ -7,6 +7,7 @@ use super::{Membership, Obituary, Timer};
 use crate::action::{Member, State};
 use crate::boot::Phase;
 use crate::config::Config;
+use crate::context::Ctx;
 use crate::id::{Incarnation, NodeId};
 use crate::outbox::member;
 use crate::reconcile::TABLES;
@@ -58,8 +59,13 @@ impl Membership {
         self.obituaries.get(&id)
     }
 
-    pub(crate) const fn roots(&self) -> [u64; TABLES] {
-        [self.table.tree().root(), 0, 0]
+    /// The roots that ride on pings and acks.
+    pub(super) const fn roots(&self, cx: &Ctx<'_>) -> [u64; TABLES] {
+        [self.table.tree().root(), 0, cx.post.marks_root]
+    }
+
+    pub(crate) const fn root(&self) -> u64 {
+        self.table.tree().root()
     }
 
     pub(crate) const fn health(&self) -> u8 {

@@ -3,6 +3,8 @@
 use core::fmt;
 
 use super::envelope::{Header, Messages, open};
+use super::fragment::ItemId;
+use super::gossip::Gossip;
 use super::message::Message;
 use crate::action::State;
 use crate::error::DecodeError;
@@ -27,13 +29,24 @@ pub enum Kind {
     Items,
     Want,
     Delta,
-    Fragment,
+    Publish,
+    Part,
+    IHave,
+    Request,
+    RequestParts,
+    Digest,
+    Gone,
+    PushAck,
+    Prune,
+    Receipt,
+    ReceiptRequest,
+    Mark,
     Unknown,
 }
 
 impl Kind {
     /// Every kind, in the order of the tags.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 28] = [
         Self::Ping,
         Self::Ack,
         Self::PingReq,
@@ -49,7 +62,18 @@ impl Kind {
         Self::Items,
         Self::Want,
         Self::Delta,
-        Self::Fragment,
+        Self::Publish,
+        Self::Part,
+        Self::IHave,
+        Self::Request,
+        Self::RequestParts,
+        Self::Digest,
+        Self::Gone,
+        Self::PushAck,
+        Self::Prune,
+        Self::Receipt,
+        Self::ReceiptRequest,
+        Self::Mark,
         Self::Unknown,
     ];
 
@@ -72,7 +96,18 @@ impl Kind {
             Self::Items => "items",
             Self::Want => "want",
             Self::Delta => "delta",
-            Self::Fragment => "fragment",
+            Self::Publish => "publish",
+            Self::Part => "part",
+            Self::IHave => "i-have",
+            Self::Request => "request",
+            Self::RequestParts => "request-parts",
+            Self::Digest => "digest",
+            Self::Gone => "gone",
+            Self::PushAck => "push-ack",
+            Self::Prune => "prune",
+            Self::Receipt => "receipt",
+            Self::ReceiptRequest => "receipt-request",
+            Self::Mark => "mark",
             Self::Unknown => "unknown",
         }
     }
@@ -98,8 +133,56 @@ impl Message<'_> {
             Self::Items(_) => Kind::Items,
             Self::Want(_) => Kind::Want,
             Self::Delta { .. } => Kind::Delta,
-            Self::Fragment(_) => Kind::Fragment,
+            Self::Gossip(gossip) => gossip.kind(),
             Self::Unknown { .. } => Kind::Unknown,
+        }
+    }
+}
+
+impl Gossip<'_> {
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Publish { .. } => Kind::Publish,
+            Self::Part { .. } => Kind::Part,
+            Self::IHave(_) => Kind::IHave,
+            Self::Request { .. } => Kind::Request,
+            Self::RequestParts { .. } => Kind::RequestParts,
+            Self::Digest(_) => Kind::Digest,
+            Self::Gone(_) => Kind::Gone,
+            Self::PushAck(_) => Kind::PushAck,
+            Self::Prune => Kind::Prune,
+            Self::Receipt(_) => Kind::Receipt,
+            Self::ReceiptRequest(_) => Kind::ReceiptRequest,
+            Self::Mark { .. } => Kind::Mark,
+        }
+    }
+}
+
+/// What follows the name of its kind.
+impl fmt::Display for Gossip<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Publish { id, hops, .. } => write!(f, " {id} hop {hops}"),
+            Self::Part { part, .. } => {
+                let ItemId { owner, epoch, seq } = part.item;
+                write!(f, " {owner}:{epoch}:{seq} {}/{}", part.index + 1, part.count)
+            }
+            Self::RequestParts { id, missing } => write!(f, " {} of {id}", missing.count_ones()),
+            Self::Digest(digest) => {
+                let kind = if digest.is_pull() { " (pull)" } else { "" };
+                write!(f, " {} origins{kind}", digest.entries().count())
+            }
+            Self::IHave(runs)
+            | Self::Request { runs, .. }
+            | Self::Gone(runs)
+            | Self::PushAck(runs)
+            | Self::Receipt(runs)
+            | Self::ReceiptRequest(runs) => runs.iter().try_for_each(|run| {
+                write!(f, " {}:{}:{}", run.origin, run.epoch, run.first)?;
+                if run.last > run.first { write!(f, "-{}", run.last) } else { Ok(()) }
+            }),
+            Self::Prune => Ok(()),
+            Self::Mark { origin, epoch, top, .. } => write!(f, " {origin}:{epoch}:{top}"),
         }
     }
 }
@@ -180,7 +263,7 @@ impl fmt::Display for Message<'_> {
             }
             Self::Want(want) => write!(f, "{name} {}", want.ids().count()),
             Self::Delta { table } => write!(f, "{name} {table}"),
-            Self::Fragment(fragment) => write!(f, "{name} {}/{}", fragment.index + 1, fragment.count),
+            Self::Gossip(gossip) => write!(f, "{name}{gossip}"),
             Self::Unknown { tag } => write!(f, "{name} {tag}"),
         }
     }

@@ -101,10 +101,12 @@ impl Letterhead {
     }
 }
 
-/// Ends the unsealed datagram that a letterhead with this checksum has begun at `start`.
-pub(crate) fn finish(out: &mut Vec<u8>, start: usize, letterhead: u32) {
-    let checksum = checksum::extend(letterhead, &out[start + LETTERHEAD_BYTES..]);
-    out.put_u32(checksum);
+/// Puts the checksum at the end of an unsealed datagram, over the bytes that hold its place; `letterhead` is the
+/// checksum of what it begins with.
+pub(crate) fn finish(datagram: &mut [u8], letterhead: u32) {
+    let end = datagram.len() - CRC_BYTES;
+    let checksum = checksum::extend(letterhead, &datagram[LETTERHEAD_BYTES..end]);
+    datagram[end..].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// A whole unsealed datagram out of its envelope and encoded messages: for tests, fuzzing and tools.

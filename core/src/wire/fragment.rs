@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{Put, Reader};
 use crate::error::DecodeError;
-use crate::id::NodeId;
+use crate::id::{MessageId, NodeId};
 use crate::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX, REASSEMBLIES_MAX};
 
 /// The whole that a fragment belongs to: a broadcast of an origin, or a version of an owner.
@@ -21,6 +21,12 @@ pub struct ItemId {
     pub epoch: u64,
     /// Its sequence number or version.
     pub seq: u64,
+}
+
+impl From<MessageId> for ItemId {
+    fn from(id: MessageId) -> Self {
+        Self { owner: id.origin, epoch: id.epoch, seq: id.seq }
+    }
 }
 
 /// One piece of an item.
@@ -36,7 +42,8 @@ pub struct Fragment<'a> {
     pub bytes: &'a [u8],
 }
 
-const HEAD_BYTES: usize = 24 + 2;
+/// Before the bytes of a fragment: its item, index and count; and hops and flags of a broadcast.
+const HEAD_BYTES: usize = 24 + 2 + 2;
 const _: () = assert!(
     super::message::MESSAGE_BYTES + HEAD_BYTES + FRAGMENT_BYTES
         <= crate::limits::MTU_MIN as usize - super::envelope::ENVELOPE_BYTES_MAX
@@ -121,7 +128,7 @@ impl Reassembly {
         if fragment.index + 1 == fragment.count {
             unfinished.last_len = fragment.bytes.len();
         }
-        if unfinished.missing().next().is_some() {
+        if unfinished.missing() != 0 {
             return None;
         }
         let mut whole = self.oldest_first.remove(place)?;
@@ -129,12 +136,28 @@ impl Reassembly {
         Some(whole.bytes)
     }
 
-    /// The pieces of an unfinished item that have not come; nothing if none has.
-    pub fn missing(&self, item: ItemId) -> impl Iterator<Item = u8> {
-        self.oldest_first
-            .iter()
-            .filter(move |unfinished| unfinished.item == item)
-            .flat_map(Unfinished::missing)
+    /// The pieces of an unfinished item that have not come, as a bit each; `None` if none has come.
+    #[must_use]
+    pub fn missing(&self, item: ItemId) -> Option<u128> {
+        let unfinished = self.oldest_first.iter().find(|unfinished| unfinished.item == item)?;
+        Some(unfinished.missing())
+    }
+
+    /// Gives an unfinished item up.
+    pub fn remove(&mut self, item: ItemId) {
+        self.oldest_first.retain(|unfinished| unfinished.item != item);
+    }
+
+    /// Unfinished items.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.oldest_first.len()
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.oldest_first.is_empty()
     }
 
     fn begin(&mut self, fragment: &Fragment<'_>) -> usize {
@@ -150,9 +173,8 @@ impl Reassembly {
 }
 
 impl Unfinished {
-    fn missing(&self) -> impl Iterator<Item = u8> + use<> {
-        let have = self.have;
-        (0..self.count).filter(move |index| have >> index & 1 == 0)
+    const fn missing(&self) -> u128 {
+        !self.have & (u128::MAX >> (u128::BITS - self.count as u32))
     }
 }
 

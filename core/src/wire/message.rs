@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::codec::{Put, Reader};
-use super::fragment::Fragment;
+use super::gossip::Gossip;
 use super::record::Record;
 use crate::action::State;
 use crate::error::DecodeError;
@@ -14,8 +14,6 @@ use crate::reconcile::{Range, TABLES, WAYS};
 
 /// Tag and length before each body.
 pub(crate) const MESSAGE_BYTES: usize = 1 + 2;
-/// A verdict with its tag and length.
-pub(crate) const VERDICT_BYTES: usize = MESSAGE_BYTES + 8 + 12 + 1 + 4 + 8;
 /// What a Join needs beside its record.
 pub(crate) const JOIN_BYTES_MAX: usize = MESSAGE_BYTES + 8 + 1 + CLUSTER_BYTES_MAX;
 /// The fixed part of Compare, Items and Want, with tag and length.
@@ -28,7 +26,7 @@ pub(crate) const ITEMS_RANGE_BYTES: usize = RANGE_BYTES + 1;
 pub(crate) const ITEM_BYTES: usize = 16;
 const RANGE_BYTES: usize = 5;
 
-/// The tags. 1–31 membership, 32–47 reconciliation, 48 fragments; 64 and above are for the parts to come.
+/// The tags. 1–31 membership, 32–47 reconciliation, 64–79 broadcast; 80 and above are for the parts to come.
 pub(crate) mod tag {
     pub(crate) const PING: u8 = 1;
     pub(crate) const ACK: u8 = 2;
@@ -45,7 +43,7 @@ pub(crate) mod tag {
     pub(crate) const ITEMS: u8 = 33;
     pub(crate) const WANT: u8 = 34;
     pub(crate) const DELTA: u8 = 35;
-    pub(crate) const FRAGMENT: u8 = 48;
+    pub(crate) const GOSSIP: core::ops::RangeInclusive<u8> = 64..=79;
 }
 
 /// One message, its variable parts borrowed from the datagram.
@@ -117,8 +115,8 @@ pub enum Message<'a> {
         /// Which table.
         table: u8,
     },
-    /// A piece of an item longer than a datagram.
-    Fragment(Fragment<'a>),
+    /// Of the broadcast.
+    Gossip(Gossip<'a>),
     /// A kind that this version does not know; skipped (rule G5).
     Unknown {
         /// Its tag.
@@ -183,7 +181,7 @@ macro_rules! list {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $name<'a> {
-            /// Which table: 0 members.
+            /// Which table: 0 members, 2 marks of the broadcast.
             pub table: u8,
             /// Bytes of records that the sender is ready to receive for it.
             pub credit: u32,
@@ -292,6 +290,15 @@ fn read_roots(reader: &mut Reader<'_>) -> Result<[u64; TABLES], DecodeError> {
 }
 
 impl<'a> Message<'a> {
+    /// The roots that ride on a ping or an ack.
+    pub(crate) const fn roots(&self) -> Option<[u64; TABLES]> {
+        if let Self::Ping { roots, .. } | Self::Ack { roots: Some(roots), .. } = self {
+            Some(*roots)
+        } else {
+            None
+        }
+    }
+
     /// Reads a body. Bytes behind the known fields are ignored: a newer version put them there.
     pub(crate) fn decode(tag: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
@@ -359,7 +366,10 @@ impl<'a> Message<'a> {
                 Self::Want(Want { table, credit, bytes })
             }
             tag::DELTA => Self::Delta { table: reader.u8()? },
-            tag::FRAGMENT => Self::Fragment(Fragment::decode(&mut reader)?),
+            tag if tag::GOSSIP.contains(&tag) => match Gossip::decode(tag, &mut reader)? {
+                Some(gossip) => Self::Gossip(gossip),
+                None => Self::Unknown { tag },
+            },
             tag => Self::Unknown { tag },
         })
     }
@@ -385,7 +395,7 @@ impl<'a> Message<'a> {
             Self::Items(_) => tag::ITEMS,
             Self::Want(_) => tag::WANT,
             Self::Delta { .. } => tag::DELTA,
-            Self::Fragment(_) => tag::FRAGMENT,
+            Self::Gossip(gossip) => gossip.tag(),
             Self::Unknown { .. } => panic!("an unknown message has no bytes any more"),
         };
         if let Self::Ping { seq, roots } | Self::Ack { seq, roots: Some(roots) } = *self {
@@ -441,7 +451,7 @@ impl<'a> Message<'a> {
                 out.put(bytes);
             }
             Self::Delta { table } => out.put_u8(table),
-            Self::Fragment(fragment) => fragment.encode(out),
+            Self::Gossip(gossip) => gossip.encode(out),
             Self::Ping { .. } | Self::Unknown { .. } => unreachable!("encode has dealt with it"),
         }
     }

@@ -6,7 +6,7 @@ use super::record::RECORD_BYTES_MAX;
 use super::*;
 use crate::action::State;
 use crate::error::DecodeError;
-use crate::id::{Incarnation, NodeId};
+use crate::id::{Incarnation, MessageId, NodeId};
 use crate::reconcile::Range;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -61,7 +61,8 @@ fn the_envelope_has_golden_bytes() {
         Letterhead::new(cluster_tag("golden"), NodeId(1), Incarnation { epoch: 2, counter: 3 }, 4);
     letterhead.begin(NodeId(5), 6, &mut written);
     Message::Ping { seq: 7, roots: [8, 9, 10] }.encode(&mut written);
-    finish(&mut written, 0, letterhead.checksum());
+    written.put(&[0; CRC_BYTES]);
+    finish(&mut written, letterhead.checksum());
     assert_eq!(written, bytes, "a letterhead saves work and changes nothing");
     insta::assert_snapshot!(hex(&bytes), @"
     01 00 00 00 00 00 00 00 c7 5e 33 15 3e 74 9d 83
@@ -100,7 +101,6 @@ fn every_message_has_golden_bytes() {
     let (mut compared, mut listed) = (Vec::new(), Vec::new());
     put_compare_range(&mut compared, Range::new(0xa000_0000, 1).expect("valid"), &[(1, 2); 16]);
     put_items_range(&mut listed, Range::ROOT, &[(NodeId(1), 2), (NodeId(3), 4)]);
-    let item = ItemId { owner: NodeId(1), epoch: 2, seq: 3 };
     let messages = [
         Message::Ack { seq: 1, roots: None },
         Message::Ack { seq: 1, roots: Some([2, 3, 4]) },
@@ -117,7 +117,7 @@ fn every_message_has_golden_bytes() {
         Message::Items(Items::of(0, 1, &listed)),
         Message::Want(Want::of(0, 1, &[1; 16])),
         Message::Delta { table: 0 },
-        Message::Fragment(Fragment { item, index: 1, count: 2, bytes: b"end" }),
+        Message::Delta { table: 2 },
     ];
     let golden: Vec<String> =
         messages.iter().map(|message| format!("{message}\n{}", hex(&encoded(message)))).collect();
@@ -182,9 +182,8 @@ fn every_message_has_golden_bytes() {
     01 01 01 01 01 01 01 01
     delta 0
     23 01 00 00
-    fragment 2/2
-    30 1d 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 01 02 65 6e 64
+    delta 2
+    23 01 00 02
     ");
     for message in messages {
         let bytes = encoded(&message);
@@ -240,11 +239,11 @@ fn an_item_is_cut_and_put_together_in_any_order() {
         assert_eq!(reassembly.add(piece), None);
         assert_eq!(reassembly.add(piece), None, "a repeated piece changes nothing");
     }
-    assert_eq!(reassembly.missing(item).collect::<Vec<_>>(), [0]);
+    assert_eq!(reassembly.missing(item), Some(1));
     assert_eq!(reassembly.add(&pieces[4]), Some(bytes));
     assert_eq!(reassembly, Reassembly::new());
     assert!(fragments(item, &[]).is_none());
-    assert!(fragments(item, &[0; 65 * 1_024]).is_none());
+    assert!(fragments(item, &[0; 73 * 1_024]).is_none());
 }
 
 #[test]
@@ -257,8 +256,94 @@ fn the_oldest_unfinished_item_gives_way() {
         bytes: &[7; 1_024],
     };
     (0..=16).for_each(|seq| assert_eq!(reassembly.add(&piece(seq)), None));
-    assert_eq!(reassembly.missing(piece(0).item).count(), 0, "forgotten");
-    assert_eq!(reassembly.missing(piece(1).item).count(), 1);
+    assert_eq!(reassembly.missing(piece(0).item), None, "forgotten");
+    assert_eq!(reassembly.missing(piece(1).item), Some(2));
+}
+
+#[test]
+fn every_message_of_the_broadcast_has_golden_bytes() {
+    let id = MessageId { origin: NodeId(1), epoch: 2, seq: 3 };
+    let run = Run { origin: NodeId(1), epoch: 2, first: 3, last: 5 };
+    let item = encode_item(REPORT, "t", b"hi");
+    let item = Item::read(&item).expect("just written");
+    let (mut runs, mut entries) = (Vec::new(), Vec::new());
+    put_run(&mut runs, run);
+    put_digest_entry(&mut entries, run, &[(4, 4)]);
+    let runs = Runs::of(&runs);
+    let part = Fragment { item: id.into(), index: 1, count: 2, bytes: b"end" };
+    let messages = [
+        Gossip::Publish { id, hops: 1, flags: EAGER, item },
+        Gossip::Part { hops: 1, flags: EAGER, part },
+        Gossip::IHave(runs),
+        Gossip::Request { round: 6, flags: GRAFT, runs },
+        Gossip::RequestParts { id, missing: 2 },
+        Gossip::Digest(Digest::of(PULL, 6, (NodeId(1), NodeId(7)), &entries)),
+        Gossip::Gone(runs),
+        Gossip::PushAck(runs),
+        Gossip::Prune,
+        Gossip::Receipt(runs),
+        Gossip::ReceiptRequest(runs),
+        Gossip::Mark { origin: NodeId(1), epoch: 2, low: 3, top: 5 },
+    ];
+    let golden: Vec<String> = messages
+        .iter()
+        .map(|gossip| {
+            let message = Message::Gossip(*gossip);
+            let bytes = encoded(&message);
+            assert_eq!(Message::decode(bytes[0], &bytes[3..]), Ok(message));
+            format!("{message}\n{}", hex(&bytes))
+        })
+        .collect();
+    insta::assert_snapshot!(golden.join("\n"), @"
+    publish n1:2:3 hop 1
+    40 23 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 01 01 01 01 74
+    02 00 00 00 68 69
+    part n1:2:3 2/2
+    41 1f 00 01 01 01 00 00 00 00 00 00 00 02 00 00
+    00 00 00 00 00 03 00 00 00 00 00 00 00 01 02 65
+    6e 64
+    i-have n1:2:3-5
+    42 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
+    00 00 00
+    request n1:2:3-5
+    43 25 00 06 00 00 00 01 01 00 00 00 00 00 00 00
+    02 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00
+    05 00 00 00 00 00 00 00
+    request-parts 1 of n1:2:3
+    44 28 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 00 00 00 00 00 00 00 00
+    digest 1 origins (pull)
+    45 46 00 01 06 00 00 00 01 00 00 00 00 00 00 00
+    07 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00
+    02 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00
+    05 00 00 00 00 00 00 00 01 04 00 00 00 00 00 00
+    00 04 00 00 00 00 00 00 00
+    gone n1:2:3-5
+    46 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
+    00 00 00
+    push-ack n1:2:3-5
+    47 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
+    00 00 00
+    prune
+    48 00 00
+    receipt n1:2:3-5
+    49 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
+    00 00 00
+    receipt-request n1:2:3-5
+    4a 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
+    00 00 00
+    mark n1:2:5
+    4b 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
+    00 00 00
+    ");
 }
 
 proptest! {

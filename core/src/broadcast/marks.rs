@@ -1,0 +1,193 @@
+//! The marks, origin → highest numbers, as a table of the reconciliation (rule C3): its root rides on every ping, so
+//! that even the last message of an origin that has fallen silent is found missing.
+//!
+//! While an origin speaks, marks differ all the time and mean nothing; it takes part once it has been silent for
+//! `quiet_after`, and until then with the mark of its last silence.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::cache::Cache;
+use super::deliver::Naming;
+use super::seen::Offer;
+use super::{Broadcast, Origin, Timer};
+use crate::context::Ctx;
+use crate::id::{NodeId, hash64};
+use crate::membership::Membership;
+use crate::outbox::Letter;
+use crate::reconcile::{Partner, Pushed};
+use crate::time::Time;
+use crate::wire::{Gossip, Message, Run};
+
+/// Origins that have spoken since their mark was last compared.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Quiet {
+    /// By when they were noticed.
+    queue: VecDeque<(Time, NodeId)>,
+    /// When each was last heard of.
+    heard: BTreeMap<NodeId, Time>,
+}
+
+impl Quiet {
+    fn touch(&mut self, origin: NodeId, now: Time) {
+        if self.heard.insert(origin, now).is_none() {
+            self.queue.push_back((now, origin));
+        }
+    }
+
+    /// An origin that has been silent since `before`, or `None` and when to look again.
+    fn pop(&mut self, before: Time) -> Result<NodeId, Option<Time>> {
+        while let Some((noticed, origin)) = self.queue.front().copied() {
+            if noticed > before {
+                return Err(Some(noticed));
+            }
+            self.queue.pop_front();
+            match self.heard.get(&origin) {
+                Some(heard) if *heard > before => self.queue.push_back((*heard, origin)),
+                Some(_) => {
+                    self.heard.remove(&origin);
+                    return Ok(origin);
+                }
+                None => {}
+            }
+        }
+        Err(None)
+    }
+}
+
+impl Broadcast {
+    /// Something new is known of an origin.
+    pub(super) fn touch(&mut self, origin: NodeId, cx: &Ctx<'_>) {
+        self.quiet.touch(origin, cx.now);
+        self.arm_quiet(cx);
+    }
+
+    pub(super) fn arm_quiet(&mut self, cx: &Ctx<'_>) {
+        if let Some((noticed, _)) = self.quiet.queue.front().copied()
+            && self.deadlines.at(Timer::Quiet).is_none()
+            && !self.stopped
+        {
+            self.arm(Timer::Quiet, noticed + cx.config.broadcast.quiet_after, cx);
+        }
+    }
+
+    pub(super) fn on_quiet_due(&mut self, cx: &mut Ctx<'_>) {
+        let after = cx.config.broadcast.quiet_after;
+        let before = Time::from_nanos(cx.now.as_nanos().saturating_sub(crate::time::nanos(after)));
+        while let Ok(origin) = self.quiet.pop(before) {
+            self.hash(origin);
+        }
+        self.arm_quiet(cx);
+    }
+
+    fn hash(&mut self, origin: NodeId) {
+        let fingerprint = self.origins.get(&origin).and_then(fingerprint);
+        self.marks.set(origin, fingerprint);
+    }
+
+    pub(crate) const fn root(&self) -> u64 {
+        self.marks.root()
+    }
+
+    /// A member's root, from its ping or ack.
+    pub(crate) fn compare_root(&mut self, from: Partner, root: u64, members: &Membership, cx: &mut Ctx<'_>) {
+        let ours = self.marks.root();
+        if root == ours && !self.exchange.differs() {
+            return;
+        }
+        let spread = members.spread_time(cx);
+        if self.exchange.is_due(root, ours, spread, cx) && members.receiver(from.id).is_some() {
+            self.exchange.compare_with(&self.marks, from, cx);
+        }
+    }
+
+    pub(super) fn on_sync_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+        if !self.exchange.has_found() {
+            return;
+        }
+        let mut chosen = Vec::new();
+        self.choose(1, members, cx, &mut chosen, |_| true);
+        if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, members.receiver(*id)?))) {
+            self.exchange.hurry(cx);
+            self.exchange.compare_with(&self.marks, Partner { id, addr }, cx);
+            self.arm(Timer::Sync, cx.now + cx.config.membership.reconcile_interval, cx);
+        }
+    }
+
+    /// An item of an exchange: the origin has got so far, and the sender holds what it says from `low` on.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message, and where it came from")]
+    pub(super) fn on_mark(
+        &mut self,
+        from: Partner,
+        origin: NodeId,
+        epoch: u64,
+        low: u64,
+        top: u64,
+        members: &Membership,
+        cx: &mut Ctx<'_>,
+    ) {
+        let own = origin == self.me;
+        if !(own || members.is_origin(origin)) {
+            return members.ask_record(origin, from, cx);
+        }
+        if own && epoch >= self.epoch {
+            return;
+        }
+        let known = |origins: &BTreeMap<NodeId, Origin>| origins.get(&origin).and_then(fingerprint);
+        let before = known(&self.origins);
+        let naming = Naming::Holder { low, high: top };
+        let now = cx.now;
+        let Some(state) = self.open(origin, epoch, naming, cx) else { return };
+        state.seen.learn(top, true, now, now);
+        self.after_learning(origin, epoch, cx);
+        if low > 0 {
+            let offer = Offer { from: from.id, round: 0, graft: false };
+            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, naming, now, members, cx);
+        }
+        let held_from = if low == 0 { top + 1 } else { low };
+        if held_from > 1 {
+            self.refuse(Run { origin, epoch, first: 1, last: held_from - 1 }, from.id, cx);
+        }
+        if known(&self.origins) != before {
+            // It is old news to others: it takes part in the comparison at once, and the next exchange follows.
+            self.hash(origin);
+            let next = self.exchange.find(cx);
+            self.arm_by(Timer::Sync, next, cx);
+        }
+    }
+}
+
+/// The leaf of an origin: its open epochs with their highest numbers.
+fn fingerprint(origin: &Origin) -> Option<u64> {
+    let mut bytes = [0; 32];
+    let spoken = origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0);
+    let mut count = 0;
+    for (epoch, chunk) in spoken.zip(bytes.chunks_exact_mut(16)) {
+        chunk[..8].copy_from_slice(&epoch.epoch.to_le_bytes());
+        chunk[8..].copy_from_slice(&epoch.seen.top().to_le_bytes());
+        count += 16;
+    }
+    if count == 0 { None } else { Some(hash64(&bytes[..count])) }
+}
+
+/// What we know of one origin, as messages.
+pub(super) fn push_item(
+    origins: &BTreeMap<NodeId, Origin>,
+    cache: &Cache,
+    id: NodeId,
+    letter: &mut Letter<'_>,
+) -> Pushed {
+    let Some(origin) = origins.get(&id) else { return Pushed::Nothing };
+    let mut pushed = Pushed::Nothing;
+    for epoch in origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0) {
+        let low = cache.of(id, epoch.epoch).next().map_or(0, |(seq, _)| seq);
+        let top = epoch.seen.top();
+        if !letter.push(&Message::Gossip(Gossip::Mark { origin: id, epoch: epoch.epoch, low, top })) {
+            return Pushed::TooLong;
+        }
+        pushed = Pushed::Whole;
+    }
+    pushed
+}

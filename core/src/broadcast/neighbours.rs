@@ -1,0 +1,102 @@
+//! The tree's neighbours (Plumtree, Leitão et al., SRDS 2007, §3): over eager edges messages travel, over lazy ones
+//! only announcements of them. Edges start eager; a message that comes twice makes the later edge lazy, one that has
+//! to be asked for makes its edge eager. What is left is a tree, and the lazy edges heal it.
+//!
+//! A node picks `fanout` neighbours at random and learns of those who picked it when they send.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::NodeId;
+
+/// One neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Edge {
+    id: NodeId,
+    eager: bool,
+    /// We chose it.
+    picked: bool,
+}
+
+/// All neighbours, in the order in which they became that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Neighbours {
+    edges: Vec<Edge>,
+}
+
+impl Neighbours {
+    pub(super) fn len(&self) -> usize {
+        self.edges.len()
+    }
+
+    pub(super) fn has(&self, id: NodeId) -> bool {
+        self.edges.iter().any(|edge| edge.id == id)
+    }
+
+    /// How many of them we chose.
+    pub(super) fn picked(&self) -> usize {
+        self.edges.iter().filter(|edge| edge.picked).count()
+    }
+
+    pub(super) fn pick(&mut self, id: NodeId) {
+        self.edges.push(Edge { id, eager: true, picked: true });
+    }
+
+    /// Makes the edge eager, if there may be one.
+    pub(super) fn make_eager(&mut self, id: NodeId, most: usize) -> bool {
+        if let Some(edge) = self.edges.iter_mut().find(|edge| edge.id == id) {
+            edge.eager = true;
+            return true;
+        }
+        let room = self.edges.len() < most;
+        if room {
+            self.edges.push(Edge { id, eager: true, picked: false });
+        }
+        room
+    }
+
+    /// Makes the edge lazy, if there is one.
+    pub(super) fn make_lazy(&mut self, id: NodeId) {
+        if let Some(edge) = self.edges.iter_mut().find(|edge| edge.id == id) {
+            edge.eager = false;
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: NodeId) {
+        self.edges.retain(|edge| edge.id != id);
+    }
+
+    pub(super) fn eager(&self) -> impl Iterator<Item = NodeId> {
+        self.edges.iter().filter(|edge| edge.eager).map(|edge| edge.id)
+    }
+
+    pub(super) fn lazy(&self) -> impl Iterator<Item = NodeId> {
+        self.edges.iter().filter(|edge| !edge.eager).map(|edge| edge.id)
+    }
+
+    /// One neighbour by its place.
+    pub(super) fn nth(&self, place: usize) -> Option<NodeId> {
+        self.edges.get(place).map(|edge| edge.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_turn_lazy_and_eager_again_and_are_bounded() {
+        let mut neighbours = Neighbours::default();
+        neighbours.pick(NodeId(1));
+        assert!(neighbours.make_eager(NodeId(2), 2));
+        assert!(!neighbours.make_eager(NodeId(3), 2), "no more than two");
+        neighbours.make_lazy(NodeId(1));
+        assert_eq!(neighbours.eager().collect::<Vec<_>>(), [NodeId(2)]);
+        assert_eq!(neighbours.lazy().collect::<Vec<_>>(), [NodeId(1)]);
+        assert!(neighbours.make_eager(NodeId(1), 2), "a neighbour may always turn eager");
+        assert_eq!((neighbours.picked(), neighbours.len()), (1, 2));
+        neighbours.remove(NodeId(1));
+        assert!(!neighbours.has(NodeId(1)));
+    }
+}

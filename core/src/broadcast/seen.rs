@@ -1,0 +1,304 @@
+//! What has been seen of one origin in one epoch (rule C1): a highest number, and the gaps below it.
+//!
+//! Everything up to the highest number that lies in no gap has been seen, lies below the base, or is given up. A gap
+//! is at the same time the entry of the table of wanted ids (rule C7): who has offered it, who has been asked, who
+//! could not serve it, and when the next one is asked. So one id has one timer, whoever offers it.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::id::NodeId;
+use crate::limits::{GAPS_MAX, SOURCES_MAX};
+use crate::time::Time;
+
+/// One epoch of one origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    top: u64,
+    /// First to last; never empty ranges.
+    gaps: Vec<Gap>,
+}
+
+/// Consecutive numbers that are known to exist, or may exist, and have not come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Gap {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// When it became known.
+    pub(super) since: Time,
+    /// Whether it is `Lost` when it is given up. Not so what may lie below the base (rule C4).
+    pub(super) firm: bool,
+    /// When the next one is asked.
+    pub(super) due: Time,
+    /// Who was asked last.
+    pub(super) asked: Option<NodeId>,
+    /// From where on.
+    pub(super) asked_from: u64,
+    /// Who has offered it and was not asked since, the latest last.
+    pub(super) sources: SmallVec<[Offer; SOURCES_MAX]>,
+    /// Who could not serve it.
+    pub(super) refused: SmallVec<[NodeId; SOURCES_MAX]>,
+}
+
+/// Somebody says that it has what we lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Offer {
+    pub(super) from: NodeId,
+    /// Of the digest that said so, or 0.
+    pub(super) round: u32,
+    /// Whether asking turns the edge to it into an eager one (Plumtree).
+    pub(super) graft: bool,
+}
+
+/// A range that will not be delivered any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GivenUp {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) firm: bool,
+}
+
+impl Gap {
+    fn new(first: u64, last: u64, firm: bool, now: Time, due: Time) -> Self {
+        let (sources, refused) = (SmallVec::new(), SmallVec::new());
+        Self { first, last, since: now, firm, due, asked: None, asked_from: 0, sources, refused }
+    }
+
+    /// Takes note of an offer.
+    pub(super) fn add(&mut self, offer: Offer) {
+        self.refused.retain(|id| *id != offer.from);
+        self.sources.retain(|known| known.from != offer.from);
+        if self.sources.len() == SOURCES_MAX {
+            self.sources.remove(0);
+        }
+        self.sources.push(offer);
+    }
+
+    pub(super) fn refuse(&mut self, by: NodeId) {
+        self.sources.retain(|offer| offer.from != by);
+        if self.asked == Some(by) {
+            self.asked = None;
+        }
+        if !self.refused.contains(&by) && self.refused.len() < crate::limits::REFUSALS_MAX {
+            self.refused.push(by);
+        }
+    }
+
+    const fn given_up(&self) -> GivenUp {
+        GivenUp { first: self.first, last: self.last, firm: self.firm }
+    }
+}
+
+impl Seen {
+    /// Nothing is wanted up to `base`.
+    pub(super) const fn new(base: u64) -> Self {
+        Self { top: base, gaps: Vec::new() }
+    }
+
+    /// What was written down: a highest number and the gaps below it.
+    pub(super) fn restore(top: u64, gaps: &[(u64, u64)], now: Time) -> Self {
+        let gaps = gaps.iter().map(|(first, last)| Gap::new(*first, *last, true, now, now)).collect();
+        Self { top, gaps }
+    }
+
+    /// The highest number that is known to exist.
+    pub(super) const fn top(&self) -> u64 {
+        self.top
+    }
+
+    /// Everything up to here has been seen or given up.
+    pub(super) fn contiguous(&self) -> u64 {
+        self.gaps.first().map_or(self.top, |gap| gap.first - 1)
+    }
+
+    pub(super) fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    pub(super) fn gaps_mut(&mut self) -> &mut [Gap] {
+        &mut self.gaps
+    }
+
+    /// Where `seq` is missing.
+    fn find(&self, seq: u64) -> Result<usize, usize> {
+        let place = self.gaps.partition_point(|gap| gap.last < seq);
+        if self.gaps.get(place).is_some_and(|gap| gap.first <= seq) { Ok(place) } else { Err(place) }
+    }
+
+    pub(super) fn has(&self, seq: u64) -> bool {
+        seq <= self.top && self.find(seq).is_err()
+    }
+
+    /// The numbers up to `top` exist. What is new of them is missing; it is asked for from `due` on.
+    pub(super) fn learn(&mut self, top: u64, firm: bool, now: Time, due: Time) {
+        if top <= self.top {
+            return;
+        }
+        let first = core::mem::replace(&mut self.top, top) + 1;
+        match self.gaps.last_mut() {
+            // Still waiting for its first phase, as this one is: one gap.
+            Some(gap)
+                if gap.last + 1 == first && gap.asked.is_none() && gap.due > now && gap.firm == firm =>
+            {
+                gap.last = top;
+            }
+            _ => self.gaps.push(Gap::new(first, top, firm, now, due)),
+        }
+    }
+
+    /// `seq` has come: whether that is news. What lies between is missing from now on.
+    pub(super) fn take(&mut self, seq: u64, firm: bool, now: Time, due: Time) -> bool {
+        if seq > self.top {
+            self.learn(seq - 1, firm, now, due);
+            self.top = seq;
+            return true;
+        }
+        let Ok(place) = self.find(seq) else { return false };
+        let gap = &mut self.gaps[place];
+        match (gap.first == seq, gap.last == seq) {
+            (true, true) => {
+                self.gaps.remove(place);
+            }
+            (true, false) => gap.first += 1,
+            (false, true) => gap.last -= 1,
+            (false, false) => {
+                let mut behind = gap.clone();
+                behind.first = seq + 1;
+                gap.last = seq - 1;
+                self.gaps.insert(place + 1, behind);
+            }
+        }
+        true
+    }
+
+    /// The gaps within a range, cut out of longer ones as far as there is room for more.
+    pub(super) fn within(&mut self, first: u64, last: u64) -> &mut [Gap] {
+        self.cut_at(first);
+        self.cut_at(last.saturating_add(1));
+        let start = self.gaps.partition_point(|gap| gap.last < first);
+        let end = self.gaps.partition_point(|gap| gap.first <= last);
+        &mut self.gaps[start..end.max(start)]
+    }
+
+    /// Makes a gap begin at `seq` if one runs over it.
+    fn cut_at(&mut self, seq: u64) {
+        let Ok(place) = self.find(seq) else { return };
+        if self.gaps[place].first == seq || self.gaps.len() >= GAPS_MAX {
+            return;
+        }
+        let mut behind = self.gaps[place].clone();
+        behind.first = seq;
+        self.gaps[place].last = seq - 1;
+        self.gaps.insert(place + 1, behind);
+    }
+
+    /// The gap nearest to its end, if there are more than may be (rule C1).
+    pub(super) fn overflow(&mut self) -> Option<GivenUp> {
+        if self.gaps.len() <= GAPS_MAX { None } else { Some(self.gaps.remove(0).given_up()) }
+    }
+
+    /// Gives up the gaps for which that is said.
+    pub(super) fn give_up(&mut self, mut hopeless: impl FnMut(&Gap) -> bool, given_up: &mut Vec<GivenUp>) {
+        self.gaps.retain(|gap| {
+            let hopeless = hopeless(gap);
+            if hopeless {
+                given_up.push(gap.given_up());
+            }
+            !hopeless
+        });
+    }
+
+    pub(super) fn check(&self) {
+        let mut after = 1;
+        for gap in &self.gaps {
+            assert!(gap.first >= after && gap.first <= gap.last, "gaps are in order and not empty");
+            after = gap.last + 1;
+        }
+        assert!(after <= self.top + 1, "gaps lie below the highest number");
+        assert!(self.gaps.len() <= GAPS_MAX, "gaps are bounded");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::ZERO;
+
+    fn gaps(seen: &Seen) -> Vec<(u64, u64)> {
+        seen.gaps.iter().map(|gap| (gap.first, gap.last)).collect()
+    }
+
+    fn seen(base: u64, taken: &[u64]) -> Seen {
+        let mut seen = Seen::new(base);
+        for seq in taken {
+            assert!(seen.take(*seq, true, NOW, NOW), "{seq} is news");
+            assert!(!seen.take(*seq, true, NOW, NOW), "{seq} is no news twice");
+            seen.check();
+        }
+        seen
+    }
+
+    #[test]
+    fn numbers_in_any_order_end_in_one_mark() {
+        #[track_caller]
+        fn check(base: u64, taken: &[u64], contiguous: u64, expected: &[(u64, u64)]) {
+            let seen = seen(base, taken);
+            assert_eq!((seen.contiguous(), gaps(&seen).as_slice()), (contiguous, expected));
+        }
+        check(0, &[1, 2, 3], 3, &[]);
+        check(0, &[3], 0, &[(1, 2)]);
+        check(0, &[3, 1, 2], 3, &[]);
+        check(0, &[5, 3], 0, &[(1, 2), (4, 4)]);
+        check(0, &[9, 5, 1], 1, &[(2, 4), (6, 8)]);
+        check(7, &[8, 10], 8, &[(9, 9)]);
+    }
+
+    #[test]
+    fn what_is_below_the_base_is_no_news() {
+        let mut seen = Seen::new(7);
+        assert!(!seen.take(7, true, NOW, NOW));
+        assert!(seen.has(1));
+    }
+
+    #[test]
+    fn a_range_is_cut_out_of_a_longer_gap() {
+        let mut seen = seen(0, &[10]);
+        assert_eq!(seen.within(3, 5).len(), 1);
+        assert_eq!(gaps(&seen), [(1, 2), (3, 5), (6, 9)]);
+        assert_eq!(seen.within(1, 9).len(), 3);
+        assert!(seen.within(10, 20).is_empty());
+    }
+
+    #[test]
+    fn what_is_given_up_is_never_news() {
+        let mut seen = seen(0, &[10]);
+        let mut given_up = Vec::new();
+        seen.give_up(|gap| gap.last == 9, &mut given_up);
+        assert_eq!(given_up, [GivenUp { first: 1, last: 9, firm: true }]);
+        assert!(!seen.take(4, true, NOW, NOW));
+    }
+
+    #[test]
+    fn gaps_are_bounded() {
+        let mut seen = Seen::new(0);
+        for seq in (2..).step_by(2).take(GAPS_MAX + 1) {
+            assert!(seen.take(seq, true, NOW, NOW));
+        }
+        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, firm: true }));
+        assert_eq!(seen.overflow(), None);
+    }
+
+    #[test]
+    fn an_offer_is_kept_once_and_a_refusal_ends_it() {
+        let mut gap = Gap::new(1, 1, true, NOW, NOW);
+        let offer = |from, round| Offer { from: NodeId(from), round, graft: false };
+        gap.add(offer(2, 1));
+        gap.add(offer(2, 5));
+        assert_eq!(gap.sources.as_slice(), [offer(2, 5)]);
+        gap.refuse(NodeId(2));
+        assert!(gap.sources.is_empty() && gap.refused.as_slice() == [NodeId(2)]);
+    }
+}

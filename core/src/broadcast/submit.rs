@@ -1,0 +1,139 @@
+//! The application's side: submitting a broadcast, and the bound on what waits.
+
+use super::first::flags_of;
+use super::outgoing::Publish;
+use super::{Broadcast, Timer};
+use crate::boot::Phase;
+use crate::command::{self, Answer};
+use crate::context::Ctx;
+use crate::error::{Field, Rejected};
+use crate::id::{MessageId, NodeId};
+use crate::limits::{FRAGMENT_BYTES, SPREADS_MAX, TOPIC_BYTES_MAX};
+use crate::membership::Membership;
+use crate::time::Time;
+use crate::wire::{Item, REPORT, encode_item};
+
+/// Topics of the library's own.
+const RESERVED: &str = "bruit.";
+
+impl Broadcast {
+    pub(crate) fn submit(
+        &mut self,
+        message: &command::Broadcast,
+        members: &Membership,
+        cx: &mut Ctx<'_>,
+    ) -> Result<Answer, Rejected> {
+        self.must_be_acceptable(message, members, cx)?;
+        let flags = if message.report.is_some() { REPORT } else { 0 };
+        let bytes = encode_item(flags, &message.topic, &message.payload);
+        self.must_have_room(bytes.len(), members, cx)?;
+        self.seq += 1;
+        let id = MessageId { origin: self.me, epoch: self.epoch, seq: self.seq };
+        if let Some(within) = message.report {
+            self.open_report(id, within, members, cx);
+        }
+        let item = Item::read(&bytes).expect("just written");
+        cx.stats.broadcasts_submitted += 1;
+        self.take_own(id, item, members, cx);
+        self.spread_first(id, message.first.unwrap_or(cx.config.broadcast.first), None, members, cx);
+        Ok(Answer::Sent(id))
+    }
+
+    fn must_be_acceptable(
+        &self,
+        message: &command::Broadcast,
+        members: &Membership,
+        cx: &Ctx<'_>,
+    ) -> Result<(), Rejected> {
+        match members.phase() {
+            Phase::Running => {}
+            Phase::Idle => return Err(Rejected::NotStarted),
+            Phase::Leaving => return Err(Rejected::Leaving),
+            Phase::Left | Phase::Ended => return Err(Rejected::Stopped),
+        }
+        if !members.is_admitted() {
+            return Err(Rejected::NotJoined);
+        }
+        if message.topic.starts_with(RESERVED) {
+            return Err(Rejected::ReservedTopic);
+        }
+        at_most(Field::Topic, message.topic.len(), TOPIC_BYTES_MAX)?;
+        at_most(Field::Payload, message.payload.len(), cx.config.broadcast.payload_bytes_max as usize)?;
+        let len = self.reports.len() + 1;
+        if message.report.is_some() && len > SPREADS_MAX {
+            return Err(Rejected::TooMany { what: Field::Spreads, len, max: SPREADS_MAX });
+        }
+        Ok(())
+    }
+
+    fn must_have_room(&self, len: usize, members: &Membership, cx: &Ctx<'_>) -> Result<(), Rejected> {
+        let (pending, max) = (self.pending.bytes + len, cx.config.broadcast.pending_bytes_max as usize);
+        if pending > max || !self.outgoing.has_room(members.others()) {
+            return Err(Rejected::Busy { pending, max });
+        }
+        Ok(())
+    }
+
+    /// Queues a transmission; it counts as pending if it is our own message.
+    pub(super) fn queue(&mut self, to: NodeId, id: MessageId, flags: u8, due: Time, cx: &mut Ctx<'_>) {
+        let Some(cached) = self.cache.get(id) else { return };
+        let len = cached.len();
+        let count = u32::try_from(len.div_ceil(FRAGMENT_BYTES).max(1)).expect("an item has few fragments");
+        let publish = Publish { id, flags, parts: u128::MAX >> (u128::BITS - count) };
+        self.enqueue(to, publish, due, cx);
+    }
+
+    fn enqueue(&mut self, to: NodeId, publish: Publish, due: Time, cx: &mut Ctx<'_>) {
+        let Some(cached) = self.cache.get_mut(publish.id) else { return };
+        if !self.outgoing.has_room(1) {
+            cx.stats.broadcasts_unqueued += 1;
+            return;
+        }
+        if self.outgoing.publish(to, publish, due) {
+            cached.queued += 1;
+            if cached.queued == 1 && publish.id.origin == self.me {
+                self.pending.messages += 1;
+                self.pending.bytes += cached.len();
+            }
+        }
+    }
+
+    /// Queues some pieces of a long one.
+    pub(super) fn queue_parts(&mut self, to: NodeId, id: MessageId, parts: u128, cx: &mut Ctx<'_>) {
+        self.enqueue(to, Publish { id, flags: 0, parts }, cx.now, cx);
+    }
+
+    /// A transmission has left the queue, sent or not.
+    pub(super) fn unqueue(&mut self, id: MessageId) {
+        let Some(cached) = self.cache.get_mut(id) else { return };
+        cached.queued = cached.queued.saturating_sub(1);
+        if cached.queued == 0 && id.origin == self.me {
+            self.pending.messages -= 1;
+            self.pending.bytes -= cached.len();
+        }
+    }
+
+    /// How a received message is passed on: as it came.
+    pub(super) fn relay(
+        &mut self,
+        id: MessageId,
+        from: NodeId,
+        flags: u8,
+        members: &Membership,
+        cx: &mut Ctx<'_>,
+    ) {
+        if let Some(first) = flags_of(flags, cx.config.broadcast.first) {
+            self.spread_first(id, first, Some(from), members, cx);
+        }
+        self.arm_repair(cx);
+    }
+
+    /// Makes the request timer due by the soonest gap.
+    pub(super) fn arm_request(&mut self, at: Time, cx: &Ctx<'_>) {
+        self.arm_by(Timer::Request, at, cx);
+    }
+}
+
+const fn at_most(what: Field, len: usize, max: usize) -> Result<(), Rejected> {
+    if len > max { Err(Rejected::Oversized { what, len, max }) } else { Ok(()) }
+}

@@ -1,0 +1,1 @@
+//! Broadcast among a few nodes.
