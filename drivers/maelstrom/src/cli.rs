@@ -94,6 +94,9 @@ struct BenchArgs {
     /// Count what the datagrams hold, by kind of message.
     #[arg(long)]
     kinds: bool,
+    /// Show on stderr what the nodes log.
+    #[arg(long)]
+    log_stderr: bool,
     /// Equal seeds give equal runs [default: 1].
     #[arg(long)]
     seed: Option<u64>,
@@ -148,6 +151,7 @@ impl BenchArgs {
             preset: self.preset.unwrap_or(default.preset),
             overrides: self.set.clone(),
             kinds: self.kinds,
+            log: self.log_stderr,
             seed: self.seed.unwrap_or(default.seed),
         }
     }
@@ -207,6 +211,9 @@ fn bench(args: &BenchArgs, out: &mut impl Write) -> Result<ExitCode, Failure> {
         return Ok(exit(table.verdict()));
     }
     let report = run(&options)?;
+    for line in &report.log {
+        eprintln!("{line}");
+    }
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {

@@ -108,6 +108,8 @@ pub struct Options {
     pub overrides: Vec<Override>,
     /// Whether to look into the datagrams and count what they hold.
     pub kinds: bool,
+    /// Whether to keep what the nodes log.
+    pub log: bool,
     /// Equal options and seeds give equal reports, on any machine.
     pub seed: u64,
 }
@@ -129,6 +131,7 @@ impl Default for Options {
             preset: Preset::Latency,
             overrides: Vec::new(),
             kinds: false,
+            log: false,
             seed: 1,
         }
     }

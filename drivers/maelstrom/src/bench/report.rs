@@ -88,6 +88,9 @@ pub struct Report {
     pub errors: Vec<String>,
     /// What the nemesis did; times in milliseconds.
     pub cuts: Vec<Cut>,
+    /// What the nodes logged, with time and name, if it was kept.
+    #[serde(skip)]
+    pub log: Vec<String>,
     /// The end of it.
     pub verdict: Verdict,
 }
@@ -130,6 +133,7 @@ impl Report {
             violation_count,
             errors,
             cuts,
+            log: world.log.clone().unwrap_or_default(),
             verdict,
         }
     }

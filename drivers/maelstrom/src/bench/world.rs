@@ -103,6 +103,8 @@ pub(super) struct World {
     messages: u64,
     /// Lines that Maelstrom would have refused: from or for somebody who does not exist, or no JSON.
     pub(super) refused: Vec<String>,
+    /// What the nodes log, if it is kept.
+    pub(super) log: Option<Vec<String>>,
     /// Datagrams that hold a message of this kind, if they are counted.
     pub(super) kinds: Option<BTreeMap<&'static str, u64>>,
 }
@@ -128,6 +130,7 @@ impl World {
             stats: NetStats::default(),
             messages: 0,
             refused: Vec::new(),
+            log: options.log.then(Vec::new),
             kinds: options.kinds.then(BTreeMap::new),
         })
     }
@@ -197,6 +200,9 @@ impl World {
         let mut out = std::mem::take(&mut self.out);
         for line in out.lines.drain(..) {
             self.send(node, line);
+        }
+        if let Some(log) = &mut self.log {
+            log.extend(out.log.drain(..).map(|text| format!("{} n{node}: {text}", self.now)));
         }
         out.log.clear();
         self.out = out;
