@@ -234,7 +234,7 @@ impl Broadcast {
             {
                 cx.stats.ignored_stranger += 1;
             }
-            Gossip::Prune => self.neighbours.make_lazy(from.id),
+            Gossip::Prune => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
             Gossip::Request { round, flags, runs } => self.on_request(from, round, flags, runs, cx),
             Gossip::RequestParts { id, missing } => self.on_request_parts(from, id, missing, cx),
             Gossip::Digest(digest) if digest.is_pull() => self.on_pull(from, &digest, cx),

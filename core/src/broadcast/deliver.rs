@@ -108,7 +108,7 @@ impl Broadcast {
         cx.stats.broadcasts_duplicate += 1;
         self.outgoing.forget_have(from, id);
         if flags & EAGER != 0 {
-            self.neighbours.make_lazy(from);
+            self.neighbours.make_lazy(from, first::neighbours_max(cx.config));
             self.outgoing.prune(from, cx.now);
         }
         if let Some(cached) = self.cache.get_mut(id) {
@@ -142,10 +142,13 @@ impl Broadcast {
         }
         let offer = Offer { from: from.id, round: 0, graft: flags & EAGER != 0 };
         let Some(epoch) = self.open(id.origin, id.epoch, Naming::Message { seq: id.seq }, cx) else { return };
-        epoch.seen.learn(id.seq, epoch.seen.top() > 0, cx.now, due);
+        let news = epoch.seen.learn(id.seq, epoch.seen.top() > 0, cx.now, due);
         for gap in epoch.seen.within(id.seq, id.seq) {
             gap.add(offer);
             gap.due = due;
+        }
+        if news {
+            self.touch(id.origin, cx);
         }
         self.after_learning(id.origin, id.epoch, cx);
     }
@@ -358,7 +361,6 @@ impl Broadcast {
 
     /// What follows from new gaps: they are bounded, and asked for when they are due.
     pub(super) fn after_learning(&mut self, origin: NodeId, epoch: u64, cx: &mut Ctx<'_>) {
-        self.touch(origin, cx);
         let mut given_up = Vec::new();
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };

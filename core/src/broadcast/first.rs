@@ -16,7 +16,7 @@ use crate::time::Time;
 use crate::wire::{EAGER, MULTICAST, PUSHED, Runs};
 
 /// Neighbours of the tree in a configuration that has none.
-const TREE_FANOUT: u8 = 4;
+const TREE_FANOUT: u8 = 3;
 /// Pushes whose acknowledgements are counted; of further ones nobody is told.
 const PUSHES_MAX: usize = 4_096;
 

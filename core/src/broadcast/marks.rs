@@ -87,6 +87,15 @@ impl Broadcast {
         self.marks.set(origin, fingerprint);
     }
 
+    /// What must hold between the tables.
+    pub(super) fn check_marks(&self) {
+        for (id, origin) in &self.origins {
+            let silent = !self.quiet.heard.contains_key(id);
+            assert!(!silent || self.marks.get(*id) == fingerprint(origin), "the mark of {id} is current");
+        }
+        assert_eq!(self.quiet.queue.len(), self.quiet.heard.len(), "who has spoken waits for silence once");
+    }
+
     pub(crate) const fn root(&self) -> u64 {
         self.marks.root()
     }

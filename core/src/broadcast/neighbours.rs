@@ -45,22 +45,24 @@ impl Neighbours {
 
     /// Makes the edge eager, if there may be one.
     pub(super) fn make_eager(&mut self, id: NodeId, most: usize) -> bool {
+        self.turn(id, true, most)
+    }
+
+    /// Makes the edge lazy, if there may be one.
+    pub(super) fn make_lazy(&mut self, id: NodeId, most: usize) -> bool {
+        self.turn(id, false, most)
+    }
+
+    fn turn(&mut self, id: NodeId, eager: bool, most: usize) -> bool {
         if let Some(edge) = self.edges.iter_mut().find(|edge| edge.id == id) {
-            edge.eager = true;
+            edge.eager = eager;
             return true;
         }
         let room = self.edges.len() < most;
         if room {
-            self.edges.push(Edge { id, eager: true, picked: false });
+            self.edges.push(Edge { id, eager, picked: false });
         }
         room
-    }
-
-    /// Makes the edge lazy, if there is one.
-    pub(super) fn make_lazy(&mut self, id: NodeId) {
-        if let Some(edge) = self.edges.iter_mut().find(|edge| edge.id == id) {
-            edge.eager = false;
-        }
     }
 
     pub(super) fn remove(&mut self, id: NodeId) {
@@ -91,7 +93,7 @@ mod tests {
         neighbours.pick(NodeId(1));
         assert!(neighbours.make_eager(NodeId(2), 2));
         assert!(!neighbours.make_eager(NodeId(3), 2), "no more than two");
-        neighbours.make_lazy(NodeId(1));
+        neighbours.make_lazy(NodeId(1), 2);
         assert_eq!(neighbours.eager().collect::<Vec<_>>(), [NodeId(2)]);
         assert_eq!(neighbours.lazy().collect::<Vec<_>>(), [NodeId(1)]);
         assert!(neighbours.make_eager(NodeId(1), 2), "a neighbour may always turn eager");

@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::deliver::Naming;
 use super::seen::Offer;
 use super::{Broadcast, Timer};
-use crate::config::{self, Ratio, Repair};
+use crate::config::{self, FirstPhase, Ratio, Repair};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Membership;
@@ -200,7 +200,8 @@ impl Broadcast {
         members: &Membership,
         cx: &mut Ctx<'_>,
     ) {
-        let offer = Offer { from: from.id, round: digest.round, graft: false };
+        let tree = matches!(cx.config.broadcast.first, FirstPhase::Tree { .. });
+        let offer = Offer { from: from.id, round: digest.round, graft: tree };
         for entry in digest.entries() {
             let DigestEntry { origin, epoch, low, high, .. } = entry;
             if origin != self.me && !members.is_origin(origin) {

@@ -84,14 +84,17 @@ impl Broadcast {
         let now = cx.now;
         let Some(known) = self.open(origin, epoch, naming, cx) else { return };
         let firm = known.seen.top() > 0 || matches!(naming, Naming::Holder { .. });
-        known.seen.learn(first - 1, firm, now, due);
-        known.seen.learn(last, true, now, due);
+        let before = known.seen.learn(first - 1, firm, now, due);
+        let news = known.seen.learn(last, true, now, due) || before;
         for gap in known.seen.within(first, last) {
             gap.add(offer);
             // Who is asked already gets its time.
             if gap.asked.is_none() {
                 gap.due = gap.due.min(due);
             }
+        }
+        if news {
+            self.touch(origin, cx);
         }
         self.after_learning(origin, epoch, cx);
     }

@@ -131,10 +131,11 @@ impl Seen {
         seq <= self.top && self.find(seq).is_err()
     }
 
-    /// The numbers up to `top` exist. What is new of them is missing; it is asked for from `due` on.
-    pub(super) fn learn(&mut self, top: u64, firm: bool, now: Time, due: Time) {
+    /// The numbers up to `top` exist: whether that is news. What is new of them is missing; it is asked for from
+    /// `due` on.
+    pub(super) fn learn(&mut self, top: u64, firm: bool, now: Time, due: Time) -> bool {
         if top <= self.top {
-            return;
+            return false;
         }
         let first = core::mem::replace(&mut self.top, top) + 1;
         match self.gaps.last_mut() {
@@ -146,6 +147,7 @@ impl Seen {
             }
             _ => self.gaps.push(Gap::new(first, top, firm, now, due)),
         }
+        true
     }
 
     /// `seq` has come: whether that is news. What lies between is missing from now on.

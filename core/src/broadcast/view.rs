@@ -129,6 +129,7 @@ impl Broadcast {
             let epoch = known.and_then(|known| known.epochs.iter().find(|epoch| epoch.epoch == id.epoch));
             assert!(epoch.is_none_or(|epoch| epoch.seen.has(id.seq)), "what is cached has been seen");
         }
+        self.check_marks();
         let pending = config.broadcast.pending_bytes_max as usize;
         assert!(self.pending.bytes <= pending, "what waits is bounded");
         let most = config.broadcast.cache_bytes_max as usize;

@@ -198,7 +198,7 @@ impl BroadcastConfig {
     #[must_use]
     pub const fn tree() -> Self {
         Self {
-            first: FirstPhase::Tree { fanout: 4 },
+            first: FirstPhase::Tree { fanout: 3 },
             repair: Repair::Rounds(Rounds { rounds: 1, period: ms(500), ..Rounds::pbcast() }),
             ..Self::common()
         }

@@ -1,4 +1,4 @@
-//! What can keep a node from starting, and what can go wrong around a running one.
+//! What can keep a node from starting or joining, and what can go wrong around a running one.
 
 use std::fmt;
 use std::io;
@@ -19,6 +19,13 @@ pub enum StartError {
     Bind {
         /// The address.
         addr: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The multicast group cannot be used: no such interface, another address family, or refused.
+    Multicast {
+        /// The group.
+        group: SocketAddr,
         /// What the operating system said.
         source: io::Error,
     },
@@ -48,6 +55,14 @@ pub enum StartError {
     EpochEnd(u64),
 }
 
+impl StartError {
+    /// The operating system refused what a driver needs.
+    #[must_use]
+    pub const fn system(what: &'static str, source: io::Error) -> Self {
+        Self::System { what, source }
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -55,6 +70,9 @@ impl fmt::Display for StartError {
                 write!(f, "cannot bind {addr}: the address is in use by another process")
             }
             Self::Bind { addr, source } => write!(f, "cannot bind {addr}: {source}"),
+            Self::Multicast { group, source } => {
+                write!(f, "cannot use the multicast group {group}: {source}")
+            }
             Self::Address { addr, source } => write!(f, "{addr} is no address to bind: {source}"),
             Self::Config(error) => write!(f, "{error}"),
             Self::State(error) => write!(f, "{error}"),
@@ -85,6 +103,44 @@ impl From<StateError> for StartError {
 impl From<JournalError> for StartError {
     fn from(error: JournalError) -> Self {
         Self::Journal(error)
+    }
+}
+
+/// Why a join was refused. Nothing has changed.
+///
+/// That nobody answers is no error: the seeds are tried for ever.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// A seed is neither an address nor `host:port`.
+    BadSeed(BadSeed),
+    /// The node refused.
+    Rejected(Rejected),
+    /// The thread that looks names up could not be started.
+    Names(io::Error),
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadSeed(error) => write!(f, "{error}"),
+            Self::Rejected(rejected) => write!(f, "{rejected}"),
+            Self::Names(error) => write!(f, "cannot look names up: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl From<BadSeed> for JoinError {
+    fn from(error: BadSeed) -> Self {
+        Self::BadSeed(error)
+    }
+}
+
+impl From<Rejected> for JoinError {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
     }
 }
 

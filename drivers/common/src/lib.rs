@@ -10,8 +10,9 @@
 //! | [`Notices`] | what the application is told; a slow reader never blocks the node |
 //! | [`Sources`] | host names and a peers file, resolved and read again while the node runs |
 //! | [`Journal`] | every event and a running hash of the actions; [`replay`](journal::replay) checks it |
+//! | `udp` (feature `udp`) | sockets, multicast and the handle: all of a UDP driver but its way to wait |
 //!
-//! Nothing here decides anything about the protocol, and nothing here opens a socket.
+//! Nothing here decides anything about the protocol, and without the feature `udp` nothing here opens a socket.
 #![forbid(unsafe_code)]
 #![expect(clippy::std_instead_of_core, reason = "drivers are what stands on std; one spelling reads better")]
 
@@ -27,10 +28,12 @@ mod peers;
 mod sources;
 pub mod state;
 mod store;
+#[cfg(feature = "udp")]
+pub mod udp;
 
 pub use clock::Clock;
 pub use driven::{Driven, Settings, Started, Stopped};
-pub use error::{StartError, Trouble};
+pub use error::{JoinError, StartError, Trouble};
 pub use journal::{Journal, JournalError, JournalSettings};
 pub use names::{BadSeed, RESOLVE_INTERVAL, Seed};
 pub use notices::{NOTICES_MAX, News, Notices, RecvError};

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bruit_core::Notice;
@@ -35,6 +36,8 @@ struct Queue {
     missed: u64,
     ended: bool,
     abandoned: bool,
+    /// The task that waits, if the reader is asynchronous.
+    waker: Option<Waker>,
 }
 
 impl Queue {
@@ -65,7 +68,7 @@ pub(crate) struct NoticeSender {
     shared: Arc<Shared>,
 }
 
-/// The application's end: blocking, with a timeout, without waiting, or as an iterator.
+/// The application's end: blocking, with a timeout, without waiting, as an iterator, or polled by a task.
 ///
 /// It ends when the node has stopped. Keeping it does not keep the node running.
 #[derive(Debug)]
@@ -112,15 +115,22 @@ impl NoticeSender {
             queue.missed += 1;
         }
         queue.news.push_back(news);
+        let waker = queue.waker.take();
+        drop(queue);
         self.shared.arrived.notify_one();
+        waker.into_iter().for_each(Waker::wake);
         full
     }
 }
 
 impl Drop for NoticeSender {
     fn drop(&mut self) {
-        self.shared.lock().ended = true;
+        let mut queue = self.shared.lock();
+        queue.ended = true;
+        let waker = queue.waker.take();
+        drop(queue);
         self.shared.arrived.notify_all();
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -159,6 +169,20 @@ impl Notices {
         }
     }
 
+    /// The next news, for a task, which is woken when there is one; `Ready(None)` once the node has stopped and
+    /// all is read.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
+        let mut queue = self.shared.lock();
+        if let Some(news) = queue.pop() {
+            return Poll::Ready(Some(news));
+        }
+        if queue.ended {
+            return Poll::Ready(None);
+        }
+        queue.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     /// The next news if there is one now.
     pub fn try_recv(&mut self) -> Option<News> {
         self.shared.lock().pop()
@@ -185,6 +209,8 @@ impl Drop for Notices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::task::Wake;
 
     fn failed(number: u64) -> News {
         News::Notice(Notice::PingFailed { ping: bruit_core::PingId(number), id: bruit_core::NodeId(1) })
@@ -199,6 +225,32 @@ mod tests {
         let read: Vec<_> = notices.by_ref().collect();
         assert_eq!(read, vec![News::Lagged { missed: 3 }, failed(3), failed(4)]);
         assert_eq!(notices.recv_timeout(Duration::ZERO), Err(RecvError::Ended));
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_task_is_woken_by_news_and_by_the_end() {
+        let (sender, mut notices) = notices(2);
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert_eq!(notices.poll_recv(&mut cx), Poll::Pending);
+        assert!(!sender.push(failed(0)) && !sender.push(failed(1)));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "once for each time it waits");
+        assert_eq!(notices.poll_recv(&mut cx), Poll::Ready(Some(failed(0))));
+        assert_eq!(notices.poll_recv(&mut cx), Poll::Ready(Some(failed(1))));
+        assert_eq!(notices.poll_recv(&mut cx), Poll::Pending);
+        drop(sender);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+        assert_eq!(notices.poll_recv(&mut cx), Poll::Ready(None));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A command is answered in the call that gives it: the caller steps the node under a mutex and sends what comes
-//! out. [`Bruit::read`] serves everything else. Dropping the last handle is the abrupt stop, after which others
+//! out. [`Bruit::read`](Running::read) serves everything else. Dropping the last handle is the abrupt stop, after which others
 //! find out by themselves; [`Bruit::leave`] says goodbye.
 //!
 //! The driver decides nothing about the protocol. What it adds: host names and a peers file, read again while
@@ -22,16 +22,11 @@
 #![expect(clippy::std_instead_of_core, reason = "drivers are what stands on std; one spelling reads better")]
 
 mod builder;
-mod error;
 mod event_loop;
 mod handle;
-mod shared;
-mod socket;
-mod trace;
+mod hooks;
 
-pub use bruit_driver::{JournalSettings, News, Notices, RecvError, Source, StartError, Trouble};
+pub use bruit_driver::udp::{Direction, DriverStats, Interface, Running, Status, Traced};
+pub use bruit_driver::{JoinError, JournalSettings, News, Notices, RecvError, Source, StartError, Trouble};
 pub use builder::Builder;
-pub use error::JoinError;
 pub use handle::Bruit;
-pub use shared::DriverStats;
-pub use trace::{Direction, Traced};

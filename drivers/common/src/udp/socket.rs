@@ -1,15 +1,19 @@
-//! The socket, with one spelling of each address: an IPv6 socket that also takes IPv4 reports those senders as
-//! mapped addresses (`::ffff:10.0.0.1`), which nobody else in the cluster would recognise.
+//! The node's socket, with one spelling of each address: an IPv6 socket that also takes IPv4 reports those senders
+//! as mapped addresses (`::ffff:10.0.0.1`), which nobody else in the cluster would recognise.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
-use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Type};
 
 /// Asked of the kernel, which may grant less: what arrives while the process is paused waits here.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+
+/// Any address of this machine, any port.
+const ANYWHERE: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
@@ -18,23 +22,21 @@ enum Family {
     Both,
 }
 
-/// A bound datagram socket that never blocks.
+/// A bound datagram socket that never blocks. It sends; whoever receives does so on a clone of its own.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub(crate) struct NodeSocket {
     socket: UdpSocket,
     local: SocketAddr,
     family: Family,
 }
 
-impl Socket {
+impl NodeSocket {
     pub(crate) fn bind(addr: SocketAddr) -> io::Result<Self> {
-        let socket = socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = datagram_socket(addr)?;
         if addr.is_ipv6() {
             // Some systems have no such sockets; then IPv4 is out of reach, and sends to it are counted.
             let _ = socket.set_only_v6(false);
         }
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-        socket.set_nonblocking(true)?;
         socket.bind(&addr.into())?;
         let family = match addr {
             SocketAddr::V4(_) => Family::V4,
@@ -43,13 +45,25 @@ impl Socket {
             }
             SocketAddr::V6(_) => Family::V6,
         };
-        let socket: std::net::UdpSocket = socket.into();
+        let socket: UdpSocket = socket.into();
         let local = plain(socket.local_addr()?);
-        Ok(Self { socket: UdpSocket::from_std(socket), local, family })
+        Ok(Self { socket, local, family })
     }
 
-    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)
+    /// On any port of every address of this machine.
+    pub(crate) fn bind_anywhere() -> Result<Self, (SocketAddr, io::Error)> {
+        let [v6, v4] = ANYWHERE;
+        Self::bind(v6).or_else(|_| Self::bind(v4)).map_err(|source| (v4, source))
+    }
+
+    /// The same socket again, for a loop to receive from.
+    pub(crate) fn receiver(&self) -> io::Result<UdpSocket> {
+        self.socket.try_clone()
+    }
+
+    /// Its options.
+    pub(crate) fn options(&self) -> socket2::SockRef<'_> {
+        socket2::SockRef::from(&self.socket)
     }
 
     /// The address it is bound to; unspecified if it was.
@@ -75,11 +89,14 @@ impl Socket {
         };
         self.socket.send_to(bytes, to).map(drop)
     }
+}
 
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let (len, from) = self.socket.recv_from(buffer)?;
-        Ok((len, plain(from)))
-    }
+/// An unbound socket of the address's family that never blocks.
+pub(crate) fn datagram_socket(addr: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// The one spelling of an address.
@@ -92,12 +109,6 @@ pub(crate) fn plain(addr: SocketAddr) -> SocketAddr {
         },
     }
 }
-
-/// Any address of this machine, any port.
-pub(crate) const ANYWHERE: [SocketAddr; 2] = [
-    SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-];
 
 #[cfg(test)]
 mod tests {
@@ -116,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_socket_knows_whom_it_reaches() {
-        let v4 = Socket::bind(addr("127.0.0.1:0")).expect("bound");
+        let v4 = NodeSocket::bind(addr("127.0.0.1:0")).expect("bound");
         assert!(v4.reaches(addr("10.0.0.1:1")) && !v4.reaches(addr("[::1]:1")));
         assert_ne!(v4.local().port(), 0);
         assert!(v4.send(addr("[::1]:1"), b"x").is_err());

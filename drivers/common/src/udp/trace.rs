@@ -42,6 +42,7 @@ impl fmt::Display for Traced<'_> {
 
 type Hook = Box<dyn Fn(&Traced<'_>) + Send + Sync>;
 
+/// A hook and the kinds of message it wants to see.
 pub(crate) struct Tracer {
     kinds: Vec<Kind>,
     hook: Hook,

@@ -3,58 +3,50 @@
 //! Whoever has an event steps the node with the mutex held, and sends with the mutex free, so that a slow kernel
 //! never keeps another caller from the node.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
-use bruit_core::{Action, Answer, Command, Event, Outbox, Phase, Rejected, Slot, Time};
-use bruit_driver::{Clock, Driven, Feed, StateError, Trouble};
-use mio::Waker;
+use bruit_core::{Action, Answer, Command, Event, NodeId, Outbox, Phase, PingId, Rejected, Slot, Time};
 
-use crate::socket::Socket;
-use crate::trace::{Direction, Tracer};
+use crate::clock::Clock;
+use crate::driven::{Driven, Stopped};
+use crate::error::Trouble;
+use crate::sources::{Feed, Sources};
+use crate::state::StateError;
+use crate::udp::socket::NodeSocket;
+use crate::udp::stats::DriverStats;
+use crate::udp::trace::{Direction, Tracer};
 
-/// What happened around the node, as plain numbers since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DriverStats {
-    /// Datagrams that the operating system refused to send: no route, buffer full, another address family.
-    pub send_errors: u64,
-    /// Errors on receiving.
-    pub receive_errors: u64,
-    /// News that no reader took in time.
-    pub notices_missed: u64,
-}
+/// What a driver brings beside its loop. Neither method may wait.
+pub trait Hooks: fmt::Debug + Send + Sync + 'static {
+    /// Ends the loop's present or next sleep.
+    fn wake(&self);
 
-impl DriverStats {
-    /// Every counter with its name and its meaning, in a fixed order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
-        [
-            ("send_errors", self.send_errors, "Datagrams that the operating system refused to send."),
-            ("receive_errors", self.receive_errors, "Errors on receiving."),
-            ("notices_missed", self.notices_missed, "News that no reader took in time."),
-        ]
-        .into_iter()
-    }
+    /// Something that a caller may wait for has happened. The mutex is held.
+    fn changed(&self, driven: &Driven);
 }
 
 /// The node, and what else the mutex guards.
 #[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) driven: Driven,
+pub struct State {
+    /// The node, and what happens around its events.
+    pub driven: Driven,
     /// Until when the loop sleeps, unless it is woken.
-    pub(crate) asleep_until: Time,
+    asleep_until: Time,
     /// What the peers file and the names stand for; told again at each join.
     peers: Vec<SocketAddr>,
 }
 
+/// What the handles and the loop share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
-    pub(crate) socket: Socket,
-    waker: Waker,
+    pub(crate) socket: NodeSocket,
+    hooks: Arc<dyn Hooks>,
+    sources: Mutex<Option<Sources>>,
     pub(crate) clock: Clock,
     stop: AtomicBool,
     send_errors: AtomicU64,
@@ -64,13 +56,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(driven: Driven, socket: Socket, waker: Waker) -> Self {
+    pub(crate) fn new(driven: Driven, socket: NodeSocket, hooks: Arc<dyn Hooks>) -> Self {
         let clock = driven.clock();
         Self {
             state: Mutex::new(State { driven, asleep_until: Time::MAX, peers: Vec::new() }),
-            changed: Condvar::new(),
             socket,
-            waker,
+            hooks,
+            sources: Mutex::new(None),
             clock,
             stop: AtomicBool::new(false),
             send_errors: AtomicU64::new(0),
@@ -81,7 +73,7 @@ impl Shared {
     }
 
     /// The state. A reader's closure that panicked has changed nothing, so a poisoned mutex is as good.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,7 +83,7 @@ impl Shared {
         self.send_all(out);
     }
 
-    pub(crate) fn step_locked(
+    fn step_locked(
         &self,
         state: &mut State,
         event: Event<'_>,
@@ -99,10 +91,18 @@ impl Shared {
     ) -> Option<Result<Answer, Rejected>> {
         let told = state.driven.told();
         let answer = state.driven.step(event, out);
-        if state.driven.told() != told {
-            self.changed.notify_all();
+        if answer.is_some() || state.driven.told() != told {
+            self.hooks.changed(&state.driven);
         }
         answer
+    }
+
+    /// When the loop, which calls this before it sleeps, must be awake again at the latest.
+    pub(crate) fn fall_asleep(&self) -> Option<Duration> {
+        let mut state = self.lock();
+        let wake = state.driven.next_wake();
+        state.asleep_until = wake.unwrap_or(Time::MAX);
+        wake.map(|wake| wake.since(self.clock.now()))
     }
 
     /// The same for everybody else: the loop is woken if it would now sleep too long. `then` runs on the
@@ -121,6 +121,20 @@ impl Shared {
         answer.expect("the core answers a command in its call, and a stopped driver does so for it")
     }
 
+    /// Starts a ping, whose end the driver waits for and then takes.
+    ///
+    /// # Errors
+    /// The node refuses, or has stopped.
+    pub fn start_ping(&self, id: NodeId, addr: SocketAddr) -> Result<PingId, Rejected> {
+        let answer = self.command_then(Command::Ping { id, addr }, |driven, answer| {
+            if let Answer::Pinging(ping) = answer {
+                driven.await_ping(*ping);
+            }
+        })?;
+        let Answer::Pinging(ping) = answer else { unreachable!("a ping is answered with its id") };
+        Ok(ping)
+    }
+
     fn step_and_wake(
         &self,
         event: Event<'_>,
@@ -134,7 +148,7 @@ impl Shared {
         drop(state);
         self.send_all(out);
         if sooner {
-            self.wake();
+            self.hooks.wake();
         }
         answer
     }
@@ -151,7 +165,8 @@ impl Shared {
         out.clear();
     }
 
-    pub(crate) fn count_receive_error(&self) {
+    /// Counts an error on receiving, or on waiting to.
+    pub fn count_receive_error(&self) {
         self.receive_errors.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -161,17 +176,6 @@ impl Shared {
             receive_errors: self.receive_errors.load(Ordering::Relaxed),
             notices_missed: self.lock().driven.notices_missed(),
         }
-    }
-
-    /// Waits until `done` says so, the node has stopped, or the time is over; the state as it is then.
-    pub(crate) fn wait(&self, timeout: Duration, done: impl Fn(&Driven) -> bool) -> MutexGuard<'_, State> {
-        let started = Instant::now();
-        let mut state = self.lock();
-        while !done(&state.driven) && !state.driven.is_stopped() {
-            let Some(left) = timeout.checked_sub(started.elapsed()) else { break };
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state
     }
 
     /// A slot is durable, or could not be made so.
@@ -185,8 +189,14 @@ impl Shared {
     }
 
     pub(crate) fn trouble(&self, trouble: Trouble) {
-        self.lock().driven.trouble(trouble);
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.driven.trouble(trouble);
+        self.hooks.changed(&state.driven);
+    }
+
+    /// The look-up of names and files, once it runs.
+    pub(crate) fn sources(&self) -> MutexGuard<'_, Option<Sources>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names or the peers file have something new.
@@ -248,24 +258,25 @@ impl Shared {
         *self.tracer.write().unwrap_or_else(PoisonError::into_inner) = tracer.map(Arc::new);
     }
 
-    pub(crate) fn wake(&self) {
-        // It fails only when the loop is gone, and then there is nobody to wake.
-        let _ = self.waker.wake();
-    }
-
-    pub(crate) fn ask_to_stop(&self) {
+    /// Makes the loop end.
+    pub fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Release);
-        self.wake();
+        self.hooks.wake();
     }
 
-    pub(crate) fn is_asked_to_stop(&self) -> bool {
+    /// Whether the loop shall end.
+    #[must_use]
+    pub fn is_asked_to_stop(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// The node takes no more events; whoever waits is let go.
-    pub(crate) fn stop_node(&self) {
-        let stopped = self.lock().driven.stop();
-        self.changed.notify_all();
-        drop(stopped);
+    /// The node takes no more events, names are looked up no more, and whoever waits is let go. Dropping what comes back waits for the disk, so that
+    /// is done without the mutex held.
+    pub fn stop_node(&self) -> Stopped {
+        drop(self.sources().take());
+        let mut state = self.lock();
+        let stopped = state.driven.stop();
+        self.hooks.changed(&state.driven);
+        stopped
     }
 }

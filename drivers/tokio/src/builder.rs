@@ -1,0 +1,71 @@
+//! How a node is started with more than a name and an address.
+
+use std::io;
+use std::sync::Arc;
+
+use bruit_driver::StartError;
+use bruit_driver::udp::{Opened, Setup, Turn};
+use tokio::net::UdpSocket;
+
+use crate::event_loop::EventLoop;
+use crate::handle::Bruit;
+use crate::hooks::Hooks;
+use crate::notices::Notices;
+
+/// The settings of one node. [`start`](Self::start) makes it.
+#[derive(Clone, Debug)]
+#[must_use = "it does nothing until it is started"]
+pub struct Builder {
+    setup: Setup,
+}
+
+impl Builder {
+    bruit_driver::builder_methods!();
+
+    /// Binds `addr` (`host:port`; port 0 for any) and starts the task. The node is silent until it joins.
+    ///
+    /// # Errors
+    /// The address cannot be bound, a setting is out of its range, or a directory cannot be used. Nothing runs
+    /// then.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, or in one without I/O or time.
+    pub async fn start(self, addr: impl ToString) -> Result<(Bruit, Notices), StartError> {
+        let addr = addr.to_string();
+        run(open(move || self.setup.open(&addr)).await?)
+    }
+
+    /// The same on any port of every address of this machine.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Panics
+    /// As for [`start`](Self::start).
+    pub async fn start_anywhere(self) -> Result<(Bruit, Notices), StartError> {
+        run(open(move || self.setup.open_anywhere()).await?)
+    }
+}
+
+/// Opening looks names up and waits for the disk, which no thread of the runtime should.
+async fn open(
+    open: impl FnOnce() -> Result<Opened, StartError> + Send + 'static,
+) -> Result<Opened, StartError> {
+    match tokio::task::spawn_blocking(open).await {
+        Ok(opened) => opened,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(StartError::system("start on a runtime that ends", io::Error::other(error))),
+        },
+    }
+}
+
+fn run(mut opened: Opened) -> Result<(Bruit, Notices), StartError> {
+    let sockets: io::Result<Vec<_>> = opened.take_receivers().into_iter().map(UdpSocket::from_std).collect();
+    let sockets = sockets.map_err(|source| StartError::system("watch the socket", source))?;
+    let hooks = Arc::new(Hooks::new(opened.status()));
+    let (running, shared, notices) = opened.run(Arc::clone(&hooks) as _)?;
+    let (event_loop, ended) = EventLoop::new(Turn::new(Arc::clone(&shared)), sockets, Arc::clone(&hooks));
+    tokio::spawn(event_loop.run());
+    Ok((Bruit::new(running, shared, hooks, ended), Notices::new(notices)))
+}

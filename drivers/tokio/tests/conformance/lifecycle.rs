@@ -1,0 +1,171 @@
+//! Start, join, leave, stop, restart; and the application that reads slowly or panics.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use bruit_core::{Change, Command, NodeId, Notice, Phase, Rejected, State};
+use bruit_driver::{JournalSettings, News, RecvError, StartError, journal};
+
+use crate::support::{Handle, Kind, Options, SOON, three, until, wait, wait_change};
+
+const NOBODY: [SocketAddr; 0] = [];
+
+pub(crate) fn members_see_each_other_and_what_they_say(kinds: [Kind; 3]) {
+    let [a, mut b, c] = three(kinds);
+    let names = |node: &dyn Handle| -> Vec<String> {
+        node.running().members().iter().map(|member| member.name.to_string()).collect()
+    };
+    let mut sorted = names(a.as_ref());
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["a", "b", "c"]);
+    assert_eq!(a.running().command(Command::SetMeta(b"from a".to_vec())).map(drop), Ok(()));
+    wait_change(b.as_mut(), a.running().id(), Change::Updated);
+    let meta = |node: &dyn Handle, id| {
+        node.running().read(|node| node.member(id).map(|member| member.meta.to_vec()))
+    };
+    until("c sees it", || meta(c.as_ref(), a.running().id()) == Some(b"from a".to_vec()));
+    let status = a.running().status();
+    assert!(status.joined && !status.stopped && status.phase == Phase::Running, "{status:?}");
+    assert_eq!((status.members, status.addr), (3, a.running().local_addr()));
+}
+
+pub(crate) fn one_leaves_one_dies_and_the_rest_know_which(kinds: [Kind; 3]) {
+    let [a, mut b, mut c] = three(kinds);
+    let (a_id, c_id) = (a.running().id(), c.running().id());
+    assert_eq!(a.leave(SOON), Ok(true));
+    wait_change(b.as_mut(), a_id, Change::Left);
+    wait_change(c.as_mut(), a_id, Change::Left);
+    drop(c);
+    wait_change(b.as_mut(), c_id, Change::Down);
+    assert!(b.running().read(|node| node.why_down(c_id).is_some()));
+    let states = b.running().read(|node| [a_id, c_id].map(|id| node.member(id).map(|member| member.state)));
+    assert!(!states.contains(&Some(State::Alive)), "{states:?}");
+    assert_eq!(b.running().status().members, 1);
+}
+
+pub(crate) fn a_node_that_does_not_run_refuses_and_nobody_hangs(kinds: [Kind; 3]) {
+    let mut a = kinds[0].start("a");
+    let b = kinds[1].start("b");
+    assert_eq!(a.leave(SOON), Err(Rejected::NotStarted));
+    assert_eq!(a.ping(b.running().id(), b.running().local_addr()), Err(Rejected::NotStarted));
+    assert!(!a.joined(Duration::ZERO));
+    a.running().join(NOBODY).expect("the first node of a cluster has nobody to join");
+    assert!(!a.joined(Duration::from_millis(1)));
+    assert_eq!(a.leave(Duration::from_millis(100)), Ok(true), "nobody has to acknowledge");
+    let started = Instant::now();
+    let stopped = |node: &dyn Handle| {
+        assert!(node.running().is_stopped() && node.running().status().stopped);
+        assert_eq!(node.running().command(Command::Join { seeds: vec![] }), Err(Rejected::Stopped));
+        assert_eq!(node.leave(SOON), Err(Rejected::Stopped));
+        assert_eq!(node.ping(NodeId(7), node.running().local_addr()), Err(Rejected::Stopped));
+        assert!(!node.joined(SOON));
+        node.running().join(["localhost:7000"]).expect_err("refused");
+        node.stop();
+    };
+    stopped(a.as_ref());
+    b.stop();
+    stopped(b.as_ref());
+    while a.try_recv().is_some() {}
+    assert_eq!(a.recv(SOON), Err(RecvError::Ended));
+    assert!(started.elapsed() < SOON);
+}
+
+pub(crate) fn a_stopped_node_frees_its_address(kinds: [Kind; 3]) {
+    for kind in kinds {
+        let node = kind.start("a");
+        let addr = node.running().local_addr().to_string();
+        node.running().join(NOBODY).expect("joins");
+        node.stop();
+        drop(node);
+        kind.start_at(&addr, "a", Options::default()).expect("the address is free");
+    }
+}
+
+pub(crate) fn what_cannot_start_says_why(kinds: [Kind; 3]) {
+    let [kind, other, _] = kinds;
+    let a = kind.start("a");
+    let addr = a.running().local_addr().to_string();
+    let failed = |addr: &str, options| other.start_at(addr, "b", options).err().expect("it cannot start");
+    let error = failed(&addr, Options::default());
+    assert!(matches!(error, StartError::Bind { .. }));
+    assert_eq!(error.to_string(), format!("cannot bind {addr}: the address is in use by another process"));
+    let error = failed("127.0.0.1", Options::default()).to_string();
+    assert!(error.contains("127.0.0.1"), "{error}");
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options { state_dir: Some(dir.path().to_owned()), ..Options::default() };
+    let first = other.start_with("b", options.clone());
+    let error = failed("127.0.0.1:0", options.clone()).to_string();
+    assert!(error.contains("in use by another process"), "{error}");
+    first.stop();
+    drop(first);
+    other.start_with("b", options);
+}
+
+pub(crate) fn a_restarted_member_is_back_under_a_higher_epoch(kinds: [Kind; 3]) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut a = kinds[0].start("a");
+    a.running().join([a.running().local_addr()]).expect("joins");
+    let b_id = NodeId::from_name("b");
+    let mut epochs = Vec::new();
+    // The directory outlives the driver that wrote it.
+    for kind in kinds {
+        let b =
+            kind.start_with("b", Options { state_dir: Some(dir.path().to_owned()), ..Options::default() });
+        b.running().join([a.running().local_addr()]).expect("joins");
+        let epoch = b.running().status().incarnation.epoch;
+        wait(a.as_mut(), "b at its new epoch", |notice| {
+            matches!(notice, Notice::Member { member, .. }
+                if member.id == b_id && member.state == State::Alive && member.incarnation.epoch == epoch)
+        });
+        epochs.push(epoch);
+        b.stop();
+    }
+    assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
+}
+
+pub(crate) fn a_journal_of_a_real_run_replays(kinds: [Kind; 3]) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings =
+        JournalSettings { segment_bytes: 64 * 1024, segments_max: 100, ..JournalSettings::new(dir.path()) };
+    let a = kinds[0].start_with("a", Options { journal: Some(settings), ..Options::default() });
+    let b = kinds[1].start("b");
+    a.running().join([b.running().local_addr()]).expect("joins");
+    b.running().join([a.running().local_addr()]).expect("joins");
+    assert!(a.joined(SOON) && b.joined(SOON));
+    for round in 0..600_u32 {
+        let meta = round.to_le_bytes().repeat(60);
+        a.running().command(Command::SetMeta(meta)).expect("accepted");
+    }
+    let received = a.leave(SOON).map(|_| a.running().stats().datagrams_received).expect("leaves");
+    let mut replayed = 0;
+    let report = journal::replay(dir.path(), |step| replayed = step.node.stats().datagrams_received)
+        .expect("the hash after each event is the one that was written");
+    assert!(report.segments > 1 && report.events > 600, "{report:?}");
+    assert_eq!((replayed, report.torn, report.boots), (received, 0, 1));
+}
+
+pub(crate) fn a_slow_reader_blocks_nobody_and_is_told(kinds: [Kind; 3]) {
+    let start =
+        |kind: Kind, name| kind.start_with(name, Options { notices_max: Some(1), ..Options::default() });
+    let (mut a, mut b) = (start(kinds[0], "a"), start(kinds[1], "b"));
+    a.running().join([b.running().local_addr()]).expect("joins");
+    b.running().join([a.running().local_addr()]).expect("joins");
+    assert!(a.joined(SOON) && b.joined(SOON));
+    for round in 0..20_u8 {
+        a.running().command(Command::SetMeta(vec![round])).expect("accepted");
+    }
+    assert_eq!(a.leave(SOON), Ok(true));
+    until("b has missed something", || b.running().driver_stats().notices_missed > 0);
+    assert!(matches!(a.recv(SOON), Ok(News::Lagged { missed: 1.. })));
+    assert!(matches!(b.recv(SOON), Ok(News::Lagged { missed: 1.. })));
+}
+
+pub(crate) fn a_reader_that_panics_does_not_stop_the_node(kinds: [Kind; 3]) {
+    let [a, mut b, _c] = three(kinds);
+    let read = || a.running().read(|_| panic!("as an application might"));
+    assert!(catch_unwind(AssertUnwindSafe(read)).is_err());
+    assert_eq!(a.running().command(Command::SetMeta(b"still here".to_vec())).map(drop), Ok(()));
+    wait_change(b.as_mut(), a.running().id(), Change::Updated);
+    assert!(a.ping(b.running().id(), b.running().local_addr()).is_ok_and(|time| time.is_some()));
+}

@@ -1,0 +1,49 @@
+//! One set of scenarios over real sockets on loopback, for every driver and for a cluster of several. Any free port
+//! will do, and nothing waits for a fixed time: each step waits until it sees what it needs.
+#![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
+
+mod lifecycle;
+mod multicast;
+mod network;
+mod support;
+
+/// Each scenario takes the kinds of three nodes.
+macro_rules! conformance {
+    ($($part:ident::$scenario:ident,)*) => {
+        conformance!(@cluster udp [Udp, Udp, Udp] $($part::$scenario,)*);
+        conformance!(@cluster tokio_one_thread [TokioOne, TokioOne, TokioOne] $($part::$scenario,)*);
+        conformance!(@cluster tokio_many_threads [TokioMany, TokioMany, TokioMany] $($part::$scenario,)*);
+        conformance!(@cluster mixed [Udp, TokioMany, TokioOne] $($part::$scenario,)*);
+        conformance!(@cluster mixed_otherwise [TokioOne, Udp, TokioMany] $($part::$scenario,)*);
+    };
+    (@cluster $name:ident [$a:ident, $b:ident, $c:ident] $($part:ident::$scenario:ident,)*) => {
+        mod $name {
+            use crate::support::Kind;
+            $(#[test]
+            fn $scenario() {
+                crate::$part::$scenario([Kind::$a, Kind::$b, Kind::$c]);
+            })*
+        }
+    };
+}
+
+conformance! {
+    lifecycle::members_see_each_other_and_what_they_say,
+    lifecycle::one_leaves_one_dies_and_the_rest_know_which,
+    lifecycle::a_node_that_does_not_run_refuses_and_nobody_hangs,
+    lifecycle::a_stopped_node_frees_its_address,
+    lifecycle::what_cannot_start_says_why,
+    lifecycle::a_restarted_member_is_back_under_a_higher_epoch,
+    lifecycle::a_journal_of_a_real_run_replays,
+    lifecycle::a_slow_reader_blocks_nobody_and_is_told,
+    lifecycle::a_reader_that_panics_does_not_stop_the_node,
+    network::pings_and_traces,
+    network::a_flood_stops_no_timer_and_no_command,
+    network::members_find_each_other_by_name_and_through_a_peers_file,
+    network::ipv6_sockets_that_take_ipv4_call_a_member_by_one_address,
+    network::members_over_ipv6,
+    multicast::a_group_is_heard_and_the_answer_goes_to_the_senders_own_address,
+    multicast::a_group_over_ipv6,
+    multicast::a_group_on_the_nodes_own_port_needs_no_second_socket,
+    multicast::a_group_that_cannot_be_used_fails_the_start,
+}
