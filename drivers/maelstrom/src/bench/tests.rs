@@ -39,3 +39,18 @@ fn one_node_alone_is_fine() {
     let report = run(&Options { node_count: 1, ..small(Workload::Broadcast) }).expect("valid");
     assert_eq!((report.verdict, report.net.servers.msg_count), (Verdict::Valid, 0), "{report}");
 }
+
+/// The goals of the two presets that are made for this, for 25 nodes, 100 ms, 100 operations a second: messages an
+/// operation in hundredths, median and greatest stable latency in milliseconds.
+#[test]
+fn the_presets_reach_their_goals() {
+    for (preset, goal) in [(Preset::Latency, (1_300, 400, 600)), (Preset::Bandwidth, (600, 1_000, 2_000))] {
+        for seed in 1..=3 {
+            let report = run(&Options { preset, seed, ..Options::default() }).expect("valid");
+            let latencies = report.workload.as_ref().expect("it has broadcasts").stable_latencies;
+            let messages = report.net.servers.msg_count * 100 / report.invoke_count as u64;
+            assert!(messages <= goal.0 && latencies.median <= goal.1 && latencies.max <= goal.2, "{report}");
+            assert_eq!(report.verdict, Verdict::Valid, "{report}");
+        }
+    }
+}
