@@ -21,6 +21,9 @@ use crate::wire::{EAGER, Fragment, Item, PUSHED};
 /// Messages that wait for the record of their origin; the oldest gives way.
 const STRANGERS_MAX: usize = 64;
 
+/// The origin that shapes the tree is another one's after so many `quiet_after` of silence.
+const SHAPER_WINDOW: u32 = 8;
+
 /// A message that came before the record of its origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stranger {
@@ -72,6 +75,7 @@ impl Broadcast {
         cx.stats.broadcasts_received += 1;
         match self.take(from, id, hops, flags, item, members, cx) {
             Taken::New => {
+                self.neighbours.hear(id.origin, cx.config.broadcast.quiet_after * SHAPER_WINDOW, cx.now);
                 if flags & PUSHED != 0 {
                     self.outgoing.ack(from.id, id, cx.now);
                 }
@@ -93,7 +97,7 @@ impl Broadcast {
     fn on_duplicate(&mut self, from: NodeId, id: MessageId, flags: u8, cx: &mut Ctx<'_>) {
         cx.stats.broadcasts_duplicate += 1;
         self.outgoing.forget_have(from, id);
-        if flags & EAGER != 0 {
+        if flags & EAGER != 0 && self.neighbours.is_shaped_by(id.origin) {
             self.neighbours.make_lazy(from, first::neighbours_max(cx.config));
             self.outgoing.prune(from, cx.now);
         }

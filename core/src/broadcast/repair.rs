@@ -1,6 +1,6 @@
 //! The repair: pbcast's rounds (digest, solicit, retransmit) and the pull (rules C3 and C5).
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -267,12 +267,13 @@ impl Broadcast {
 
     /// Sends what somebody lacks, the latest first, as far as a round's bytes go.
     pub(super) fn on_pull(&mut self, from: Partner, digest: &Digest<'_>, cx: &mut Ctx<'_>) {
-        let entries: Vec<DigestEntry<'_>> = digest.entries().collect();
+        let entries: BTreeMap<(NodeId, u64), DigestEntry<'_>> =
+            digest.entries().map(|entry| ((entry.origin, entry.epoch), entry)).collect();
         let lacks = |id: MessageId| {
             if id.origin < digest.origins.0 || id.origin > digest.origins.1 || id.origin == from.id {
                 return false;
             }
-            let entry = entries.iter().find(|entry| (entry.origin, entry.epoch) == (id.origin, id.epoch));
+            let entry = entries.get(&(id.origin, id.epoch));
             entry.is_none_or(|entry| {
                 id.seq > entry.high || entry.gaps().any(|(first, last)| first <= id.seq && id.seq <= last)
             })
