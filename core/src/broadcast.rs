@@ -272,10 +272,11 @@ impl Broadcast {
         self.arm_quiet(cx);
     }
 
-    /// The node has stopped: what waits goes out now.
-    pub(crate) fn on_stopped(&mut self) {
+    /// The node has stopped: what waits goes out now, and what has been delivered is written down.
+    pub(crate) fn on_stopped(&mut self, cx: &mut Ctx<'_>) {
         self.stopped = true;
         self.deadlines.clear();
+        self.persist(cx);
         self.receipts.clear();
         self.pushes = Pushes::default();
         self.reports = Reports::default();

@@ -157,7 +157,7 @@ impl Node {
                 Signal::MemberGone(id) => broadcast.on_member_gone(id, cx),
                 Signal::MemberFaded(id) => broadcast.on_member_faded(id),
                 Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
-                Signal::Stopped => broadcast.on_stopped(),
+                Signal::Stopped => broadcast.on_stopped(cx),
             }
         }
     }
@@ -309,6 +309,11 @@ impl Node {
     /// delivered here last.
     pub fn recent(&self, topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {
         self.broadcast.recent(topic)
+    }
+
+    /// The same of all topics: id, topic and payload.
+    pub fn recent_all(&self) -> impl Iterator<Item = (MessageId, &str, &[u8])> {
+        self.broadcast.recent_all()
     }
 
     /// Own broadcasts whose first phase has not ended.
