@@ -23,13 +23,11 @@ type Delivery = (MessageId, String, Vec<u8>);
 pub(crate) fn deliveries(node: &mut dyn Handle, count: usize) -> Vec<Delivery> {
     let mut read = Vec::new();
     while read.len() < count {
-        wait(node, &format!("delivery {} of {count}", read.len() + 1), |notice| match notice {
-            Notice::Delivered { id, topic, payload, .. } => {
-                read.push((*id, topic.to_string(), payload.to_vec()));
-                true
-            }
-            Notice::Lost { origin, first, last, .. } => panic!("lost {first}..={last} of {origin}"),
-            _ => false,
+        wait(node, &format!("delivery {} of {count}", read.len() + 1), |notice| {
+            assert!(!matches!(notice, Notice::Lost { .. }), "{notice:?}");
+            let Notice::Delivered { id, topic, payload, .. } = notice else { return false };
+            read.push((*id, topic.to_string(), payload.to_vec()));
+            true
         });
     }
     read
@@ -63,9 +61,9 @@ fn with(broadcast: BroadcastConfig) -> Options {
 pub(crate) fn everybody_gets_it_once_the_origin_too(kinds: [Kind; 3]) {
     let mut nodes = three(kinds);
     let mut sent = Vec::new();
-    for (i, node) in nodes.iter().enumerate() {
+    for (i, node) in (0_u8..).zip(&nodes) {
         for topic in ["news", "sport"] {
-            let payload = vec![i as u8, 0xff, 0];
+            let payload = vec![i, 0xff, 0];
             let id = node.running().broadcast(topic, payload.clone()).expect("taken");
             assert_eq!(id.origin, node.running().id());
             sent.push((id, topic.to_owned(), payload));
@@ -113,11 +111,9 @@ pub(crate) fn a_report_ends_in_time_and_names_who_is_missing(kinds: [Kind; 3]) {
     drop(c);
     let within = Duration::from_millis(20);
     let id = a.running().submit(Broadcast::new("t", b"x").report(within)).expect("taken");
-    wait(a.as_mut(), "the end", |notice| match notice {
-        Notice::Spread { id: of, reached: Reached::TimedOut { missing } } => {
-            *of == id && missing.contains(&c_id)
-        }
-        _ => false,
+    wait(a.as_mut(), "the end", |notice| {
+        matches!(notice, Notice::Spread { id: of, reached: Reached::TimedOut { missing } }
+            if *of == id && missing.contains(&c_id))
     });
 }
 
