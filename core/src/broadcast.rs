@@ -43,7 +43,7 @@ use smallvec::SmallVec;
 use crate::boot::Boot;
 use crate::config::Config;
 use crate::context::Ctx;
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Membership;
@@ -113,7 +113,7 @@ pub(crate) struct Broadcast {
     exchange: Exchange,
     seen_set: SeenSet,
     pending: Pending,
-    /// The node has stopped; what waits is sent in this call or never.
+    /// The node does not run.
     stopped: bool,
     deadlines: Deadlines<Timer>,
     rng: Rng,
@@ -183,7 +183,7 @@ impl Broadcast {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        [self.deadlines.next(), self.outgoing.next()].into_iter().flatten().min()
+        soonest(self.deadlines.next(), self.outgoing.next())
     }
 
     pub(crate) fn on_tick(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
@@ -272,7 +272,7 @@ impl Broadcast {
         self.arm_quiet(cx);
     }
 
-    /// The node has stopped: what waits goes out now, and what has been delivered is written down.
+    /// The node has stopped: what has been delivered is written down.
     pub(crate) fn on_stopped(&mut self, cx: &mut Ctx<'_>) {
         self.stopped = true;
         self.deadlines.clear();
@@ -280,6 +280,11 @@ impl Broadcast {
         self.receipts.clear();
         self.pushes = Pushes::default();
         self.reports = Reports::default();
+        self.outgoing.clear().into_iter().for_each(|id| self.unqueue(id));
+    }
+
+    /// What waits is due.
+    pub(crate) fn hurry(&mut self) {
         self.outgoing.hurry();
     }
 
@@ -320,9 +325,6 @@ impl Broadcast {
         self.outgoing = outgoing;
         sent.drain(..).for_each(|id| self.unqueue(id));
         self.rounds.sent = sent;
-        if self.stopped {
-            self.outgoing.clear();
-        }
     }
 
     /// Whether something waits to be sent.
