@@ -170,7 +170,7 @@ impl Node {
                 Signal::MemberFaded(id) => broadcast.on_member_faded(id),
                 Signal::EpochUsed(epoch) => membership.leave_epoch(epoch, cx),
                 Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
-                Signal::Stopped => broadcast.on_stopped(),
+                Signal::Stopped => broadcast.on_stopped(cx),
             }
         }
     }
@@ -325,6 +325,11 @@ impl Node {
     /// delivered here last.
     pub fn recent(&self, topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {
         self.broadcast.recent(topic)
+    }
+
+    /// The same of all topics: id, topic and payload.
+    pub fn recent_all(&self) -> impl Iterator<Item = (MessageId, &str, &[u8])> {
+        self.broadcast.recent_all()
     }
 
     /// Own broadcasts whose first phase has not ended.
