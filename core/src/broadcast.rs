@@ -43,7 +43,7 @@ use smallvec::SmallVec;
 use crate::boot::Boot;
 use crate::config::Config;
 use crate::context::Ctx;
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Membership;
@@ -183,7 +183,7 @@ impl Broadcast {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        [self.deadlines.next(), self.outgoing.next()].into_iter().flatten().min()
+        soonest(self.deadlines.next(), self.outgoing.next())
     }
 
     pub(crate) fn on_tick(&mut self, members: &Membership, cx: &mut Ctx<'_>) {

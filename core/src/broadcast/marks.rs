@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::deliver::Naming;
 use super::seen::Offer;
 use super::{Broadcast, Origin, Timer};
 use crate::context::Ctx;
@@ -92,7 +91,10 @@ impl Broadcast {
     pub(super) fn check_marks(&self) {
         for (id, origin) in &self.origins {
             let silent = !self.quiet.heard.contains_key(id);
-            assert!(!silent || self.marks.get(*id) == fingerprint(*id, origin), "the mark of {id} is current");
+            assert!(
+                !silent || self.marks.get(*id) == fingerprint(*id, origin),
+                "the mark of {id} is current"
+            );
         }
         assert_eq!(self.quiet.queue.len(), self.quiet.heard.len(), "who has spoken waits for silence once");
     }
@@ -101,12 +103,14 @@ impl Broadcast {
         self.marks.root()
     }
 
+    /// Whether a member's root says anything new.
+    pub(crate) const fn is_interested(&self, root: u64) -> bool {
+        root != self.marks.root() || self.exchange.differs()
+    }
+
     /// A member's root, from its ping or ack.
     pub(crate) fn compare_root(&mut self, from: Partner, root: u64, members: &Membership, cx: &mut Ctx<'_>) {
         let ours = self.marks.root();
-        if root == ours && !self.exchange.differs() {
-            return;
-        }
         let spread = members.spread_time(cx);
         if self.exchange.is_due(root, ours, spread, cx) && members.receiver(from.id).is_some() {
             self.exchange.compare_with(&self.marks, from, cx);
@@ -149,14 +153,13 @@ impl Broadcast {
             origins.get(&origin).and_then(|known| fingerprint(origin, known))
         };
         let before = known(&self.origins);
-        let naming = Naming::Holder { low, high: top };
         let now = cx.now;
-        let Some(state) = self.open(origin, epoch, naming, cx) else { return };
-        state.seen.learn(top, true, now, now);
+        let Some(state) = self.open(origin, epoch, top + 1, cx) else { return };
+        state.seen.learn(top, now, now);
         self.after_learning(origin, epoch, cx);
         if low > 0 {
             let offer = Offer { from: from.id, round: 0, graft: false };
-            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, naming, now, members, cx);
+            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, now, members, cx);
         }
         let held_from = if low == 0 { top + 1 } else { low };
         if held_from > 1 {

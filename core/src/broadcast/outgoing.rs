@@ -183,6 +183,9 @@ impl Outgoing {
 
     /// When the next parcel is due and may be sent.
     pub(super) fn next(&self) -> Option<Time> {
+        if self.parcels.is_empty() {
+            return None;
+        }
         let due = self.parcels.values().map(|parcels| parcels.due).min()?;
         Some(if self.tokens == 0 { due.max(self.reckoned + REFILL) } else { due })
     }
