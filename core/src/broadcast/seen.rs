@@ -43,6 +43,17 @@ pub(super) struct Gap {
     pub(super) sources: SmallVec<[Offer; SOURCES_MAX]>,
     /// Who could not serve it.
     pub(super) refused: SmallVec<[NodeId; SOURCES_MAX]>,
+    /// How many of those do not hold it any more, rather than never had it.
+    gone: u8,
+}
+
+/// Why somebody cannot serve a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It does not hold it any more.
+    Gone,
+    /// It lacks it too.
+    Lack,
 }
 
 /// Somebody says that it has what we lack.
@@ -60,18 +71,22 @@ pub(super) struct Offer {
 pub(super) struct GivenUp {
     pub(super) first: u64,
     pub(super) last: u64,
-    pub(super) firm: bool,
+    /// Whether the application is told.
+    pub(super) told: bool,
 }
 
 impl Gap {
     fn new(first: u64, last: u64, firm: bool, now: Time, due: Time) -> Self {
         let (sources, refused) = (SmallVec::new(), SmallVec::new());
-        Self { first, last, since: now, firm, due, asked: None, asked_from: 0, sources, refused }
+        Self { first, last, since: now, firm, due, asked: None, asked_from: 0, sources, refused, gone: 0 }
     }
 
     /// Takes note of an offer.
     pub(super) fn add(&mut self, offer: Offer) {
-        self.refused.retain(|id| *id != offer.from);
+        if self.refused.contains(&offer.from) {
+            self.refused.retain(|id| *id != offer.from);
+            self.gone = 0;
+        }
         self.sources.retain(|known| known.from != offer.from);
         if self.sources.len() == SOURCES_MAX {
             self.sources.remove(0);
@@ -79,23 +94,25 @@ impl Gap {
         self.sources.push(offer);
     }
 
-    pub(super) fn refuse(&mut self, by: NodeId) {
+    pub(super) fn refuse(&mut self, by: NodeId, why: Refusal) {
         self.sources.retain(|offer| offer.from != by);
         if self.asked == Some(by) {
             self.asked = None;
         }
         if !self.refused.contains(&by) && self.refused.len() < crate::limits::REFUSALS_MAX {
             self.refused.push(by);
+            self.gone += u8::from(why == Refusal::Gone);
         }
     }
 
-    /// Whether so many could not serve it, and nobody says that it can.
+    /// Whether nobody will serve it: so many could not, and nobody says that it can.
     pub(super) fn is_refused(&self, needed: usize) -> bool {
         self.sources.is_empty() && self.refused.len() >= needed
     }
 
-    const fn given_up(&self) -> GivenUp {
-        GivenUp { first: self.first, last: self.last, firm: self.firm }
+    /// Whether it is before our time: so many do not hold it any more, and nothing has come that was sent before it.
+    fn is_before(&self, needed: usize) -> bool {
+        !self.firm && self.sources.is_empty() && usize::from(self.gone) >= needed.max(1)
     }
 }
 
@@ -103,6 +120,11 @@ impl Seen {
     /// Nothing is wanted up to `base`; where that is 0, nobody knows yet where our time begins.
     pub(super) const fn new(base: u64) -> Self {
         Self { top: base, begun: base > 0, gaps: Vec::new() }
+    }
+
+    /// An epoch that is over before anything of it was heard.
+    pub(super) const fn over(top: u64) -> Self {
+        Self { top, begun: false, gaps: Vec::new() }
     }
 
     /// What was written down: a highest number and the gaps below it.
@@ -213,20 +235,42 @@ impl Seen {
         self.gaps.insert(place + 1, behind);
     }
 
-    /// The gap nearest to its end, if there are more than may be (rule C1).
-    pub(super) fn overflow(&mut self) -> Option<GivenUp> {
-        if self.gaps.len() <= GAPS_MAX { None } else { Some(self.gaps.remove(0).given_up()) }
+    /// Gives up the gaps that are too many, the oldest first (rule C1).
+    pub(super) fn bound(&mut self, given_up: &mut Vec<GivenUp>) {
+        let excess = self.gaps.len().saturating_sub(GAPS_MAX);
+        for gap in self.gaps.drain(..excess) {
+            given_up.push(GivenUp { first: gap.first, last: gap.last, told: true });
+        }
+        self.begin_after(given_up);
     }
 
-    /// Gives up the gaps for which that is said.
-    pub(super) fn give_up(&mut self, mut hopeless: impl FnMut(&Gap) -> bool, given_up: &mut Vec<GivenUp>) {
+    /// Gives up what is before our time, of which nobody is told, and the gaps for which that is said.
+    pub(super) fn give_up(
+        &mut self,
+        needed: usize,
+        mut hopeless: impl FnMut(&Gap) -> bool,
+        given_up: &mut Vec<GivenUp>,
+    ) {
+        // If one is, so are those before it.
+        let before = self.gaps.iter().rposition(|gap| gap.is_before(needed)).map_or(0, |last| last + 1);
+        for gap in self.gaps.drain(..before) {
+            given_up.push(GivenUp { first: gap.first, last: gap.last, told: false });
+        }
         self.gaps.retain(|gap| {
             let hopeless = hopeless(gap);
             if hopeless {
-                given_up.push(gap.given_up());
+                given_up.push(GivenUp { first: gap.first, last: gap.last, told: true });
             }
             !hopeless
         });
+        self.begin_after(given_up);
+    }
+
+    /// What lies behind something that is told as lost is of our time too.
+    fn begin_after(&mut self, given_up: &[GivenUp]) {
+        let Some(told) = given_up.iter().find(|gap| gap.told).map(|gap| gap.last) else { return };
+        self.begun = true;
+        self.gaps.iter_mut().filter(|gap| gap.first > told).for_each(|gap| gap.firm = true);
     }
 
     pub(super) fn check(&self) {
@@ -295,8 +339,8 @@ mod tests {
     fn what_is_given_up_is_never_news() {
         let mut seen = seen(0, &[10]);
         let mut given_up = Vec::new();
-        seen.give_up(|gap| gap.last == 9, &mut given_up);
-        assert_eq!(given_up, [GivenUp { first: 1, last: 9, firm: false }], "nothing has come before it");
+        seen.give_up(3, |gap| gap.last == 9, &mut given_up);
+        assert_eq!(given_up, [GivenUp { first: 1, last: 9, told: true }]);
         assert!(!seen.take(4, NOW, NOW));
     }
 
@@ -316,13 +360,27 @@ mod tests {
     }
 
     #[test]
+    fn what_enough_do_not_hold_any_more_is_before_our_time_and_so_is_all_before_it() {
+        let mut seen = seen(0, &[10]);
+        for by in 1..=3 {
+            seen.within(5, 6).iter_mut().for_each(|gap| gap.refuse(NodeId(by), Refusal::Gone));
+            seen.within(7, 9).iter_mut().for_each(|gap| gap.refuse(NodeId(by), Refusal::Lack));
+        }
+        let mut given_up = Vec::new();
+        seen.give_up(3, |_| false, &mut given_up);
+        let silent = |first, last| GivenUp { first, last, told: false };
+        assert_eq!((given_up, gaps(&seen)), (vec![silent(1, 4), silent(5, 6)], vec![(7, 9)]));
+    }
+
+    #[test]
     fn gaps_are_bounded() {
         let mut seen = Seen::new(0);
         for seq in (2..).step_by(2).take(GAPS_MAX + 1) {
             assert!(seen.take(seq, NOW, NOW));
         }
-        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, firm: false }));
-        assert_eq!(seen.overflow(), None);
+        let mut given_up = Vec::new();
+        seen.bound(&mut given_up);
+        assert_eq!(given_up, [GivenUp { first: 1, last: 1, told: true }]);
     }
 
     #[test]
@@ -332,7 +390,7 @@ mod tests {
         gap.add(offer(2, 1));
         gap.add(offer(2, 5));
         assert_eq!(gap.sources.as_slice(), [offer(2, 5)]);
-        gap.refuse(NodeId(2));
+        gap.refuse(NodeId(2), Refusal::Lack);
         assert!(gap.sources.is_empty() && gap.refused.as_slice() == [NodeId(2)]);
     }
 }
