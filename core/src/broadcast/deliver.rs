@@ -423,8 +423,7 @@ impl Broadcast {
             let Some((origin, epoch, first)) = self.gap_to_give_up() else { break };
             self.give_up(origin, epoch, |gap| gap.first == first, cx);
         }
-        let me = self.me;
-        self.cache.shrink(max, |id, cached| id.origin == me && cached.queued > 0);
+        self.cache.shrink(max, |_, cached| cached.pending);
     }
 
     /// The first gap of the origin whose messages take most of the cache, of those that have gaps.

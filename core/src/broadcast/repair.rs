@@ -16,7 +16,7 @@ use crate::membership::Membership;
 use crate::reconcile::Partner;
 use crate::time::Time;
 use crate::wire::{
-    self, DIGEST_BYTES, DIGEST_GAPS_MAX, Digest, DigestEntry, Gossip, Message, PULL, RUN_BYTES, Run,
+    self, DIGEST_BYTES, DIGEST_GAPS_MAX, Digest, DigestEntry, EVERYONE, Gossip, Message, PULL, RUN_BYTES, Run,
 };
 
 /// Datagrams of one digest.
@@ -143,12 +143,11 @@ impl Broadcast {
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
         self.choose(fanout, members, cx, &mut chosen, |_| true);
-        let everyone = (NodeId(0), NodeId(u64::MAX));
         for to in &chosen {
             let Some(addr) = members.receiver(*to) else { continue };
             for bytes in &digests {
                 let mut letter = cx.letter(addr, *to);
-                letter.push(&Message::Gossip(Gossip::Digest(Digest::of(0, number, everyone, bytes))));
+                letter.push(&Message::Gossip(Gossip::Digest(Digest::of(0, number, EVERYONE, bytes))));
                 letter.send();
             }
         }

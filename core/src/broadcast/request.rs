@@ -253,12 +253,8 @@ impl Broadcast {
                 self.serve(from.id, MessageId { origin, epoch, seq }, flags, cx);
             }
             if left > 0 {
-                // Nothing is held before it either: so much need not be asked for.
-                let first = if self.cache.of(origin, epoch).next().is_none_or(|(low, _)| low >= first) {
-                    1
-                } else {
-                    first
-                };
+                // What is not held before it either need not be asked for.
+                let first = self.cache.before(origin, epoch, first).map_or(1, |held| held + 1);
                 self.refuse_to(from.id, Run { first, last: after, ..run }, cx);
             }
         }
