@@ -72,7 +72,7 @@ impl Broadcast {
         }
     }
 
-    pub(super) fn on_quiet_due(&mut self, cx: &mut Ctx<'_>) {
+    pub(super) fn on_quiet_due(&mut self, cx: &Ctx<'_>) {
         let after = cx.config.broadcast.quiet_after;
         let before = Time::from_nanos(cx.now.as_nanos().saturating_sub(crate::time::nanos(after)));
         while let Ok(origin) = self.quiet.pop(before) {

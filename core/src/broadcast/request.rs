@@ -331,7 +331,7 @@ impl Broadcast {
     }
 
     /// A gap's next chunk, once the last one has come.
-    pub(super) fn after_serving(&mut self, id: MessageId, from: NodeId, cx: &mut Ctx<'_>) {
+    pub(super) fn after_serving(&mut self, id: MessageId, from: NodeId, cx: &Ctx<'_>) {
         let now = cx.now;
         let Some(known) = self.origins.get_mut(&id.origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == id.epoch) else { return };
