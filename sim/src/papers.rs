@@ -7,9 +7,12 @@
 //! | `rapid` | Suresh et al., USENIX ATC 2018, §7 | what ten members with a bad link do to the views of a thousand |
 //! | `detection` | SWIM §5, and the peers of DESIGN | how soon a crash is known, at which price in false alarms |
 
+mod broadcast;
 mod detection;
 mod lifeguard;
+mod listener;
 mod rapid;
+mod spread;
 mod subject;
 
 use core::error::Error;
@@ -72,6 +75,7 @@ pub fn run(name: &str, options: &Options) -> Result<String, UnknownPaper> {
         "lifeguard" => Ok(lifeguard::run(options)),
         "rapid" => Ok(rapid::run(options)),
         "detection" => Ok(detection::run(options)),
+        "broadcast" => Ok(broadcast::run(options)),
         other => Err(UnknownPaper(other.to_owned())),
     }
 }
