@@ -43,7 +43,7 @@ use smallvec::SmallVec;
 use crate::boot::Boot;
 use crate::config::Config;
 use crate::context::Ctx;
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Membership;
@@ -113,7 +113,7 @@ pub(crate) struct Broadcast {
     exchange: Exchange,
     seen_set: SeenSet,
     pending: Pending,
-    /// The node has stopped; what waits is sent in this call or never.
+    /// The node does not run.
     stopped: bool,
     deadlines: Deadlines<Timer>,
     rng: Rng,
@@ -183,7 +183,7 @@ impl Broadcast {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        [self.deadlines.next(), self.outgoing.next()].into_iter().flatten().min()
+        soonest(self.deadlines.next(), self.outgoing.next())
     }
 
     pub(crate) fn on_tick(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
@@ -272,13 +272,18 @@ impl Broadcast {
         self.arm_quiet(cx);
     }
 
-    /// The node has stopped: what waits goes out now.
+    /// The node has stopped.
     pub(crate) fn on_stopped(&mut self) {
         self.stopped = true;
         self.deadlines.clear();
         self.receipts.clear();
         self.pushes = Pushes::default();
         self.reports = Reports::default();
+        self.outgoing.clear().into_iter().for_each(|id| self.unqueue(id));
+    }
+
+    /// What waits is due.
+    pub(crate) fn hurry(&mut self) {
         self.outgoing.hurry();
     }
 
@@ -319,9 +324,6 @@ impl Broadcast {
         self.outgoing = outgoing;
         sent.drain(..).for_each(|id| self.unqueue(id));
         self.rounds.sent = sent;
-        if self.stopped {
-            self.outgoing.clear();
-        }
     }
 
     /// Whether something waits to be sent.

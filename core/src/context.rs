@@ -92,6 +92,10 @@ impl Signals {
         self.queue.push_back(signal);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Signal> {
         self.queue.pop_front()
     }

@@ -15,6 +15,14 @@ pub(crate) struct Deadlines<K> {
     latest_first: Vec<(Time, K)>,
 }
 
+/// The earlier of two times, where there are any.
+pub(crate) fn soonest(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (only, None) | (None, only) => only,
+    }
+}
+
 impl<K: Copy + Ord> Deadlines<K> {
     pub(crate) const fn new() -> Self {
         Self { latest_first: Vec::new() }

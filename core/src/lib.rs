@@ -41,6 +41,8 @@ mod error;
 mod estimate;
 mod event;
 mod id;
+#[cfg(test)]
+mod lan;
 pub mod limits;
 mod logarithm;
 mod membership;

@@ -11,6 +11,7 @@ use crate::broadcast::{Broadcast, Mark, Pending, Spread, Usage};
 use crate::command::{Answer, Command};
 use crate::config::Config;
 use crate::context::{Ctx, Post, Signal, Signals};
+use crate::deadlines::soonest;
 use crate::error::{ConfigError, Rejected};
 use crate::event::{Event, Slot};
 use crate::id::{Incarnation, MessageId, NodeId};
@@ -20,7 +21,7 @@ use crate::reconcile::MARKS;
 use crate::shares::{Class, Packed, Shares};
 use crate::stats::Stats;
 use crate::time::Time;
-use crate::wire::{Compare, Items, Message, Want, cluster_tag};
+use crate::wire::{Message, cluster_tag};
 
 /// One member of a cluster, as a pure state machine.
 ///
@@ -92,8 +93,12 @@ impl Node {
             Event::Stored { .. } => {}
         }
         Self::drain(membership, broadcast, &mut cx);
-        broadcast.flush(membership, &mut cx);
-        Self::fill(membership, broadcast, shares, &mut cx);
+        if broadcast.has_parcels() {
+            broadcast.flush(membership, &mut cx);
+        }
+        if membership.has_updates() || broadcast.has_parcels() {
+            Self::fill(membership, broadcast, shares, &mut cx);
+        }
         out.seal();
         stats.datagrams_sent += out.sent().datagrams - sent.datagrams;
         stats.bytes_sent += out.sent().bytes - sent.bytes;
@@ -127,29 +132,36 @@ impl Node {
         message: &Message<'_>,
         cx: &mut Ctx<'_>,
     ) {
-        let sender = arrival.member();
-        match *message {
-            Message::Gossip(gossip) => match sender {
-                Some((from, validated)) => broadcast.on_message(from, validated, &gossip, membership, cx),
+        if let Message::Gossip(gossip) = message {
+            return match arrival.member() {
+                Some((from, validated)) => broadcast.on_message(from, validated, gossip, membership, cx),
                 None => cx.stats.ignored_stranger += 1,
-            },
-            Message::Compare(Compare { table: MARKS, .. })
-            | Message::Items(Items { table: MARKS, .. })
-            | Message::Want(Want { table: MARKS, .. }) => match sender {
+            };
+        }
+        if message.table() == Some(MARKS) {
+            return match arrival.member() {
                 Some((from, true)) => broadcast.on_reconcile(from, message, cx),
                 Some(_) | None => cx.stats.ignored_stranger += 1,
-            },
-            ref message => {
-                membership.on_message(arrival, message, cx);
-                if let (Some((from, true)), Some(roots)) = (sender, message.roots()) {
-                    broadcast.compare_root(from, roots[usize::from(MARKS)], membership, cx);
-                }
-            }
+            };
+        }
+        membership.on_message(arrival, message, cx);
+        if let Some(roots) = message.roots()
+            && broadcast.is_interested(roots[usize::from(MARKS)])
+            && let Some((from, true)) = arrival.member()
+        {
+            broadcast.compare_root(from, roots[usize::from(MARKS)], membership, cx);
         }
     }
 
     /// Passes on what one sub-machine has told the others.
+    #[inline]
     fn drain(membership: &Membership, broadcast: &mut Broadcast, cx: &mut Ctx<'_>) {
+        if !cx.signals.is_empty() {
+            Self::pass_on(membership, broadcast, cx);
+        }
+    }
+
+    fn pass_on(membership: &Membership, broadcast: &mut Broadcast, cx: &mut Ctx<'_>) {
         while let Some(signal) = cx.signals.pop() {
             match signal {
                 Signal::Started => broadcast.on_started(cx),
@@ -165,9 +177,6 @@ impl Node {
     /// Fills the datagrams of this call with what waits to be spread.
     fn fill(membership: &mut Membership, broadcast: &mut Broadcast, shares: &mut Shares, cx: &mut Ctx<'_>) {
         for draft in 0..cx.out.drafts() {
-            if !membership.has_updates() && !broadcast.has_parcels() {
-                return;
-            }
             let (config, now) = (cx.config, cx.now);
             let Some(mut letter) = cx.out.reopen(draft) else { continue };
             let receiver = letter.receiver();
@@ -199,7 +208,12 @@ impl Node {
     ) -> Result<Answer, Rejected> {
         match command {
             Command::Join { seeds } => membership.join(&seeds, cx),
-            Command::Leave { within } => membership.leave(within, cx),
+            Command::Leave { within } => {
+                // Who has heard that we left takes nothing from us any more.
+                broadcast.hurry();
+                broadcast.flush(membership, cx);
+                membership.leave(within, cx)
+            }
             Command::SetMeta(meta) => membership.set_meta(meta, cx),
             Command::SetAddr(addr) => membership.set_addr(addr, cx),
             Command::Ping { id, addr } => membership.ping(id, addr, cx),
@@ -218,7 +232,7 @@ impl Node {
     }
 
     fn wake(membership: &Membership, broadcast: &Broadcast) -> Option<Time> {
-        [membership.next_wake(), broadcast.next_wake()].into_iter().flatten().min()
+        soonest(membership.next_wake(), broadcast.next_wake())
     }
 
     /// Its id.

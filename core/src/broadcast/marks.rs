@@ -82,8 +82,9 @@ impl Broadcast {
         self.arm_quiet(cx);
     }
 
-    fn hash(&mut self, origin: NodeId) {
-        let fingerprint = self.origins.get(&origin).and_then(fingerprint);
+    /// Lets an origin take part in the comparison with what is known of it.
+    pub(super) fn hash(&mut self, origin: NodeId) {
+        let fingerprint = self.origins.get(&origin).and_then(|known| fingerprint(origin, known));
         self.marks.set(origin, fingerprint);
     }
 
@@ -91,7 +92,10 @@ impl Broadcast {
     pub(super) fn check_marks(&self) {
         for (id, origin) in &self.origins {
             let silent = !self.quiet.heard.contains_key(id);
-            assert!(!silent || self.marks.get(*id) == fingerprint(origin), "the mark of {id} is current");
+            assert!(
+                !silent || self.marks.get(*id) == fingerprint(*id, origin),
+                "the mark of {id} is current"
+            );
         }
         assert_eq!(self.quiet.queue.len(), self.quiet.heard.len(), "who has spoken waits for silence once");
     }
@@ -100,12 +104,14 @@ impl Broadcast {
         self.marks.root()
     }
 
+    /// Whether a member's root says anything new.
+    pub(crate) const fn is_interested(&self, root: u64) -> bool {
+        root != self.marks.root() || self.exchange.differs()
+    }
+
     /// A member's root, from its ping or ack.
     pub(crate) fn compare_root(&mut self, from: Partner, root: u64, members: &Membership, cx: &mut Ctx<'_>) {
         let ours = self.marks.root();
-        if root == ours && !self.exchange.differs() {
-            return;
-        }
         let spread = members.spread_time(cx);
         if self.exchange.is_due(root, ours, spread, cx) && members.receiver(from.id).is_some() {
             self.exchange.compare_with(&self.marks, from, cx);
@@ -144,7 +150,9 @@ impl Broadcast {
         if own && epoch >= self.epoch {
             return;
         }
-        let known = |origins: &BTreeMap<NodeId, Origin>| origins.get(&origin).and_then(fingerprint);
+        let known = |origins: &BTreeMap<NodeId, Origin>| {
+            origins.get(&origin).and_then(|known| fingerprint(origin, known))
+        };
         let before = known(&self.origins);
         let naming = Naming::Holder { low, high: top };
         let now = cx.now;
@@ -169,8 +177,9 @@ impl Broadcast {
 }
 
 /// The leaf of an origin: its open epochs with their highest numbers.
-fn fingerprint(origin: &Origin) -> Option<u64> {
-    let mut bytes = [0; 32];
+fn fingerprint(id: NodeId, origin: &Origin) -> Option<u64> {
+    let mut bytes = [0; 40];
+    bytes[32..].copy_from_slice(&id.0.to_le_bytes());
     let spoken = origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0);
     let mut count = 0;
     for (epoch, chunk) in spoken.zip(bytes.chunks_exact_mut(16)) {
@@ -178,7 +187,7 @@ fn fingerprint(origin: &Origin) -> Option<u64> {
         chunk[8..].copy_from_slice(&epoch.seen.top().to_le_bytes());
         count += 16;
     }
-    if count == 0 { None } else { Some(hash64(&bytes[..count])) }
+    if count == 0 { None } else { Some(hash64(&bytes)) }
 }
 
 /// What we know of one origin, as messages.

@@ -174,13 +174,18 @@ impl Outgoing {
         publishes
     }
 
-    pub(super) fn clear(&mut self) {
-        self.parcels.clear();
+    /// Forgets everything that waits; the ids of the broadcasts among it.
+    pub(super) fn clear(&mut self) -> Vec<MessageId> {
         self.publishes = 0;
+        let parcels = core::mem::take(&mut self.parcels);
+        parcels.into_values().flat_map(|parcels| parcels.publishes).map(|publish| publish.id).collect()
     }
 
     /// When the next parcel is due and may be sent.
     pub(super) fn next(&self) -> Option<Time> {
+        if self.parcels.is_empty() {
+            return None;
+        }
         let due = self.parcels.values().map(|parcels| parcels.due).min()?;
         Some(if self.tokens == 0 { due.max(self.reckoned + REFILL) } else { due })
     }

@@ -135,6 +135,7 @@ impl Broadcast {
             if count > 0 {
                 self.gappy.insert(origin);
             }
+            self.hash(origin);
         }
         Some(())
     }

@@ -1,125 +1,13 @@
 //! A few nodes on a perfect wire: what membership does when nothing goes wrong, and at single faults. Loss,
 //! cuts and storms are the simulator's.
 
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::action::{Action, Change, Notice};
+use crate::action::{Change, Notice};
 use crate::command::{Admission, Command};
 use crate::config::AdmissionPolicy;
 use crate::event::Event;
+use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
-
-/// Nodes `1..=n`, node i at `10.0.0.i:7`, one millisecond apart.
-struct Lan {
-    nodes: BTreeMap<u64, Node>,
-    now: Time,
-    wires: BTreeMap<(Time, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
-    sent: u64,
-    notices: Vec<(u64, Notice<'static>)>,
-    deaf: Vec<u64>,
-}
-
-fn addr(id: u64) -> SocketAddr {
-    format!("10.0.0.{id}:7").parse().expect("an address")
-}
-
-fn boot(id: u64, epoch: u64) -> Boot {
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&id.to_le_bytes());
-    seed[8..16].copy_from_slice(&epoch.to_le_bytes());
-    Boot::new(NodeId(id), format!("node-{id}"), addr(id), epoch, seed)
-}
-
-impl Lan {
-    fn new(n: u64) -> Self {
-        Self::with(n, &Config::lan("test"))
-    }
-
-    fn with(n: u64, config: &Config) -> Self {
-        let now = Time::ZERO;
-        let (wires, notices) = (BTreeMap::new(), Vec::new());
-        let mut lan = Self { nodes: BTreeMap::new(), now, wires, sent: 0, notices, deaf: Vec::new() };
-        for id in 1..=n {
-            lan.start(boot(id, 1), config);
-        }
-        lan
-    }
-
-    fn start(&mut self, boot: Boot, config: &Config) {
-        let id = boot.id.0;
-        self.nodes.insert(id, Node::new(boot, config.clone(), self.now).expect("a good configuration"));
-        self.command(id, Command::Join { seeds: vec![addr(1)] });
-    }
-
-    fn command(&mut self, id: u64, command: Command) {
-        self.event(id, Event::Command(command));
-    }
-
-    fn event(&mut self, id: u64, event: Event<'_>) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        let ticks = matches!(event, Event::Tick);
-        let actions = node.handle(event, self.now);
-        node.check();
-        for action in actions {
-            match action {
-                Action::Send { to, bytes } => {
-                    self.sent += 1;
-                    let at = (self.now + Duration::from_millis(1), self.sent);
-                    self.wires.insert(at, (node.addr(), to, bytes.into_owned()));
-                }
-                Action::Notify(notice) => self.notices.push((id, notice)),
-                Action::Answer(answer) => assert!(answer.is_ok(), "{answer:?}"),
-                Action::Store { .. } => {}
-                Action::WakeAt(at) => {
-                    assert!(!ticks || at > self.now, "after a tick the next one lies ahead")
-                }
-            }
-        }
-    }
-
-    fn run(&mut self, millis: u64) {
-        let end = self.now + Duration::from_millis(millis);
-        loop {
-            let wake = self.nodes.iter().filter_map(|(id, node)| Some((node.next_wake()?, *id))).min();
-            let wire = self.wires.first_key_value().map(|(at, _)| at.0);
-            match (wire, wake) {
-                (Some(at), wake) if at <= end && wake.is_none_or(|(wake, _)| at <= wake) => {
-                    self.now = at;
-                    let (_, (from, to, bytes)) = self.wires.pop_first().expect("just seen");
-                    let id = self.nodes.iter().find(|(_, node)| node.addr() == to).map(|(id, _)| *id);
-                    if let Some(id) = id.filter(|id| !self.deaf.contains(id)) {
-                        self.event(id, Event::Datagram { from, bytes: &bytes });
-                    }
-                }
-                (_, Some((at, id))) if at <= end => {
-                    self.now = at;
-                    self.event(id, Event::Tick);
-                }
-                _ => break,
-            }
-        }
-        self.now = end;
-    }
-
-    fn states(&self, id: u64) -> Vec<(u64, State)> {
-        self.nodes[&id].members().map(|member| (member.id.0, member.state)).collect()
-    }
-
-    fn changes(&self, observer: u64, subject: u64) -> Vec<Change> {
-        let of = |(id, notice): &(u64, Notice<'static>)| {
-            let Notice::Member { change, member } = notice else { return None };
-            (*id == observer && member.id.0 == subject).then_some(*change)
-        };
-        self.notices.iter().filter_map(of).collect()
-    }
-
-    fn agree(&self) -> bool {
-        let mut roots: Vec<_> = self.nodes.values().map(Node::roots).collect();
-        roots.dedup();
-        roots.len() == 1
-    }
-}
 
 #[test]
 fn nodes_that_join_through_one_seed_know_each_other_within_a_second() {

@@ -39,6 +39,15 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
+    /// A message: its tag and its body.
+    pub(crate) fn message(&mut self) -> Result<(u8, &'a [u8]), DecodeError> {
+        let ([tag, low, high], rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        let len = usize::from(u16::from_le_bytes([*low, *high]));
+        let (body, rest) = rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok((*tag, body))
+    }
+
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array::<1>().map(|[byte]| byte)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checksum;
 use super::codec::{Put, Reader};
-use super::message::{MESSAGE_BYTES, Message};
+use super::message::Message;
 use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId, hash64};
 
@@ -161,14 +161,6 @@ pub struct Messages<'a> {
     reader: Reader<'a>,
 }
 
-impl<'a> Messages<'a> {
-    fn read(&mut self) -> Result<Message<'a>, DecodeError> {
-        let tag = self.reader.u8()?;
-        let len = self.reader.u16()?;
-        Message::decode(tag, self.reader.bytes(len.into())?)
-    }
-}
-
 impl<'a> Iterator for Messages<'a> {
     type Item = Result<Message<'a>, DecodeError>;
 
@@ -176,8 +168,7 @@ impl<'a> Iterator for Messages<'a> {
         if self.reader.remaining() == 0 {
             return None;
         }
-        let message =
-            if self.reader.remaining() < MESSAGE_BYTES { Err(DecodeError::Truncated) } else { self.read() };
+        let message = self.reader.message().and_then(|(tag, body)| Message::decode(tag, body));
         if message.is_err() {
             self.reader.rest();
         }

@@ -285,8 +285,12 @@ const fn read_state(code: u8) -> Result<State, DecodeError> {
     }
 }
 
-fn read_roots(reader: &mut Reader<'_>) -> Result<[u64; TABLES], DecodeError> {
-    Ok([reader.u64()?, reader.u64()?, reader.u64()?])
+/// The body of a ping or an ack, in one piece.
+fn read_probe(body: &[u8]) -> Result<(u32, [u64; TABLES]), DecodeError> {
+    let body: &[u8; PROBE_BYTES - MESSAGE_BYTES] = body.first_chunk().ok_or(DecodeError::Truncated)?;
+    let (seq, roots) = body.split_first_chunk().ok_or(DecodeError::Truncated)?;
+    let (roots, _) = roots.as_chunks();
+    Ok((u32::from_le_bytes(*seq), core::array::from_fn(|table| u64::from_le_bytes(roots[table]))))
 }
 
 impl<'a> Message<'a> {
@@ -299,15 +303,30 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The table that a message of a reconciliation is about.
+    pub(crate) const fn table(&self) -> Option<u8> {
+        if let Self::Compare(Compare { table, .. })
+        | Self::Items(Items { table, .. })
+        | Self::Want(Want { table, .. }) = self
+        {
+            Some(*table)
+        } else {
+            None
+        }
+    }
+
     /// Reads a body. Bytes behind the known fields are ignored: a newer version put them there.
     pub(crate) fn decode(tag: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         Ok(match tag {
-            tag::PING => Self::Ping { seq: reader.u32()?, roots: read_roots(&mut reader)? },
+            tag::PING => {
+                let (seq, roots) = read_probe(body)?;
+                Self::Ping { seq, roots }
+            }
+            tag::ACK if body.len() == 4 => Self::Ack { seq: reader.u32()?, roots: None },
             tag::ACK => {
-                let seq = reader.u32()?;
-                let roots = if reader.remaining() == 0 { None } else { Some(read_roots(&mut reader)?) };
-                Self::Ack { seq, roots }
+                let (seq, roots) = read_probe(body)?;
+                Self::Ack { seq, roots: Some(roots) }
             }
             tag::PING_REQ => Self::PingReq { seq: reader.u32()?, target: reader.id()?, addr: reader.addr()? },
             tag::NACK => Self::Nack { seq: reader.u32()? },
