@@ -55,6 +55,7 @@ pub mod scenario;
 pub mod span;
 mod spawn;
 mod station;
+mod svg;
 pub mod timeline;
 pub mod trial;
 

@@ -148,22 +148,28 @@ pub(super) fn zone_name(number: u64) -> String {
 }
 
 /// Lets a member broadcast, and returns the name of the message.
-pub(super) fn say(sim: &mut Sim<Listener>, index: Index, payload: Vec<u8>, first: Option<FirstPhase>) -> MessageId {
+pub(super) fn say(
+    sim: &mut Sim<Listener>,
+    index: Index,
+    payload: Vec<u8>,
+    first: Option<FirstPhase>,
+) -> MessageId {
     let mut message = Broadcast::new("", payload);
     message.first = first;
     sim.command(index, Command::Broadcast(message)).expect(UNCHECKED);
     let id = sim.cluster().id(index);
     let said = sim.cluster().process(index).and_then(|listener| listener.heard.last());
-    said.filter(|heard| heard.id.origin == id).expect("an own broadcast is delivered in the call that takes it").id
+    said.filter(|heard| heard.id.origin == id)
+        .expect("an own broadcast is delivered in the call that takes it")
+        .id
 }
 
 /// Starts or stops weighing what everybody sends; what was weighed is returned.
 pub(super) fn weigh(sim: &mut Sim<Listener>, on: bool) -> Scales {
     let mut sum = Scales::default();
     for index in sim.cluster().running().collect::<Vec<_>>() {
-        let scales = sim.at(index, |listener, _, _| {
-            core::mem::replace(&mut listener.scales, on.then(Scales::default))
-        });
+        let scales = sim
+            .at(index, |listener, _, _| core::mem::replace(&mut listener.scales, on.then(Scales::default)));
         sum.add(&scales.expect(UNCHECKED).unwrap_or_default());
     }
     sum

@@ -159,16 +159,14 @@ pub(super) fn talk(sim: &mut Sim<Listener>, talk: &Talk, seed: u64, weighed: boo
 
 /// Payloads that came, and those that had been there.
 fn payloads(cluster: &Cluster<Listener>) -> (u64, u64) {
-    cluster.nodes().map(|(_, node)| node.stats()).fold((0, 0), |sum, stats| {
-        (sum.0 + stats.broadcasts_received, sum.1 + stats.broadcasts_duplicate)
-    })
+    cluster
+        .nodes()
+        .map(|(_, node)| node.stats())
+        .fold((0, 0), |sum, stats| (sum.0 + stats.broadcasts_received, sum.1 + stats.broadcasts_duplicate))
 }
 
 /// What became of these messages, each submitted at its time, at those that run now.
-pub(super) fn courses(
-    cluster: &Cluster<Listener>,
-    said: &[(bruit_core::Time, MessageId)],
-) -> Vec<Course> {
+pub(super) fn courses(cluster: &Cluster<Listener>, said: &[(bruit_core::Time, MessageId)]) -> Vec<Course> {
     let mut deliveries: std::collections::BTreeMap<MessageId, Vec<(Duration, u8)>> = Default::default();
     let started: std::collections::BTreeMap<MessageId, bruit_core::Time> =
         said.iter().map(|(at, id)| (*id, *at)).collect();
