@@ -1,13 +1,17 @@
-//! How long each promise of membership may take, computed from the configuration alone.
+//! How long each promise may take, computed from the configuration alone.
 //!
 //! Every liveness promise reads "without process faults and below the declared loss" (rule G7), so these are
 //! times after the last fault was healed. They are bounds and no estimates: they assume that every observer is
 //! at its worst health, that the observer who finds out is the last one in the round-robin, and that a datagram
 //! is lost as often as the declared loss allows with a probability of one in a million.
 
+mod broadcast;
+
 use core::time::Duration;
 
 use bruit_core::{Config, Estimate};
+
+pub use broadcast::BroadcastBounds;
 
 /// The promises of one configuration in one group, as durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub struct Bounds {
     /// pings in a period, and for the share of probes that the declared loss fails the retries and, for each of
     /// k helpers, four datagrams.
     pub settled_bytes_per_second: u64,
+    /// The promises of the broadcast.
+    pub broadcast: BroadcastBounds,
 }
 
 impl Bounds {
@@ -70,6 +76,8 @@ impl Bounds {
         let join = (settings.join_interval + round_trip * 2) * tries + spread + fetch;
         let merge = settings.heal_interval * 3 / 2 * tries + estimate.suspicion_max + spread * 2 + fetch;
         let again = u64::from(settings.probe_retries) + 4 * u64::from(settings.indirect_probes);
+        let agreement = completeness.max(merge) + refutation;
+        let broadcast = BroadcastBounds::new(config, members, round_trip, loss_ppm, agreement);
         Self {
             suspicion: (estimate.suspicion_min, estimate.suspicion_max),
             period,
@@ -79,13 +87,14 @@ impl Bounds {
             refutation,
             join,
             merge,
-            agreement: completeness.max(merge) + refutation,
+            agreement,
             leave: spread + round_trip,
             conflict: refutation * 2,
             transmissions: estimate.transmissions,
             settled_bytes_per_second: estimate.settled_bytes_per_second
                 * (2 * WHOLE + again * failing(loss_ppm, 2))
                 / WHOLE,
+            broadcast,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The promises of membership as checks, one type an invariant: M1 to M13.
+//! The promises as checks, one type an invariant: those of membership here, M1 to M13, those of the broadcast in
+//! [`broadcast`].
 //!
 //! | id | invariant | judged |
 //! |---|---|---|
@@ -16,7 +17,7 @@
 //! | M12 | [`Stability`]: verdicts do not oscillate, and the majority keeps its healthy members | every notice |
 //! | M13 | [`Twins`]: two processes of one id are told, and one stops | every notice, at the end |
 //!
-//! [`Membership`] runs them all, or those that are asked for, over one picture of the truth.
+//! [`Promises`] runs them all, or those that are asked for, over one picture of the truth.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -25,12 +26,14 @@
 
 mod accuracy;
 mod agreement;
+pub mod broadcast;
 mod budget;
 mod completeness;
 mod farewell;
 mod incarnations;
 mod joining;
 mod lattice;
+mod messages;
 mod order;
 mod refutation;
 mod resurrection;
@@ -60,6 +63,7 @@ pub use farewell::Farewell;
 pub use incarnations::Incarnations;
 pub use joining::Joining;
 pub use lattice::Lattice;
+pub use messages::{Messages, Receiver, Sent};
 pub use order::Order;
 pub use refutation::Refutation;
 pub use resurrection::NoResurrection;
@@ -96,6 +100,8 @@ pub struct Scene<'a> {
     pub at: Time,
     /// Who runs, and what was done to them.
     pub world: &'a World,
+    /// What was broadcast, and who was told.
+    pub messages: &'a Messages,
     /// The nodes themselves.
     pub nodes: &'a dyn Nodes,
     /// What everybody is configured with.
@@ -112,20 +118,35 @@ impl Scene<'_> {
     fn node(&self, index: Index) -> Option<&Node> {
         self.nodes.node(index)
     }
+
+    /// When nothing should be sent for broadcasts any more, if nothing has happened since `calm`.
+    fn quiet_from(&self, calm: Time) -> Time {
+        match self.messages.last() {
+            Some(last) => last.max(calm) + self.bounds.broadcast.quiet + self.transfer(),
+            None => Time::ZERO,
+        }
+    }
+
+    /// How long all that was ever broadcast may take to reach everybody.
+    fn transfer(&self) -> Duration {
+        let members = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.bounds.broadcast.transfer(self.messages.bytes(), members)
+    }
 }
 
-/// All the checks of membership over one cluster whose members share a configuration.
+/// All the checks over one cluster whose members share a configuration.
 #[derive(Debug)]
-pub struct Membership {
+pub struct Promises {
     config: Config,
     round_trip: Duration,
     declared_loss_ppm: u32,
     bounds: Bounds,
     world: World,
+    messages: Messages,
     rules: Vec<Box<dyn Rule + Send>>,
 }
 
-impl Membership {
+impl Promises {
     /// Every check, for links with round trips of at most `round_trip` that lose at most `declared_loss_ppm`
     /// of the datagrams in good times.
     #[must_use]
@@ -136,6 +157,7 @@ impl Membership {
             declared_loss_ppm,
             bounds: Bounds::new(config, 1, round_trip, declared_loss_ppm),
             world: World::new(declared_loss_ppm),
+            messages: Messages::default(),
             rules: vec![
                 Box::new(Completeness::default()),
                 Box::new(Accuracy::default()),
@@ -150,6 +172,13 @@ impl Membership {
                 Box::new(Order::default()),
                 Box::new(Stability::default()),
                 Box::new(Twins::default()),
+                Box::new(broadcast::Integrity),
+                Box::new(broadcast::Once),
+                Box::new(broadcast::Holes),
+                Box::new(broadcast::Delivery),
+                Box::new(broadcast::Latency),
+                Box::new(broadcast::Limits),
+                Box::new(broadcast::Quiet),
             ],
         }
     }
@@ -184,9 +213,12 @@ impl Membership {
             let members = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
             self.bounds = Bounds::new(&self.config, members, self.round_trip, self.declared_loss_ppm);
         }
-        let Self { config, bounds, world, rules, .. } = self;
-        let scene = Scene { at, world, nodes, config, bounds };
-        rules.iter_mut().try_for_each(|rule| rule.observe(happening, &scene))
+        self.messages.before(at, happening, nodes);
+        let Self { config, bounds, world, messages, rules, .. } = self;
+        let scene = Scene { at, world, messages, nodes, config, bounds };
+        rules.iter_mut().try_for_each(|rule| rule.observe(happening, &scene))?;
+        messages.after(at, happening, config);
+        Ok(())
     }
 
     /// The end of a run.
@@ -194,15 +226,15 @@ impl Membership {
     /// # Errors
     /// The first rule that does not hold.
     pub fn end(&mut self, at: Time, nodes: &dyn Nodes) -> Result<(), Violation> {
-        let Self { config, bounds, world, rules, .. } = self;
-        let scene = Scene { at, world, nodes, config, bounds };
+        let Self { config, bounds, world, messages, rules, .. } = self;
+        let scene = Scene { at, world, messages, nodes, config, bounds };
         rules.iter_mut().try_for_each(|rule| rule.conclude(&scene))
     }
 }
 
-impl<P: Process> Check<P> for Membership {
+impl<P: Process> Check<P> for Promises {
     fn id(&self) -> &'static str {
-        "M"
+        "promises"
     }
 
     fn observe(

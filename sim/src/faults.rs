@@ -6,9 +6,11 @@
 //! within bounds that follow from the configuration.
 
 mod draw;
+mod workload;
 
 use core::time::Duration;
 
+use bruit_core::{BroadcastConfig, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::applied::Applied;
@@ -119,6 +121,10 @@ pub struct Plan {
     pub nodes: u32,
     /// Their configuration.
     pub preset: Preset,
+    /// How they broadcast.
+    pub broadcast: BroadcastConfig,
+    /// Zones that the members lie in by turns; none where it is 1.
+    pub zones: u32,
     /// The kinds of fault that it contains.
     pub kinds: Vec<Kind>,
     /// The network in the safety phase.
@@ -129,7 +135,7 @@ pub struct Plan {
     /// Members that are down when the safety phase ends and stay so.
     #[serde(with = "crate::names::group")]
     pub stay_down: Vec<Index>,
-    /// The acts of the safety phase.
+    /// The acts of the safety phase: faults and broadcasts.
     pub acts: Vec<Act>,
 }
 
@@ -148,10 +154,31 @@ pub struct Act {
 pub const DELAY: Delay = Delay::Uniform { min: Duration::from_millis(1), max: Duration::from_millis(10) };
 
 impl Plan {
+    /// The configuration of its members.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        Config { broadcast: self.broadcast.clone(), ..self.preset.config("sim") }
+    }
+
+    /// The zone of a member; empty where there are none.
+    #[must_use]
+    pub fn zone(&self, node: Index) -> String {
+        if self.zones > 1 { format!("zone-{}", node.0 % self.zones) } else { String::new() }
+    }
+
     /// Draws the plan of a seed.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         draw::plan(seed)
+    }
+
+    /// Bytes of all payloads that the members are told to broadcast.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let bytes = |(bytes, count): (u32, u32)| {
+            u64::from(bytes).max(crate::workload::STAMP_BYTES as u64) * u64::from(count)
+        };
+        self.acts.iter().filter_map(|act| broadcast(&act.op)).map(bytes).sum()
     }
 
     /// The share of datagrams that are lost or damaged at random, in parts per million.
@@ -230,6 +257,11 @@ const fn cut_kind(op: &Op) -> Option<Kind> {
     })
 }
 
+/// How long and how many.
+const fn broadcast(op: &Op) -> Option<(u32, u32)> {
+    if let Op::Broadcast { bytes, count, .. } = op { Some((*bytes, *count)) } else { None }
+}
+
 const fn paused(op: &Op) -> Option<Index> {
     if let Op::Pause { node } = op { Some(*node) } else { None }
 }
@@ -249,6 +281,7 @@ const fn crashed(op: &Op) -> Option<Index> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bruit_core::{FirstPhase, Order, PersistSeen, Repair};
 
     #[test]
     fn a_plan_is_data() {
@@ -258,8 +291,15 @@ mod tests {
             assert_eq!(serde_json::from_str::<Plan>(&text).expect("and read"), plan);
             assert!(plan.acts.is_sorted_by_key(|act| act.at));
             assert!(plan.acts.iter().all(|act| act.at < plan.safety), "seed {seed}");
+            assert_eq!(plan.config().validate(), Ok(()), "seed {seed}");
         }
     }
+
+    fn broadcasts(plan: &Plan) -> impl Iterator<Item = (u32, u32)> {
+        plan.acts.iter().filter_map(|act| broadcast(&act.op))
+    }
+
+    type Feature = (&'static str, fn(&Plan) -> bool);
 
     #[test]
     fn plans_are_a_swarm() {
@@ -267,6 +307,20 @@ mod tests {
         for kind in Kind::ALL {
             let with = plans.iter().filter(|plan| plan.kinds.contains(&kind)).count();
             assert!((10..350).contains(&with), "{} of 400 plans have {}", with, kind.name());
+        }
+        let counted: [Feature; 8] = [
+            ("no broadcast", |plan| broadcasts(plan).count() == 0),
+            ("a tree", |plan| matches!(plan.broadcast.first, FirstPhase::Tree { .. })),
+            ("a group", |plan| matches!(plan.broadcast.first, FirstPhase::Multicast { group: Some(_) })),
+            ("a pull", |plan| matches!(plan.broadcast.repair, Repair::Pull { .. })),
+            ("an order", |plan| plan.broadcast.order == Order::Origin),
+            ("a disk", |plan| plan.broadcast.persist_seen == PersistSeen::BeforeDelivery),
+            ("a burst", |plan| broadcasts(plan).any(|(_, count)| count > 10)),
+            ("fragments", |plan| broadcasts(plan).any(|(bytes, _)| bytes > 10_000)),
+        ];
+        for (what, has) in counted {
+            let with = plans.iter().filter(|plan| has(plan)).count();
+            assert!((20..350).contains(&with), "{with} of 400 plans have {what}");
         }
         assert!(plans.iter().any(|plan| plan.kinds.len() <= 2));
         assert!(plans.iter().any(|plan| plan.kinds.len() >= 9));

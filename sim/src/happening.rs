@@ -106,6 +106,15 @@ pub enum Happening<'a> {
         /// Why.
         reason: DropReason,
     },
+    /// A node asked for a write to the disk of its process.
+    Storing {
+        /// Which.
+        node: Index,
+        /// Which slot.
+        slot: Slot,
+        /// Which of its writes.
+        serial: u64,
+    },
     /// A write to the disk of a process is durable.
     Durable {
         /// Whose.
@@ -148,6 +157,13 @@ pub enum Happening<'a> {
 pub enum Fate {
     /// It never leaves.
     Dropped(DropReason),
+    /// It is for a group: one copy for each other process.
+    Group {
+        /// Copies that are under way; each may still be lost at its end.
+        carried: u32,
+        /// Copies that never left.
+        dropped: u32,
+    },
     /// It is under way; it may still be lost at its end.
     Carried {
         /// When the first copy arrives, in true time.

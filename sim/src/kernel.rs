@@ -3,9 +3,11 @@
 //! Everything is decided by the seed. The order of events is (time, seeded tie, sequence); each random choice
 //! has a stream of its own; nothing is read from the machine that runs the simulation.
 
+mod acts;
 mod desk;
 mod digest;
 mod lifecycle;
+mod post;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,7 @@ use crate::check::{Check, Violation};
 use crate::cluster::{Cluster, Index, Place, Status};
 use crate::happening::Happening;
 use crate::hash::{TraceHash, mix};
-use crate::network::{Arrival, DropReason, Slip};
+use crate::network::{Arrival, DropReason, Filter, Slip};
 use crate::op::Op;
 use crate::process::{Input, Io, Process};
 use crate::random::{Purpose, Random, Streams};
@@ -53,6 +55,8 @@ pub struct Sim<P> {
     late: Streams,
     release: Streams,
     applied: crate::applied::Applied,
+    /// Payloads made up so far.
+    serial: u64,
 }
 
 /// Makes a process for each start. It must depend on nothing but its argument.
@@ -83,6 +87,7 @@ impl<P: Process + Clone> Clone for Sim<P> {
             late: self.late.clone(),
             release: self.release.clone(),
             applied: self.applied.clone(),
+            serial: self.serial,
         }
     }
 }
@@ -105,6 +110,7 @@ impl<P: Process> Sim<P> {
             late: Streams::new(seed, Purpose::Late),
             release: Streams::new(seed, Purpose::Release),
             applied: crate::applied::Applied::default(),
+            serial: 0,
         }
     }
 
@@ -122,6 +128,12 @@ impl<P: Process> Sim<P> {
     /// Handles every `every`-th event twice, on a clone, and compares (S6). 0, the default, for none.
     pub const fn check_purity(&mut self, every: u64) {
         self.engine.purity_every = every;
+    }
+
+    /// Takes messages out of datagrams as they are sent, until another filter or `None` takes its place. A datagram
+    /// with nothing left is lost. For tests of what happens when all messages of a kind are lost.
+    pub fn set_filter(&mut self, filter: Option<Filter>) {
+        self.engine.filter = filter;
     }
 
     /// How long a write takes until it is durable; 1 ms by default.
@@ -425,6 +437,9 @@ impl<P: Process> Sim<P> {
             }
             Noted::Answered(answer) => self.observe(&Happening::Answered { node, answer }),
             Noted::Notice(notice) => self.observe(&Happening::Notice { node, notice }),
+            Noted::Storing { slot, serial } => {
+                self.observe(&Happening::Storing { node, slot: *slot, serial: *serial })
+            }
         });
         let journal = &mut self.engine.journal;
         (journal.entries, journal.bytes) = (entries, bytes);

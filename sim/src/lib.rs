@@ -38,6 +38,7 @@ pub mod checks;
 mod clock;
 mod cluster;
 pub mod conduct;
+pub mod costs;
 pub mod faults;
 pub mod forge;
 mod happening;
@@ -58,20 +59,21 @@ mod station;
 mod svg;
 pub mod timeline;
 pub mod trial;
+pub mod workload;
 
 pub use applied::Applied;
-pub use bounds::Bounds;
+pub use bounds::{Bounds, BroadcastBounds};
 pub use check::{Check, Violation};
 pub use cluster::{Cluster, Index, Status};
 pub use happening::{Fate, Happening, Memory};
 pub use hash::TraceHash;
 pub use kernel::Sim;
 pub use network::{
-    Counters, Cut, CutId, Delay, DropReason, Flap, Gray, InFlight, Link, Loss, NetworkConfig, PairLink,
-    Reorder, ZoneLink,
+    Counters, Cut, CutId, Delay, DropReason, Filter, Flap, Gray, InFlight, Link, Loss, NetworkConfig,
+    PairLink, Passing, Reorder, ZoneLink,
 };
 pub use op::{Op, Release};
-pub use preset::Preset;
+pub use preset::{BroadcastPreset, Preset};
 pub use process::{BRUIT_PORT, Input, Io, Port, Process};
 pub use random::{MILLION, Random};
 pub use spawn::{Join, Spawn};

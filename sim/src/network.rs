@@ -9,6 +9,7 @@ mod counters;
 mod cut;
 mod damage;
 mod delay;
+mod filter;
 mod link;
 mod loss;
 mod pool;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use counters::{Counters, DropReason};
 pub use cut::{Cut, CutId, Flap, Gray, InFlight};
+pub use filter::{Filter, Passing};
 pub use link::{Delay, Link, Loss, Reorder};
 
 pub(crate) use address::{AddressBook, AddressNumber};
@@ -209,6 +211,23 @@ impl Network {
     pub(crate) fn send(&mut self, now: Time, from: Index, to: Option<Index>, len: usize) -> Verdict {
         self.counters.sent += 1;
         self.counters.sent_bytes += len as u64;
+        self.verdict(now, from, to, len)
+    }
+
+    /// The verdict on one more copy of a datagram that is for a group.
+    pub(crate) fn fan_out(&mut self, now: Time, from: Index, to: Index, len: usize) -> Verdict {
+        self.counters.fanned_out += 1;
+        self.verdict(now, from, Some(to), len)
+    }
+
+    /// A datagram that the filter has emptied.
+    pub(crate) const fn filtered(&mut self, len: usize) {
+        self.counters.sent += 1;
+        self.counters.sent_bytes += len as u64;
+        self.counters.count_drop(DropReason::Filtered);
+    }
+
+    fn verdict(&mut self, now: Time, from: Index, to: Option<Index>, len: usize) -> Verdict {
         let verdict = to.map_or(Verdict::Drop(DropReason::Unreachable), |to| self.judge(now, from, to, len));
         match verdict {
             Verdict::Drop(reason) => self.counters.count_drop(reason),

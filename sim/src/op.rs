@@ -14,10 +14,14 @@ use crate::network::{Cut, CutId, Flap, Gray, InFlight, NetworkConfig};
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "op")]
 #[non_exhaustive]
 pub enum Op {
-    /// Starts so many more processes, with all defaults.
+    /// Starts so many more processes.
     Spawn {
         /// How many.
         count: u32,
+        /// Whom they join through, instead of the first process of all. A process that is to join through itself
+        /// is a cluster of one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        through: Option<Index>,
     },
     /// Cuts the network.
     Cut {
@@ -112,6 +116,33 @@ pub enum Op {
         #[serde(with = "crate::span")]
         within: Duration,
     },
+    /// Lets a member broadcast.
+    Broadcast {
+        /// Which.
+        node: Index,
+        /// About what.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        topic: String,
+        /// The payload; without, it is made up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// Length of a made-up payload; at least that of its stamp, 24.
+        #[serde(default)]
+        bytes: u32,
+        /// How many, one behind the other.
+        #[serde(default = "one")]
+        count: u32,
+        /// Whether it wants reports, and for how long.
+        #[serde(default, with = "crate::span::option", skip_serializing_if = "Option::is_none")]
+        report: Option<Duration>,
+    },
+    /// Tells a member of another, by [`Command::AddPeer`].
+    AddPeer {
+        /// Which.
+        node: Index,
+        /// Of whom.
+        peer: Index,
+    },
     /// Gives a process a command.
     Command {
         /// Which.
@@ -119,6 +150,10 @@ pub enum Op {
         /// The command.
         command: Command,
     },
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// What a process finds first when it runs again after a pause.

@@ -1,6 +1,6 @@
 //! The presets of the core by name.
 
-use bruit_core::Config;
+use bruit_core::{BroadcastConfig, Config};
 use serde::{Deserialize, Serialize};
 
 /// A configuration preset.
@@ -31,5 +31,35 @@ impl Preset {
             Self::MemberlistLan => Config::memberlist_lan(cluster),
             Self::MemberlistWan => Config::memberlist_wan(cluster),
         }
+    }
+}
+
+/// A way of broadcasting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BroadcastPreset {
+    /// That of the configuration preset.
+    #[default]
+    AsConfigured,
+    /// Unreliable multicast, then anti-entropy.
+    Bimodal,
+    /// Push with acknowledgements.
+    PushAck,
+    /// Nothing unasked.
+    Pull,
+    /// Along a learnt tree.
+    Tree,
+}
+
+impl BroadcastPreset {
+    /// Puts it into a configuration.
+    pub fn apply(self, config: &mut Config) {
+        config.broadcast = match self {
+            Self::AsConfigured => return,
+            Self::Bimodal => BroadcastConfig::bimodal(),
+            Self::PushAck => BroadcastConfig::push_ack(),
+            Self::Pull => BroadcastConfig::pull(),
+            Self::Tree => BroadcastConfig::tree(),
+        };
     }
 }

@@ -26,6 +26,7 @@ pub(crate) enum Purpose {
     Tie = 10,
     Offset = 11,
     Plan = 12,
+    Workload = 13,
 }
 
 /// A stream of random numbers.

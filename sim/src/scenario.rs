@@ -33,7 +33,7 @@ use crate::cluster::Index;
 use crate::faults::Act;
 use crate::network::{Delay, Link, Loss, NetworkConfig};
 use crate::op::Op;
-use crate::preset::Preset;
+use crate::preset::{BroadcastPreset, Preset};
 use crate::random::MILLION;
 
 pub use run::run;
@@ -44,11 +44,12 @@ pub const NODES_MAX: u32 = 100_000;
 pub const LASTS_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// The scenarios that come with the simulator, by the names of their files.
-pub const BUILT_IN: [(&str, &str); 7] = [
+pub const BUILT_IN: [(&str, &str); 8] = [
     ("tour", include_str!("../scenarios/tour.toml")),
     ("partition-heals", include_str!("../scenarios/partition-heals.toml")),
     ("rolling-restart", include_str!("../scenarios/rolling-restart.toml")),
     ("lossy", include_str!("../scenarios/lossy.toml")),
+    ("broadcast-merge", include_str!("../scenarios/broadcast-merge.toml")),
     ("one-way", include_str!("../scenarios/one-way.toml")),
     ("rapid-flipflop", include_str!("../scenarios/rapid-flipflop.toml")),
     ("rapid-loss80", include_str!("../scenarios/rapid-loss80.toml")),
@@ -70,6 +71,9 @@ pub struct Scenario {
     /// The configuration of the members.
     #[serde(default)]
     pub preset: Preset,
+    /// How they broadcast; the preset's way by default.
+    #[serde(default)]
+    pub broadcast: BroadcastPreset,
     /// How long it lasts; at most a day.
     #[serde(rename = "for", with = "crate::span")]
     pub lasts: Duration,
@@ -123,6 +127,18 @@ pub enum Condition {
     HeldAlive(#[serde(with = "crate::names::group")] Vec<Index>),
     /// Every one of these holds the living among them alive, and no others.
     Closed(#[serde(with = "crate::names::group")] Vec<Index>),
+    /// Every running member has these messages, and perhaps others.
+    AllHave(Vec<String>),
+    /// Each of these has exactly these messages, in whatever order.
+    Have {
+        /// The members.
+        #[serde(with = "crate::names::group")]
+        nodes: Vec<Index>,
+        /// The payloads.
+        texts: Vec<String>,
+    },
+    /// Every running member has the same messages, in whatever order.
+    SameHistory,
 }
 
 impl fmt::Display for Condition {
@@ -132,6 +148,11 @@ impl fmt::Display for Condition {
             Self::AllKnowAll => f.write_str("all know all"),
             Self::HeldDead(nodes) => write!(f, "all hold {} dead", print_group(nodes)),
             Self::HeldAlive(nodes) => write!(f, "all hold {} alive", print_group(nodes)),
+            Self::AllHave(texts) => write!(f, "all have {}", texts.join(", ")),
+            Self::Have { nodes, texts } => {
+                write!(f, "{} have exactly {}", print_group(nodes), texts.join(", "))
+            }
+            Self::SameHistory => f.write_str("all have the same messages"),
             Self::Closed(nodes) => write!(f, "{} hold each other alive and nobody else", print_group(nodes)),
         }
     }
@@ -211,7 +232,7 @@ impl Scenario {
 
     fn validate_node(&self, key: &str, node: Index) -> Result<(), ScenarioError> {
         let spawned: u32 =
-            self.steps.iter().map(|step| if let Op::Spawn { count } = step.op { count } else { 0 }).sum();
+            self.steps.iter().map(|step| if let Op::Spawn { count, .. } = step.op { count } else { 0 }).sum();
         let clones = self.steps.iter().filter(|step| matches!(step.op, Op::Clone { .. })).count();
         let nodes = u64::from(self.nodes) + u64::from(spawned) + clones as u64;
         if u64::from(node.0) < nodes { Ok(()) } else { limit(key, node, format_args!("n1 to n{nodes}")) }
@@ -260,8 +281,11 @@ fn subjects(op: &Op) -> Vec<Index> {
         | Op::ClockRate { node, .. }
         | Op::LateTicks { node, .. }
         | Op::Leave { node, .. }
+        | Op::Broadcast { node, .. }
         | Op::Command { node, .. } => vec![*node],
-        Op::Spawn { .. } | Op::Cut { .. } | Op::Heal { .. } | Op::HealAll | Op::Network { .. } => Vec::new(),
+        Op::AddPeer { node, peer } => vec![*node, *peer],
+        Op::Spawn { through, .. } => through.iter().copied().collect(),
+        Op::Cut { .. } | Op::Heal { .. } | Op::HealAll | Op::Network { .. } => Vec::new(),
     }
 }
 

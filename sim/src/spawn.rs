@@ -4,6 +4,8 @@ use core::net::SocketAddr;
 
 use bruit_core::NodeId;
 
+use crate::cluster::Index;
+
 /// A process to be spawned. Everything has a default: a name and an id from its index, and joining through
 /// the first process.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,8 @@ pub enum Join {
     /// The first so many processes of the run, at the addresses they have then. The first one of all joins
     /// itself, and so is a cluster of one at first.
     First(usize),
+    /// This process, at the address it has then; itself for a cluster of one.
+    Through(Index),
     /// These addresses; none for a cluster of one.
     Seeds(Vec<SocketAddr>),
     /// Nothing: it is never told to join.

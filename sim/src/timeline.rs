@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bruit_core::{Change, Member, Notice, Time, wire};
+use bruit_core::{Change, Command, Member, Notice, Time, wire};
 
 use crate::check::{Check, Violation};
 use crate::cluster::{Cluster, Index};
@@ -95,7 +95,7 @@ fn line(happening: &Happening<'_>, detail: Detail) -> Option<Told> {
         Happening::NetworkChanged => Some((None, "network", "the network changes".into())),
         Happening::Notice { node, notice } => told(*node, "notice", describe_notice(notice, detail)?),
         Happening::Command { node, command } if detail >= Detail::Notices => {
-            told(*node, "command", format!("is told to {command:?}"))
+            told(*node, "command", format!("is told to {}", describe_command(command)))
         }
         Happening::Answered { node, answer } if detail >= Detail::Notices => {
             told(*node, "answer", format!("answers {answer:?}"))
@@ -114,6 +114,7 @@ fn line(happening: &Happening<'_>, detail: Detail) -> Option<Told> {
         | Happening::Sent { .. }
         | Happening::Delivered { .. }
         | Happening::Lost { .. }
+        | Happening::Storing { .. }
         | Happening::Durable { .. }
         | Happening::Handled { .. } => None,
     }
@@ -126,6 +127,7 @@ fn describe_datagram(bytes: &[u8]) -> String {
 fn describe_fate(fate: &Fate) -> String {
     match fate {
         Fate::Dropped(reason) => format!("(lost: {reason})"),
+        Fate::Group { carried, dropped } => format!("(to {carried} of {})", carried + dropped),
         Fate::Carried { arrives, copies, damaged } => {
             let copies = if *copies > 1 { ", twice" } else { "" };
             let damaged = if *damaged { ", damaged" } else { "" };
@@ -143,8 +145,34 @@ fn describe_notice(notice: &Notice<'_>, detail: Detail) -> Option<String> {
         Notice::Reincarnated { incarnation } => {
             (detail >= Detail::Notices).then(|| format!("takes incarnation {incarnation}"))
         }
+        Notice::Delivered { id, topic, payload, hops } => (detail >= Detail::Notices)
+            .then(|| format!("is given {id}{}, after {hops} hops", describe_payload(topic, payload))),
+        Notice::Lost { origin, epoch, first, last } => {
+            Some(format!("is told that {origin}:{epoch}:{first}..{last} is lost"))
+        }
+        Notice::Pushed { id, acked, contacted } => (detail >= Detail::Notices)
+            .then(|| format!("has pushed {id}: {acked} of {contacted} had it from here")),
+        Notice::Spread { id, reached } => {
+            (detail >= Detail::Notices).then(|| format!("is told how far {id} is: {reached:?}"))
+        }
         other => Some(format!("is told {other:?}")),
     }
+}
+
+/// Text as text, and of the rest only the length.
+fn describe_payload(topic: &str, payload: &[u8]) -> String {
+    let topic = if topic.is_empty() { String::new() } else { format!(" about {topic}") };
+    match core::str::from_utf8(payload) {
+        Ok(text) if text.len() <= 40 && !text.contains(char::is_control) => format!("{topic} \"{text}\""),
+        Ok(_) | Err(_) => format!("{topic} ({} bytes)", payload.len()),
+    }
+}
+
+fn describe_command(command: &Command) -> String {
+    if let Command::Broadcast(broadcast) = command {
+        return format!("broadcast{}", describe_payload(&broadcast.topic, &broadcast.payload));
+    }
+    format!("{command:?}")
 }
 
 fn describe_change(change: Change, member: &Member<'_>) -> String {

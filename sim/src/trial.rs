@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 
-use bruit_core::{Command, Config, Node, Time};
+use bruit_core::{Command, Config, Node, NodeId, Phase, Time};
 use serde::Serialize;
 
 use crate::applied::Applied;
 use crate::bounds::Bounds;
 use crate::check::{Check, Violation};
-use crate::checks::Membership;
+use crate::checks::Promises;
 use crate::cluster::{Cluster, Index};
 use crate::conduct;
 use crate::faults::{Kind, Plan};
@@ -116,17 +116,20 @@ pub fn nodes(seed: u64, config: Config) -> Sim<Node> {
 /// Greatest round trip over links of [`DELAY`](crate::faults::DELAY).
 pub const ROUND_TRIP: Duration = Duration::from_millis(20);
 
+/// How long the end of a trial is watched once no broadcast should be under way any more.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// Processes that each node of a trial joins through.
 const SEEDS: usize = 3;
 
 /// Runs a plan with all checks, and with more of the caller's, such as a timeline.
 #[must_use]
 pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
-    let config = plan.preset.config("sim");
+    let config = plan.config();
     let mut sim = nodes(plan.seed, config.clone());
     more.into_iter().for_each(|check| sim.check_boxed(check));
     conduct::all().into_iter().for_each(|check| sim.check_boxed(check));
-    sim.check(Membership::new(&config, ROUND_TRIP, 0));
+    sim.check(Promises::new(&config, ROUND_TRIP, 0));
     sim.check_purity(97);
     let result = phases(&mut sim, plan, &config);
     let applied = sim.applied();
@@ -147,7 +150,9 @@ fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration,
         sim.schedule(Time::ZERO + act.at, act.op.clone());
     }
     // With a single seed a node that restarts beside a dead one, at a new address, could be found by nobody.
-    (0..plan.nodes).try_for_each(|_| sim.spawn(Spawn::new().join(Join::First(SEEDS))).map(drop))?;
+    for node in (0..plan.nodes).map(Index) {
+        sim.spawn(Spawn::new().zone(plan.zone(node)).join(Join::First(SEEDS)))?;
+    }
     // The first ones could not know the addresses of those behind them.
     let first: Vec<Index> = sim.cluster().indices().take(SEEDS).collect();
     let seeds: Vec<_> = first.iter().map(|index| sim.cluster().addr(*index)).collect();
@@ -155,9 +160,12 @@ fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration,
     sim.run_for(plan.safety)?;
     plan.healing().into_iter().try_for_each(|op| sim.apply(op))?;
     let members = u32::try_from(sim.cluster().len()).expect("a few");
-    let within = Bounds::new(config, members, ROUND_TRIP, 0).agreement;
+    let bounds = Bounds::new(config, members, ROUND_TRIP, 0);
+    let within = bounds.agreement;
     let healed_in = sim.run_until(within, Cluster::agree)?;
     let Some(healed_in) = healed_in else { return Err(disagreement(sim, within)) };
+    // What was broadcast must reach all, and then there must be silence.
+    sim.run_for(bounds.broadcast.quiet + bounds.broadcast.transfer(plan.bytes(), members) + SILENCE)?;
     sim.conclude()?;
     Ok(healed_in)
 }
@@ -167,16 +175,40 @@ fn disagreement(sim: &Sim<Node>, within: Duration) -> Violation {
     let cluster = sim.cluster();
     let running = cluster.members_running();
     let odd = cluster.running().find_map(|index| {
-        let node = cluster.node(index)?;
+        let node = cluster.node(index).filter(|node| node.phase() == Phase::Running)?;
         let alive = node.members().filter(|member| member.state == bruit_core::State::Alive).count();
         (alive != running).then(|| (index, format!("{index} holds {alive} members alive, and {running} run")))
     });
-    let (node, text) = odd
-        .map_or((None, "all know all, and the roots of their tables differ".into()), |(index, text)| {
-            (Some(index), text)
-        });
+    let (node, text) = odd.map_or_else(
+        || (None, format!("all know all, and the roots of their tables differ: {}", unequal_roots(cluster))),
+        |(index, text)| (Some(index), text),
+    );
     let text = format!("no agreement {} after healing: {text}", crate::span::print(within));
     Violation { node, ..Violation::new("M7", sim.now(), text) }
+}
+
+/// Two members with unequal tables, and where it is the marks of the broadcast, how they differ.
+fn unequal_roots(cluster: &Cluster<Node>) -> String {
+    let nodes = cluster.running().filter_map(|index| Some((index, cluster.node(index)?)));
+    let mut nodes = nodes.filter(|(_, node)| node.phase() == Phase::Running);
+    let Some((first, one)) = nodes.next() else { return "nobody runs".into() };
+    let Some((second, other)) = nodes.find(|(_, node)| node.roots() != one.roots()) else {
+        return "of two that have stopped".into();
+    };
+    if one.roots()[0] != other.roots()[0] {
+        return format!("{first} and {second} differ in their members");
+    }
+    let marks = |node: &Node| -> Vec<(NodeId, u64, u64)> {
+        node.marks().map(|mark| (mark.origin, mark.epoch, mark.highest)).collect()
+    };
+    let (ours, theirs) = (marks(one), marks(other));
+    let only = |own: &[(NodeId, u64, u64)], others: &[(NodeId, u64, u64)]| {
+        let own = own.iter().filter(|mark| !others.contains(mark));
+        own.map(|(origin, epoch, highest)| format!("{origin}:{epoch}:{highest}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    format!("only {first} has marked {}; only {second} {}", only(&ours, &theirs), only(&theirs, &ours))
 }
 
 #[cfg(test)]

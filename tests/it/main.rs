@@ -1,6 +1,7 @@
 //! The scenarios of bruit, each a test that is named after it.
 
 mod allocations;
+mod broadcast;
 mod checkpoints;
 mod cluster;
 mod costs;

@@ -317,7 +317,7 @@ fn protocol_versions_that_differ_do_not_show_each_other() -> Checked {
         config.membership.protocol = if new(id) { (2, 2) } else { (1, 1) };
         config
     };
-    let checks = bruit_sim::checks::Membership::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM)
+    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM)
         .only(&["M2", "M3", "M9", "M11"]);
     let mut lan = Lan::judged(31, &lan(), move |boot| config(boot.id), checks)?;
     lan.sim.spawn_many(5)?;
@@ -336,8 +336,7 @@ fn protocol_versions_that_differ_do_not_show_each_other() -> Checked {
 #[test]
 fn a_vetoed_member_is_hidden_and_the_roots_stay_equal() -> Checked {
     let asks = |id: NodeId| id == NodeId(1);
-    let checks =
-        bruit_sim::checks::Membership::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["M2", "M9"]);
+    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["M2", "M9"]);
     let config_of = move |boot: &bruit_core::Boot| {
         let mut config = lan();
         if asks(boot.id) {
@@ -428,7 +427,7 @@ fn commands_before_the_start_and_after_the_end_are_refused() -> Checked {
 #[test]
 fn a_setting_that_all_must_share_is_named_where_it_differs() -> Checked {
     // Rule G4.
-    let checks = bruit_sim::checks::Membership::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).without(&["M4"]);
+    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).without(&["M4"]);
     let config_of = |boot: &bruit_core::Boot| {
         let mut config = lan();
         if boot.id == NodeId(2) {

@@ -10,7 +10,7 @@ use bruit_core::{
     Action, Answer, Boot, Change, Command, Config, Event, Node, NodeId, Notice, Rejected, State, Time,
     virtual_addr,
 };
-use bruit_sim::checks::Membership;
+use bruit_sim::checks::Promises;
 use bruit_sim::{
     Bounds, Check, Cluster, Delay, Happening, Index, Link, NetworkConfig, Process, Sim, Violation,
 };
@@ -60,7 +60,7 @@ impl Lan {
         config: &Config,
         config_of: impl Fn(&Boot) -> Config + Send + Sync + 'static,
     ) -> Result<Self, Violation> {
-        Self::judged(seed, config, config_of, Membership::new(config, ROUND_TRIP, DECLARED_LOSS_PPM))
+        Self::judged(seed, config, config_of, Promises::new(config, ROUND_TRIP, DECLARED_LOSS_PPM))
     }
 
     /// Nobody yet, under these checks.
@@ -68,7 +68,7 @@ impl Lan {
         seed: u64,
         config: &Config,
         config_of: impl Fn(&Boot) -> Config + Send + Sync + 'static,
-        checks: Membership,
+        checks: Promises,
     ) -> Result<Self, Violation> {
         let mut sim = Sim::new(seed, move |boot: Boot| {
             let config = config_of(&boot);

@@ -39,34 +39,20 @@ enum Taken {
     Refused,
 }
 
-/// How an epoch is first heard of, which sets its base (rule C4).
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Naming {
-    /// By one of its messages: what lies before may be of a time before ours.
-    Message { seq: u64 },
-    /// By somebody who holds everything from `low` on; 0 if nothing.
-    Holder { low: u64, high: u64 },
-}
-
-impl Naming {
-    const fn base(self, history: History) -> u64 {
-        match (self, history) {
-            (Self::Message { seq }, History::None) => seq - 1,
-            (Self::Message { .. }, History::Cached) => 0,
-            (Self::Holder { low: 0, high }, History::Cached) | (Self::Holder { high, .. }, History::None) => {
-                high
-            }
-            (Self::Holder { low, .. }, History::Cached) => low - 1,
-        }
+/// The base of an epoch that is first heard of by `seq` (rule C4). Of the history that is cached somewhere, nobody knows
+/// yet where it begins.
+const fn base(seq: u64, history: History) -> u64 {
+    match history {
+        History::None => seq - 1,
+        History::Cached => 0,
     }
 }
 
 impl Broadcast {
     /// An own message, new.
     pub(super) fn take_own(&mut self, id: MessageId, item: Item<'_>, members: &Membership, cx: &mut Ctx<'_>) {
-        let naming = Naming::Holder { low: 1, high: id.seq };
-        if let Some(epoch) = self.open(id.origin, id.epoch, naming, cx) {
-            epoch.seen.take(id.seq, true, cx.now, cx.now);
+        if let Some(epoch) = self.open(id.origin, id.epoch, id.seq, cx) {
+            epoch.seen.take(id.seq, cx.now, cx.now);
         }
         self.keep(id, item, 0, members, cx);
         self.bound(cx);
@@ -141,8 +127,8 @@ impl Broadcast {
             return;
         }
         let offer = Offer { from: from.id, round: 0, graft: flags & EAGER != 0 };
-        let Some(epoch) = self.open(id.origin, id.epoch, Naming::Message { seq: id.seq }, cx) else { return };
-        let news = epoch.seen.learn(id.seq, epoch.seen.top() > 0, cx.now, due);
+        let Some(epoch) = self.open(id.origin, id.epoch, id.seq, cx) else { return };
+        let news = epoch.seen.learn(id.seq, cx.now, due);
         for gap in epoch.seen.within(id.seq, id.seq) {
             gap.add(offer);
             gap.due = due;
@@ -195,12 +181,11 @@ impl Broadcast {
             return Taken::Refused;
         }
         let due = cx.now + cx.config.broadcast.request_delay;
-        let Some(epoch) = self.open(id.origin, id.epoch, Naming::Message { seq: id.seq }, cx) else {
+        let Some(epoch) = self.open(id.origin, id.epoch, id.seq, cx) else {
             return Taken::Refused;
         };
-        // Of an epoch that begins for us with this message, nobody knows yet what of it is before our time.
-        let (firm, before) = (epoch.seen.top() > 0, epoch.seen.top() + 1);
-        if !epoch.seen.take(id.seq, firm, cx.now, due) {
+        let before = epoch.seen.top() + 1;
+        if !epoch.seen.take(id.seq, cx.now, due) {
             return Taken::Known;
         }
         if before < id.seq {
@@ -252,12 +237,12 @@ impl Broadcast {
         }
     }
 
-    /// The state of an epoch, which begins if it is new; `None` if it is over (rule C1).
+    /// The state of an epoch, which begins if this `seq` is the first news of it; `None` if it is over (rule C1).
     pub(super) fn open(
         &mut self,
         origin: NodeId,
         epoch: u64,
-        naming: Naming,
+        seq: u64,
         cx: &mut Ctx<'_>,
     ) -> Option<&mut Epoch> {
         let epochs = &self.origins.entry(origin).or_default().epochs;
@@ -272,7 +257,7 @@ impl Broadcast {
                 cx.stats.ignored_stale += 1;
                 return None;
             }
-            self.begin_epoch(origin, epoch, naming.base(cx.config.broadcast.history), cx);
+            self.begin_epoch(origin, epoch, base(seq, cx.config.broadcast.history), cx);
         }
         self.origins.get_mut(&origin)?.epochs.iter_mut().find(|known| known.epoch == epoch)
     }

@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::deliver::Naming;
 use super::seen::Offer;
 use super::{Broadcast, Origin, Timer};
 use crate::context::Ctx;
@@ -154,14 +153,13 @@ impl Broadcast {
             origins.get(&origin).and_then(|known| fingerprint(origin, known))
         };
         let before = known(&self.origins);
-        let naming = Naming::Holder { low, high: top };
         let now = cx.now;
-        let Some(state) = self.open(origin, epoch, naming, cx) else { return };
-        state.seen.learn(top, true, now, now);
+        let Some(state) = self.open(origin, epoch, top + 1, cx) else { return };
+        state.seen.learn(top, now, now);
         self.after_learning(origin, epoch, cx);
         if low > 0 {
             let offer = Offer { from: from.id, round: 0, graft: false };
-            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, naming, now, members, cx);
+            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, now, members, cx);
         }
         let held_from = if low == 0 { top + 1 } else { low };
         if held_from > 1 {

@@ -7,7 +7,6 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::deliver::Naming;
 use super::seen::Offer;
 use super::{Broadcast, Timer};
 use crate::config::{self, FirstPhase, Ratio, Repair};
@@ -208,16 +207,20 @@ impl Broadcast {
                 members.ask_record(origin, from, cx);
                 continue;
             }
-            let naming = Naming::Holder { low, high };
+            // Of the history, where none is wanted, nothing: what it lists has been sent before.
+            let own = origin == self.me && epoch == self.epoch;
+            if own || self.open(origin, epoch, high + 1, cx).is_none() {
+                continue;
+            }
             let mut first = low;
             for (gap_first, gap_last) in entry.gaps() {
                 if first < gap_first {
                     let run = Run { origin, epoch, first, last: gap_first - 1 };
-                    self.on_offer(run, offer, naming, cx.now, members, cx);
+                    self.on_offer(run, offer, cx.now, members, cx);
                 }
                 first = gap_last + 1;
             }
-            self.on_offer(Run { origin, epoch, first, last: high }, offer, naming, cx.now, members, cx);
+            self.on_offer(Run { origin, epoch, first, last: high }, offer, cx.now, members, cx);
             if low > 1 {
                 self.refuse(Run { origin, epoch, first: 1, last: low - 1 }, from.id, cx);
             }

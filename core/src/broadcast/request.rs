@@ -8,7 +8,6 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::deliver::Naming;
 use super::outgoing::put_merged;
 use super::seen::{Gap, Offer};
 use super::{Broadcast, Timer, first};
@@ -61,8 +60,7 @@ impl Broadcast {
                     cached.held_by(from.id);
                 }
             }
-            let naming = Naming::Message { seq: run.last };
-            self.on_offer(run, offer, naming, due, members, cx);
+            self.on_offer(run, offer, due, members, cx);
         }
     }
 
@@ -71,7 +69,6 @@ impl Broadcast {
         &mut self,
         run: Run,
         offer: Offer,
-        naming: Naming,
         due: Time,
         members: &Membership,
         cx: &mut Ctx<'_>,
@@ -82,10 +79,8 @@ impl Broadcast {
             return;
         }
         let now = cx.now;
-        let Some(known) = self.open(origin, epoch, naming, cx) else { return };
-        let firm = known.seen.top() > 0 || matches!(naming, Naming::Holder { .. });
-        let before = known.seen.learn(first - 1, firm, now, due);
-        let news = known.seen.learn(last, true, now, due) || before;
+        let Some(known) = self.open(origin, epoch, last, cx) else { return };
+        let news = known.seen.learn(last, now, due);
         for gap in known.seen.within(first, last) {
             gap.add(offer);
             // Who is asked already gets its time.
@@ -106,21 +101,20 @@ impl Broadcast {
         }
     }
 
-    /// The same. What may lie below the base is then not missing at all (rule C4).
+    /// The same. What may be of a time before ours is given up once enough have refused it (rule C4).
     pub(super) fn refuse(&mut self, run: Run, by: NodeId, cx: &mut Ctx<'_>) {
         let Run { origin, epoch, first, last } = run;
-        let now = cx.now;
+        let (now, needed) = (cx.now, self.refusals_needed(cx));
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
-        let mut due = None;
+        let (mut due, timeout) = (None, cx.config.broadcast.request_timeout);
         for gap in known.seen.within(first, last) {
             gap.refuse(by);
-            if !gap.sources.is_empty() {
-                gap.due = now;
-                due = Some(now);
-            }
+            let next = if gap.sources.is_empty() { now + timeout / 4 } else { now };
+            gap.due = gap.due.min(next);
+            due = Some(due.map_or(gap.due, |due: Time| due.min(gap.due)));
         }
-        self.give_up(origin, epoch, |gap| !gap.firm && first <= gap.first && gap.last <= last, cx);
+        self.give_up(origin, epoch, |gap| !gap.firm && gap.is_refused(needed), cx);
         if let Some(due) = due {
             self.arm_request(due, cx);
         }
@@ -135,7 +129,7 @@ impl Broadcast {
             let epochs = self.origins.get(&origin).map(|known| known.epochs.iter().map(|e| e.epoch));
             let epochs: Vec<u64> = epochs.into_iter().flatten().collect();
             for epoch in epochs {
-                self.give_up_hopeless(origin, epoch, members, cx);
+                self.give_up_hopeless(origin, epoch, cx);
                 self.collect_asks(origin, epoch, helper, &mut asks, members, cx);
             }
             let known = self.origins.get(&origin);
@@ -161,19 +155,15 @@ impl Broadcast {
         chosen.first().copied()
     }
 
-    fn give_up_hopeless(&mut self, origin: NodeId, epoch: u64, members: &Membership, cx: &mut Ctx<'_>) {
-        let settings = &cx.config.broadcast;
-        let (now, after) = (cx.now, settings.lost_after);
-        let needed = usize::from(settings.lost_peers).min(members.others());
-        self.give_up(
-            origin,
-            epoch,
-            |gap| {
-                now.since(gap.since) >= after
-                    && (!gap.firm || gap.sources.is_empty() && gap.refused.len() >= needed)
-            },
-            cx,
-        );
+    fn give_up_hopeless(&mut self, origin: NodeId, epoch: u64, cx: &mut Ctx<'_>) {
+        let (now, after, needed) = (cx.now, cx.config.broadcast.lost_after, self.refusals_needed(cx));
+        let is_old = |gap: &Gap| !gap.firm || now.since(gap.since) >= after;
+        self.give_up(origin, epoch, |gap| is_old(gap) && gap.is_refused(needed), cx);
+    }
+
+    /// How many must have refused a gap before it is given up.
+    fn refusals_needed(&self, cx: &Ctx<'_>) -> usize {
+        usize::from(cx.config.broadcast.lost_peers).min(cx.post.others)
     }
 
     fn collect_asks(
@@ -262,7 +252,13 @@ impl Broadcast {
                 self.serve(from.id, MessageId { origin, epoch, seq }, flags, cx);
             }
             if left > 0 {
-                self.refuse_to(from.id, Run { last: after, ..run }, cx);
+                // Nothing is held before it either: so much need not be asked for.
+                let first = if self.cache.of(origin, epoch).next().is_none_or(|(low, _)| low >= first) {
+                    1
+                } else {
+                    first
+                };
+                self.refuse_to(from.id, Run { first, last: after, ..run }, cx);
             }
         }
     }

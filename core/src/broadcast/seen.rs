@@ -17,6 +17,9 @@ use crate::time::Time;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     top: u64,
+    /// Something of it has come, or is known to lie before our time. What is missing above that is missed; what is
+    /// missing while nothing has come may be of a time before ours (rule C4).
+    begun: bool,
     /// First to last; never empty ranges.
     gaps: Vec<Gap>,
 }
@@ -86,21 +89,26 @@ impl Gap {
         }
     }
 
+    /// Whether so many could not serve it, and nobody says that it can.
+    pub(super) fn is_refused(&self, needed: usize) -> bool {
+        self.sources.is_empty() && self.refused.len() >= needed
+    }
+
     const fn given_up(&self) -> GivenUp {
         GivenUp { first: self.first, last: self.last, firm: self.firm }
     }
 }
 
 impl Seen {
-    /// Nothing is wanted up to `base`.
+    /// Nothing is wanted up to `base`; where that is 0, nobody knows yet where our time begins.
     pub(super) const fn new(base: u64) -> Self {
-        Self { top: base, gaps: Vec::new() }
+        Self { top: base, begun: base > 0, gaps: Vec::new() }
     }
 
     /// What was written down: a highest number and the gaps below it.
     pub(super) fn restore(top: u64, gaps: &[(u64, u64)], now: Time) -> Self {
         let gaps = gaps.iter().map(|(first, last)| Gap::new(*first, *last, true, now, now)).collect();
-        Self { top, gaps }
+        Self { top, begun: true, gaps }
     }
 
     /// The highest number that is known to exist.
@@ -133,7 +141,8 @@ impl Seen {
 
     /// The numbers up to `top` exist: whether that is news. What is new of them is missing; it is asked for from
     /// `due` on.
-    pub(super) fn learn(&mut self, top: u64, firm: bool, now: Time, due: Time) -> bool {
+    pub(super) fn learn(&mut self, top: u64, now: Time, due: Time) -> bool {
+        let firm = self.begun;
         if top <= self.top {
             return false;
         }
@@ -151,23 +160,31 @@ impl Seen {
     }
 
     /// `seq` has come: whether that is news. What lies between is missing from now on.
-    pub(super) fn take(&mut self, seq: u64, firm: bool, now: Time, due: Time) -> bool {
+    pub(super) fn take(&mut self, seq: u64, now: Time, due: Time) -> bool {
         if seq > self.top {
-            self.learn(seq - 1, firm, now, due);
+            self.learn(seq - 1, now, due);
             self.top = seq;
+            self.begun = true;
             return true;
         }
         let Ok(place) = self.find(seq) else { return false };
+        self.begun = true;
+        // What comes after something that has come is of our time.
+        self.gaps[place + 1..].iter_mut().for_each(|gap| gap.firm = true);
         let gap = &mut self.gaps[place];
         match (gap.first == seq, gap.last == seq) {
             (true, true) => {
                 self.gaps.remove(place);
             }
-            (true, false) => gap.first += 1,
+            (true, false) => {
+                gap.first += 1;
+                gap.firm = true;
+            }
             (false, true) => gap.last -= 1,
             (false, false) => {
                 let mut behind = gap.clone();
                 behind.first = seq + 1;
+                behind.firm = true;
                 gap.last = seq - 1;
                 self.gaps.insert(place + 1, behind);
             }
@@ -236,8 +253,8 @@ mod tests {
     fn seen(base: u64, taken: &[u64]) -> Seen {
         let mut seen = Seen::new(base);
         for seq in taken {
-            assert!(seen.take(*seq, true, NOW, NOW), "{seq} is news");
-            assert!(!seen.take(*seq, true, NOW, NOW), "{seq} is no news twice");
+            assert!(seen.take(*seq, NOW, NOW), "{seq} is news");
+            assert!(!seen.take(*seq, NOW, NOW), "{seq} is no news twice");
             seen.check();
         }
         seen
@@ -261,7 +278,7 @@ mod tests {
     #[test]
     fn what_is_below_the_base_is_no_news() {
         let mut seen = Seen::new(7);
-        assert!(!seen.take(7, true, NOW, NOW));
+        assert!(!seen.take(7, NOW, NOW));
         assert!(seen.has(1));
     }
 
@@ -279,17 +296,32 @@ mod tests {
         let mut seen = seen(0, &[10]);
         let mut given_up = Vec::new();
         seen.give_up(|gap| gap.last == 9, &mut given_up);
-        assert_eq!(given_up, [GivenUp { first: 1, last: 9, firm: true }]);
-        assert!(!seen.take(4, true, NOW, NOW));
+        assert_eq!(given_up, [GivenUp { first: 1, last: 9, firm: false }], "nothing has come before it");
+        assert!(!seen.take(4, NOW, NOW));
+    }
+
+    #[test]
+    fn only_what_lies_before_all_that_has_come_may_be_before_our_time() {
+        let firm = |seen: &Seen| seen.gaps.iter().map(|gap| gap.firm).collect::<Vec<_>>();
+        let mut seen = seen(0, &[10]);
+        seen.within(3, 5);
+        assert_eq!(firm(&seen), [false, false, false]);
+        assert!(seen.take(4, NOW, NOW));
+        assert_eq!(
+            (gaps(&seen), firm(&seen)),
+            (vec![(1, 2), (3, 3), (5, 5), (6, 9)], vec![false, false, true, true])
+        );
+        seen.learn(12, NOW, NOW);
+        assert_eq!(firm(&seen).last(), Some(&true));
     }
 
     #[test]
     fn gaps_are_bounded() {
         let mut seen = Seen::new(0);
         for seq in (2..).step_by(2).take(GAPS_MAX + 1) {
-            assert!(seen.take(seq, true, NOW, NOW));
+            assert!(seen.take(seq, NOW, NOW));
         }
-        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, firm: true }));
+        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, firm: false }));
         assert_eq!(seen.overflow(), None);
     }
 

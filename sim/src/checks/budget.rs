@@ -4,8 +4,8 @@
 use core::time::Duration;
 use std::collections::HashMap;
 
-use bruit_core::wire::{Kind, Message, Record, cluster_tag, open};
-use bruit_core::{Change, Incarnation, NodeId, State, Time};
+use bruit_core::wire::{Kind, Message, Record, cluster_tag, describe, open};
+use bruit_core::{Change, Incarnation, NodeId, Repair, State, Time};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -72,7 +72,9 @@ impl Budget {
 
     fn settled(&mut self, from: Index, bytes: usize, scene: &Scene<'_>) -> Result<(), Violation> {
         let calm = scene.world.calm().filter(|_| scene.world.is_whole());
-        let calm = calm.map(|calm| calm + scene.bounds.agreement).filter(|calm| *calm <= scene.at);
+        // What is broadcast has no part in the estimate.
+        let calm = calm.map(|calm| (calm + scene.bounds.agreement).max(scene.quiet_from(calm)));
+        let calm = calm.filter(|calm| *calm <= scene.at);
         let Some(calm) = calm else {
             self.window = None;
             return Ok(());
@@ -134,7 +136,11 @@ impl Rule for Budget {
             return Err(scene.violation("M9", from, text));
         }
         self.gossip(from, bytes, scene)?;
-        self.settled(from, bytes.len(), scene)
+        // A pull goes on for ever, and has no part in the estimate.
+        let pulls = matches!(scene.config.broadcast.repair, Repair::Pull { .. });
+        let is_pull =
+            |bytes: &[u8]| describe(bytes).is_ok_and(|it| it.kinds().any(|kind| kind == Kind::Digest));
+        if pulls && is_pull(bytes) { Ok(()) } else { self.settled(from, bytes.len(), scene) }
     }
 }
 

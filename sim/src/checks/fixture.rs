@@ -1,21 +1,26 @@
 //! A made-up cluster for feeding histories to the checks.
 
+mod broadcast;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::{
-    Boot, Change, Command, Config, Incarnation, Member, Node, NodeId, Notice, State, Time, virtual_addr,
+    Boot, Change, Command, Config, Incarnation, Mark, Member, MessageId, Node, NodeId, Notice, Pending,
+    State, Time, Usage, virtual_addr,
 };
 
-use super::{Membership, Nodes};
+use super::{Nodes, Promises};
 use crate::bounds::Bounds;
 use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::{Fate, Happening, Memory};
 use crate::network::{Cut, CutId};
 use crate::process::BRUIT_PORT;
+
+pub(super) use broadcast::{mark, message};
 
 /// What the nodes are said to show.
 #[derive(Default)]
@@ -24,6 +29,9 @@ struct Stage {
     cut: BTreeSet<(usize, usize)>,
     views: BTreeMap<(usize, NodeId), State>,
     roots: BTreeMap<usize, u64>,
+    cached: BTreeSet<(usize, MessageId)>,
+    marks: BTreeMap<usize, Vec<Mark>>,
+    used: BTreeMap<usize, (Usage, Pending)>,
 }
 
 impl Nodes for Stage {
@@ -64,11 +72,31 @@ impl Nodes for Stage {
     fn roots(&self, index: Index) -> Option<[u64; 3]> {
         Some([self.roots.get(&index.get()).copied().unwrap_or(0), 0, 0])
     }
+
+    fn epoch(&self, observer: Index, id: NodeId) -> Option<u64> {
+        self.views.get(&(observer.get(), id)).map(|_| 1)
+    }
+
+    fn caches(&self, index: Index, id: MessageId) -> bool {
+        self.cached.contains(&(index.get(), id))
+    }
+
+    fn marks(&self, index: Index) -> Vec<Mark> {
+        self.marks.get(&index.get()).cloned().unwrap_or_default()
+    }
+
+    fn usage(&self, index: Index) -> Usage {
+        self.used.get(&index.get()).map(|(usage, _)| *usage).unwrap_or_default()
+    }
+
+    fn pending(&self, index: Index) -> Pending {
+        self.used.get(&index.get()).map(|(_, pending)| *pending).unwrap_or_default()
+    }
 }
 
 /// Processes `0..n` with the ids `1..=n`, all started and joined at time zero.
 pub(super) struct Fixture {
-    checks: Membership,
+    checks: Promises,
     stage: Stage,
     now: Time,
     failed: Option<Violation>,
@@ -108,7 +136,7 @@ impl Fixture {
     }
 
     pub(super) fn configured(members: usize, only: &str, config: Config) -> Self {
-        let checks = Membership::new(&config, Duration::from_millis(30), 50_000).only(&[only]);
+        let checks = Promises::new(&config, Duration::from_millis(30), 50_000).only(&[only]);
         let mut fixture = Self { checks, stage: Stage::default(), now: Time::ZERO, failed: None };
         for id in 1..=members {
             fixture.starts(node(id as u64, 1, config.clone()));
@@ -210,12 +238,17 @@ impl Fixture {
     pub(super) fn crashes(&mut self, node: usize) -> &mut Self {
         self.stage.nodes[node] = None;
         self.stage.views.retain(|(observer, _), _| *observer != node);
+        self.stage.cached.retain(|(holder, _)| *holder != node);
         self.sees(&Happening::Crashed { node: Index::new(node) })
     }
 
     pub(super) fn restarts(&mut self, index: usize, node: Node) -> &mut Self {
+        self.restarts_with(index, node, Memory::Amnesia)
+    }
+
+    pub(super) fn restarts_with(&mut self, index: usize, node: Node, memory: Memory) -> &mut Self {
         self.stage.nodes[index] = Some(node);
-        self.sees(&Happening::Restarted { node: Index::new(index), memory: Memory::Amnesia })
+        self.sees(&Happening::Restarted { node: Index::new(index), memory })
     }
 
     pub(super) fn cut(&mut self, a: usize, b: usize) -> &mut Self {

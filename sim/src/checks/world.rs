@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bruit_core::{Command, Node, NodeId, Notice, Phase, State, Time};
+use bruit_core::{Command, Mark, MessageId, Node, NodeId, Notice, Pending, Phase, State, Time, Usage};
 
 use crate::cluster::{Cluster, Index};
 use crate::happening::Happening;
@@ -44,6 +44,26 @@ pub trait Nodes {
     /// The roots of its tables.
     fn roots(&self, index: Index) -> Option<[u64; 3]> {
         self.node(index).map(Node::roots)
+    }
+    /// In which epoch `observer` knows a member.
+    fn epoch(&self, observer: Index, id: NodeId) -> Option<u64> {
+        self.node(observer)?.member(id).map(|member| member.incarnation.epoch)
+    }
+    /// Whether it could serve a broadcast to others.
+    fn caches(&self, index: Index, id: MessageId) -> bool {
+        self.node(index).is_some_and(|node| node.cached(id).is_some())
+    }
+    /// What it knows of the broadcasts of each origin.
+    fn marks(&self, index: Index) -> Vec<Mark> {
+        self.node(index).into_iter().flat_map(Node::marks).collect()
+    }
+    /// What its broadcast holds.
+    fn usage(&self, index: Index) -> Usage {
+        self.node(index).map(Node::usage).unwrap_or_default()
+    }
+    /// Its own broadcasts whose first phase has not ended.
+    fn pending(&self, index: Index) -> Pending {
+        self.node(index).map(Node::pending).unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::happening::Happening;
 use crate::process::Process;
 
-/// S2: `sent + duplicated = delivered + dropped + under way`, after every input.
+/// S2: `sent + fanned out + duplicated = delivered + dropped + under way`, after every input.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conservation;
 
@@ -26,7 +26,7 @@ impl<P: Process> Check<P> for Conservation {
             return Ok(());
         }
         let counters = cluster.counters();
-        let came = counters.sent + counters.duplicated;
+        let came = counters.sent + counters.fanned_out + counters.duplicated;
         let went = counters.delivered + counters.dropped_all() + cluster.under_way() as u64;
         if came == went {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::workload::{self, Workload};
 use super::{Act, DELAY, Kind, Plan};
 use crate::cluster::Index;
 use crate::happening::Memory;
@@ -48,8 +49,10 @@ pub(super) fn plan(seed: u64) -> Plan {
     let (crashes, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().partition(|kind| **kind == Kind::Crashes);
     others.into_iter().chain(crashes).for_each(|kind| drawing.acts_of(kind));
     let Drawing { stay_down, mut acts, .. } = drawing;
+    let Workload { settings: broadcast, zones, acts: broadcasts } = workload::draw(seed, nodes, safety);
+    acts.extend(broadcasts);
     acts.sort_by_key(|act| act.at);
-    Plan { seed, nodes, preset, kinds, network, safety, stay_down, acts }
+    Plan { seed, nodes, preset, broadcast, zones, kinds, network, safety, stay_down, acts }
 }
 
 const fn likelihood(kind: Kind, chance: u32) -> u32 {

@@ -11,7 +11,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Fate;
 use crate::hash::{TraceHash, mix, of_bytes};
-use crate::network::{AddressBook, AddressNumber, Damage, Datagram, Datagrams, Network, Verdict};
+use crate::network::{AddressBook, Datagrams, Filter, Network};
 use crate::process::Port;
 use crate::station::Station;
 
@@ -28,6 +28,7 @@ pub(crate) struct Engine {
     /// Every so many events of a node are handled twice, on a clone; 0 for none.
     pub(crate) purity_every: u64,
     pub(crate) broken: Option<Violation>,
+    pub(crate) filter: Option<Filter>,
     outbox: Outbox,
     twin_outbox: Outbox,
 }
@@ -75,6 +76,7 @@ pub(crate) struct Journal {
 #[derive(Clone, Debug)]
 pub(crate) enum Noted {
     Sent { to: SocketAddr, port: Port, bytes: Range<usize>, fate: Fate },
+    Storing { slot: Slot, serial: u64 },
     Answered(Result<Answer, Rejected>),
     Notice(Notice<'static>),
 }
@@ -91,6 +93,7 @@ impl Engine {
             journal: Journal::default(),
             purity_every: 0,
             broken: None,
+            filter: None,
             outbox: Outbox::new(),
             twin_outbox: Outbox::new(),
         }
@@ -153,7 +156,7 @@ impl Desk<'_> {
     }
 
     fn compare(&mut self, node: &Node, twin: &Node, out: &Outbox, twin_out: &Outbox) {
-        let state = |node: &Node| serde_json::to_string(node).expect("a node can be written down");
+        let state = |node: &Node| postcard::to_allocvec(node).expect("a node can be written down");
         let same = out.iter().eq(twin_out.iter()) && state(node) == state(twin);
         if !same {
             let text = "a clone that was given the same event did something else";
@@ -179,69 +182,12 @@ impl Desk<'_> {
 
     pub(crate) fn store(&mut self, slot: Slot, serial: u64, bytes: &[u8]) {
         self.engine.hash.add(mix(of_bytes(bytes), serial));
+        if self.engine.journal.on {
+            self.engine.journal.entries.push(Noted::Storing { slot, serial });
+        }
         let (node, life) = (self.me, self.station.life);
         let number = self.engine.writes.insert(Write { node, life, slot, serial, bytes: bytes.to_vec() });
         let due = self.now + self.engine.disk_delay;
         self.engine.push(due, self.me, self.station, Due::Durable(number));
-    }
-
-    pub(crate) fn send(&mut self, port: Port, to: SocketAddr, bytes: &[u8]) {
-        let digest = of_bytes(bytes);
-        let target = self.addresses.number(to);
-        let owner = target.and_then(|target| self.addresses.owner(target));
-        let verdict = self.network.send(self.now, self.me, owner, bytes.len());
-        let fate = match (verdict, target) {
-            (Verdict::Drop(reason), _) => Fate::Dropped(reason),
-            (Verdict::Carry { .. }, None) => unreachable!("what has no address is not carried"),
-            (Verdict::Carry { delay, again, damage }, Some(target)) => {
-                self.dispatch(port, target, bytes, digest, delay, damage);
-                if let Some(delay) = again {
-                    self.dispatch(port, target, bytes, digest, delay, damage);
-                }
-                let arrives = self.now + Duration::from_nanos(delay);
-                Fate::Carried { arrives, copies: 1 + u8::from(again.is_some()), damaged: damage.is_some() }
-            }
-        };
-        self.engine.hash.add(digest ^ port.0 as u64);
-        if self.engine.journal.on {
-            let journal = &mut self.engine.journal;
-            let start = journal.bytes.len();
-            journal.bytes.extend_from_slice(bytes);
-            journal.entries.push(Noted::Sent { to, port, bytes: start..journal.bytes.len(), fate });
-        }
-    }
-
-    fn dispatch(
-        &mut self,
-        port: Port,
-        target: AddressNumber,
-        bytes: &[u8],
-        digest: u64,
-        delay: u64,
-        damage: Option<Damage>,
-    ) {
-        let mut buffer = self.datagrams.buffer();
-        buffer.extend_from_slice(bytes);
-        let (mut target, mut digest) = (target, digest);
-        if let Some(damage) = damage {
-            damage.apply(&mut buffer);
-            digest = of_bytes(&buffer);
-            if let Damage::Misdeliver(word) = damage {
-                target = self.addresses.nth(crate::random::scale(word, self.addresses.len() as u64));
-            }
-        }
-        let datagram = Datagram {
-            from: self.me,
-            source: self.station.address,
-            target,
-            port,
-            damaged: damage.is_some(),
-            sent: self.now,
-            digest,
-            bytes: buffer,
-        };
-        let slip = self.datagrams.insert(datagram);
-        let arrives = self.now + Duration::from_nanos(delay);
-        self.engine.push(arrives, self.me, self.station, Due::Deliver(slip));
     }
 }

@@ -2,11 +2,15 @@
 
 use bruit_core::{Change, Command, Notice, State};
 
-use crate::hash::mix;
+use crate::hash::{mix, of_bytes};
 
-/// A word for a command, by its text: there are few.
+/// A word for a command, by its text: there are few. Payloads are long.
 pub(super) fn command(command: &Command) -> u64 {
-    crate::hash::of_bytes(format!("{command:?}").as_bytes())
+    if let Command::Broadcast(broadcast) = command {
+        let how = format!("{} {:?} {:?}", broadcast.topic, broadcast.report, broadcast.first);
+        return mix(of_bytes(how.as_bytes()), of_bytes(&broadcast.payload));
+    }
+    of_bytes(format!("{command:?}").as_bytes())
 }
 
 /// A word for a notice: its kind and the numbers in it; of a rare one its text.
@@ -21,7 +25,11 @@ pub(super) fn notice(notice: &Notice<'_>) -> u64 {
         Notice::Reincarnated { incarnation } => mix(41 + incarnation.epoch, incarnation.counter.into()),
         Notice::IdentityConflict { other, stopped } => mix(42 + u64::from(*stopped), *other),
         Notice::Pong { ping, round_trip, .. } => mix(44 + ping.0, u64::from(round_trip.subsec_nanos())),
-        other => crate::hash::of_bytes(format!("{other:?}").as_bytes()),
+        Notice::Delivered { id, topic, payload, hops } => {
+            let name = mix(mix(45 + u64::from(*hops), id.origin.0), mix(id.epoch, id.seq));
+            mix(name, mix(of_bytes(topic.as_bytes()), of_bytes(payload)))
+        }
+        other => of_bytes(format!("{other:?}").as_bytes()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cluster::{Index, Place, Status};
 use crate::happening::{Happening, Memory};
 use crate::hash::mix;
 use crate::network::{Cut, CutId, Flap, Gray, InFlight, NetworkConfig};
-use crate::op::{Op, Release};
+use crate::op::Release;
 use crate::process::{Input, Process};
 use crate::random::{Purpose, Random};
 use crate::spawn::{Join, Spawn};
@@ -105,6 +105,7 @@ impl<P: Process> Sim<P> {
     fn join_after_start(&mut self, index: Index) -> Result<(), Violation> {
         let seeds = match &self.cluster.places[index.get()].station.join {
             Join::Never => return Ok(()),
+            Join::Through(member) => vec![self.cluster.addr(*member)],
             Join::Seeds(seeds) => seeds.clone(),
             Join::First(count) => {
                 self.cluster.indices().take(*count).map(|first| self.cluster.addr(first)).collect()
@@ -378,39 +379,6 @@ impl<P: Process> Sim<P> {
     /// A check objects.
     pub fn heal_all(&mut self) -> Result<(), Violation> {
         self.cluster.network.cut_ids().into_iter().try_for_each(|id| self.heal(id))
-    }
-
-    /// Does what a plan says, now.
-    ///
-    /// # Errors
-    /// A check objects.
-    pub fn apply(&mut self, op: Op) -> Result<(), Violation> {
-        match op {
-            Op::Spawn { count } => self.spawn_many(count),
-            Op::Cut { cut, in_flight, flap, lasts, gray } => {
-                let id = self.cut_with(&cut, in_flight, flap, gray)?;
-                if let Some(lasts) = lasts {
-                    self.schedule(self.cluster.now + lasts, Op::Heal { cut: id });
-                }
-                Ok(())
-            }
-            Op::Heal { cut } => self.heal(cut),
-            Op::HealAll => self.heal_all(),
-            Op::Crash { node } => self.crash(node),
-            Op::Restart { node, memory } => self.restart(node, memory),
-            Op::Pause { node } => self.pause(node),
-            Op::Resume { node, release } => self.resume(node, release),
-            Op::Move { node } => self.move_to_new_address(node),
-            Op::Clone { node } => self.clone_process(node).map(drop),
-            Op::ClockRate { node, ppm } => self.set_clock_rate(node, ppm),
-            Op::LateTicks { node, by } => {
-                self.set_late_ticks(node, by);
-                Ok(())
-            }
-            Op::Leave { node, within } => self.command(node, Command::Leave { within }),
-            Op::Network { network } => self.set_network(network),
-            Op::Command { node, command } => self.command(node, command),
-        }
     }
 
     /// Notes an act in the trace hash.

@@ -69,6 +69,11 @@ impl AddressBook {
         AddressNumber(position + 1)
     }
 
+    /// Every address that somebody has, in the order in which they were given out.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = (AddressNumber, Index)> {
+        (1..).zip(&self.owners).filter_map(|(number, owner)| Some((AddressNumber(number), (*owner)?)))
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.owners.len()
     }

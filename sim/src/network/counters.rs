@@ -12,6 +12,8 @@ pub enum DropReason {
     Mtu,
     /// A cut stood in the way when it was sent.
     Cut,
+    /// All its messages were taken out by the test's filter.
+    Filtered,
     /// A cut was made while it was in flight.
     CutInFlight,
     /// Random loss, single or in bursts.
@@ -26,9 +28,10 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Mtu,
         Self::Cut,
+        Self::Filtered,
         Self::CutInFlight,
         Self::Loss,
         Self::Unreachable,
@@ -42,6 +45,7 @@ impl fmt::Display for DropReason {
         f.write_str(match self {
             Self::Mtu => "mtu",
             Self::Cut => "cut",
+            Self::Filtered => "filtered",
             Self::CutInFlight => "cut in flight",
             Self::Loss => "loss",
             Self::Unreachable => "unreachable",
@@ -51,13 +55,16 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// Datagrams by what became of them. `sent + duplicated = delivered + all drops + in flight`, always (S2).
+/// Datagrams by what became of them. `sent + fanned_out + duplicated = delivered + all drops + in flight`, always
+/// (S2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Handed to the network.
     pub sent: u64,
     /// Bytes of them.
     pub sent_bytes: u64,
+    /// Copies, beyond the first, of datagrams that were for a group.
+    pub fanned_out: u64,
     /// Copies that the network added.
     pub duplicated: u64,
     /// Given to a process.

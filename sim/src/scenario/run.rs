@@ -8,7 +8,7 @@ use bruit_core::{Change, Node, Notice, Phase, State, Time};
 
 use super::{Condition, Expectation, Scenario};
 use crate::check::{Check, Violation};
-use crate::checks::Membership;
+use crate::checks::Promises;
 use crate::cluster::{Cluster, Index, Status};
 use crate::conduct;
 use crate::happening::Happening;
@@ -19,14 +19,15 @@ use crate::trial::{self, Outcome, Verdict};
 /// Runs a scenario with this seed, with all its checks and with more of the caller's.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
-    let config = scenario.preset.config(&scenario.name);
+    let mut config = scenario.preset.config(&scenario.name);
+    scenario.broadcast.apply(&mut config);
     let mut sim = trial::nodes(seed, config.clone());
     more.into_iter().for_each(|check| sim.check_boxed(check));
     let without: Vec<&str> = scenario.without.iter().map(String::as_str).collect();
     let conduct = conduct::all().into_iter().filter(|check| !without.contains(&check.id()));
     conduct.for_each(|check| sim.check_boxed(check));
     let (round_trip, loss_ppm) = declared(&scenario.network.link);
-    sim.check(Membership::new(&config, round_trip, loss_ppm).without(&without));
+    sim.check(Promises::new(&config, round_trip, loss_ppm).without(&without));
     let healed_in = Rc::new(Cell::new(None));
     for expectation in &scenario.expectations {
         sim.check(Expected::new(expectation, &healed_in));
@@ -124,6 +125,13 @@ impl Expected {
     }
 }
 
+/// What a member has been given and still holds about the topic without a name: the payloads, in order.
+fn history(node: &Node) -> Vec<&[u8]> {
+    let mut payloads: Vec<&[u8]> = node.recent("").map(|(_, payload)| payload).collect();
+    payloads.sort_unstable();
+    payloads
+}
+
 fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
     let state = |observer: &Node, index: Index| observer.member(cluster.id(index)).map(|member| member.state);
     let nodes = cluster.running().filter_map(|index| cluster.node(index).map(|node| (index, node)));
@@ -136,6 +144,19 @@ fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
         }),
         Condition::HeldAlive(subjects) => {
             observers.all(|(_, node)| subjects.iter().all(|index| state(node, *index) == Some(State::Alive)))
+        }
+        Condition::AllHave(texts) => observers.all(|(_, node)| {
+            let history = history(node);
+            texts.iter().all(|text| history.binary_search(&text.as_bytes()).is_ok())
+        }),
+        Condition::Have { nodes, texts } => {
+            let mut wanted: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+            wanted.sort_unstable();
+            observers.filter(|(me, _)| nodes.contains(me)).all(|(_, node)| history(node) == wanted)
+        }
+        Condition::SameHistory => {
+            let first = observers.next().map(|(_, node)| history(node));
+            observers.all(|(_, node)| Some(history(node)) == first)
         }
         Condition::Closed(group) => observers.filter(|(me, _)| group.contains(me)).all(|(_, node)| {
             let inside = |index: &&Index| cluster.status(**index) != Status::Crashed;

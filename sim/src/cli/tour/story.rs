@@ -7,7 +7,7 @@ use std::io::Write;
 use std::rc::Rc;
 
 use bruit_core::{Change, Command, Config, Node, NodeId, Notice, State, Time};
-use bruit_sim::checks::Membership;
+use bruit_sim::checks::Promises;
 use bruit_sim::network::Cut;
 use bruit_sim::{
     Check, Cluster, Happening, Index, Link, Memory, NetworkConfig, Sim, Violation, conduct, faults, trial,
@@ -83,7 +83,7 @@ impl Story {
         let verdicts = Rc::new(RefCell::new(Verdicts::default()));
         sim.check(Listener(Rc::clone(&verdicts)));
         conduct::all().into_iter().for_each(|check| sim.check_boxed(check));
-        sim.check(Membership::new(&config, trial::ROUND_TRIP, LOSS_PPM));
+        sim.check(Promises::new(&config, trial::ROUND_TRIP, LOSS_PPM));
         Self { sim, verdicts }
     }
 

@@ -1,0 +1,179 @@
+//! B4: what one correct member was given and still holds, all connected members are given, or are told that it is
+//! lost; within `repair` and the time that so many bytes take, after the last disturbance (rules C1, C3, C4).
+
+use bruit_core::{History, MessageId, NodeId, Order, State};
+use std::collections::BTreeSet;
+
+use super::super::messages::Sent;
+use super::super::{Rule, Scene};
+use crate::check::Violation;
+use crate::cluster::Index;
+
+/// B4. Judged at the end of a run that was calm for long enough; messages that were sent since are left out.
+///
+/// Who held the origin alive when the message was sent must have it, or know that it is lost. Who came later must
+/// have it if everybody else still holds it, and history is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delivery;
+
+/// A message under judgement, on one side of the cuts.
+struct Case<'a> {
+    id: MessageId,
+    sent: &'a Sent,
+    side: &'a [Index],
+    holders: BTreeSet<Index>,
+}
+
+impl Case<'_> {
+    fn judge(&self, node: Index, scene: &Scene<'_>) -> Result<(), Violation> {
+        let receiver = scene.messages.receiver(node);
+        if receiver.times(self.id) > 0 || receiver.is_lost(self.id) || !self.is_owed(node, scene) {
+            return Ok(());
+        }
+        let holder = self.holders.first().expect("there is one where a case is judged");
+        let known = scene
+            .nodes
+            .marks(node)
+            .into_iter()
+            .find(|mark| (mark.origin, mark.epoch) == (self.id.origin, self.id.epoch));
+        let known = known.map_or("knows nothing of that epoch".to_owned(), |mark| {
+            format!("knows up to {} of {}, without {:?}", mark.contiguous, mark.highest, mark.gaps)
+        });
+        let text = format!(
+            "{} was sent at {} and {holder} holds it; here it was neither delivered nor lost: it {known}",
+            self.id, self.sent.at
+        );
+        Err(scene.violation("B4", node, text))
+    }
+
+    fn is_owed(&self, node: Index, scene: &Scene<'_>) -> bool {
+        let receiver = scene.messages.receiver(node);
+        let present = self.sent.audience.contains(&node) && receiver.since <= self.sent.at;
+        // An earlier life may have been given it, and have left that on a disk.
+        let earlier = receiver.remembers().is_some_and(|since| self.sent.at <= since);
+        let everybody_else = || self.side.iter().all(|other| *other == node || self.holders.contains(other));
+        let newcomer = scene.config.broadcast.history == History::Cached && everybody_else();
+        !earlier && (present || newcomer) && self.is_open(node, scene)
+    }
+
+    /// The last two epochs of an origin are open; in its order, nothing of the former comes after the latter.
+    fn is_open(&self, node: Index, scene: &Scene<'_>) -> bool {
+        let known = scene.nodes.epoch(node, self.id.origin);
+        let behind = known.map_or(u64::MAX, |epoch| epoch.saturating_sub(self.id.epoch));
+        let receiver = scene.messages.receiver(node);
+        let passed = receiver.latest(self.id.origin).is_some_and(|latest| latest.epoch > self.id.epoch);
+        behind < 2 && !(scene.config.broadcast.order == Order::Origin && passed)
+    }
+}
+
+impl Rule for Delivery {
+    fn id(&self) -> &'static str {
+        "B4"
+    }
+
+    fn observe(&mut self, _: &crate::happening::Happening<'_>, _: &Scene<'_>) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let (Some(calm), Some(sides)) = (scene.world.calm(), scene.world.sides()) else { return Ok(()) };
+        let bound = scene.bounds.broadcast.repair + scene.transfer();
+        if calm + bound > scene.at {
+            return Ok(());
+        }
+        for side in sides {
+            let side: Vec<Index> = side.into_iter().filter(|node| scene.nodes.is_member(*node)).collect();
+            for (id, sent) in scene.messages.iter().filter(|(_, sent)| sent.at + bound <= scene.at) {
+                let shows = |node: &Index| {
+                    let alive = |other: &Index| shows_alive(*node, scene.world.id(*other), scene);
+                    side.iter().all(alive)
+                };
+                if scene.world.has_twin(id.origin) || !side.iter().all(shows) {
+                    continue;
+                }
+                let holds = |node: &Index| {
+                    scene.messages.receiver(*node).times(id) > 0 && scene.nodes.caches(*node, id)
+                };
+                let holders: BTreeSet<Index> = side.iter().copied().filter(holds).collect();
+                let case = Case { id, sent, side: &side, holders };
+                if !case.holders.is_empty() {
+                    side.iter().try_for_each(|node| case.judge(*node, scene))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether `node` shows that member alive; that it should is M7.
+fn shows_alive(node: Index, id: NodeId, scene: &Scene<'_>) -> bool {
+    scene.world.id(node) == id || matches!(scene.nodes.view(node, id), Some(State::Alive | State::Suspect))
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use bruit_core::History;
+
+    use super::super::super::fixture::{Fixture, config, message, node};
+
+    /// Beyond the bound, in groups of three and of four.
+    fn bound() -> Duration {
+        Fixture::new(4, "B4").bounds().broadcast.repair + Duration::from_secs(1)
+    }
+
+    /// Two of three have it and hold it.
+    fn told_two() -> Fixture {
+        let mut history = Fixture::new(3, "B4");
+        history.acquainted().after(Duration::from_secs(1)).broadcasts(0, 1, b"a").holds(0, message(1, 1, 1));
+        history.gets(1, message(1, 1, 1), b"a").holds(1, message(1, 1, 1));
+        history
+    }
+
+    #[test]
+    fn a_message_that_one_lacks_is_found_after_the_bound() {
+        let mut history = told_two();
+        history.ends().is_silent();
+        history.after(bound()).ends().fires("B4", "n1:1:1 was sent at 1.000s and n1 holds it");
+    }
+
+    #[test]
+    fn who_got_it_or_was_told_that_it_is_lost_lacks_nothing() {
+        let mut history = told_two();
+        history.gets(2, message(1, 1, 1), b"a").after(bound()).ends().is_silent();
+        let mut history = told_two();
+        history.loses(2, 1, (1, 1)).after(bound()).ends().is_silent();
+    }
+
+    #[test]
+    fn what_nobody_holds_any_more_is_owed_to_nobody() {
+        let mut history = told_two();
+        history.drops(0, message(1, 1, 1)).drops(1, message(1, 1, 1)).after(bound()).ends().is_silent();
+    }
+
+    #[test]
+    fn who_is_cut_off_gets_it_after_the_cut_heals() {
+        let mut history = told_two();
+        history.cut(0, 2).cut(1, 2).after(bound()).ends().is_silent();
+        history.heals().ends().is_silent();
+        history.after(bound()).ends().fires("B4", "n1:1:1");
+    }
+
+    #[test]
+    fn a_newcomer_is_owed_what_all_others_hold() {
+        let mut history = told_two();
+        history.gets(2, message(1, 1, 1), b"a").holds(2, message(1, 1, 1));
+        history.after(Duration::from_secs(1)).starts(node(4, 1, config())).acquainted();
+        history.after(bound()).ends().fires("B4", "n1:1:1");
+        let mut config = config();
+        config.broadcast.history = History::None;
+        let mut history = Fixture::configured(3, "B4", config.clone());
+        history.acquainted().broadcasts(0, 1, b"a").holds(0, message(1, 1, 1));
+        for node in [1, 2] {
+            history.gets(node, message(1, 1, 1), b"a").holds(node, message(1, 1, 1));
+        }
+        history.after(Duration::from_secs(1)).starts(node(4, 1, config)).acquainted();
+        history.after(bound()).ends().is_silent();
+    }
+}

@@ -1,0 +1,155 @@
+//! B1: whatever is delivered was sent by the origin that it names, with the same topic and the same bytes; and an
+//! origin numbers what it sends from 1 without gaps, in an epoch that nobody else uses (rule A1).
+
+use bruit_core::{Answer, MessageId, NodeId, Notice};
+
+use super::super::{Rule, Scene};
+use crate::check::Violation;
+use crate::cluster::Index;
+use crate::happening::Happening;
+use crate::workload;
+
+/// B1.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Integrity;
+
+impl Integrity {
+    fn delivered(
+        node: Index,
+        (id, topic, payload, hops): (MessageId, &str, &[u8], u8),
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
+        let object = |text: String| Err(scene.violation("B1", node, text));
+        let Some(sent) = scene.messages.get(id) else {
+            return object(format!("it is given {id}, which nobody has sent"));
+        };
+        if !sent.contents.iter().any(|(of, bytes)| of == topic && bytes == payload) {
+            let (of, bytes) = &sent.contents[0];
+            let made_by = workload::stamp(payload).map_or(NodeId::NOBODY, |(origin, _)| origin);
+            return object(format!(
+                "it is given {} bytes about `{topic}` (made by {made_by}) as {id}, and {} bytes about `{of}` were sent",
+                payload.len(),
+                bytes.len()
+            ));
+        }
+        // What a former life of its own has sent comes back from others.
+        let own = sent.by == node && sent.at >= scene.messages.receiver(node).since;
+        if (hops == 0) == own || scene.world.has_twin(id.origin) {
+            return Ok(());
+        }
+        object(format!("it is given {id} after {hops} hops, and {} has sent it", sent.by))
+    }
+
+    fn accepted(node: Index, id: MessageId, scene: &Scene<'_>) -> Result<(), Violation> {
+        let own = scene.world.id(node);
+        if scene.world.has_twin(own) {
+            return Ok(());
+        }
+        let reused = scene.messages.get(id).is_some_and(|sent| sent.contents.len() > 1);
+        let in_order = match scene.messages.issued(node) {
+            Some(last) if last.epoch == id.epoch => id.seq == last.seq + 1,
+            last => id.seq == 1 && last.is_none_or(|last| last.epoch < id.epoch),
+        };
+        if id.origin == own && !reused && in_order {
+            return Ok(());
+        }
+        let before = scene.messages.issued(node).map_or("nothing".to_owned(), |last| last.to_string());
+        Err(scene.violation("B1", node, format!("it sends {id} after {before}")))
+    }
+}
+
+impl Rule for Integrity {
+    fn id(&self) -> &'static str {
+        "B1"
+    }
+
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        match *happening {
+            Happening::Notice { node, notice: Notice::Delivered { id, topic, payload, hops } } => {
+                Self::delivered(node, (*id, topic, payload, *hops), scene)
+            }
+            Happening::Answered { node, answer: Ok(Answer::Sent(id)) } => Self::accepted(node, *id, scene),
+            Happening::Answered { node, answer: Err(why) } => match scene.messages.asked(node) {
+                Some((_, Some(id))) => Err(scene.violation(
+                    "B1",
+                    node,
+                    format!("it delivers {id} and refuses to send it: {why:?}"),
+                )),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::{Fixture, message};
+
+    #[test]
+    fn a_message_that_nobody_sent_is_found() {
+        Fixture::new(2, "B1").gets(1, message(1, 1, 1), b"x").fires("B1", "nobody has sent");
+    }
+
+    #[test]
+    fn other_bytes_and_another_topic_are_found() {
+        let mut history = Fixture::new(2, "B1");
+        history.broadcasts(0, 1, b"hello").gets(1, message(1, 1, 1), b"hallo");
+        history.fires("B1", "5 bytes about ``");
+        let mut history = Fixture::new(2, "B1");
+        history.broadcasts(0, 1, b"hello").gets_about(1, message(1, 1, 1), "news", b"hello", 1);
+        history.fires("B1", "about `news`");
+    }
+
+    #[test]
+    fn a_message_of_another_origin_is_found() {
+        let mut history = Fixture::new(3, "B1");
+        history.broadcasts(0, 1, b"hello").gets(2, message(2, 1, 1), b"hello").fires("B1", "n2:1:1");
+    }
+
+    #[test]
+    fn numbers_that_are_skipped_or_come_again_are_found() {
+        Fixture::new(2, "B1").broadcasts(0, 2, b"a").fires("B1", "n1:1:2 after nothing");
+        let mut history = Fixture::new(2, "B1");
+        history.broadcasts(0, 1, b"a").broadcasts(0, 1, b"b").fires("B1", "n1:1:1 after n1:1:1");
+    }
+
+    #[test]
+    fn an_epoch_that_a_later_life_uses_again_is_found() {
+        use super::super::super::fixture::{config, node};
+        let mut history = Fixture::new(2, "B1");
+        history.broadcasts(0, 1, b"a").crashes(0).restarts(0, node(1, 1, config()));
+        history.broadcasts(0, 1, b"b").fires("B1", "n1:1:1 after n1:1:1");
+    }
+
+    #[test]
+    fn what_is_refused_must_not_be_delivered() {
+        let mut history = Fixture::new(2, "B1");
+        history.refuses(0, b"a").is_silent();
+        history.delivers_and_refuses(0, message(1, 1, 1), b"a").fires("B1", "refuses to send it");
+    }
+
+    #[test]
+    fn hops_that_do_not_fit_are_found() {
+        let mut history = Fixture::new(2, "B1");
+        history.broadcasts(0, 1, b"a").gets_about(1, message(1, 1, 1), "", b"a", 0).fires("B1", "0 hops");
+    }
+
+    #[test]
+    fn what_a_former_life_has_sent_may_come_back() {
+        use super::super::super::fixture::{config, node};
+        use core::time::Duration;
+        let mut history = Fixture::new(2, "B1");
+        history.broadcasts(0, 1, b"a").gets(1, message(1, 1, 1), b"a").crashes(0);
+        history.after(Duration::from_secs(1)).restarts(0, node(1, 2, config()));
+        history.gets(0, message(1, 1, 1), b"a").is_silent();
+        history.gets_about(0, message(1, 1, 1), "", b"a", 0).fires("B1", "0 hops");
+    }
+
+    #[test]
+    fn the_same_bytes_from_the_same_origin_are_fine() {
+        let mut history = Fixture::new(3, "B1");
+        history.broadcasts(0, 1, b"a").gets(1, message(1, 1, 1), b"a").gets(2, message(1, 1, 1), b"a");
+        history.broadcasts(0, 2, b"b").gets(2, message(1, 1, 2), b"b").is_silent();
+    }
+}

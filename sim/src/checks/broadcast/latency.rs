@@ -1,0 +1,72 @@
+//! B6: a message reaches every member that nothing disturbs within `everywhere`, and the time that the bytes which
+//! were sent beside it take.
+
+use bruit_core::{MessageId, Notice, Time};
+
+use super::super::{Rule, Scene};
+use crate::check::Violation;
+use crate::cluster::Index;
+use crate::happening::Happening;
+
+/// B6. Whoever gets a message later than that must have been disturbed since it was sent: it, the origin, or anybody
+/// that the message might have come by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Latency;
+
+impl Latency {
+    fn judge(node: Index, id: MessageId, scene: &Scene<'_>) -> Result<(), Violation> {
+        let Some(sent) = scene.messages.get(id) else { return Ok(()) };
+        let bound = scene.bounds.broadcast.everywhere + scene.transfer();
+        let took = scene.at.since(sent.at);
+        let there = sent.audience.contains(&node) && scene.messages.receiver(node).since <= sent.at;
+        let quiet = |calm: Time| calm + scene.bounds.agreement <= sent.at;
+        if took <= bound || !there || !scene.world.is_whole() || !scene.world.calm().is_some_and(quiet) {
+            return Ok(());
+        }
+        let text = format!(
+            "it is given {id} {took:.1?} after it was sent, undisturbed, and {bound:.1?} are the bound"
+        );
+        Err(scene.violation("B6", node, text))
+    }
+}
+
+impl Rule for Latency {
+    fn id(&self) -> &'static str {
+        "B6"
+    }
+
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        match *happening {
+            Happening::Notice { node, notice: Notice::Delivered { id, .. } } => Self::judge(node, *id, scene),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::super::super::fixture::{Fixture, message};
+
+    fn late(by: Duration) -> Fixture {
+        let mut history = Fixture::new(3, "B6");
+        let agreement = history.bounds().agreement;
+        history.acquainted().after(agreement).broadcasts(0, 1, b"a").after(by);
+        history
+    }
+
+    #[test]
+    fn a_late_delivery_is_found() {
+        let bound = Fixture::new(3, "B6").bounds().broadcast.everywhere;
+        late(bound + Duration::from_secs(1)).gets(1, message(1, 1, 1), b"a").fires("B6", "n1:1:1");
+        late(bound).gets(1, message(1, 1, 1), b"a").is_silent();
+    }
+
+    #[test]
+    fn who_was_disturbed_may_be_late() {
+        let bound = Fixture::new(3, "B6").bounds().broadcast.everywhere;
+        let mut history = late(bound * 2);
+        history.cut(0, 1).heals().gets(1, message(1, 1, 1), b"a").is_silent();
+    }
+}

@@ -1,0 +1,179 @@
+//! Drawing what the members of a plan broadcast, and in which way: from a stream of its own, so that it shifts no
+//! fault.
+
+use core::time::Duration;
+
+use bruit_core::{BroadcastConfig, FirstPhase, History, Order, PersistSeen, Repair, Rounds};
+
+use super::Act;
+use crate::cluster::Index;
+use crate::op::Op;
+use crate::random::{Purpose, Random};
+
+/// The group of every plan that multicasts to one.
+const GROUP: core::net::SocketAddr =
+    core::net::SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::new(239, 7, 5, 69)), 7_569);
+
+/// Broadcasts begin when the cluster may have formed, though not all of it need have.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// What a plan broadcasts.
+pub(super) struct Workload {
+    pub(super) settings: BroadcastConfig,
+    /// How many zones the members lie in; one is none.
+    pub(super) zones: u32,
+    pub(super) acts: Vec<Act>,
+}
+
+struct Drawing {
+    random: Random,
+    nodes: u32,
+    safety: Duration,
+    acts: Vec<Act>,
+}
+
+pub(super) fn draw(seed: u64, nodes: u32, safety: Duration) -> Workload {
+    let mut random = Random::of(seed, Purpose::Workload, 0);
+    let settings = settings(&mut random);
+    let zones = if settings.prefer_zone { small(&mut random, 2, 3) } else { 1 };
+    let mut drawing = Drawing { random, nodes, safety, acts: Vec::new() };
+    // Some plans leave the members silent, so that membership is also seen alone.
+    if !drawing.random.chance(100_000) {
+        drawing.fill();
+    }
+    Workload { settings, zones, acts: drawing.acts }
+}
+
+fn settings(random: &mut Random) -> BroadcastConfig {
+    let mut settings = match random.below(4) {
+        0 => BroadcastConfig::bimodal(),
+        1 => BroadcastConfig::push_ack(),
+        2 => BroadcastConfig::pull(),
+        _ => BroadcastConfig::tree(),
+    };
+    if let FirstPhase::Multicast { group } = &mut settings.first {
+        *group = random.chance(500_000).then_some(GROUP);
+    }
+    // The marks alone must do.
+    if random.chance(80_000) {
+        settings.repair = Repair::None;
+    }
+    if let Repair::Rounds(rounds) = settings.repair {
+        let period = millis(random, 50, 600);
+        settings.repair = Repair::Rounds(Rounds { period, ..rounds });
+    }
+    settings.order = if random.chance(500_000) { Order::Origin } else { Order::Arrival };
+    settings.history = if random.chance(250_000) { History::None } else { History::Cached };
+    settings.persist_seen = match random.below(4) {
+        0 => PersistSeen::BeforeDelivery,
+        1 => PersistSeen::Every(millis(random, 100, 2_000)),
+        _ => PersistSeen::Never,
+    };
+    settings.prefer_zone = random.chance(200_000);
+    settings.quiet_after = millis(random, 300, 2_500);
+    if random.chance(300_000) {
+        settings.lost_after = millis(random, 1_000, 10_000);
+    }
+    if random.chance(200_000) {
+        settings.keep_rounds = Some(small(random, 5, 60));
+    }
+    if random.chance(300_000) {
+        settings.batch = millis(random, 1, 30);
+    }
+    if random.chance(250_000) {
+        settings.cache_bytes_max = 256 << 10;
+        settings.pending_bytes_max = 32 << 10;
+    }
+    if random.chance(150_000) {
+        settings.rate_bytes_max = 1 << 16;
+    }
+    settings
+}
+
+fn millis(random: &mut Random, low: u64, high: u64) -> Duration {
+    Duration::from_millis(random.between(low, high))
+}
+
+fn small(random: &mut Random, low: u64, high: u64) -> u32 {
+    u32::try_from(random.between(low, high)).expect("small")
+}
+
+impl Drawing {
+    fn fill(&mut self) {
+        let mut patterns = [Self::trickle, Self::bursts, Self::large, Self::all_at_once, Self::last_words];
+        self.random.shuffle(&mut patterns);
+        let count = 1 + self.random.position(patterns.len());
+        patterns[..count].iter().for_each(|pattern| pattern(self));
+    }
+
+    fn node(&mut self) -> Index {
+        Index::new(self.random.position(self.nodes as usize))
+    }
+
+    fn moment(&mut self) -> Duration {
+        let room = u64::try_from(self.safety.saturating_sub(QUIET).as_millis()).expect("a minute");
+        QUIET + Duration::from_millis(self.random.below(room))
+    }
+
+    fn say(&mut self, at: Duration, node: Index, bytes: u32, count: u32) {
+        let topic = if self.random.chance(300_000) { "news" } else { "" };
+        let report = self.random.chance(100_000).then(|| millis(&mut self.random, 1_000, 20_000));
+        let (topic, text) = (topic.to_owned(), None);
+        self.acts.push(Act { at, op: Op::Broadcast { node, topic, text, bytes, count, report } });
+    }
+
+    /// Now and then somebody says something, with silence in between.
+    fn trickle(&mut self) {
+        let mut at = self.moment();
+        for _ in 0..self.random.between(5, 40) {
+            let (node, bytes) = (self.node(), small(&mut self.random, 24, 400));
+            self.say(at, node, bytes, 1);
+            at += millis(&mut self.random, 10, 2_000);
+            if at >= self.safety {
+                at = self.moment();
+            }
+        }
+    }
+
+    fn bursts(&mut self) {
+        for _ in 0..self.random.between(1, 3) {
+            let (at, node) = (self.moment(), self.node());
+            let (bytes, count) = (small(&mut self.random, 24, 300), small(&mut self.random, 5, 80));
+            self.say(at, node, bytes, count);
+        }
+    }
+
+    /// Around the length of one datagram, of a few, and as long as may be.
+    fn large(&mut self) {
+        for _ in 0..self.random.between(1, 6) {
+            let (at, node) = (self.moment(), self.node());
+            let bytes = match self.random.below(8) {
+                0..=3 => small(&mut self.random, 900, 1_500),
+                4..=6 => small(&mut self.random, 1_500, 12_000),
+                _ => small(&mut self.random, 30_000, 65_536),
+            };
+            self.say(at, node, bytes, 1);
+        }
+    }
+
+    fn all_at_once(&mut self) {
+        let at = self.moment();
+        for node in (0..self.nodes).map(Index) {
+            self.say(at, node, 64, 2);
+        }
+    }
+
+    /// One last message of somebody who falls silent then: while others are cut off, crash or leave, and shortly
+    /// before everything heals.
+    fn last_words(&mut self) {
+        for _ in 0..self.random.between(1, 4) {
+            let (at, node) = (self.moment(), self.node());
+            self.say(at, node, 100, 1);
+            self.acts.retain(|act| {
+                act.at <= at || !matches!(act.op, Op::Broadcast { node: by, .. } if by == node)
+            });
+        }
+        let node = self.node();
+        self.say(self.safety - Duration::from_millis(50), node, 100, 1);
+    }
+}

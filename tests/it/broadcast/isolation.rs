@@ -1,0 +1,82 @@
+//! B9: members that stand still, lose nearly everything, or are slow cost the others at most a tenth of the
+//! deliveries that they have in good time without them (pbcast's headline claim).
+
+use core::time::Duration;
+
+use bruit_core::{BroadcastConfig, MessageId, Time};
+use bruit_sim::checks::Promises;
+use bruit_sim::{Index, Link, Loss, NetworkConfig, PairLink, Violation};
+
+use super::group::{Group, presets, with};
+use crate::support::{Checked, ROUND_TRIP, link, millis, secs};
+
+const MEMBERS: u32 = 20;
+const HEALTHY: u32 = 15;
+
+/// What is wrong with the last quarter of the members.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trouble {
+    None,
+    Paused,
+    Lossy,
+    Slow,
+}
+
+/// What comes later than this is not in good time.
+const IN_TIME: Duration = secs(1);
+
+/// Deliveries in time among the healthy.
+fn deliveries(broadcast: BroadcastConfig, trouble: Trouble) -> Result<usize, Violation> {
+    // Who is so slow is taken for dead, and rightly: only the checks of the broadcast apply.
+    let config = with(broadcast);
+    let checks = Promises::new(&config, ROUND_TRIP, 0).only(&["B1", "B2", "B3", "B7"]);
+    let mut group = Group::judged(370, MEMBERS, &config, checks)?;
+    // Whatever is learnt is learnt.
+    for index in 0..HEALTHY {
+        group.says(index, "warm")?;
+        group.lan.sim.run_for(millis(200))?;
+    }
+    for index in HEALTHY..MEMBERS {
+        if trouble == Trouble::Paused {
+            group.lan.sim.pause(Index(index))?;
+        }
+    }
+    if matches!(trouble, Trouble::Lossy | Trouble::Slow) {
+        group.lan.sim.set_network(troubled(trouble))?;
+    }
+    let mut sent: Vec<(Time, MessageId)> = Vec::new();
+    for number in 0..250 {
+        let id = group.says(number % HEALTHY, "a word")?;
+        sent.push((group.lan.sim.now(), id));
+        group.lan.sim.run_for(millis(20))?;
+    }
+    group.lan.sim.run_for(secs(5))?;
+    let in_time = |index: u32, at: Time, id: MessageId| {
+        group.mail.times(index, id).first().is_some_and(|given| given.since(at) <= IN_TIME)
+    };
+    Ok(sent.iter().map(|(at, id)| (0..HEALTHY).filter(|index| in_time(*index, *at, *id)).count()).sum())
+}
+
+fn troubled(trouble: Trouble) -> NetworkConfig {
+    let bad = match trouble {
+        Trouble::Slow => Link { pair_offset: secs(2), ..link() },
+        _ => Link { loss: Loss::Independent { ppm: 800_000 }, ..link() },
+    };
+    let pairs = (0..MEMBERS).flat_map(|a| (HEALTHY..MEMBERS).map(move |b| (a, b))).filter(|(a, b)| a != b);
+    let both = pairs.flat_map(|(a, b)| [(a, b), (b, a)]);
+    let links = both.map(|(a, b)| PairLink { from: Index(a), to: Index(b), link: bad.clone() }).collect();
+    NetworkConfig { links, ..NetworkConfig::uniform(link()) }
+}
+
+#[test]
+fn troubled_members_do_not_slow_the_others() -> Checked {
+    for (name, broadcast) in presets() {
+        let baseline = deliveries(broadcast.clone(), Trouble::None)?;
+        assert!(baseline >= 250 * HEALTHY as usize * 9 / 10, "{name}: {baseline} without trouble");
+        for trouble in [Trouble::Paused, Trouble::Lossy, Trouble::Slow] {
+            let with = deliveries(broadcast.clone(), trouble)?;
+            assert!(with * 10 >= baseline * 9, "{name}: {with} of {baseline} with a quarter {trouble:?}");
+        }
+    }
+    Ok(())
+}
