@@ -6,6 +6,7 @@
 //! | `lifeguard` | Dadgar, Phillips, Currey 2018, §V and tables IV, VI | how many healthy members are called failed while others stand still |
 //! | `rapid` | Suresh et al., USENIX ATC 2018, §7 | what ten members with a bad link do to the views of a thousand |
 //! | `bimodal` | Birman et al., TOCS 17(2), 1999, §5 | do almost all or almost none deliver, as the recurrence says |
+//! | `perturbed` | the same, §6 | what healthy members receive while others sleep |
 //! | `broadcast` | Plumtree §4, the goals of DESIGN | time, hops, bytes and repeats of a broadcast |
 //! | `detection` | SWIM §5, and the peers of DESIGN | how soon a crash is known, at which price in false alarms |
 
@@ -15,6 +16,7 @@ mod detection;
 mod histogram;
 mod lifeguard;
 mod listener;
+mod perturbed;
 mod rapid;
 mod recurrence;
 mod spread;
@@ -29,11 +31,15 @@ use std::sync::Mutex;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The experiments, by name, with what each asks.
-pub const NAMES: [(&str, &str); 5] = [
+pub const NAMES: [(&str, &str); 6] = [
     ("lifeguard", "false failures while some members stand still: six detectors on one grid of anomalies"),
     ("rapid", "flip-flop and 80 % loss at ten members of a thousand: who oscillates, and for how long"),
     ("detection", "one crash among many: first and last to know, false alarms, stragglers"),
     ("bimodal", "10^5 broadcasts to 50 members at 5 % loss: all or nothing, beside the exact recurrence"),
+    (
+        "perturbed",
+        "a quarter of the members asleep: what the healthy ones receive, beside a sender that waits",
+    ),
     ("broadcast", "time, hops, bytes and repeats of a broadcast, beside the goals"),
 ];
 
@@ -102,6 +108,7 @@ pub fn run(name: &str, options: &Options) -> Result<Report, UnknownPaper> {
         "rapid" => Ok(rapid::run(options).into()),
         "detection" => Ok(detection::run(options).into()),
         "bimodal" => Ok(bimodal::run(options)),
+        "perturbed" => Ok(perturbed::run(options)),
         "broadcast" => Ok(broadcast::run(options).into()),
         other => Err(UnknownPaper(other.to_owned())),
     }
