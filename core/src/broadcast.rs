@@ -61,7 +61,7 @@ use outgoing::Outgoing;
 use persist::SeenSet;
 use repair::Rounds;
 use reports::Reports;
-use seen::Seen;
+use seen::{Refusal, Seen};
 use zones::Zones;
 
 pub use view::{Mark, Pending, Spread, Usage};
@@ -220,7 +220,8 @@ impl Broadcast {
             }
             Gossip::Part { hops, flags, part } => self.on_part(from, hops, flags, &part, members, cx),
             Gossip::IHave(runs) => self.on_i_have(from, runs, members, cx),
-            Gossip::Gone(runs) => self.on_gone(from, runs, cx),
+            Gossip::Gone(runs) => self.on_refusal(from, runs, Refusal::Gone, cx),
+            Gossip::Lack(runs) => self.on_refusal(from, runs, Refusal::Lack, cx),
             Gossip::PushAck(runs) => self.on_push_ack(from.id, runs, cx),
             Gossip::Receipt(runs) => self.on_receipt(from.id, runs, cx),
             // What makes us send more than we got is for those who are where they say.

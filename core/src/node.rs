@@ -180,7 +180,8 @@ impl Node {
             let (config, now) = (cx.config, cx.now);
             let Some(mut letter) = cx.out.reopen(draft) else { continue };
             let receiver = letter.receiver();
-            shares.fill(letter.room(), |class, allowance| {
+            let has_some = [membership.has_updates(), broadcast.has_parcels_for(receiver)];
+            shares.fill(letter.room(), has_some, |class, allowance| {
                 let mut left = allowance;
                 match class {
                     Class::Membership => {

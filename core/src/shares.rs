@@ -23,27 +23,30 @@ pub(crate) struct Shares {
 }
 
 impl Shares {
-    /// Fills a datagram with `room` left. `pack` is called with a class and its allowance, says how much of it is
-    /// left, and whether the class has nothing more to say.
-    pub(crate) fn fill(&mut self, room: usize, mut pack: impl FnMut(Class, usize) -> Packed) {
-        let mut left = room;
-        let mut wants_more = [false; CLASSES.len()];
+    /// Fills a datagram with `room` left, for the classes that have something to say. `pack` is called once for each of
+    /// them, with its allowance, and says how much of it was used and whether there is more to say. The last one may use
+    /// all that is left.
+    pub(crate) fn fill(
+        &mut self,
+        room: usize,
+        has_some: [bool; CLASSES.len()],
+        mut pack: impl FnMut(Class, usize) -> Packed,
+    ) {
+        let share = room / CLASSES.len();
         let behind = usize::from(self.owed[1] > self.owed[0]);
+        let mut left = room;
         for turn in 0..CLASSES.len() {
-            let class = (turn + behind) % CLASSES.len();
-            let share = (self.owed[class] + room / CLASSES.len()).min(left);
-            let packed = pack(CLASSES[class], share);
-            left -= packed.bytes;
-            wants_more[class] = packed.wants_more;
-            let rest = (self.owed[class] + room / CLASSES.len()).saturating_sub(packed.bytes);
-            self.owed[class] = if packed.wants_more { rest.min(room) } else { 0 };
-        }
-        for (class, owed) in self.owed.iter_mut().enumerate() {
-            if wants_more[class] && left > 0 {
-                let packed = pack(CLASSES[class], left);
-                left -= packed.bytes;
-                *owed = owed.saturating_sub(packed.bytes);
+            let (class, other) = ((turn + behind) % CLASSES.len(), (turn + behind + 1) % CLASSES.len());
+            if !has_some[class] {
+                self.owed[class] = 0;
+                continue;
             }
+            let granted = self.owed[class] + share;
+            let last = turn > 0 || !has_some[other];
+            let packed = pack(CLASSES[class], if last { left } else { granted.min(left) });
+            left -= packed.bytes;
+            let rest = granted.saturating_sub(packed.bytes).min(room);
+            self.owed[class] = if packed.wants_more { rest } else { 0 };
         }
     }
 }
@@ -64,7 +67,8 @@ mod tests {
         let (mut shares, mut left) = (Shares::default(), items);
         for _ in 0..datagrams {
             let mut room = 100;
-            shares.fill(100, |class, allowance| {
+            let has_some = [left[0].0 > 0, left[1].0 > 0];
+            shares.fill(100, has_some, |class, allowance| {
                 let (count, len) = &mut left[class as usize];
                 let fit = (allowance.min(room) / *len).min(*count);
                 *count -= fit;

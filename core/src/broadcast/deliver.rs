@@ -245,21 +245,42 @@ impl Broadcast {
         seq: u64,
         cx: &mut Ctx<'_>,
     ) -> Option<&mut Epoch> {
+        let ended = self.is_ended(origin, epoch, cx);
         let epochs = &self.origins.entry(origin).or_default().epochs;
+        if ended || (epochs.len() == 2 && epoch < epochs[0].epoch) {
+            cx.stats.ignored_stale += 1;
+            return None;
+        }
         if !epochs.iter().any(|known| known.epoch == epoch) {
-            let ordered = cx.config.broadcast.order == Order::Origin;
-            let over = match epochs.as_slice() {
-                [] => false,
-                [only] => ordered && epoch < only.epoch,
-                [older, newer, ..] => epoch < if ordered { newer.epoch } else { older.epoch },
-            };
-            if over {
-                cx.stats.ignored_stale += 1;
-                return None;
-            }
             self.begin_epoch(origin, epoch, base(seq, cx.config.broadcast.history), cx);
         }
         self.origins.get_mut(&origin)?.epochs.iter_mut().find(|known| known.epoch == epoch)
+    }
+
+    /// Takes note of the mark of an epoch that order has ended, if it has: what is new in it is lost at once.
+    pub(super) fn note_ended(&mut self, origin: NodeId, epoch: u64, top: u64, cx: &mut Ctx<'_>) -> bool {
+        if !self.is_ended(origin, epoch, cx) {
+            return false;
+        }
+        let (now, Some(known)) = (cx.now, self.origins.get_mut(&origin)) else { return true };
+        match known.epochs.iter_mut().find(|older| older.epoch == epoch) {
+            Some(older) => _ = older.seen.learn(top, now, now),
+            None => {
+                known.epochs.insert(0, Epoch { epoch, seen: Seen::over(top), delivered: top });
+                known.epochs.sort_unstable_by_key(|older| older.epoch);
+                if known.epochs.len() > 2 {
+                    known.epochs.remove(0);
+                }
+            }
+        }
+        self.give_up(origin, epoch, |_| true, cx);
+        true
+    }
+
+    /// Whether a later epoch has ended this one, as it does where order counts.
+    fn is_ended(&self, origin: NodeId, epoch: u64, cx: &Ctx<'_>) -> bool {
+        let latest = self.origins.get(&origin).and_then(|known| known.epochs.last());
+        cx.config.broadcast.order == Order::Origin && latest.is_some_and(|latest| epoch < latest.epoch)
     }
 
     fn begin_epoch(&mut self, origin: NodeId, epoch: u64, base: u64, cx: &mut Ctx<'_>) {
@@ -273,6 +294,7 @@ impl Broadcast {
         for ended in ended {
             self.give_up(origin, ended, |_| true, cx);
         }
+        self.touch(origin, cx);
         if let Some(known) = self.origins.get_mut(&origin)
             && known.epochs.len() > 2
         {
@@ -380,8 +402,8 @@ impl Broadcast {
         if given_up.is_empty() {
             return;
         }
-        for GivenUp { first, last, firm } in given_up.iter().copied() {
-            if firm {
+        for GivenUp { first, last, told } in given_up.iter().copied() {
+            if told {
                 cx.stats.broadcasts_lost += last - first + 1;
                 cx.out.notify(Notice::Lost { origin, epoch, first, last });
             }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::seen::Offer;
+use super::seen::{Offer, Refusal};
 use super::{Broadcast, Origin, Timer};
 use crate::context::Ctx;
 use crate::id::{NodeId, hash64};
@@ -153,6 +153,30 @@ impl Broadcast {
             origins.get(&origin).and_then(|known| fingerprint(origin, known))
         };
         let before = known(&self.origins);
+        if !self.note_ended(origin, epoch, top, cx) {
+            self.take_mark(from, origin, epoch, low, top, members, cx);
+        }
+        if known(&self.origins) != before {
+            // It is old news to others: it takes part in the comparison at once, and the next exchange follows.
+            self.hash(origin);
+            let next = self.exchange.find(cx);
+            self.arm_by(Timer::Sync, next, cx);
+        }
+    }
+}
+
+impl Broadcast {
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message, and where it came from")]
+    fn take_mark(
+        &mut self,
+        from: Partner,
+        origin: NodeId,
+        epoch: u64,
+        low: u64,
+        top: u64,
+        members: &Membership,
+        cx: &mut Ctx<'_>,
+    ) {
         let now = cx.now;
         let Some(state) = self.open(origin, epoch, top + 1, cx) else { return };
         state.seen.learn(top, now, now);
@@ -163,13 +187,7 @@ impl Broadcast {
         }
         let held_from = if low == 0 { top + 1 } else { low };
         if held_from > 1 {
-            self.refuse(Run { origin, epoch, first: 1, last: held_from - 1 }, from.id, cx);
-        }
-        if known(&self.origins) != before {
-            // It is old news to others: it takes part in the comparison at once, and the next exchange follows.
-            self.hash(origin);
-            let next = self.exchange.find(cx);
-            self.arm_by(Timer::Sync, next, cx);
+            self.refuse(Run { origin, epoch, first: 1, last: held_from - 1 }, from.id, Refusal::Lack, cx);
         }
     }
 }

@@ -36,6 +36,7 @@ struct Parcels {
     have: Vec<MessageId>,
     acks: Vec<MessageId>,
     gone: Vec<Run>,
+    lack: Vec<Run>,
     prune: bool,
 }
 
@@ -46,7 +47,11 @@ impl Parcels {
 
     /// Nothing but publishes waits.
     const fn is_small(&self) -> bool {
-        self.have.is_empty() && self.acks.is_empty() && self.gone.is_empty() && !self.prune
+        self.have.is_empty()
+            && self.acks.is_empty()
+            && self.gone.is_empty()
+            && self.lack.is_empty()
+            && !self.prune
     }
 }
 
@@ -163,6 +168,13 @@ impl Outgoing {
         }
     }
 
+    pub(super) fn lack(&mut self, to: NodeId, run: Run, due: Time) {
+        let lack = &mut self.parcels(to, due).lack;
+        if lack.len() < SMALL_MAX && !lack.contains(&run) {
+            lack.push(run);
+        }
+    }
+
     pub(super) fn prune(&mut self, to: NodeId, due: Time) {
         self.parcels(to, due).prune = true;
     }
@@ -255,6 +267,7 @@ impl Outgoing {
         pack_runs(&mut parcels.acks, bytes, |id| Run::one(*id), &mut push, Kind::PushAck);
         pack_runs(&mut parcels.have, bytes, |id| Run::one(*id), &mut push, Kind::IHave);
         pack_runs(&mut parcels.gone, bytes, |run| *run, &mut push, Kind::Gone);
+        pack_runs(&mut parcels.lack, bytes, |run| *run, &mut push, Kind::Lack);
         while let Some(publish) = parcels.publishes.front_mut() {
             let whole = match cache.get(publish.id) {
                 Some(cached) => {
@@ -281,6 +294,7 @@ enum Kind {
     PushAck,
     IHave,
     Gone,
+    Lack,
 }
 
 /// Writes ids as runs, as many as fit; the rest stays.
@@ -304,6 +318,7 @@ fn pack_runs<T: Ord>(
             Kind::PushAck => Gossip::PushAck(runs),
             Kind::IHave => Gossip::IHave(runs),
             Kind::Gone => Gossip::Gone(runs),
+            Kind::Lack => Gossip::Lack(runs),
         };
         if push(&Message::Gossip(message)) {
             ids.drain(..count);

@@ -7,7 +7,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::seen::Offer;
+use super::seen::{Offer, Refusal};
 use super::{Broadcast, Timer};
 use crate::config::{self, FirstPhase, Ratio, Repair};
 use crate::context::Ctx;
@@ -222,7 +222,7 @@ impl Broadcast {
             }
             self.on_offer(Run { origin, epoch, first, last: high }, offer, cx.now, members, cx);
             if low > 1 {
-                self.refuse(Run { origin, epoch, first: 1, last: low - 1 }, from.id, cx);
+                self.refuse(Run { origin, epoch, first: 1, last: low - 1 }, from.id, Refusal::Gone, cx);
             }
         }
     }

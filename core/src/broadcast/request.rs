@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::outgoing::put_merged;
-use super::seen::{Gap, Offer};
+use super::seen::{Gap, Offer, Refusal};
 use super::{Broadcast, Timer, first};
 use crate::config::{FirstPhase, Repair};
 use crate::context::Ctx;
@@ -24,6 +24,8 @@ use crate::wire::{EAGER, GRAFT, Gossip, MULTICAST, Message, RUN_BYTES, RUNS_BYTE
 const CHUNK: u64 = 256;
 /// Messages of one request that are served.
 const SERVED_MAX: usize = 1_024;
+/// Members among whom those are chosen that nobody's offer names.
+const HELPERS: usize = 8;
 /// Ids of one announcement that are looked at.
 const ANNOUNCED_MAX: u64 = 1_024;
 /// What a configuration without rounds serves: so many bytes in so long.
@@ -95,26 +97,26 @@ impl Broadcast {
     }
 
     /// Somebody cannot serve these.
-    pub(super) fn on_gone(&mut self, from: Partner, runs: Runs<'_>, cx: &mut Ctx<'_>) {
+    pub(super) fn on_refusal(&mut self, from: Partner, runs: Runs<'_>, why: Refusal, cx: &mut Ctx<'_>) {
         for run in runs.iter() {
-            self.refuse(run, from.id, cx);
+            self.refuse(run, from.id, why, cx);
         }
     }
 
-    /// The same. What may be of a time before ours is given up once enough have refused it (rule C4).
-    pub(super) fn refuse(&mut self, run: Run, by: NodeId, cx: &mut Ctx<'_>) {
+    /// The same. What may be of a time before ours is given up once enough do not hold it any more (rule C4).
+    pub(super) fn refuse(&mut self, run: Run, by: NodeId, why: Refusal, cx: &mut Ctx<'_>) {
         let Run { origin, epoch, first, last } = run;
         let (now, needed) = (cx.now, self.refusals_needed(cx));
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
         let (mut due, timeout) = (None, cx.config.broadcast.request_timeout);
         for gap in known.seen.within(first, last) {
-            gap.refuse(by);
+            gap.refuse(by, why);
             let next = if gap.sources.is_empty() { now + timeout / 4 } else { now };
             gap.due = gap.due.min(next);
             due = Some(due.map_or(gap.due, |due: Time| due.min(gap.due)));
         }
-        self.give_up(origin, epoch, |gap| !gap.firm && gap.is_refused(needed), cx);
+        self.give_up(origin, epoch, |gap| gap.is_hopeless(needed, false), cx);
         if let Some(due) = due {
             self.arm_request(due, cx);
         }
@@ -122,7 +124,7 @@ impl Broadcast {
 
     /// Asks the next source of every gap that is due, and gives up those that nobody can serve (rule C1).
     pub(super) fn on_request_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
-        let helper = self.helper(members, cx);
+        let helpers = self.helpers(members);
         let mut asks: BTreeMap<NodeId, Ask> = BTreeMap::new();
         let origins: Vec<NodeId> = self.gappy.iter().copied().collect();
         for origin in origins {
@@ -130,7 +132,7 @@ impl Broadcast {
             let epochs: Vec<u64> = epochs.into_iter().flatten().collect();
             for epoch in epochs {
                 self.give_up_hopeless(origin, epoch, cx);
-                self.collect_asks(origin, epoch, helper, &mut asks, members, cx);
+                self.collect_asks(origin, epoch, &helpers, &mut asks, members, cx);
             }
             let known = self.origins.get(&origin);
             if known.is_none_or(|known| known.epochs.iter().all(|epoch| epoch.seen.gaps().is_empty())) {
@@ -148,17 +150,16 @@ impl Broadcast {
         self.bound(cx);
     }
 
-    /// Somebody to ask for what nobody has offered.
-    fn helper(&mut self, members: &Membership, cx: &Ctx<'_>) -> Option<NodeId> {
+    /// Whom to ask for what nobody has offered: anybody, also in other zones.
+    fn helpers(&mut self, members: &Membership) -> Vec<NodeId> {
         let mut chosen = Vec::new();
-        self.choose(1, members, cx, &mut chosen, |_| true);
-        chosen.first().copied()
+        members.choose_receivers(HELPERS, &mut self.rng, &mut chosen, |_| true);
+        chosen
     }
 
     fn give_up_hopeless(&mut self, origin: NodeId, epoch: u64, cx: &mut Ctx<'_>) {
         let (now, after, needed) = (cx.now, cx.config.broadcast.lost_after, self.refusals_needed(cx));
-        let is_old = |gap: &Gap| !gap.firm || now.since(gap.since) >= after;
-        self.give_up(origin, epoch, |gap| is_old(gap) && gap.is_refused(needed), cx);
+        self.give_up(origin, epoch, |gap| gap.is_hopeless(needed, now.since(gap.since) >= after), cx);
     }
 
     /// How many must have refused a gap before it is given up.
@@ -170,7 +171,7 @@ impl Broadcast {
         &mut self,
         origin: NodeId,
         epoch: u64,
-        helper: Option<NodeId>,
+        helpers: &[NodeId],
         asks: &mut BTreeMap<NodeId, Ask>,
         members: &Membership,
         cx: &mut Ctx<'_>,
@@ -179,7 +180,7 @@ impl Broadcast {
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
         for gap in known.seen.gaps_mut().iter_mut().filter(|gap| gap.due <= cx.now) {
             gap.due = cx.now + cx.config.broadcast.request_timeout;
-            let Some(offer) = next_source(gap, helper, members) else { continue };
+            let Some(offer) = next_source(gap, helpers, members) else { continue };
             gap.asked = Some(offer.from);
             gap.asked_from = gap.first.max(gap.last.saturating_sub(CHUNK - 1));
             cx.stats.broadcasts_requested += gap.last - gap.asked_from + 1;
@@ -263,9 +264,27 @@ impl Broadcast {
         }
     }
 
+    /// Says that a range is not held: of each part, whether it has been here.
     fn refuse_to(&mut self, to: NodeId, run: Run, cx: &Ctx<'_>) {
-        if run.first <= run.last {
-            self.outgoing.gone(to, run, cx.now);
+        let Run { origin, epoch, first, last } = run;
+        let known =
+            self.origins.get(&origin).and_then(|known| known.epochs.iter().find(|e| e.epoch == epoch));
+        let top = known.map_or(0, |known| known.seen.top());
+        let gaps = known.into_iter().flat_map(|known| known.seen.gaps()).map(|gap| (gap.first, gap.last));
+        let mut start = first;
+        for (gap_first, gap_last) in gaps.chain([(top + 1, u64::MAX)]) {
+            let (gap_first, gap_last) = (gap_first.max(first), gap_last.min(last));
+            if gap_first > gap_last {
+                continue;
+            }
+            if start < gap_first {
+                self.outgoing.gone(to, Run { first: start, last: gap_first - 1, ..run }, cx.now);
+            }
+            self.outgoing.lack(to, Run { first: gap_first, last: gap_last, ..run }, cx.now);
+            start = gap_last + 1;
+        }
+        if start <= last {
+            self.outgoing.gone(to, Run { first: start, ..run }, cx.now);
         }
     }
 
@@ -331,14 +350,15 @@ impl Broadcast {
 
 /// Who is asked next: the last one who offered it, and rather not the one who was asked just now (pbcast's cyclic
 /// transmissions); then anybody.
-fn next_source(gap: &mut Gap, helper: Option<NodeId>, members: &Membership) -> Option<Offer> {
+fn next_source(gap: &mut Gap, helpers: &[NodeId], members: &Membership) -> Option<Offer> {
     gap.sources.retain(|offer| members.receiver(offer.from).is_some());
     let fresh = gap.sources.iter().rposition(|offer| Some(offer.from) != gap.asked);
-    match fresh {
-        Some(place) => Some(gap.sources.remove(place)),
-        None => gap.sources.pop().or_else(|| {
-            let helper = helper.filter(|helper| Some(*helper) != gap.asked || members.others() == 1)?;
-            Some(Offer { from: helper, round: 0, graft: false })
-        }),
+    if let Some(place) = fresh {
+        return Some(gap.sources.remove(place));
     }
+    gap.sources.pop().or_else(|| {
+        let new = helpers.iter().find(|id| Some(**id) != gap.asked && !gap.refused.contains(id));
+        let from = *new.or_else(|| helpers.iter().find(|id| Some(**id) != gap.asked)).or(helpers.first())?;
+        Some(Offer { from, round: 0, graft: false })
+    })
 }

@@ -43,6 +43,17 @@ pub(super) struct Gap {
     pub(super) sources: SmallVec<[Offer; SOURCES_MAX]>,
     /// Who could not serve it.
     pub(super) refused: SmallVec<[NodeId; SOURCES_MAX]>,
+    /// How many of those do not hold it any more, rather than never had it.
+    gone: u8,
+}
+
+/// Why somebody cannot serve a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It does not hold it any more.
+    Gone,
+    /// It lacks it too.
+    Lack,
 }
 
 /// Somebody says that it has what we lack.
@@ -60,18 +71,22 @@ pub(super) struct Offer {
 pub(super) struct GivenUp {
     pub(super) first: u64,
     pub(super) last: u64,
-    pub(super) firm: bool,
+    /// Whether the application is told.
+    pub(super) told: bool,
 }
 
 impl Gap {
     fn new(first: u64, last: u64, firm: bool, now: Time, due: Time) -> Self {
         let (sources, refused) = (SmallVec::new(), SmallVec::new());
-        Self { first, last, since: now, firm, due, asked: None, asked_from: 0, sources, refused }
+        Self { first, last, since: now, firm, due, asked: None, asked_from: 0, sources, refused, gone: 0 }
     }
 
     /// Takes note of an offer.
     pub(super) fn add(&mut self, offer: Offer) {
-        self.refused.retain(|id| *id != offer.from);
+        if self.refused.contains(&offer.from) {
+            self.refused.retain(|id| *id != offer.from);
+            self.gone = 0;
+        }
         self.sources.retain(|known| known.from != offer.from);
         if self.sources.len() == SOURCES_MAX {
             self.sources.remove(0);
@@ -79,23 +94,27 @@ impl Gap {
         self.sources.push(offer);
     }
 
-    pub(super) fn refuse(&mut self, by: NodeId) {
+    pub(super) fn refuse(&mut self, by: NodeId, why: Refusal) {
         self.sources.retain(|offer| offer.from != by);
         if self.asked == Some(by) {
             self.asked = None;
         }
         if !self.refused.contains(&by) && self.refused.len() < crate::limits::REFUSALS_MAX {
             self.refused.push(by);
+            self.gone += u8::from(why == Refusal::Gone);
         }
     }
 
-    /// Whether so many could not serve it, and nobody says that it can.
-    pub(super) fn is_refused(&self, needed: usize) -> bool {
-        self.sources.is_empty() && self.refused.len() >= needed
+    /// Whether nobody will serve it: so many could not, nobody says that it can, and it has been missing for long. Of
+    /// what may be before our time it is enough that so many do not hold it any more.
+    pub(super) fn is_hopeless(&self, needed: usize, is_old: bool) -> bool {
+        let before_our_time = !self.firm && usize::from(self.gone) >= needed.max(1);
+        self.sources.is_empty() && self.refused.len() >= needed && (is_old || before_our_time)
     }
 
+    /// What may be before our time ends without a word only where somebody says that it has been there.
     const fn given_up(&self) -> GivenUp {
-        GivenUp { first: self.first, last: self.last, firm: self.firm }
+        GivenUp { first: self.first, last: self.last, told: self.firm || self.gone == 0 }
     }
 }
 
@@ -103,6 +122,11 @@ impl Seen {
     /// Nothing is wanted up to `base`; where that is 0, nobody knows yet where our time begins.
     pub(super) const fn new(base: u64) -> Self {
         Self { top: base, begun: base > 0, gaps: Vec::new() }
+    }
+
+    /// An epoch that is over before anything of it was heard.
+    pub(super) const fn over(top: u64) -> Self {
+        Self { top, begun: false, gaps: Vec::new() }
     }
 
     /// What was written down: a highest number and the gaps below it.
@@ -296,7 +320,7 @@ mod tests {
         let mut seen = seen(0, &[10]);
         let mut given_up = Vec::new();
         seen.give_up(|gap| gap.last == 9, &mut given_up);
-        assert_eq!(given_up, [GivenUp { first: 1, last: 9, firm: false }], "nothing has come before it");
+        assert_eq!(given_up, [GivenUp { first: 1, last: 9, told: true }]);
         assert!(!seen.take(4, NOW, NOW));
     }
 
@@ -321,7 +345,7 @@ mod tests {
         for seq in (2..).step_by(2).take(GAPS_MAX + 1) {
             assert!(seen.take(seq, NOW, NOW));
         }
-        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, firm: false }));
+        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, told: true }));
         assert_eq!(seen.overflow(), None);
     }
 
@@ -332,7 +356,7 @@ mod tests {
         gap.add(offer(2, 1));
         gap.add(offer(2, 5));
         assert_eq!(gap.sources.as_slice(), [offer(2, 5)]);
-        gap.refuse(NodeId(2));
+        gap.refuse(NodeId(2), Refusal::Lack);
         assert!(gap.sources.is_empty() && gap.refused.as_slice() == [NodeId(2)]);
     }
 }

@@ -36,6 +36,7 @@ pub enum Kind {
     RequestParts,
     Digest,
     Gone,
+    Lack,
     PushAck,
     Prune,
     Receipt,
@@ -46,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the tags.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Ping,
         Self::Ack,
         Self::PingReq,
@@ -69,6 +70,7 @@ impl Kind {
         Self::RequestParts,
         Self::Digest,
         Self::Gone,
+        Self::Lack,
         Self::PushAck,
         Self::Prune,
         Self::Receipt,
@@ -103,6 +105,7 @@ impl Kind {
             Self::RequestParts => "request-parts",
             Self::Digest => "digest",
             Self::Gone => "gone",
+            Self::Lack => "lack",
             Self::PushAck => "push-ack",
             Self::Prune => "prune",
             Self::Receipt => "receipt",
@@ -149,6 +152,7 @@ impl Gossip<'_> {
             Self::RequestParts { .. } => Kind::RequestParts,
             Self::Digest(_) => Kind::Digest,
             Self::Gone(_) => Kind::Gone,
+            Self::Lack(_) => Kind::Lack,
             Self::PushAck(_) => Kind::PushAck,
             Self::Prune => Kind::Prune,
             Self::Receipt(_) => Kind::Receipt,
@@ -175,6 +179,7 @@ impl fmt::Display for Gossip<'_> {
             Self::IHave(runs)
             | Self::Request { runs, .. }
             | Self::Gone(runs)
+            | Self::Lack(runs)
             | Self::PushAck(runs)
             | Self::Receipt(runs)
             | Self::ReceiptRequest(runs) => runs.iter().try_for_each(|run| {

@@ -27,6 +27,7 @@ mod tag {
     pub(super) const RECEIPT: u8 = 73;
     pub(super) const RECEIPT_REQUEST: u8 = 74;
     pub(super) const MARK: u8 = 75;
+    pub(super) const LACK: u8 = 76;
 }
 
 /// Of a `Publish`: it came along an edge that the sender holds for eager (Plumtree).
@@ -97,8 +98,10 @@ pub enum Gossip<'a> {
     },
     /// What I have.
     Digest(Digest<'a>),
-    /// I cannot serve these.
+    /// I cannot serve these any more.
     Gone(Runs<'a>),
+    /// I cannot serve these: they have not come here.
+    Lack(Runs<'a>),
     /// I had these from you first.
     PushAck(Runs<'a>),
     /// You sent me what I had: announce from now on (Plumtree).
@@ -381,6 +384,7 @@ impl<'a> Gossip<'a> {
             }
             tag::DIGEST => Self::Digest(Digest::read(reader)?),
             tag::GONE => Self::Gone(Runs::read(reader)?),
+            tag::LACK => Self::Lack(Runs::read(reader)?),
             tag::PUSH_ACK => Self::PushAck(Runs::read(reader)?),
             tag::PRUNE => Self::Prune,
             tag::RECEIPT => Self::Receipt(Runs::read(reader)?),
@@ -406,6 +410,7 @@ impl<'a> Gossip<'a> {
             Self::RequestParts { .. } => tag::REQUEST_PARTS,
             Self::Digest(_) => tag::DIGEST,
             Self::Gone(_) => tag::GONE,
+            Self::Lack(_) => tag::LACK,
             Self::PushAck(_) => tag::PUSH_ACK,
             Self::Prune => tag::PRUNE,
             Self::Receipt(_) => tag::RECEIPT,
@@ -445,6 +450,7 @@ impl<'a> Gossip<'a> {
             }
             Self::IHave(runs)
             | Self::Gone(runs)
+            | Self::Lack(runs)
             | Self::PushAck(runs)
             | Self::Receipt(runs)
             | Self::ReceiptRequest(runs) => out.put(runs.bytes),

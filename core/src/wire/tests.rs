@@ -279,6 +279,7 @@ fn every_message_of_the_broadcast_has_golden_bytes() {
         Gossip::RequestParts { id, missing: 2 },
         Gossip::Digest(Digest::of(PULL, 6, (NodeId(1), NodeId(7)), &entries)),
         Gossip::Gone(runs),
+        Gossip::Lack(runs),
         Gossip::PushAck(runs),
         Gossip::Prune,
         Gossip::Receipt(runs),
@@ -323,6 +324,10 @@ fn every_message_of_the_broadcast_has_golden_bytes() {
     00 04 00 00 00 00 00 00 00
     gone n1:2:3-5
     46 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
+    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
+    00 00 00
+    lack n1:2:3-5
+    4c 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
     00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
     00 00 00
     push-ack n1:2:3-5

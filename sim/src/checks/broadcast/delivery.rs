@@ -11,8 +11,9 @@ use crate::cluster::Index;
 
 /// B4. Judged at the end of a run that was calm for long enough; messages that were sent since are left out.
 ///
-/// Who held the origin alive when the message was sent must have it, or know that it is lost. Who came later must
-/// have it if everybody else still holds it, and history is asked for.
+/// Who held the origin alive when the message was sent must have it, or know that it is lost; where no history is asked
+/// for, from the first one on that it was given. Who came later must have it if everybody else still holds it, and history
+/// is asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Delivery;
 
@@ -48,11 +49,15 @@ impl Case<'_> {
 
     fn is_owed(&self, node: Index, scene: &Scene<'_>) -> bool {
         let receiver = scene.messages.receiver(node);
-        let present = self.sent.audience.contains(&node) && receiver.since <= self.sent.at;
+        // Without history, an epoch begins with what is heard of it first.
+        let cached = scene.config.broadcast.history == History::Cached;
+        let begun = cached
+            || receiver.of(self.id.origin, self.id.epoch, 1).next().is_some_and(|seq| seq < self.id.seq);
+        let present = self.sent.audience.contains(&node) && receiver.since <= self.sent.at && begun;
         // An earlier life may have been given it, and have left that on a disk.
         let earlier = receiver.remembers().is_some_and(|since| self.sent.at <= since);
         let everybody_else = || self.side.iter().all(|other| *other == node || self.holders.contains(other));
-        let newcomer = scene.config.broadcast.history == History::Cached && everybody_else();
+        let newcomer = cached && everybody_else();
         !earlier && (present || newcomer) && self.is_open(node, scene)
     }
 
