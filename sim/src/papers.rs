@@ -12,6 +12,7 @@
 
 mod bimodal;
 mod broadcast;
+mod collapse;
 mod detection;
 mod histogram;
 mod lifeguard;
@@ -109,7 +110,7 @@ pub fn run(name: &str, options: &Options) -> Result<Report, UnknownPaper> {
         "detection" => Ok(detection::run(options).into()),
         "bimodal" => Ok(bimodal::run(options)),
         "perturbed" => Ok(perturbed::run(options)),
-        "broadcast" => Ok(broadcast::run(options).into()),
+        "broadcast" => Ok(broadcast::run(options)),
         other => Err(UnknownPaper(other.to_owned())),
     }
 }

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use bruit_core::{Config, MessageId, NodeId};
+use bruit_core::{Config, MessageId, Time};
 
 use super::listener::{self, Listener, Scales, UNCHECKED};
 use crate::cluster::{Cluster, Index};
@@ -32,8 +32,8 @@ pub(super) struct Talk {
 pub(super) struct Course {
     /// From its submission until the last member had it that ever got it.
     pub(super) last: Duration,
-    /// The same for half of the members.
-    pub(super) median: Duration,
+    /// The same for 99 % of the members.
+    pub(super) most: Duration,
     /// The most hops of a delivery.
     pub(super) hops: u8,
     /// Running members that never got it.
@@ -63,6 +63,11 @@ impl Outcome {
         self.of_each(self.busy.bytes.saturating_sub(self.idle.bytes))
     }
 
+    /// The same between zones.
+    pub(super) fn far_bytes(&self) -> f64 {
+        self.of_each(self.busy.far_bytes.saturating_sub(self.idle.far_bytes))
+    }
+
     /// The same of datagrams.
     pub(super) fn datagrams(&self) -> f64 {
         self.of_each(self.busy.datagrams.saturating_sub(self.idle.datagrams))
@@ -72,6 +77,12 @@ impl Outcome {
     pub(super) fn redundancy(&self) -> f64 {
         let needed: usize = self.courses.iter().map(|course| self.members - 1 - course.missed).sum();
         self.received as f64 / needed.max(1) as f64 - 1.0
+    }
+
+    pub(super) fn most(&self) -> Vec<Duration> {
+        let mut times: Vec<Duration> = self.courses.iter().map(|course| course.most).collect();
+        times.sort_unstable();
+        times
     }
 
     pub(super) fn last(&self) -> Vec<Duration> {
@@ -166,11 +177,11 @@ fn payloads(cluster: &Cluster<Listener>) -> (u64, u64) {
 }
 
 /// What became of these messages, each submitted at its time, at those that run now.
-pub(super) fn courses(cluster: &Cluster<Listener>, said: &[(bruit_core::Time, MessageId)]) -> Vec<Course> {
+pub(super) fn courses(cluster: &Cluster<Listener>, said: &[(Time, MessageId)]) -> Vec<Course> {
     let mut deliveries: std::collections::BTreeMap<MessageId, Vec<(Duration, u8)>> = Default::default();
-    let started: std::collections::BTreeMap<MessageId, bruit_core::Time> =
+    let started: std::collections::BTreeMap<MessageId, Time> =
         said.iter().map(|(at, id)| (*id, *at)).collect();
-    let mut listeners = 0;
+    let mut listeners = 0_usize;
     for listener in cluster.running().filter_map(|index| cluster.process(index)) {
         listeners += 1;
         for heard in &listener.heard {
@@ -185,15 +196,10 @@ pub(super) fn courses(cluster: &Cluster<Listener>, said: &[(bruit_core::Time, Me
         let at = |place: usize| times.get(place).map_or(Duration::ZERO, |delivery| delivery.0);
         Course {
             last: at(times.len().saturating_sub(1)),
-            median: at(listeners / 2),
+            most: at((listeners * 99).div_ceil(100).saturating_sub(1)),
             hops: times.iter().map(|delivery| delivery.1).max().unwrap_or(0),
             missed: listeners - times.len(),
         }
     };
     said.iter().map(course).collect()
-}
-
-/// The members of a cluster, as the ids they have by default.
-pub(super) fn ids(cluster: &Cluster<Listener>) -> Vec<NodeId> {
-    cluster.running().map(|index| cluster.id(index)).collect()
 }
