@@ -26,6 +26,7 @@ mod persist;
 mod repair;
 mod reports;
 mod request;
+mod roots;
 mod seen;
 mod submit;
 mod view;
@@ -61,6 +62,7 @@ use outgoing::Outgoing;
 use persist::SeenSet;
 use repair::Rounds;
 use reports::Reports;
+use roots::Roots;
 use seen::{Refusal, Seen};
 use zones::Zones;
 
@@ -85,6 +87,8 @@ enum Timer {
     Report,
     /// Write the seen set down.
     Persist,
+    /// Neighbours of the tree are missing.
+    Neighbours,
 }
 
 /// The broadcast of one node.
@@ -120,6 +124,7 @@ pub(crate) struct Broadcast {
     /// Reused by whoever chooses members.
     chosen: Vec<NodeId>,
     zones: Zones,
+    roots: Roots,
 }
 
 /// What is known of one origin: its last two epochs (rule C1).
@@ -165,6 +170,7 @@ impl Broadcast {
             rng: Rng::new(boot.seed, Stream::Broadcast),
             chosen: Vec::new(),
             zones: Zones::default(),
+            roots: Roots::default(),
         };
         broadcast.restore(boot, now)?;
         Ok(broadcast)
@@ -197,6 +203,7 @@ impl Broadcast {
                 Timer::Receipt => self.on_receipt_due(members, cx),
                 Timer::Report => self.on_report_due(members, cx),
                 Timer::Persist => self.persist(cx),
+                Timer::Neighbours => self.on_neighbours_due(members, cx),
             }
         }
     }
@@ -271,6 +278,7 @@ impl Broadcast {
             self.persist(cx);
         }
         self.arm_quiet(cx);
+        self.arm_neighbours(cx);
     }
 
     /// The node has stopped: what has been delivered is written down.
@@ -294,6 +302,7 @@ impl Broadcast {
             self.unqueue(publish.id);
         }
         self.neighbours.remove(id);
+        self.arm_neighbours(cx);
         self.receipts.remove(&id);
         self.on_reader_gone(id, cx);
     }

@@ -56,6 +56,7 @@ pub mod scenario;
 pub mod span;
 mod spawn;
 mod station;
+mod svg;
 pub mod timeline;
 pub mod trial;
 pub mod workload;

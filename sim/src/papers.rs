@@ -1,15 +1,26 @@
-//! The experiments of the papers that membership builds on, repeated here and printed beside the papers' own
-//! numbers.
+//! The experiments of the papers that membership and broadcast build on, repeated here and printed beside the
+//! papers' own numbers.
 //!
 //! | name | paper | question |
 //! |---|---|---|
 //! | `lifeguard` | Dadgar, Phillips, Currey 2018, §V and tables IV, VI | how many healthy members are called failed while others stand still |
 //! | `rapid` | Suresh et al., USENIX ATC 2018, §7 | what ten members with a bad link do to the views of a thousand |
+//! | `bimodal` | Birman et al., TOCS 17(2), 1999, §5 | do almost all or almost none deliver, as the recurrence says |
+//! | `perturbed` | the same, §6 | what healthy members receive while others sleep |
+//! | `broadcast` | Plumtree §4, the goals of DESIGN | time, hops, bytes and repeats of a broadcast |
 //! | `detection` | SWIM §5, and the peers of DESIGN | how soon a crash is known, at which price in false alarms |
 
+mod bimodal;
+mod broadcast;
+mod collapse;
 mod detection;
+mod histogram;
 mod lifeguard;
+mod listener;
+mod perturbed;
 mod rapid;
+mod recurrence;
+mod spread;
 mod subject;
 
 use core::error::Error;
@@ -21,10 +32,16 @@ use std::sync::Mutex;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The experiments, by name, with what each asks.
-pub const NAMES: [(&str, &str); 3] = [
+pub const NAMES: [(&str, &str); 6] = [
     ("lifeguard", "false failures while some members stand still: six detectors on one grid of anomalies"),
     ("rapid", "flip-flop and 80 % loss at ten members of a thousand: who oscillates, and for how long"),
     ("detection", "one crash among many: first and last to know, false alarms, stragglers"),
+    ("bimodal", "10^5 broadcasts to 50 members at 5 % loss: all or nothing, beside the exact recurrence"),
+    (
+        "perturbed",
+        "a quarter of the members asleep: what the healthy ones receive, beside a sender that waits",
+    ),
+    ("broadcast", "time, hops, bytes and repeats of a broadcast, beside the goals"),
 ];
 
 /// How large an experiment is.
@@ -36,6 +53,8 @@ pub struct Options {
     pub one_in: u32,
     /// Members, if other than the paper's.
     pub members: Option<u32>,
+    /// Broadcasts, if other than `one_in` says.
+    pub broadcasts: Option<u64>,
     /// Threads; the result does not depend on it.
     pub threads: usize,
     /// Whether a progress bar is drawn on the error output.
@@ -46,7 +65,24 @@ impl Default for Options {
     /// A tenth, on every core.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { seed: 1, one_in: 10, members: None, threads, progress: true }
+        Self { seed: 1, one_in: 10, members: None, broadcasts: None, threads, progress: true }
+    }
+}
+
+/// What an experiment found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// For people: tables.
+    pub text: String,
+    /// As SVG, if it has a figure.
+    pub figure: Option<String>,
+    /// For programs, if it has them.
+    pub numbers: Option<serde_json::Value>,
+}
+
+impl From<String> for Report {
+    fn from(text: String) -> Self {
+        Self { text, figure: None, numbers: None }
     }
 }
 
@@ -67,11 +103,14 @@ impl Error for UnknownPaper {}
 ///
 /// # Errors
 /// There is none of that name.
-pub fn run(name: &str, options: &Options) -> Result<String, UnknownPaper> {
+pub fn run(name: &str, options: &Options) -> Result<Report, UnknownPaper> {
     match name {
-        "lifeguard" => Ok(lifeguard::run(options)),
-        "rapid" => Ok(rapid::run(options)),
-        "detection" => Ok(detection::run(options)),
+        "lifeguard" => Ok(lifeguard::run(options).into()),
+        "rapid" => Ok(rapid::run(options).into()),
+        "detection" => Ok(detection::run(options).into()),
+        "bimodal" => Ok(bimodal::run(options)),
+        "perturbed" => Ok(perturbed::run(options)),
+        "broadcast" => Ok(broadcast::run(options)),
         other => Err(UnknownPaper(other.to_owned())),
     }
 }
@@ -147,7 +186,7 @@ mod tests {
             let options = Options { one_in: 1_000, members: Some(12), progress: false, ..Options::default() };
             let first = run(name, &options).expect("it exists");
             assert_eq!(first, run(name, &Options { threads: 1, ..options }).expect("it exists"), "{name}");
-            assert!(first.lines().count() > 5, "{first}");
+            assert!(first.text.lines().count() > 5, "{}", first.text);
         }
     }
 }

@@ -73,6 +73,10 @@ impl Broadcast {
         cx: &mut Ctx<'_>,
     ) {
         cx.stats.broadcasts_received += 1;
+        if self.is_own(id) && flags & EAGER != 0 {
+            cx.stats.broadcasts_duplicate += 1;
+            return self.on_own_back(id, from.id, hops, members, cx);
+        }
         match self.take(from, id, hops, flags, item, members, cx) {
             Taken::New => {
                 self.neighbours.hear(id.origin, cx.config.broadcast.quiet_after * SHAPER_WINDOW, cx.now);
@@ -116,6 +120,9 @@ impl Broadcast {
         cx: &mut Ctx<'_>,
     ) {
         let id = MessageId { origin: part.item.owner, epoch: part.item.epoch, seq: part.item.seq };
+        if self.is_own(id) && flags & EAGER != 0 {
+            return self.on_own_back(id, from.id, hops, members, cx);
+        }
         if self.has(id) {
             return self.on_duplicate(from.id, id, flags, cx);
         }
@@ -143,9 +150,13 @@ impl Broadcast {
         self.after_learning(id.origin, id.epoch, cx);
     }
 
+    fn is_own(&self, id: MessageId) -> bool {
+        id.origin == self.me && id.epoch == self.epoch
+    }
+
     /// Whether a message has been seen, or will not be delivered.
     pub(super) fn has(&self, id: MessageId) -> bool {
-        if id.origin == self.me && id.epoch == self.epoch {
+        if self.is_own(id) {
             return true;
         }
         let Some(origin) = self.origins.get(&id.origin) else { return false };

@@ -6,14 +6,14 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Broadcast, Timer};
+use super::{Broadcast, Timer, roots};
 use crate::action::Notice;
 use crate::config::{Config, FirstPhase};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Membership;
 use crate::time::Time;
-use crate::wire::{EAGER, MULTICAST, PUSHED, Runs};
+use crate::wire::{EAGER, GRAFT, Gossip, MULTICAST, Message, PUSHED, Runs};
 
 /// Neighbours of the tree in a configuration that has none.
 const TREE_FANOUT: u8 = 3;
@@ -39,6 +39,13 @@ impl Push {
     fn is_done(&self) -> bool {
         self.acked.len() > self.contacted.len() / 2
     }
+}
+
+/// Which neighbours a message is announced to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whom {
+    Lazy,
+    All,
 }
 
 /// Where one datagram reaches all, if the configuration names such an address.
@@ -194,15 +201,63 @@ impl Broadcast {
         cx: &mut Ctx<'_>,
     ) {
         self.fill_neighbours(fanout, members, cx);
-        let settings = &cx.config.broadcast;
-        let (due, patience) = (cx.now + settings.batch, settings.request_delay);
+        if from.is_none() && !self.give_to_roots(id, members, cx) {
+            return self.announce(id, None, Whom::All, cx);
+        }
+        self.send_eagerly(id, from, members, cx);
+        self.announce(id, from, Whom::Lazy, cx);
+    }
+
+    /// Gives an own message to the roots; whether it goes out from here as well.
+    fn give_to_roots(&mut self, id: MessageId, members: &Membership, cx: &mut Ctx<'_>) -> bool {
+        if cx.config.broadcast.prefer_zone {
+            return true;
+        }
+        let (me, due) = (self.me, cx.now + cx.config.broadcast.batch);
+        let roots = self.roots(members).to_vec();
+        // As a message that was asked for goes: it goes on as the root's own would, and teaches no edge.
+        roots.iter().filter(|root| **root != me).for_each(|root| self.queue(*root, id, 0, due, cx));
+        roots.is_empty() || roots.contains(&me)
+    }
+
+    /// An own message has come back from the roots: now those behind us get it.
+    pub(super) fn on_own_back(
+        &mut self,
+        id: MessageId,
+        from: NodeId,
+        hops: u8,
+        members: &Membership,
+        cx: &mut Ctx<'_>,
+    ) {
+        let Some(cached) = self.cache.get_mut(id).filter(|cached| cached.hops == 0) else { return };
+        cached.hops = hops.max(1);
+        self.send_eagerly(id, Some(from), members, cx);
+    }
+
+    fn send_eagerly(&mut self, id: MessageId, from: Option<NodeId>, members: &Membership, cx: &mut Ctx<'_>) {
+        let due = cx.now + cx.config.broadcast.batch;
+        // Where there are roots, the origin waits for its message as everybody does.
+        let rooted = !cx.config.broadcast.prefer_zone && roots::count(members.others() + 1) > 0;
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
-        chosen.extend(self.neighbours.eager().filter(|to| Some(*to) != from && *to != id.origin));
-        chosen.iter().for_each(|to| self.queue(*to, id, EAGER, due, cx));
-        chosen.clear();
-        chosen.extend(self.neighbours.lazy().filter(|to| Some(*to) != from && *to != id.origin));
+        chosen.extend(self.neighbours.eager().filter(|to| Some(*to) != from && (rooted || *to != id.origin)));
         for to in &chosen {
+            self.outgoing.forget_have(*to, id);
+            self.queue(*to, id, EAGER, due, cx);
+        }
+        self.chosen = chosen;
+    }
+
+    /// Tells neighbours that the message exists, when the tree has had its time.
+    fn announce(&mut self, id: MessageId, from: Option<NodeId>, whom: Whom, cx: &Ctx<'_>) {
+        let patience = cx.config.broadcast.request_delay;
+        let mut chosen = core::mem::take(&mut self.chosen);
+        chosen.clear();
+        chosen.extend(self.neighbours.lazy());
+        if whom == Whom::All {
+            chosen.extend(self.neighbours.eager());
+        }
+        for to in chosen.iter().filter(|to| Some(**to) != from && **to != id.origin) {
             // At different times: of two who would tell each other, one is spared.
             let after = patience / 2 + self.rng.jitter(patience / 2);
             self.outgoing.have(*to, id, cx.now + after);
@@ -210,7 +265,24 @@ impl Broadcast {
         self.chosen = chosen;
     }
 
-    fn fill_neighbours(&mut self, fanout: usize, members: &Membership, cx: &Ctx<'_>) {
+    /// Makes it due to look for neighbours, some time after the group may have changed.
+    pub(super) fn arm_neighbours(&mut self, cx: &Ctx<'_>) {
+        let FirstPhase::Tree { fanout } = cx.config.broadcast.first else { return };
+        if self.neighbours.picked() < fanout.into() && !self.stopped {
+            let after = cx.config.broadcast.quiet_after;
+            let jitter = self.rng.jitter(after / 2);
+            self.arm_by(Timer::Neighbours, cx.now + after / 2 + jitter, cx);
+        }
+    }
+
+    pub(super) fn on_neighbours_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+        if let FirstPhase::Tree { fanout } = cx.config.broadcast.first {
+            self.fill_neighbours(fanout.into(), members, cx);
+        }
+    }
+
+    /// Picks the neighbours that are missing, and tells them.
+    fn fill_neighbours(&mut self, fanout: usize, members: &Membership, cx: &mut Ctx<'_>) {
         let others = members.others();
         let missing = fanout.min(others).saturating_sub(self.neighbours.picked());
         if missing > 0 && self.neighbours.len() < others {
@@ -218,7 +290,14 @@ impl Broadcast {
             let neighbours = core::mem::take(&mut self.neighbours);
             self.choose(missing, members, cx, &mut picks, |id| !neighbours.has(id));
             self.neighbours = neighbours;
-            picks.into_iter().for_each(|id| self.neighbours.pick(id));
+            for id in picks {
+                self.neighbours.pick(id);
+                let Some(addr) = members.receiver(id) else { continue };
+                let mut letter = cx.letter(addr, id);
+                let graft = Gossip::Request { round: 0, flags: GRAFT, runs: Runs::of(&[]) };
+                letter.push(&Message::Gossip(graft));
+                letter.send();
+            }
         }
         if self.neighbours.eager().next().is_none()
             && let Some(id) = self.neighbours.nth(self.rng.below(self.neighbours.len()))

@@ -1,0 +1,211 @@
+//! A histogram of whole numbers, and whether it can have come from given probabilities.
+//!
+//! Two tests with false alarms of one in a thousand each: χ² over all bins, neighbours pooled until five are
+//! expected; and for each bin the interval of Clopper and Pearson (Biometrika 26, 1934), at one thousandth divided
+//! by the number of bins. The second one also judges bins in which next to nothing is expected.
+
+/// How often each number from 0 on was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Histogram {
+    counts: Vec<u64>,
+}
+
+/// How a histogram and probabilities agree.
+#[derive(Clone, Debug)]
+pub(super) struct Fit {
+    pub(super) chi_square: f64,
+    /// Above this lies one histogram of a thousand.
+    pub(super) limit: f64,
+    pub(super) degrees: usize,
+    /// Bins whose probability lies outside their interval.
+    pub(super) outside: Vec<usize>,
+}
+
+impl Fit {
+    pub(super) fn holds(&self) -> bool {
+        self.chi_square <= self.limit && self.outside.is_empty()
+    }
+}
+
+/// False alarms of each test.
+const ALARM: f64 = 1e-3;
+/// The normal quantile that belongs to it.
+const QUANTILE: f64 = 3.090_232;
+/// What a pooled bin of χ² expects at least.
+const EXPECTED_MIN: f64 = 5.0;
+
+impl Histogram {
+    pub(super) fn new(bins: usize) -> Self {
+        Self { counts: vec![0; bins] }
+    }
+
+    pub(super) fn add(&mut self, value: usize) {
+        self.counts[value] += 1;
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(sum, count)| *sum += count);
+    }
+
+    pub(super) fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// How many lie in bins for which that is said.
+    pub(super) fn mass(&self, of: impl Fn(usize) -> bool) -> u64 {
+        self.counts.iter().enumerate().filter(|(bin, _)| of(*bin)).map(|(_, count)| count).sum()
+    }
+
+    /// The interval in which the probability of each bin lies.
+    pub(super) fn bands(&self) -> Vec<(f64, f64)> {
+        let alarm = ALARM / self.counts.len() as f64;
+        self.counts.iter().map(|count| clopper_pearson(*count, self.total(), alarm)).collect()
+    }
+
+    /// Compares with probabilities.
+    pub(super) fn compare(&self, probabilities: &[f64]) -> Fit {
+        let total = self.total();
+        let alarm = ALARM / self.counts.len() as f64;
+        let fits = |(count, probability): (&u64, &f64)| {
+            let (below, above) = tails(total, *probability, *count);
+            below >= alarm / 2.0 && above >= alarm / 2.0
+        };
+        let pairs = || self.counts.iter().zip(probabilities);
+        let outside = pairs().enumerate().filter(|(_, pair)| !fits(*pair)).map(|(bin, _)| bin).collect();
+        let groups = self.pooled(probabilities);
+        let chi_square =
+            groups.iter().map(|(seen, expected)| (seen - expected) * (seen - expected) / expected).sum();
+        let degrees = groups.len().saturating_sub(1);
+        Fit { chi_square, limit: chi_square_limit(degrees), degrees, outside }
+    }
+
+    /// What was seen and what is expected, neighbours together until enough is expected.
+    fn pooled(&self, probabilities: &[f64]) -> Vec<(f64, f64)> {
+        let total = self.total() as f64;
+        let mut groups: Vec<(f64, f64)> = Vec::new();
+        let mut open = (0.0, 0.0);
+        for (count, probability) in self.counts.iter().zip(probabilities).rev() {
+            open = (open.0 + *count as f64, open.1 + probability * total);
+            if open.1 >= EXPECTED_MIN {
+                groups.push(core::mem::take(&mut open));
+            }
+        }
+        match groups.last_mut() {
+            Some(last) => *last = (last.0 + open.0, last.1 + open.1),
+            None => groups.push((open.0, open.1.max(f64::MIN_POSITIVE))),
+        }
+        groups
+    }
+}
+
+/// The value that χ² exceeds once in a thousand (Wilson and Hilferty's approximation); 0 has no spread.
+fn chi_square_limit(degrees: usize) -> f64 {
+    if degrees == 0 {
+        return f64::MAX;
+    }
+    let degrees = degrees as f64;
+    let part = 2.0 / (9.0 * degrees);
+    let root = 1.0 - part + QUANTILE * part.sqrt();
+    degrees * root * root * root
+}
+
+/// P(X ≤ x) and P(X ≥ x) of a binomial variable. Terms are summed from the mode outwards, relative to it, so that
+/// nothing underflows that matters.
+fn tails(trials: u64, probability: f64, x: u64) -> (f64, f64) {
+    if probability <= 0.0 {
+        return (1.0, if x == 0 { 1.0 } else { 0.0 });
+    }
+    if probability >= 1.0 {
+        return (if x == trials { 1.0 } else { 0.0 }, 1.0);
+    }
+    let odds = probability / (1.0 - probability);
+    let mode = (((trials + 1) as f64 * probability) as u64).min(trials);
+    let (mut below, mut above, mut total) = (0.0, 0.0, 0.0);
+    let mut count = |k: u64, weight: f64| {
+        total += weight;
+        below += if k <= x { weight } else { 0.0 };
+        above += if k >= x { weight } else { 0.0 };
+    };
+    const NEGLIGIBLE: f64 = 1e-25;
+    let (mut k, mut weight) = (mode, 1.0);
+    while weight > NEGLIGIBLE {
+        count(k, weight);
+        if k == trials {
+            break;
+        }
+        weight *= (trials - k) as f64 / (k + 1) as f64 * odds;
+        k += 1;
+    }
+    (k, weight) = (mode, 1.0);
+    while k > 0 {
+        weight *= k as f64 / (trials - k + 1) as f64 / odds;
+        k -= 1;
+        if weight <= NEGLIGIBLE {
+            break;
+        }
+        count(k, weight);
+    }
+    (below / total, above / total)
+}
+
+/// The probabilities under which `x` of `trials` is not unusual: each tail at least half of `alarm`.
+fn clopper_pearson(x: u64, trials: u64, alarm: f64) -> (f64, f64) {
+    let bisect = |is_low: &dyn Fn(f64) -> bool| {
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..60 {
+            let middle = (low + high) / 2.0;
+            if is_low(middle) { low = middle } else { high = middle }
+        }
+        (low + high) / 2.0
+    };
+    let low = if x == 0 { 0.0 } else { bisect(&|p| tails(trials, p, x).1 < alarm / 2.0) };
+    let high = if x == trials { 1.0 } else { bisect(&|p| tails(trials, p, x).0 >= alarm / 2.0) };
+    (low, high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    fn close(left: f64, right: f64) -> bool {
+        (left - right).abs() < 1e-4 * right.abs().max(1e-9)
+    }
+
+    #[test]
+    fn binomial_tails() {
+        let (below, above) = tails(10, 0.5, 3);
+        assert!(close(below, 176.0 / 1024.0) && close(above, 968.0 / 1024.0));
+        assert!(tails(100_000, 0.9, 80_000).0 < 1e-20, "far out in the tail");
+        assert_eq!(tails(5, 0.0, 0), (1.0, 1.0));
+    }
+
+    #[test]
+    fn intervals_of_clopper_and_pearson() {
+        // The rule of three, and a textbook value: 4 of 20 at 95 %.
+        let (low, high) = clopper_pearson(0, 1_000, 0.05);
+        assert!(low == 0.0 && (high - 0.003_682).abs() < 1e-5, "{high}");
+        let (low, high) = clopper_pearson(4, 20, 0.05);
+        assert!((low - 0.057_33).abs() < 1e-4 && (high - 0.436_6).abs() < 1e-4, "{low} {high}");
+    }
+
+    #[test]
+    fn what_was_drawn_fits_and_what_was_not_does_not() {
+        let probabilities = [0.001, 0.004, 0.095, 0.4, 0.5];
+        let mut random = Random::new(1, 0x4849, 0);
+        let mut histogram = Histogram::new(5);
+        for _ in 0..20_000 {
+            let draw = random.below(1_000);
+            histogram.add([1, 5, 100, 500].iter().filter(|limit| draw >= **limit).count());
+        }
+        assert!(histogram.compare(&probabilities).holds());
+        assert!(!histogram.compare(&[0.001, 0.004, 0.105, 0.4, 0.49]).holds(), "χ²");
+        let rare = histogram.compare(&[1e-9, 0.005 - 1e-9, 0.095, 0.4, 0.5]);
+        assert_eq!(rare.outside, [0], "a bin where nothing is expected");
+        assert_eq!(histogram.mass(|bin| bin < 2) + histogram.mass(|bin| bin >= 2), 20_000);
+    }
+}
