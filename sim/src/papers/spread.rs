@@ -49,7 +49,6 @@ pub(super) struct Outcome {
     pub(super) idle: Scales,
     /// Payloads received, and those of them that had been there.
     pub(super) received: u64,
-    pub(super) duplicates: u64,
     pub(super) members: usize,
 }
 
@@ -164,8 +163,8 @@ pub(super) fn talk(sim: &mut Sim<Listener>, talk: &Talk, seed: u64, weighed: boo
     let busy = listener::weigh(sim, false);
     let after = payloads(sim.cluster());
     let courses = courses(sim.cluster(), &said);
-    let (received, duplicates) = (after.0 - before.0, after.1 - before.1);
-    Outcome { courses, busy, idle, received, duplicates, members: running.len() }
+    let received = after.0 - before.0;
+    Outcome { courses, busy, idle, received, members: running.len() }
 }
 
 /// Payloads that came, and those that had been there.
