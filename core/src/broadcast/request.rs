@@ -264,7 +264,6 @@ impl Broadcast {
         }
     }
 
-    /// Says that a range is not held: of each part, whether it has been here.
     /// Makes the edge to who asks for that an eager one. Where there was none, nobody may have told it of what came
     /// just before.
     fn graft(&mut self, to: NodeId, cx: &Ctx<'_>) {
@@ -274,6 +273,7 @@ impl Broadcast {
         }
     }
 
+    /// Says that a range is not held: of each part, whether it has been here.
     fn refuse_to(&mut self, to: NodeId, run: Run, cx: &Ctx<'_>) {
         let Run { origin, epoch, first, last } = run;
         let known =
