@@ -281,10 +281,11 @@ impl Broadcast {
         self.arm_neighbours(cx);
     }
 
-    /// The node has stopped.
-    pub(crate) fn on_stopped(&mut self) {
+    /// The node has stopped: what has been delivered is written down.
+    pub(crate) fn on_stopped(&mut self, cx: &mut Ctx<'_>) {
         self.stopped = true;
         self.deadlines.clear();
+        self.persist(cx);
         self.receipts.clear();
         self.pushes = Pushes::default();
         self.reports = Reports::default();

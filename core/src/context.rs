@@ -74,6 +74,8 @@ pub(crate) enum Signal {
     MemberGone(NodeId),
     /// Nothing is shared about a member any more: its verdict has outlived half of `forget_after` (rule B3).
     MemberFaded(NodeId),
+    /// Others know broadcasts of ours in this epoch that this process has not sent: a former life used it (rule A1).
+    EpochUsed(u64),
     /// The own incarnation has a new epoch (rule A1).
     NewEpoch(u64),
     /// The node has stopped.

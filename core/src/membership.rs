@@ -300,7 +300,7 @@ impl Membership {
     }
 
     /// Answers what was in a datagram, after all of it.
-    pub(crate) fn answer(&mut self, arrival: &Arrival, cx: &mut Ctx<'_>) {
+    pub(crate) fn answer(&self, arrival: &Arrival, cx: &mut Ctx<'_>) {
         self.send_reply(&arrival.source, arrival.question, &arrival.reply, cx);
     }
 
@@ -432,7 +432,7 @@ impl Membership {
     }
 
     /// Answers a datagram of `question` bytes, in no more than that to an address that has not echoed (rule F6).
-    fn send_reply(&mut self, source: &Source, question: usize, reply: &Reply, cx: &mut Ctx<'_>) {
+    fn send_reply(&self, source: &Source, question: usize, reply: &Reply, cx: &mut Ctx<'_>) {
         let Reply { ack, accused, wants_record, verdict } = *reply;
         if ack.is_none() && accused.is_none() && !wants_record && verdict.is_none() {
             return;
@@ -467,7 +467,7 @@ impl Membership {
     }
 
     /// Sends a datagram to a member: what it is about, then what waits to be spread.
-    fn send(&mut self, to: SocketAddr, receiver: NodeId, about: &[Message<'_>], cx: &mut Ctx<'_>) {
+    fn send(&self, to: SocketAddr, receiver: NodeId, about: &[Message<'_>], cx: &mut Ctx<'_>) {
         let mut letter = cx.letter(to, receiver);
         for message in about {
             let fits = letter.push(message);
@@ -477,7 +477,7 @@ impl Membership {
     }
 
     /// A member has answered like one that does not know us: it gets our record.
-    fn introduce(&mut self, source: &Source, cx: &mut Ctx<'_>) {
+    fn introduce(&self, source: &Source, cx: &mut Ctx<'_>) {
         if source.standing == Standing::Validated && self.phase == Phase::Running {
             let record = self.me.record();
             self.send(source.from, source.sender, &[Message::Alive(Record::trusted(&record))], cx);

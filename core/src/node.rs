@@ -155,21 +155,22 @@ impl Node {
 
     /// Passes on what one sub-machine has told the others.
     #[inline]
-    fn drain(membership: &Membership, broadcast: &mut Broadcast, cx: &mut Ctx<'_>) {
+    fn drain(membership: &mut Membership, broadcast: &mut Broadcast, cx: &mut Ctx<'_>) {
         if !cx.signals.is_empty() {
             Self::pass_on(membership, broadcast, cx);
         }
     }
 
-    fn pass_on(membership: &Membership, broadcast: &mut Broadcast, cx: &mut Ctx<'_>) {
+    fn pass_on(membership: &mut Membership, broadcast: &mut Broadcast, cx: &mut Ctx<'_>) {
         while let Some(signal) = cx.signals.pop() {
             match signal {
                 Signal::Started => broadcast.on_started(cx),
                 Signal::MemberKnown(id) => broadcast.on_member_known(id, membership, cx),
                 Signal::MemberGone(id) => broadcast.on_member_gone(id, cx),
                 Signal::MemberFaded(id) => broadcast.on_member_faded(id),
+                Signal::EpochUsed(epoch) => membership.leave_epoch(epoch, cx),
                 Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
-                Signal::Stopped => broadcast.on_stopped(),
+                Signal::Stopped => broadcast.on_stopped(cx),
             }
         }
     }
@@ -324,6 +325,11 @@ impl Node {
     /// delivered here last.
     pub fn recent(&self, topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {
         self.broadcast.recent(topic)
+    }
+
+    /// The same of all topics: id, topic and payload.
+    pub fn recent_all(&self) -> impl Iterator<Item = (MessageId, &str, &[u8])> {
+        self.broadcast.recent_all()
     }
 
     /// Own broadcasts whose first phase has not ended.

@@ -23,8 +23,8 @@ pub use record::{Record, RecordFields};
 pub(crate) use codec::{Put, Reader};
 pub(crate) use envelope::{CRC_BYTES, HEADER_BYTES, Letterhead, finish};
 pub(crate) use gossip::{
-    DIGEST_BYTES, DIGEST_GAPS_MAX, EAGER, GRAFT, MULTICAST, PULL, PUSHED, REPORT, RUN_BYTES, RUNS_BYTES,
-    encode_item, put_digest_entry, put_run,
+    DIGEST_BYTES, DIGEST_GAPS_MAX, EAGER, EVERYONE, GRAFT, MULTICAST, PULL, PUSHED, REPORT, RUN_BYTES,
+    RUNS_BYTES, encode_item, put_digest_entry, put_run,
 };
 pub(crate) use message::{
     COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, PROBE_BYTES, RECONCILE_BYTES, put_compare_range,

@@ -3,11 +3,13 @@
 //! Each takes any bytes and panics if and only if a promise is broken, so a target is three lines, and every
 //! input that ever failed is also an ordinary test.
 
+mod broadcast;
 mod choices;
 mod cluster;
 mod node;
 mod wire;
 
+pub use broadcast::broadcast;
 pub use cluster::cluster;
 pub use node::node;
 pub use wire::wire;
@@ -37,6 +39,11 @@ mod tests {
     }
 
     #[test]
+    fn broadcast_holds_on_random_bytes() {
+        inputs(300, 3_000).for_each(|bytes| broadcast(&bytes));
+    }
+
+    #[test]
     fn cluster_holds_on_random_bytes() {
         inputs(60, 600).for_each(|bytes| cluster(&bytes));
     }
@@ -45,6 +52,7 @@ mod tests {
     fn no_bytes_are_bytes() {
         wire(&[]);
         node(&[]);
+        broadcast(&[]);
         cluster(&[]);
     }
 }

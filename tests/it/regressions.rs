@@ -38,3 +38,8 @@ fn fuzz_inputs_of_a_node() {
 fn fuzz_inputs_of_a_cluster() {
     replay("cluster", bytes::cluster);
 }
+
+#[test]
+fn fuzz_inputs_of_broadcasts() {
+    replay("broadcast", bytes::broadcast);
+}

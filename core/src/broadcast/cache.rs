@@ -30,6 +30,8 @@ pub(super) struct Cached {
     pub(super) hops: u8,
     /// Transmissions that wait in the queue.
     pub(super) queued: u32,
+    /// An own message whose first phase has not ended.
+    pub(super) pending: bool,
     /// How often it has been asked for.
     pub(super) requests: u8,
     /// Some of those that have it too.
@@ -47,6 +49,7 @@ impl Cached {
             round,
             hops,
             queued: 0,
+            pending: false,
             requests: 0,
             holders: SmallVec::new(),
         }
@@ -186,6 +189,12 @@ impl Cache {
     pub(super) fn of(&self, origin: NodeId, epoch: u64) -> impl DoubleEndedIterator<Item = (u64, &Cached)> {
         let id = |seq| MessageId { origin, epoch, seq };
         self.items.range(id(0)..=id(u64::MAX)).map(|(id, cached)| (id.seq, cached))
+    }
+
+    /// The last one of one origin and epoch before a number.
+    pub(super) fn before(&self, origin: NodeId, epoch: u64, seq: u64) -> Option<u64> {
+        let id = |seq| MessageId { origin, epoch, seq };
+        self.items.range(id(0)..id(seq)).next_back().map(|(id, _)| id.seq)
     }
 
     /// Those of one origin and epoch within two numbers, the last one first.

@@ -21,6 +21,9 @@ use crate::wire::{EAGER, Fragment, Item, PUSHED};
 /// Messages that wait for the record of their origin; the oldest gives way.
 const STRANGERS_MAX: usize = 64;
 
+/// The origin that shapes the tree is another one's after so many `quiet_after` of silence.
+const SHAPER_WINDOW: u32 = 8;
+
 /// A message that came before the record of its origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stranger {
@@ -76,6 +79,7 @@ impl Broadcast {
         }
         match self.take(from, id, hops, flags, item, members, cx) {
             Taken::New => {
+                self.neighbours.hear(id.origin, cx.config.broadcast.quiet_after * SHAPER_WINDOW, cx.now);
                 if flags & PUSHED != 0 {
                     self.outgoing.ack(from.id, id, cx.now);
                 }
@@ -97,7 +101,7 @@ impl Broadcast {
     fn on_duplicate(&mut self, from: NodeId, id: MessageId, flags: u8, cx: &mut Ctx<'_>) {
         cx.stats.broadcasts_duplicate += 1;
         self.outgoing.forget_have(from, id);
-        if flags & EAGER != 0 {
+        if flags & EAGER != 0 && self.neighbours.is_shaped_by(id.origin) {
             self.neighbours.make_lazy(from, first::neighbours_max(cx.config));
             self.outgoing.prune(from, cx.now);
         }
@@ -382,9 +386,7 @@ impl Broadcast {
         let mut given_up = Vec::new();
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
-        while let Some(gap) = known.seen.overflow() {
-            given_up.push(gap);
-        }
+        known.seen.bound(&mut given_up);
         let due = known.seen.gaps().iter().map(|gap| gap.due).min();
         if let Some(due) = due {
             self.gappy.insert(origin);
@@ -393,7 +395,7 @@ impl Broadcast {
         self.tell_lost(origin, epoch, &given_up, cx);
     }
 
-    /// Gives up the gaps for which that is said.
+    /// Gives up what is before our time, and the gaps for which that is said.
     pub(super) fn give_up(
         &mut self,
         origin: NodeId,
@@ -401,10 +403,10 @@ impl Broadcast {
         hopeless: impl FnMut(&super::seen::Gap) -> bool,
         cx: &mut Ctx<'_>,
     ) {
-        let mut given_up = Vec::new();
+        let (mut given_up, needed) = (Vec::new(), self.refusals_needed(cx));
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
-        known.seen.give_up(hopeless, &mut given_up);
+        known.seen.give_up(needed, hopeless, &mut given_up);
         self.tell_lost(origin, epoch, &given_up, cx);
     }
 
@@ -420,8 +422,8 @@ impl Broadcast {
             }
         }
         self.seen_set.change();
-        self.schedule_persist(cx);
         self.release(origin, epoch, cx);
+        self.schedule_persist(cx);
     }
 
     /// Keeps the cache within its bytes. What is held back may take half of them; beyond that the gaps it waits for
@@ -432,8 +434,7 @@ impl Broadcast {
             let Some((origin, epoch, first)) = self.gap_to_give_up() else { break };
             self.give_up(origin, epoch, |gap| gap.first == first, cx);
         }
-        let me = self.me;
-        self.cache.shrink(max, |id, cached| id.origin == me && cached.queued > 0);
+        self.cache.shrink(max, |_, cached| cached.pending);
     }
 
     /// The first gap of the origin whose messages take most of the cache, of those that have gaps.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::cache::Cache;
 use super::seen::{Offer, Refusal};
 use super::{Broadcast, Origin, Timer};
-use crate::context::Ctx;
-use crate::id::{NodeId, hash64};
+use crate::context::{Ctx, Signal};
+use crate::id::{Incarnation, NodeId, hash64};
 use crate::membership::Membership;
 use crate::outbox::Letter;
 use crate::reconcile::{Partner, Pushed};
@@ -72,7 +72,7 @@ impl Broadcast {
         }
     }
 
-    pub(super) fn on_quiet_due(&mut self, cx: &mut Ctx<'_>) {
+    pub(super) fn on_quiet_due(&mut self, cx: &Ctx<'_>) {
         let after = cx.config.broadcast.quiet_after;
         let before = Time::from_nanos(cx.now.as_nanos().saturating_sub(crate::time::nanos(after)));
         while let Ok(origin) = self.quiet.pop(before) {
@@ -101,6 +101,18 @@ impl Broadcast {
 
     pub(crate) const fn root(&self) -> u64 {
         self.marks.root()
+    }
+
+    /// Whether this is about the own messages of this epoch. If there are more of them than this process has sent, a
+    /// former life used the epoch, and it is left (rule A1).
+    pub(super) fn is_current(&self, origin: NodeId, epoch: u64, top: u64, cx: &mut Ctx<'_>) -> bool {
+        if origin != self.me || epoch < self.epoch || epoch >= Incarnation::EPOCH_END {
+            return false;
+        }
+        if epoch > self.epoch || top > self.seq {
+            cx.signals.push(Signal::EpochUsed(epoch));
+        }
+        true
     }
 
     /// Whether a member's root says anything new.
@@ -146,7 +158,7 @@ impl Broadcast {
         if !(own || members.is_origin(origin)) {
             return members.ask_record(origin, from, cx);
         }
-        if own && epoch >= self.epoch {
+        if self.is_current(origin, epoch, top, cx) {
             return;
         }
         let known = |origins: &BTreeMap<NodeId, Origin>| {

@@ -5,10 +5,12 @@
 //! A node picks `fanout` neighbours at random and learns of those who picked it when they send.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
+use crate::time::Time;
 
 /// One neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +25,27 @@ struct Edge {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Neighbours {
     edges: Vec<Edge>,
+    /// Whose duplicates make edges lazy, and when it was heard last.
+    shaper: Option<(NodeId, Time)>,
 }
 
 impl Neighbours {
+    /// Notes that an origin has sent something, and whether its messages shape the tree.
+    ///
+    /// Messages of several origins that are under way at once would each cut a ring at another edge, and the tree would
+    /// fall apart. So one origin shapes it for all: the least one of those that were heard within `window`.
+    pub(super) fn hear(&mut self, origin: NodeId, window: Duration, now: Time) {
+        let stays = self.shaper.is_some_and(|(shaper, heard)| shaper < origin && now.since(heard) < window);
+        if !stays {
+            self.shaper = Some((origin, now));
+        }
+    }
+
+    /// Whether this origin's messages shape the tree.
+    pub(super) fn is_shaped_by(&self, origin: NodeId) -> bool {
+        self.shaper.is_some_and(|(shaper, _)| shaper == origin)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.edges.len()
     }
@@ -86,6 +106,18 @@ impl Neighbours {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_least_origin_heard_of_late_shapes_the_tree() {
+        let (mut neighbours, window) = (Neighbours::default(), Duration::from_secs(10));
+        let mut hear = |origin, secs| neighbours.hear(NodeId(origin), window, Time::from_secs(secs));
+        hear(5, 0);
+        hear(3, 1);
+        hear(7, 2);
+        assert!(neighbours.is_shaped_by(NodeId(3)));
+        neighbours.hear(NodeId(7), window, Time::from_secs(12));
+        assert!(neighbours.is_shaped_by(NodeId(7)) && !neighbours.is_shaped_by(NodeId(3)));
+    }
 
     #[test]
     fn edges_turn_lazy_and_eager_again_and_are_bounded() {

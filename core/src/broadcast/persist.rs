@@ -41,6 +41,7 @@ impl SeenSet {
 
     /// The message is in the next set that is written.
     pub(super) fn wait(&mut self, id: MessageId) {
+        self.changed = true;
         self.waiting.push_back((self.serial + 1, id));
     }
 
@@ -138,5 +139,53 @@ impl Broadcast {
             self.hash(origin);
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Action, Broadcast as Message, Command, Config, Event, Node};
+    use core::time::Duration;
+
+    const NOBODY: Command = Command::Join { seeds: Vec::new() };
+
+    fn node(persist_seen: PersistSeen, restored: Vec<(Slot, Vec<u8>)>) -> Node {
+        let addr = "127.0.0.1:7000".parse().expect("an address");
+        let boot = Boot { restored, ..Boot::new(NodeId(1), "one", addr, 7, [7; 32]) };
+        let mut config = Config::local("test");
+        config.broadcast.persist_seen = persist_seen;
+        Node::new(boot, config, Time::ZERO).expect("valid")
+    }
+
+    fn stored(node: &mut Node, command: Command) -> Option<Vec<u8>> {
+        let now = node.now();
+        let actions = node.handle(Event::Command(command), now);
+        actions.into_iter().find_map(|action| match action {
+            Action::Store { slot: Slot::SeenSet, bytes, .. } => Some(bytes.into_owned()),
+            Action::Store { .. }
+            | Action::Send { .. }
+            | Action::Answer(_)
+            | Action::Notify(_)
+            | Action::WakeAt(_) => None,
+        })
+    }
+
+    #[test]
+    fn a_leave_does_not_wait_for_the_interval() {
+        let mut node = node(PersistSeen::Every(Duration::from_secs(3_600)), Vec::new());
+        assert_eq!(stored(&mut node, NOBODY), None);
+        assert_eq!(stored(&mut node, Command::Broadcast(Message::new("t", b"x"))), None);
+        let bytes = stored(&mut node, Command::Leave { within: Duration::ZERO }).expect("it is written");
+        let again = self::node(PersistSeen::Never, vec![(Slot::SeenSet, bytes)]);
+        assert_eq!(again.marks().map(|mark| (mark.epoch, mark.contiguous)).collect::<Vec<_>>(), [(7, 1)]);
+    }
+
+    #[test]
+    fn what_was_never_written_is_not_written_by_a_leave() {
+        let mut node = node(PersistSeen::Never, Vec::new());
+        assert_eq!(stored(&mut node, NOBODY), None);
+        assert_eq!(stored(&mut node, Command::Broadcast(Message::new("t", b"x"))), None);
+        assert_eq!(stored(&mut node, Command::Leave { within: Duration::ZERO }), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The repair: pbcast's rounds (digest, solicit, retransmit) and the pull (rules C3 and C5).
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::membership::Membership;
 use crate::reconcile::Partner;
 use crate::time::Time;
 use crate::wire::{
-    self, DIGEST_BYTES, DIGEST_GAPS_MAX, Digest, DigestEntry, Gossip, Message, PULL, RUN_BYTES, Run,
+    self, DIGEST_BYTES, DIGEST_GAPS_MAX, Digest, DigestEntry, EVERYONE, Gossip, Message, PULL, RUN_BYTES, Run,
 };
 
 /// Datagrams of one digest.
@@ -148,12 +148,11 @@ impl Broadcast {
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
         self.choose(fanout, members, cx, &mut chosen, |_| true);
-        let everyone = (NodeId(0), NodeId(u64::MAX));
         for to in &chosen {
             let Some(addr) = members.receiver(*to) else { continue };
             for bytes in &digests {
                 let mut letter = cx.letter(addr, *to);
-                letter.push(&Message::Gossip(Gossip::Digest(Digest::of(0, number, everyone, bytes))));
+                letter.push(&Message::Gossip(Gossip::Digest(Digest::of(0, number, EVERYONE, bytes))));
                 letter.send();
             }
         }
@@ -213,8 +212,7 @@ impl Broadcast {
                 continue;
             }
             // Of the history, where none is wanted, nothing: what it lists has been sent before.
-            let own = origin == self.me && epoch == self.epoch;
-            if own || self.open(origin, epoch, high + 1, cx).is_none() {
+            if self.is_current(origin, epoch, high, cx) || self.open(origin, epoch, high + 1, cx).is_none() {
                 continue;
             }
             let mut first = low;
@@ -227,7 +225,7 @@ impl Broadcast {
             }
             self.on_offer(Run { origin, epoch, first, last: high }, offer, cx.now, members, cx);
             if low > 1 {
-                self.refuse(Run { origin, epoch, first: 1, last: low - 1 }, from.id, Refusal::Gone, cx);
+                self.refuse(Run { origin, epoch, first: 1, last: low - 1 }, from.id, Refusal::Lack, cx);
             }
         }
     }
@@ -273,12 +271,13 @@ impl Broadcast {
 
     /// Sends what somebody lacks, the latest first, as far as a round's bytes go.
     pub(super) fn on_pull(&mut self, from: Partner, digest: &Digest<'_>, cx: &mut Ctx<'_>) {
-        let entries: Vec<DigestEntry<'_>> = digest.entries().collect();
+        let entries: BTreeMap<(NodeId, u64), DigestEntry<'_>> =
+            digest.entries().map(|entry| ((entry.origin, entry.epoch), entry)).collect();
         let lacks = |id: MessageId| {
             if id.origin < digest.origins.0 || id.origin > digest.origins.1 || id.origin == from.id {
                 return false;
             }
-            let entry = entries.iter().find(|entry| (entry.origin, entry.epoch) == (id.origin, id.epoch));
+            let entry = entries.get(&(id.origin, id.epoch));
             entry.is_none_or(|entry| {
                 id.seq > entry.high || entry.gaps().any(|(first, last)| first <= id.seq && id.seq <= last)
             })

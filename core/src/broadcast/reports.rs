@@ -186,7 +186,7 @@ impl Broadcast {
     }
 
     /// Tells an origin all that has come of its latest epoch, as far as it has been delivered.
-    pub(super) fn send_receipt(&mut self, origin: NodeId, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn send_receipt(&self, origin: NodeId, members: &Membership, cx: &mut Ctx<'_>) {
         let Some(addr) = members.receiver(origin) else { return };
         let Some(known) = self.origins.get(&origin).and_then(|known| known.epochs.last()) else { return };
         let epoch = known.epoch;

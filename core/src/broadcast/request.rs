@@ -77,7 +77,7 @@ impl Broadcast {
     ) {
         let Run { origin, epoch, first, last } = run;
         let own = origin == self.me;
-        if (own && epoch == self.epoch) || !(own || members.is_origin(origin)) {
+        if self.is_current(origin, epoch, last, cx) || !(own || members.is_origin(origin)) {
             return;
         }
         let now = cx.now;
@@ -106,7 +106,7 @@ impl Broadcast {
     /// The same. What may be of a time before ours is given up once enough do not hold it any more (rule C4).
     pub(super) fn refuse(&mut self, run: Run, by: NodeId, why: Refusal, cx: &mut Ctx<'_>) {
         let Run { origin, epoch, first, last } = run;
-        let (now, needed) = (cx.now, self.refusals_needed(cx));
+        let now = cx.now;
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
         let (mut due, timeout) = (None, cx.config.broadcast.request_timeout);
@@ -116,7 +116,7 @@ impl Broadcast {
             gap.due = gap.due.min(next);
             due = Some(due.map_or(gap.due, |due: Time| due.min(gap.due)));
         }
-        self.give_up(origin, epoch, |gap| gap.is_hopeless(needed, false), cx);
+        self.give_up(origin, epoch, |_| false, cx);
         if let Some(due) = due {
             self.arm_request(due, cx);
         }
@@ -159,11 +159,11 @@ impl Broadcast {
 
     fn give_up_hopeless(&mut self, origin: NodeId, epoch: u64, cx: &mut Ctx<'_>) {
         let (now, after, needed) = (cx.now, cx.config.broadcast.lost_after, self.refusals_needed(cx));
-        self.give_up(origin, epoch, |gap| gap.is_hopeless(needed, now.since(gap.since) >= after), cx);
+        self.give_up(origin, epoch, |gap| gap.is_refused(needed) && now.since(gap.since) >= after, cx);
     }
 
     /// How many must have refused a gap before it is given up.
-    fn refusals_needed(&self, cx: &Ctx<'_>) -> usize {
+    pub(super) fn refusals_needed(&self, cx: &Ctx<'_>) -> usize {
         usize::from(cx.config.broadcast.lost_peers).min(cx.post.others)
     }
 
@@ -253,12 +253,8 @@ impl Broadcast {
                 self.serve(from.id, MessageId { origin, epoch, seq }, flags, cx);
             }
             if left > 0 {
-                // Nothing is held before it either: so much need not be asked for.
-                let first = if self.cache.of(origin, epoch).next().is_none_or(|(low, _)| low >= first) {
-                    1
-                } else {
-                    first
-                };
+                // What is not held before it either need not be asked for.
+                let first = self.cache.before(origin, epoch, first).map_or(1, |held| held + 1);
                 self.refuse_to(from.id, Run { first, last: after, ..run }, cx);
             }
         }
@@ -278,11 +274,11 @@ impl Broadcast {
         let Run { origin, epoch, first, last } = run;
         let known =
             self.origins.get(&origin).and_then(|known| known.epochs.iter().find(|e| e.epoch == epoch));
-        let top = known.map_or(0, |known| known.seen.top());
+        let (begin, top) = known.map_or((1, 0), |known| (known.seen.start(), known.seen.top()));
         let gaps = known.into_iter().flat_map(|known| known.seen.gaps()).map(|gap| (gap.first, gap.last));
         let mut start = first;
-        for (gap_first, gap_last) in gaps.chain([(top + 1, u64::MAX)]) {
-            let (gap_first, gap_last) = (gap_first.max(first), gap_last.min(last));
+        for (gap_first, gap_last) in [(1, begin - 1)].into_iter().chain(gaps).chain([(top + 1, u64::MAX)]) {
+            let (gap_first, gap_last) = (gap_first.max(start), gap_last.min(last));
             if gap_first > gap_last {
                 continue;
             }
@@ -344,7 +340,7 @@ impl Broadcast {
     }
 
     /// A gap's next chunk, once the last one has come.
-    pub(super) fn after_serving(&mut self, id: MessageId, from: NodeId, cx: &mut Ctx<'_>) {
+    pub(super) fn after_serving(&mut self, id: MessageId, from: NodeId, cx: &Ctx<'_>) {
         let now = cx.now;
         let Some(known) = self.origins.get_mut(&id.origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == id.epoch) else { return };

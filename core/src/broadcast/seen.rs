@@ -20,6 +20,8 @@ pub(super) struct Seen {
     /// Something of it has come, or is known to lie before our time. What is missing above that is missed; what is
     /// missing while nothing has come may be of a time before ours (rule C4).
     begun: bool,
+    /// What lies below has never been here.
+    start: u64,
     /// First to last; never empty ranges.
     gaps: Vec<Gap>,
 }
@@ -105,39 +107,42 @@ impl Gap {
         }
     }
 
-    /// Whether nobody will serve it: so many could not, nobody says that it can, and it has been missing for long. Of
-    /// what may be before our time it is enough that so many do not hold it any more.
-    pub(super) fn is_hopeless(&self, needed: usize, is_old: bool) -> bool {
-        let before_our_time = !self.firm && usize::from(self.gone) >= needed.max(1);
-        self.sources.is_empty() && self.refused.len() >= needed && (is_old || before_our_time)
+    /// Whether nobody will serve it: so many could not, and nobody says that it can.
+    pub(super) fn is_refused(&self, needed: usize) -> bool {
+        self.sources.is_empty() && self.refused.len() >= needed
     }
 
-    /// What may be before our time ends without a word only where somebody says that it has been there.
-    const fn given_up(&self) -> GivenUp {
-        GivenUp { first: self.first, last: self.last, told: self.firm || self.gone == 0 }
+    /// Whether it is before our time: so many do not hold it any more, and nothing has come that was sent before it.
+    fn is_before(&self, needed: usize) -> bool {
+        !self.firm && self.sources.is_empty() && usize::from(self.gone) >= needed.max(1)
     }
 }
 
 impl Seen {
     /// Nothing is wanted up to `base`; where that is 0, nobody knows yet where our time begins.
     pub(super) const fn new(base: u64) -> Self {
-        Self { top: base, begun: base > 0, gaps: Vec::new() }
+        Self { top: base, begun: base > 0, start: base + 1, gaps: Vec::new() }
     }
 
     /// An epoch that is over before anything of it was heard.
     pub(super) const fn over(top: u64) -> Self {
-        Self { top, begun: false, gaps: Vec::new() }
+        Self { top, begun: false, start: top + 1, gaps: Vec::new() }
     }
 
     /// What was written down: a highest number and the gaps below it.
     pub(super) fn restore(top: u64, gaps: &[(u64, u64)], now: Time) -> Self {
         let gaps = gaps.iter().map(|(first, last)| Gap::new(*first, *last, true, now, now)).collect();
-        Self { top, begun: true, gaps }
+        Self { top, begun: true, start: 1, gaps }
     }
 
     /// The highest number that is known to exist.
     pub(super) const fn top(&self) -> u64 {
         self.top
+    }
+
+    /// The first number of our time, as far as is known: what lies below has never been here.
+    pub(super) const fn start(&self) -> u64 {
+        self.start
     }
 
     /// Everything up to here has been seen or given up.
@@ -237,20 +242,43 @@ impl Seen {
         self.gaps.insert(place + 1, behind);
     }
 
-    /// The gap nearest to its end, if there are more than may be (rule C1).
-    pub(super) fn overflow(&mut self) -> Option<GivenUp> {
-        if self.gaps.len() <= GAPS_MAX { None } else { Some(self.gaps.remove(0).given_up()) }
+    /// Gives up the gaps that are too many, the oldest first (rule C1).
+    pub(super) fn bound(&mut self, given_up: &mut Vec<GivenUp>) {
+        let excess = self.gaps.len().saturating_sub(GAPS_MAX);
+        for gap in self.gaps.drain(..excess) {
+            given_up.push(GivenUp { first: gap.first, last: gap.last, told: true });
+        }
+        self.begin_after(given_up);
     }
 
-    /// Gives up the gaps for which that is said.
-    pub(super) fn give_up(&mut self, mut hopeless: impl FnMut(&Gap) -> bool, given_up: &mut Vec<GivenUp>) {
+    /// Gives up what is before our time, of which nobody is told, and the gaps for which that is said.
+    pub(super) fn give_up(
+        &mut self,
+        needed: usize,
+        mut hopeless: impl FnMut(&Gap) -> bool,
+        given_up: &mut Vec<GivenUp>,
+    ) {
+        // If one is, so are those before it.
+        let before = self.gaps.iter().rposition(|gap| gap.is_before(needed)).map_or(0, |last| last + 1);
+        for gap in self.gaps.drain(..before) {
+            self.start = gap.last + 1;
+            given_up.push(GivenUp { first: gap.first, last: gap.last, told: false });
+        }
         self.gaps.retain(|gap| {
             let hopeless = hopeless(gap);
             if hopeless {
-                given_up.push(gap.given_up());
+                given_up.push(GivenUp { first: gap.first, last: gap.last, told: true });
             }
             !hopeless
         });
+        self.begin_after(given_up);
+    }
+
+    /// What lies behind something that is told as lost is of our time too.
+    fn begin_after(&mut self, given_up: &[GivenUp]) {
+        let Some(told) = given_up.iter().find(|gap| gap.told).map(|gap| gap.last) else { return };
+        self.begun = true;
+        self.gaps.iter_mut().filter(|gap| gap.first > told).for_each(|gap| gap.firm = true);
     }
 
     pub(super) fn check(&self) {
@@ -319,7 +347,7 @@ mod tests {
     fn what_is_given_up_is_never_news() {
         let mut seen = seen(0, &[10]);
         let mut given_up = Vec::new();
-        seen.give_up(|gap| gap.last == 9, &mut given_up);
+        seen.give_up(3, |gap| gap.last == 9, &mut given_up);
         assert_eq!(given_up, [GivenUp { first: 1, last: 9, told: true }]);
         assert!(!seen.take(4, NOW, NOW));
     }
@@ -340,13 +368,27 @@ mod tests {
     }
 
     #[test]
+    fn what_enough_do_not_hold_any_more_is_before_our_time_and_so_is_all_before_it() {
+        let mut seen = seen(0, &[10]);
+        for by in 1..=3 {
+            seen.within(5, 6).iter_mut().for_each(|gap| gap.refuse(NodeId(by), Refusal::Gone));
+            seen.within(7, 9).iter_mut().for_each(|gap| gap.refuse(NodeId(by), Refusal::Lack));
+        }
+        let mut given_up = Vec::new();
+        seen.give_up(3, |_| false, &mut given_up);
+        let silent = |first, last| GivenUp { first, last, told: false };
+        assert_eq!((given_up, gaps(&seen)), (vec![silent(1, 4), silent(5, 6)], vec![(7, 9)]));
+    }
+
+    #[test]
     fn gaps_are_bounded() {
         let mut seen = Seen::new(0);
         for seq in (2..).step_by(2).take(GAPS_MAX + 1) {
             assert!(seen.take(seq, NOW, NOW));
         }
-        assert_eq!(seen.overflow(), Some(GivenUp { first: 1, last: 1, told: true }));
-        assert_eq!(seen.overflow(), None);
+        let mut given_up = Vec::new();
+        seen.bound(&mut given_up);
+        assert_eq!(given_up, [GivenUp { first: 1, last: 1, told: true }]);
     }
 
     #[test]

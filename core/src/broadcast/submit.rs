@@ -36,6 +36,7 @@ impl Broadcast {
         cx.stats.broadcasts_submitted += 1;
         self.take_own(id, item, members, cx);
         self.spread_first(id, message.first.unwrap_or(cx.config.broadcast.first), None, members, cx);
+        self.hold_pending(id);
         Ok(Answer::Sent(id))
     }
 
@@ -74,7 +75,16 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Queues a transmission; it counts as pending if it is our own message.
+    /// An own message counts as pending until all of its first phase has left the queue.
+    fn hold_pending(&mut self, id: MessageId) {
+        if let Some(cached) = self.cache.get_mut(id).filter(|cached| cached.queued > 0) {
+            cached.pending = true;
+            self.pending.messages += 1;
+            self.pending.bytes += cached.len();
+        }
+    }
+
+    /// Queues a transmission.
     pub(super) fn queue(&mut self, to: NodeId, id: MessageId, flags: u8, due: Time, cx: &mut Ctx<'_>) {
         let Some(cached) = self.cache.get(id) else { return };
         let len = cached.len();
@@ -91,10 +101,6 @@ impl Broadcast {
         }
         if self.outgoing.publish(to, publish, due) {
             cached.queued += 1;
-            if cached.queued == 1 && publish.id.origin == self.me {
-                self.pending.messages += 1;
-                self.pending.bytes += cached.len();
-            }
         }
     }
 
@@ -107,7 +113,7 @@ impl Broadcast {
     pub(super) fn unqueue(&mut self, id: MessageId) {
         let Some(cached) = self.cache.get_mut(id) else { return };
         cached.queued = cached.queued.saturating_sub(1);
-        if cached.queued == 0 && id.origin == self.me {
+        if cached.queued == 0 && core::mem::take(&mut cached.pending) {
             self.pending.messages -= 1;
             self.pending.bytes -= cached.len();
         }

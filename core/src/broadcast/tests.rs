@@ -42,19 +42,24 @@ impl Lan {
 
     /// What one node was told, in order: its deliveries as their texts, a loss as `lost 3-5`.
     fn heard(&self, id: u64) -> Vec<String> {
-        let heard = |(at, notice): &(u64, Notice<'static>)| match notice {
-            _ if *at != id => None,
-            Notice::Delivered { payload, .. } => Some(String::from_utf8_lossy(payload).into_owned()),
-            Notice::Lost { first, last, .. } => Some(format!("lost {first}-{last}")),
-            _ => None,
+        let heard = |(at, notice): &(u64, Notice<'static>)| {
+            if *at != id {
+                None
+            } else if let Notice::Delivered { payload, .. } = notice {
+                Some(String::from_utf8_lossy(payload).into_owned())
+            } else if let Notice::Lost { first, last, .. } = notice {
+                Some(format!("lost {first}-{last}"))
+            } else {
+                None
+            }
         };
         self.notices.iter().filter_map(heard).collect()
     }
 
     fn reached(&self, id: u64) -> Vec<Reached> {
-        let reached = |(at, notice): &(u64, Notice<'static>)| match notice {
-            Notice::Spread { reached, .. } if *at == id => Some(reached.clone()),
-            _ => None,
+        let reached = |(at, notice): &(u64, Notice<'static>)| {
+            let Notice::Spread { reached, .. } = notice else { return None };
+            (*at == id).then(|| reached.clone())
         };
         self.notices.iter().filter_map(reached).collect()
     }

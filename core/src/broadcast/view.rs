@@ -67,11 +67,13 @@ pub struct Usage {
 
 impl Broadcast {
     pub(crate) fn recent(&self, topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {
+        let all = self.recent_all();
+        all.filter(move |(_, of, _)| *of == topic).map(|(id, _, payload)| (id, payload))
+    }
+
+    pub(crate) fn recent_all(&self) -> impl Iterator<Item = (MessageId, &str, &[u8])> {
         let visible = self.cache.latest().filter(|(_, cached)| !cached.hidden);
-        visible
-            .map(|(id, cached)| (id, cached.item()))
-            .filter(move |(_, item)| item.topic() == topic)
-            .map(|(id, item)| (id, item.payload()))
+        visible.map(|(id, cached)| (id, cached.item())).map(|(id, item)| (id, item.topic(), item.payload()))
     }
 
     pub(crate) const fn pending(&self) -> Pending {

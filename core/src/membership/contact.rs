@@ -134,7 +134,7 @@ impl Membership {
         }
     }
 
-    pub(super) fn send_join(&mut self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
+    pub(super) fn send_join(&self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
         let record = self.me.record();
         let cluster = &cx.config.cluster;
         let mut letter = cx.letter(to, NodeId::NOBODY);
@@ -195,7 +195,7 @@ impl Membership {
     }
 
     /// The joiner is known under a higher incarnation, or as gone: it has to go above that first (rule A4).
-    fn turn_away(&mut self, source: &Source, cx: &mut Ctx<'_>) {
+    fn turn_away(&self, source: &Source, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(source.sender) else { return };
         let (incarnation, state, removed) = (entry.incarnation(), entry.state(), entry.flags.removed);
         let boot = entry.boot().unwrap_or(0);
@@ -206,7 +206,7 @@ impl Membership {
     }
 
     /// The answer, the own record, and those of the most recent joiners that fit.
-    fn answer_join(&mut self, source: &Source, cx: &mut Ctx<'_>) {
+    fn answer_join(&self, source: &Source, cx: &mut Ctx<'_>) {
         let answer = JoinAnswer { seen: source.from, shared: self.me.shared(), members: self.group() };
         let mut letter = cx.letter(source.from, source.sender);
         letter.push(&Message::JoinAnswer(answer));

@@ -502,6 +502,13 @@ impl Membership {
         }
     }
 
+    /// A former life has used this epoch for its data (rule A1).
+    pub(crate) fn leave_epoch(&mut self, epoch: u64, cx: &mut Ctx<'_>) {
+        if self.is_running() && epoch >= self.me.incarnation().epoch {
+            self.jump(Incarnation::first(epoch), None, cx);
+        }
+    }
+
     fn jump(&mut self, heard: Incarnation, rival: Option<u64>, cx: &mut Ctx<'_>) {
         if self.me.jump(heard, rival) {
             self.enter_epoch(cx);

@@ -120,7 +120,7 @@ impl Membership {
     }
 
     /// Pings a member. A suspected one is told so in the same datagram (Lifeguard's buddy system).
-    pub(super) fn ping_member(&mut self, id: NodeId, seq: u32, cx: &mut Ctx<'_>) {
+    pub(super) fn ping_member(&self, id: NodeId, seq: u32, cx: &mut Ctx<'_>) {
         let Some(to) = self.table.get(id).and_then(Entry::addr) else { return };
         let ping = Message::Ping { seq, roots: self.roots(cx) };
         let accusation = if cx.config.membership.buddy { self.accusation(id) } else { None };

@@ -49,7 +49,9 @@ const ITEM_BYTES_MIN: usize = 1 + 1 + 4;
 pub(crate) const RUN_BYTES: usize = 32;
 /// What stands before the runs of a message that has some, at the most.
 pub(crate) const RUNS_BYTES: usize = MESSAGE_BYTES + 5;
-/// What stands before the entries of a digest.
+/// All origins.
+pub(crate) const EVERYONE: (NodeId, NodeId) = (NodeId(0), NodeId(u64::MAX));
+/// What stands before the entries of a digest, at the most.
 pub(crate) const DIGEST_BYTES: usize = MESSAGE_BYTES + 1 + 4 + 8 + 8;
 /// Gaps of one digest entry; an entry with more ends before the next one.
 pub(crate) const DIGEST_GAPS_MAX: usize = 16;
@@ -324,7 +326,8 @@ impl<'a> Digest<'a> {
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let (flags, round, origins) = (reader.u8()?, reader.u32()?, (reader.id()?, reader.id()?));
+        let (flags, round) = (reader.u8()?, reader.u32()?);
+        let origins = if flags & PULL == 0 { EVERYONE } else { (reader.id()?, reader.id()?) };
         let bytes = reader.rest();
         let mut check = Reader::new(bytes);
         while check.remaining() > 0 {
@@ -444,8 +447,10 @@ impl<'a> Gossip<'a> {
             Self::Digest(Digest { flags, round, origins, bytes }) => {
                 out.put_u8(flags);
                 out.put_u32(round);
-                out.put_id(origins.0);
-                out.put_id(origins.1);
+                if flags & PULL != 0 {
+                    out.put_id(origins.0);
+                    out.put_id(origins.1);
+                }
                 out.put(bytes);
             }
             Self::IHave(runs)

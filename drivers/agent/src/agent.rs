@@ -1,5 +1,6 @@
 //! The running member: it prints what changes, answers over its local socket, and leaves when it is asked to end.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 use std::{io, process};
 
-use bruit_core::{Config, NodeId, Notice};
-use bruit_udp::{Bruit, Builder, JoinError, JournalSettings, News, Notices, StartError};
+use bruit_core::{Config, FirstPhase, NodeId, Notice};
+use bruit_udp::{Bruit, Builder, Interface, JoinError, JournalSettings, News, Notices, StartError};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -16,9 +17,10 @@ use signal_hook::iterator::Signals;
 use crate::answer::Answerer;
 use crate::cli::{AgentArgs, Kinds};
 use crate::config;
-use crate::control::Control;
+use crate::control::{Caller, Control};
 use crate::failure::Failure;
 use crate::lines::{Line, line};
+use crate::news::Hub;
 use crate::paths;
 use crate::protocol::{Reply, Request, Response};
 
@@ -30,6 +32,9 @@ const PRINT_WITHIN: Duration = Duration::from_secs(1);
 const TRACE_LINES_MAX: usize = 1_024;
 /// The exit code of a second Ctrl-C, as shells give it.
 const INTERRUPTED: i32 = 130;
+
+/// A multicast group, and where it is meant.
+type Group = (SocketAddr, Option<Interface>);
 
 /// Why the agent ends.
 #[derive(Debug)]
@@ -43,18 +48,21 @@ enum End {
 }
 
 pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Result<(), Failure> {
-    let config = config::load(&args.config)?;
+    let mut config = config::load(&args.config)?;
+    let multicast = multicast(args, &mut config)?;
     let name = args.name.clone().unwrap_or_else(|| default_name(&args.bind));
     let path = control.map_or_else(|| paths::default_socket(&config.cluster, &name), Ok)?;
     let control = Control::bind(path)?;
     let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::refused)?;
-    let (bruit, notices) = start(args, &name, config)?;
+    let (bruit, notices) = start(args, &name, config, multicast)?;
     listening(&bruit, &name, &control, json);
     trace(&bruit, &args.trace, json).map_err(Failure::refused)?;
     let (ends, ended) = channel();
-    let printed = print_notices(bruit.clone(), notices, ends.clone(), json).map_err(Failure::refused)?;
+    let hub = Arc::new(Hub::default());
+    let printed = print_news(bruit.clone(), &hub, json).map_err(Failure::refused)?;
+    pass_news(notices, Arc::clone(&hub), ends.clone()).map_err(Failure::refused)?;
     watch_signals(signals, ends.clone()).map_err(Failure::refused)?;
-    serve(&control, &bruit, &args.join, ends).map_err(Failure::refused)?;
+    serve(&control, &bruit, hub, &args.join, ends).map_err(Failure::refused)?;
     bruit.join(&args.join).map_err(|error| {
         let usage = matches!(error, JoinError::BadSeed(_));
         if usage { Failure::Usage(format!("--join: {error}")) } else { Failure::refused(error) }
@@ -65,7 +73,32 @@ pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Res
     result
 }
 
-fn start(args: &AgentArgs, name: &str, config: Config) -> Result<(Bruit, Notices), Failure> {
+/// The group to hear and the interface; broadcasts go to it if they are multicast, and say no other.
+fn multicast(args: &AgentArgs, config: &mut Config) -> Result<Option<Group>, Failure> {
+    let configured = match &mut config.broadcast.first {
+        FirstPhase::Multicast { group } => {
+            *group = group.or(args.multicast);
+            *group
+        }
+        FirstPhase::None | FirstPhase::Push { .. } | FirstPhase::Tree { .. } => None,
+    };
+    let usage = |text: String| Err(Failure::Usage(text));
+    match (args.multicast.or(configured), configured) {
+        (Some(group), Some(other)) if group != other => {
+            usage(format!("--multicast is {group}, but broadcasts go to {other}, which broadcast.first says"))
+        }
+        (Some(group), _) => Ok(Some((group, args.interface))),
+        (None, _) if args.interface.is_some() => usage("--interface needs a multicast group".to_owned()),
+        (None, _) => Ok(None),
+    }
+}
+
+fn start(
+    args: &AgentArgs,
+    name: &str,
+    config: Config,
+    multicast: Option<Group>,
+) -> Result<(Bruit, Notices), Failure> {
     let mut builder = Builder::new(name, config).zone(&args.zone).meta(args.meta.as_bytes());
     if let Some(id) = args.id {
         builder = builder.id(NodeId(id));
@@ -82,7 +115,13 @@ fn start(args: &AgentArgs, name: &str, config: Config) -> Result<(Bruit, Notices
     if let Some(file) = &args.peers_file {
         builder = builder.peers_file(file);
     }
+    if let Some((group, interface)) = multicast {
+        builder = builder.multicast(group, interface);
+    }
     builder.start(&args.bind).map_err(|error| {
+        if matches!(error, StartError::NoStateDir) {
+            return Failure::Usage(format!("{error}: give --state DIR"));
+        }
         let usage = matches!(error, StartError::Config(_) | StartError::Address { .. });
         if usage { Failure::Usage(error.to_string()) } else { Failure::refused(error) }
     })
@@ -126,26 +165,39 @@ fn trace(bruit: &Bruit, words: &[Kinds], json: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn print_notices(bruit: Bruit, notices: Notices, ends: Sender<End>, json: bool) -> io::Result<Receiver<()>> {
+/// Prints what the node says, on a thread of its own: output that nobody reads holds up nobody else who listens.
+fn print_news(bruit: Bruit, hub: &Hub, json: bool) -> io::Result<Receiver<()>> {
     let (printing, printed) = channel();
+    let news = hub.read(|_| true).expect("it is the first to read");
     let print = move || {
         let _printing = printing;
+        for news in news {
+            let name = |id| bruit.read(|node| node.member(id).map(|member| member.name.into_owned()));
+            line(&news, |id| name(id).unwrap_or_default()).print(bruit.clock().now(), json);
+        }
+    };
+    thread::Builder::new().name("bruit-print".to_owned()).spawn(print)?;
+    Ok(printed)
+}
+
+/// Passes the news on to all who read them, and notices what ends the agent.
+fn pass_news(notices: Notices, hub: Arc<Hub>, ends: Sender<End>) -> io::Result<()> {
+    let pass = move || {
         let mut departed = false;
         for news in notices {
             departed |= matches!(news, News::Notice(Notice::Departed { .. }));
-            let name = |id| bruit.read(|node| node.member(id).map(|member| member.name.into_owned()));
-            line(&news, |id| name(id).unwrap_or_default()).print(bruit.clock().now(), json);
+            hub.pass(&news);
             if let Some(end) = end_of(&news) {
                 let _ = ends.send(end);
             }
         }
+        hub.end();
         // Whoever made it leave says how the agent ends.
         if !departed {
             let _ = ends.send(End::Stopped("the node has stopped".to_owned()));
         }
     };
-    thread::Builder::new().name("bruit-print".to_owned()).spawn(print)?;
-    Ok(printed)
+    thread::Builder::new().name("bruit-news".to_owned()).spawn(pass).map(drop)
 }
 
 fn end_of(news: &News) -> Option<End> {
@@ -171,8 +223,14 @@ fn watch_signals(mut signals: Signals, ends: Sender<End>) -> io::Result<()> {
     thread::Builder::new().name("bruit-signals".to_owned()).spawn(watch).map(drop)
 }
 
-fn serve(control: &Control, bruit: &Bruit, seeds: &[String], ends: Sender<End>) -> io::Result<()> {
-    let answerer = Arc::new(Answerer { bruit: bruit.clone(), given: Mutex::new(Vec::new()) });
+fn serve(
+    control: &Control,
+    bruit: &Bruit,
+    hub: Arc<Hub>,
+    seeds: &[String],
+    ends: Sender<End>,
+) -> io::Result<()> {
+    let answerer = Answerer { bruit: bruit.clone(), given: Mutex::new(Vec::new()), hub };
     answerer.note(seeds.to_vec());
     let ends = Mutex::new(ends);
     let written = move |response: &Response| {
@@ -180,7 +238,7 @@ fn serve(control: &Control, bruit: &Bruit, seeds: &[String], ends: Sender<End>) 
             let _ = ends.lock().unwrap_or_else(PoisonError::into_inner).send(End::Left);
         }
     };
-    control.serve(move |request: Request| answerer.answer(request), written)
+    control.serve(move |request: Request, caller: &Caller<'_>| answerer.answer(request, caller), written)
 }
 
 /// Waits for a reason to end, and ends the node in that way.

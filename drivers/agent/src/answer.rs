@@ -1,11 +1,14 @@
 //! Requests over the local socket, and what the running member says to them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bruit_core::{Command, Node, NodeId, State};
+use bruit_core::{Broadcast, Command, Node, NodeId, State};
 use bruit_udp::Bruit;
 
+use crate::control::Caller;
+use crate::messages::levels;
+use crate::news::Hub;
 use crate::protocol::{
     MemberView, NumberView, PeerView, Reply, Request, Response, StatsView, WhyView, node_label,
 };
@@ -16,17 +19,19 @@ pub(crate) struct Answerer {
     pub(crate) bruit: Bruit,
     /// What was given to join through, for showing.
     pub(crate) given: Mutex<Vec<String>>,
+    pub(crate) hub: Arc<Hub>,
 }
 
 impl Answerer {
-    pub(crate) fn answer(&self, request: Request) -> Response {
-        match self.reply(request) {
+    /// The last response; what comes before it is said to the caller here.
+    pub(crate) fn answer(&self, request: Request, caller: &Caller<'_>) -> Response {
+        match self.reply(request, caller) {
             Ok(reply) => Response::Ok(reply),
             Err(reason) => Response::Refused(reason),
         }
     }
 
-    fn reply(&self, request: Request) -> Result<Reply, String> {
+    fn reply(&self, request: Request, caller: &Caller<'_>) -> Result<Reply, String> {
         let bruit = &self.bruit;
         match request {
             Request::Members {} => Ok(Reply::Members(self.members())),
@@ -49,6 +54,14 @@ impl Answerer {
                 left.map(|acknowledged| Reply::Left { acknowledged }).map_err(|rejected| rejected.to_string())
             }
             Request::Why { member } => self.why(&member),
+            Request::Broadcast { topic, payload, report_ms } => {
+                let payload = payload.to_vec().ok_or("the payload is no hexadecimal")?;
+                let report = report_ms.map(Duration::from_millis);
+                self.broadcast(Broadcast { report, ..Broadcast::new(topic, payload) }, caller)
+            }
+            Request::Listen { topic } => self.listen(topic, caller),
+            Request::Messages { topic, max } => Ok(Reply::Messages(self.messages(topic.as_deref(), max))),
+            Request::Pending {} => Ok(Reply::Pending(bruit.read(levels))),
         }
     }
 
@@ -63,6 +76,11 @@ impl Answerer {
                 given.push(seed);
             }
         }
+    }
+
+    /// The name of a member, empty if it is not known.
+    pub(crate) fn name_of(&self, id: NodeId) -> String {
+        self.bruit.read(|node| node.member(id).map(|member| member.name.into_owned())).unwrap_or_default()
     }
 
     fn members(&self) -> Vec<MemberView> {
@@ -136,7 +154,7 @@ impl Answerer {
 
 fn gauges(node: &Node) -> Vec<NumberView> {
     let count = |state| node.members().filter(|member| member.state == state).count() as u64;
-    vec![
+    let mut gauges = vec![
         NumberView::new(
             "members_alive",
             count(State::Alive),
@@ -148,5 +166,7 @@ fn gauges(node: &Node) -> Vec<NumberView> {
         NumberView::new("health", node.health().into(), "Health multiplier: 1 when well."),
         NumberView::new("joined", node.is_joined().into(), "Whether a member has been in contact."),
         NumberView::new("epoch", node.incarnation().epoch, "The epoch of this boot."),
-    ]
+    ];
+    gauges.extend(levels(node).iter().map(|level| NumberView::new(&level.name, level.value, &level.help)));
+    gauges
 }

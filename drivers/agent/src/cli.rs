@@ -1,13 +1,15 @@
 //! What may be typed. Help texts are the doc comments.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bruit_core::wire::Kind;
+use bruit_udp::Interface;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Membership and gossip for a group of processes: run a member, and ask it.
+/// Membership and broadcast for a group of processes: run a member, and ask it.
 ///
 /// Exit codes: 0 done, 1 refused, 2 no agent reachable, 3 usage.
 #[derive(Debug, Parser)]
@@ -76,6 +78,35 @@ pub(crate) enum Ask {
         /// A name, or an id such as n42.
         member: String,
     },
+    /// Tell every member; refused before the first contact, and while too much waits.
+    Broadcast {
+        /// What it is about, at most 64 bytes; may not begin with "bruit.".
+        #[arg(long, default_value = "", hide_default_value = true)]
+        topic: String,
+        /// Wait so long, such as 10s, and say when a majority and when all have it; the exit code is 1 if not all say
+        /// so in time.
+        #[arg(long, value_name = "DURATION", value_parser = crate::config::duration)]
+        report: Option<Duration>,
+        /// The message, or - to read standard input, whatever bytes it has.
+        text: OsString,
+    },
+    /// Print what is delivered from now on, until Ctrl-C; also what is lost, and how much was missed.
+    Listen {
+        /// Of this topic only.
+        #[arg(long)]
+        topic: Option<String>,
+    },
+    /// List the broadcasts that this agent still keeps, the newest first.
+    Messages {
+        /// Of this topic only.
+        #[arg(long)]
+        topic: Option<String>,
+        /// So many at most.
+        #[arg(short = 'n', value_name = "N", default_value_t = 20)]
+        max: usize,
+    },
+    /// Show what waits to be sent and what is kept, against the limits.
+    Pending,
 }
 
 #[derive(Debug, Subcommand)]
@@ -154,6 +185,12 @@ pub(crate) struct AgentArgs {
     /// The address that others shall use; learnt from them if the bound one is unspecified.
     #[arg(long, value_name = "ADDR")]
     pub(crate) advertise: Option<SocketAddr>,
+    /// A multicast group to hear, group:port; broadcasts go to it if the settings say multicast.
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) multicast: Option<SocketAddr>,
+    /// The network of the group: an IPv4 address of this machine, or for an IPv6 group the number of an interface.
+    #[arg(long, value_name = "INTERFACE", value_parser = interface)]
+    pub(crate) interface: Option<Interface>,
     /// The failure zone.
     #[arg(long, default_value = "")]
     pub(crate) zone: String,
@@ -201,6 +238,13 @@ fn kinds(word: &str) -> Result<Kinds, String> {
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == word);
     kind.map(|kind| Kinds(vec![kind]))
         .ok_or_else(|| format!("{word:?} is no kind of message; there are all, {}", known()))
+}
+
+fn interface(text: &str) -> Result<Interface, String> {
+    let index = || text.parse().map(Interface::Index);
+    text.parse().map(Interface::Addr).or_else(|_| index()).map_err(|_| {
+        format!("{text:?} is neither an IPv4 address of this machine nor the number of an interface")
+    })
 }
 
 #[cfg(test)]

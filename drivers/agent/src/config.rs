@@ -1,5 +1,5 @@
 //! The shared settings: a preset, and over it what a TOML file says. A setting is spelled as in
-//! [`bruit_core::Config`]; a duration is a text such as `"500ms"`.
+//! [`bruit_core::Config`]; a duration is a text such as `"500ms"`. The broadcast has presets of its own.
 //!
 //! ```toml
 //! cluster = "shop"
@@ -7,17 +7,23 @@
 //! [membership]
 //! probe_interval = "500ms"
 //! admission = { Ask = "5s" }
+//! [broadcast]
+//! preset = "bimodal"        # tree (the default), bimodal, push-ack, pull
+//! first = { multicast = { group = "239.255.66.117:7947" } }
+//! repair = { rounds = { rounds = 20, beta = { of = 1, out_of = 4 } } }
+//! persist_seen = { every = "1s" }
 //! ```
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use bruit_core::Config;
+use bruit_core::{BroadcastConfig, Config};
 use toml::{Table, Value};
 
 use crate::cli::{ConfigArgs, Preset};
 use crate::failure::Failure;
+use crate::overlay::merge;
 
 /// The settings that these arguments stand for.
 pub(crate) fn load(args: &ConfigArgs) -> Result<Config, Failure> {
@@ -44,6 +50,17 @@ pub(crate) fn preset(preset: Preset, cluster: &str) -> Config {
     }
 }
 
+/// A preset of the broadcast by its name.
+fn broadcast(name: &Value) -> Result<BroadcastConfig, String> {
+    match name.as_str() {
+        Some("tree") => Ok(BroadcastConfig::tree()),
+        Some("bimodal") => Ok(BroadcastConfig::bimodal()),
+        Some("push-ack") => Ok(BroadcastConfig::push_ack()),
+        Some("pull") => Ok(BroadcastConfig::pull()),
+        _ => Err(format!("broadcast.preset is {name}, but must be one of tree, bimodal, push-ack, pull")),
+    }
+}
+
 fn read(path: &Path) -> Result<Table, Failure> {
     let text = fs::read_to_string(path);
     let text = text.map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
@@ -54,75 +71,18 @@ fn in_file(path: Option<&Path>, error: &str) -> String {
     path.map_or_else(|| error.to_owned(), |path| format!("{}: {error}", path.display()))
 }
 
-fn overridden(preset: Config, file: Table, cluster: Option<&str>) -> Result<Config, String> {
+fn overridden(mut preset: Config, mut file: Table, cluster: Option<&str>) -> Result<Config, String> {
+    if let Some(named) =
+        file.get_mut("broadcast").and_then(Value::as_table_mut).and_then(|it| it.remove("preset"))
+    {
+        preset.broadcast = broadcast(&named)?;
+    }
     let mut table = Table::try_from(&preset).map_err(|error| error.to_string())?;
     merge(&mut table, file, "")?;
     if let Some(cluster) = cluster {
         table.insert("cluster".to_owned(), Value::from(cluster));
     }
     table.try_into().map_err(|error: toml::de::Error| error.to_string().trim_end().replace('\n', " "))
-}
-
-/// Lays `over` over `base`, in which every setting that exists has a value.
-fn merge(base: &mut Table, over: Table, path: &str) -> Result<(), String> {
-    for (key, value) in over {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        let Some(slot) = base.get_mut(&key) else {
-            let known: Vec<_> = base.keys().map(String::as_str).collect();
-            return Err(format!("there is no setting {path}; there are {}", known.join(", ")));
-        };
-        match (slot, value) {
-            (Value::Table(inner), Value::Table(over)) if !is_duration(inner) => merge(inner, over, &path)?,
-            (slot, value) => *slot = converted(slot, value, &path)?,
-        }
-    }
-    Ok(())
-}
-
-/// `value` in the form of the setting it replaces.
-fn converted(setting: &Value, value: Value, path: &str) -> Result<Value, String> {
-    match (setting, value) {
-        (Value::Table(table), Value::String(text)) if is_duration(table) => parsed(&text, path),
-        (Value::Table(table), value) if is_duration(table) => {
-            Err(format!("{path} is {value}, but must be a duration such as \"500ms\" or \"2s\""))
-        }
-        // An enum that is a text by default, and here a variant with a duration.
-        (Value::String(_), Value::Table(variant)) => {
-            let fields = variant.into_iter().map(|(key, value)| {
-                let duration = value.as_str().map(|text| parsed(text, path)).transpose()?;
-                Ok((key, duration.unwrap_or(value)))
-            });
-            Ok(Value::Table(fields.collect::<Result<_, String>>()?))
-        }
-        (setting, value) if setting.same_type(&value) => fitting(value, path),
-        (setting, value) => Err(format!("{path} is {value}, but must be {}", article(setting.type_str()))),
-    }
-}
-
-/// Numbers below zero fit no setting; saying so here names the setting.
-fn fitting(value: Value, path: &str) -> Result<Value, String> {
-    match value.as_integer().filter(|number| *number < 0) {
-        Some(number) => Err(format!("{path} is {number}, but must not be negative")),
-        None => Ok(value),
-    }
-}
-
-fn article(kind: &str) -> String {
-    let vowel = kind.starts_with(['a', 'e', 'i', 'o', 'u']);
-    format!("{} {kind}", if vowel { "an" } else { "a" })
-}
-
-fn is_duration(table: &Table) -> bool {
-    table.len() == 2 && table.contains_key("secs") && table.contains_key("nanos")
-}
-
-fn parsed(text: &str, path: &str) -> Result<Value, String> {
-    let duration = duration(text).map_err(|error| format!("{path}: {error}"))?;
-    let seconds = i64::try_from(duration.as_secs()).map_err(|_| format!("{path}: {text} is too long"))?;
-    let mut table = Table::new();
-    table.insert("secs".to_owned(), Value::Integer(seconds));
-    table.insert("nanos".to_owned(), Value::Integer(duration.subsec_nanos().into()));
-    Ok(Value::Table(table))
 }
 
 /// A whole number and a unit: ns, us, ms, s, m, h or d.
@@ -151,7 +111,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::AdmissionPolicy;
+    use bruit_core::{AdmissionPolicy, FirstPhase, Order, PersistSeen, Ratio, Repair};
 
     fn over(text: &str) -> Result<Config, String> {
         overridden(Config::lan("docs"), text.parse().expect("TOML"), None)
@@ -186,6 +146,70 @@ mod tests {
         refused("[membership]\nbuddy = 1", &["membership.buddy is 1", "a boolean"]);
         refused("mtu = -1", &["mtu is -1"]);
         refused("mtu = 70000", &["mtu", "70000"]);
+    }
+
+    #[test]
+    fn every_knob_of_the_broadcast_is_within_reach() {
+        let config = over(
+            "[broadcast]\npreset = 'bimodal'\n\
+             first = { multicast = { group = '239.1.2.3:7947' } }\n\
+             repair = { rounds = { rounds = 20, beta = { of = 1, out_of = 4 }, period = '50ms' } }\n\
+             persist_seen = { every = '1s' }\norder = 'origin'\nkeep_rounds = 10\nlost_peers = 5",
+        );
+        let mut expected = BroadcastConfig::bimodal();
+        expected.first = FirstPhase::Multicast { group: Some("239.1.2.3:7947".parse().expect("an address")) };
+        let Repair::Rounds(rounds) = &mut expected.repair else { panic!("bimodal repairs in rounds") };
+        (rounds.rounds, rounds.beta, rounds.period) =
+            (20, Ratio { of: 1, out_of: 4 }, Duration::from_millis(50));
+        expected.persist_seen = PersistSeen::Every(Duration::from_secs(1));
+        (expected.order, expected.keep_rounds, expected.lost_peers) = (Order::Origin, Some(10), 5);
+        assert_eq!(config.expect("valid").broadcast, expected);
+    }
+
+    #[test]
+    fn a_phase_is_chosen_by_its_name() {
+        let broadcast = |text: &str| over(&format!("[broadcast]\n{text}")).expect("valid").broadcast;
+        for (name, preset) in [
+            ("tree", BroadcastConfig::tree()),
+            ("bimodal", BroadcastConfig::bimodal()),
+            ("push-ack", BroadcastConfig::push_ack()),
+            ("pull", BroadcastConfig::pull()),
+        ] {
+            assert_eq!(broadcast(&format!("preset = '{name}'")), preset);
+        }
+        assert_eq!(broadcast("first = 'push'").first, BroadcastConfig::push_ack().first);
+        assert_eq!(broadcast("first = { tree = { fanout = 7 } }").first, FirstPhase::Tree { fanout: 7 });
+        assert_eq!(broadcast("first = 'multicast'").first, FirstPhase::Multicast { group: None });
+        assert_eq!(broadcast("first = 'none'").first, FirstPhase::None);
+        assert_eq!(broadcast("repair = 'pull'").repair, BroadcastConfig::pull().repair);
+        assert_eq!(broadcast("repair = 'none'").repair, Repair::None);
+        let rounds = broadcast("repair = { rounds = {} }").repair;
+        assert_eq!(rounds, BroadcastConfig::tree().repair, "what was chosen already keeps its settings");
+        assert_eq!(broadcast("persist_seen = 'before-delivery'").persist_seen, PersistSeen::BeforeDelivery);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_broadcast_is_named() {
+        refused("[broadcast]\npreset = 'flood'", &["broadcast.preset is \"flood\"", "push-ack"]);
+        refused("[broadcast]\nfirst = 'flood'", &["broadcast.first is \"flood\"", "multicast"]);
+        refused("[broadcast]\nfirst = 5", &["broadcast.first is 5"]);
+        refused(
+            "[broadcast]\nfirst = { push = { fan = 1 } }",
+            &["no setting broadcast.first.push.fan;", "fanout"],
+        );
+        refused("[broadcast]\nfirst = { push = 3 }", &["broadcast.first.push is 3"]);
+        refused("[broadcast]\nfirst = { none = { fanout = 3 } }", &["broadcast.first.none has no settings"]);
+        refused(
+            "[broadcast]\nfirst = { multicast = { group = 'here' } }",
+            &["broadcast.first", "socket address"],
+        );
+        refused(
+            "[broadcast]\nrepair = { rounds = { period = 5 } }",
+            &["broadcast.repair.rounds.period is 5"],
+        );
+        refused("[broadcast]\norder = 'fifo'", &["order", "fifo"]);
+        refused("[broadcast]\nkeep_rounds = -1", &["broadcast.keep_rounds is -1"]);
+        refused("[broadcast]\nlost_peers = 300", &["lost_peers", "300"]);
     }
 
     #[test]

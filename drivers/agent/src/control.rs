@@ -14,8 +14,8 @@ use rustix::fs::Mode;
 use crate::failure::Failure;
 use crate::protocol::{Request, Response};
 
-/// Bytes of one request at most.
-const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of one request at most: the longest payload, and six times as much for its control characters.
+const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
 /// Callers served at one time; more are turned away.
 const CALLERS_MAX: usize = 32;
 /// A caller that says nothing for so long is let go.
@@ -49,11 +49,11 @@ impl Control {
         &self.path
     }
 
-    /// Answers callers on threads of their own, until the process ends. `written` hears of each response once it
-    /// is with the caller, or cannot reach it.
+    /// Answers callers on threads of their own, until the process ends. `answer` may say more to the caller before
+    /// its last response; `written` hears of that once it is with the caller, or cannot reach it.
     pub(crate) fn serve(
         &self,
-        answer: impl Fn(Request) -> Response + Send + Sync + 'static,
+        answer: impl Fn(Request, &Caller<'_>) -> Response + Send + Sync + 'static,
         written: impl Fn(&Response) + Send + Sync + 'static,
     ) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
@@ -96,7 +96,7 @@ struct Server<A, W> {
 
 impl<A, W> Server<A, W>
 where
-    A: Fn(Request) -> Response + Send + Sync + 'static,
+    A: Fn(Request, &Caller<'_>) -> Response + Send + Sync + 'static,
     W: Fn(&Response) + Send + Sync + 'static,
 {
     fn admit(self: &Arc<Self>, stream: UnixStream) {
@@ -116,6 +116,7 @@ where
     fn converse(&self, stream: &UnixStream) -> io::Result<()> {
         stream.set_read_timeout(Some(IDLE))?;
         stream.set_write_timeout(Some(IDLE))?;
+        let caller = Caller { stream };
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         loop {
@@ -124,18 +125,42 @@ where
                 return Ok(());
             }
             let response = match serde_json::from_str(&line) {
-                Ok(request) => (self.answer)(request),
+                Ok(request) => (self.answer)(request, &caller),
                 Err(error) => Response::Refused(format!("the request is not understood: {error}")),
             };
-            let result = write_line(stream, &response);
+            let result = caller.say(&response);
             (self.written)(&response);
             result?;
         }
     }
 }
 
-fn write_line(mut stream: &UnixStream, response: &Response) -> io::Result<()> {
-    let mut text = serde_json::to_string(response).map_err(io::Error::other)?;
-    text.push('\n');
-    stream.write_all(text.as_bytes())
+/// Whoever has asked.
+#[derive(Debug)]
+pub(crate) struct Caller<'a> {
+    stream: &'a UnixStream,
+}
+
+impl Caller<'_> {
+    /// Says one thing.
+    pub(crate) fn say(&self, response: &Response) -> io::Result<()> {
+        let mut text = serde_json::to_string(response).map_err(io::Error::other)?;
+        text.push('\n');
+        let mut stream = self.stream;
+        stream.write_all(text.as_bytes())
+    }
+
+    /// From now on it may take its time to read: what it misses is told.
+    pub(crate) fn wait_for_it(&self) -> io::Result<()> {
+        self.stream.set_write_timeout(None)
+    }
+
+    /// Whether it is still there, and has nothing else to ask.
+    pub(crate) fn listens(&self) -> bool {
+        let mut stream = self.stream;
+        let silent = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        stream.set_nonblocking(true).is_ok()
+            && stream.read(&mut [0]).is_err_and(silent)
+            && stream.set_nonblocking(false).is_ok()
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use bruit_core::{Change, Member, NodeId, Notice, Time};
+use bruit_core::{Change, Member, NodeId, Notice, Reached, Time};
 use bruit_udp::News;
 use serde_json::{Value, json};
 
+use crate::messages::{LostView, MessageView, shortened};
 use crate::protocol::{MemberView, label};
 
 /// Something to print: a word, a sentence, and the same as fields.
@@ -81,6 +82,20 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
             Line::new("mismatch", format!("{} runs with another {field}", about(id)), fields)
         }
         Notice::AdmissionAsked { id } => id_only("admission", format!("{} asks to be shown", about(id)), id),
+        Notice::Delivered { id, topic, payload, .. } => {
+            let view = MessageView::of(*id, name(id.origin), topic, payload);
+            let text = view.line(&shortened(&view.payload));
+            Line::new("delivered", text, json!({ "message": view }))
+        }
+        Notice::Lost { origin, epoch, first, last } => {
+            let view = LostView::of(*origin, name(*origin), *epoch, *first, *last);
+            Line::new("lost", view.line(), json!({ "lost": view }))
+        }
+        Notice::Pushed { id, acked, contacted } => {
+            let fields = json!({ "id": id.to_string(), "acked": acked, "contacted": contacted });
+            Line::new("pushed", format!("{id}: {acked} of {contacted} had it from here first"), fields)
+        }
+        Notice::Spread { id, reached } => spread_line(&id.to_string(), reached, about),
         Notice::Pong { id, round_trip, .. } => {
             let fields = json!({ "id": id.to_string(), "round_trip_us": round_trip.as_micros() });
             Line::new("pong", format!("{} after {round_trip:?}", about(id)), fields)
@@ -88,6 +103,38 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
         Notice::PingFailed { id, .. } => id_only("ping-failed", about(id), id),
         other => Line::new("notice", format!("{other:?}"), json!({ "text": format!("{other:?}") })),
     }
+}
+
+fn spread_line(id: &str, reached: &Reached, about: impl Fn(&NodeId) -> String) -> Line {
+    let labels = |ids: &[NodeId]| ids.iter().map(&about).collect::<Vec<_>>();
+    let (text, fields) = match reached {
+        Reached::Majority => ("a majority".to_owned(), json!({ "reached": "majority" })),
+        Reached::All { without } => {
+            let without = labels(without);
+            (all_text(&without), json!({ "reached": "all", "without": without }))
+        }
+        Reached::TimedOut { missing } => {
+            let missing = labels(missing);
+            (timed_out_text(&missing), json!({ "reached": "timed_out", "missing": missing }))
+        }
+        other => (format!("{other:?}"), json!({ "reached": format!("{other:?}") })),
+    };
+    let mut all = json!({ "id": id });
+    if let (Some(all), Some(fields)) = (all.as_object_mut(), fields.as_object()) {
+        all.extend(fields.clone());
+    }
+    Line::new("spread", format!("{id}: {text}"), all)
+}
+
+pub(crate) fn all_text(without: &[String]) -> String {
+    match without {
+        [] => "all have it".to_owned(),
+        gone => format!("all have it that are still there; gone before they said so: {}", gone.join(", ")),
+    }
+}
+
+pub(crate) fn timed_out_text(missing: &[String]) -> String {
+    format!("time is up; not heard from: {}", missing.join(", "))
 }
 
 fn member_line(change: Change, member: &Member<'_>) -> Line {

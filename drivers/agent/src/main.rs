@@ -4,10 +4,13 @@
 //!
 //! ```text
 //! cli.rs        what may be typed              agent.rs     the running member
-//! config.rs     presets and the TOML file      control.rs   its local socket
+//! config.rs     presets and the TOML file      news.rs      what it says, to all who listen
+//! overlay.rs    that file over the settings    control.rs   its local socket
 //! paths.rs      where that socket is           answer.rs    requests to replies
-//! protocol.rs   what crosses it, as JSON       client.rs    the other end, and what it prints
-//! lines.rs      what the agent prints          table.rs, prometheus.rs, tools.rs
+//! protocol.rs   what crosses it, as JSON       streams.rs   requests with many replies
+//! messages.rs   broadcasts, for showing        client.rs    the other end, and what it prints
+//! lines.rs      what the agent prints          follow.rs    the same, reply by reply
+//! table.rs, prometheus.rs, tools.rs
 //! ```
 #![forbid(unsafe_code)]
 #![expect(clippy::std_instead_of_core, reason = "a program stands on std; one spelling reads better")]
@@ -16,6 +19,8 @@ mod cli;
 mod config;
 mod failure;
 mod lines;
+mod messages;
+mod overlay;
 mod prometheus;
 mod protocol;
 mod table;
@@ -30,7 +35,13 @@ mod client;
 #[cfg(unix)]
 mod control;
 #[cfg(unix)]
+mod follow;
+#[cfg(unix)]
+mod news;
+#[cfg(unix)]
 mod paths;
+#[cfg(unix)]
+mod streams;
 #[cfg(not(unix))]
 #[path = "unsupported.rs"]
 mod unsupported;

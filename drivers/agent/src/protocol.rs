@@ -1,24 +1,54 @@
-//! What crosses the local socket: one request a line, one response a line, as JSON. Ids and incarnations are
-//! texts, since many JSON readers round large numbers.
+//! What crosses the local socket: one request a line, one response a line, as JSON; a few requests draw several
+//! responses. Ids and incarnations are texts, since many JSON readers round large numbers.
 
 use std::time::Duration;
 
 use bruit_core::{Member, Node, NodeId, Obituary, State, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::messages::{Bytes, LevelView, LostView, MessageView};
+
 /// What is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
     Members {},
-    Join { seeds: Vec<String> },
-    PeersAdd { addr: std::net::SocketAddr },
-    PeersRemove { member: String },
+    Join {
+        seeds: Vec<String>,
+    },
+    PeersAdd {
+        addr: std::net::SocketAddr,
+    },
+    PeersRemove {
+        member: String,
+    },
     PeersList {},
-    Ping { member: String, addr: Option<std::net::SocketAddr> },
+    Ping {
+        member: String,
+        addr: Option<std::net::SocketAddr>,
+    },
     Stats {},
-    Leave { within_ms: u64 },
-    Why { member: String },
+    Leave {
+        within_ms: u64,
+    },
+    Why {
+        member: String,
+    },
+    /// Answered by `Sent`; with a report then `Majority`, and `All` or `TimedOut` as the last.
+    Broadcast {
+        topic: String,
+        payload: Bytes,
+        report_ms: Option<u64>,
+    },
+    /// Answered by `Listening`, then by each `Delivered`, `Lost` and `Missed`; `Ended` is the last.
+    Listen {
+        topic: Option<String>,
+    },
+    Messages {
+        topic: Option<String>,
+        max: usize,
+    },
+    Pending {},
 }
 
 /// What comes back.
@@ -40,6 +70,17 @@ pub(crate) enum Reply {
     Stats(StatsView),
     Left { acknowledged: bool },
     Why(WhyView),
+    Sent { id: String },
+    Majority { id: String },
+    All { id: String, without: Vec<String> },
+    TimedOut { id: String, missing: Vec<String> },
+    Listening {},
+    Delivered(MessageView),
+    Lost(LostView),
+    Missed { news: u64 },
+    Ended {},
+    Messages(Vec<MessageView>),
+    Pending(Vec<LevelView>),
 }
 
 /// A member, for showing.

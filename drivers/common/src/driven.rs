@@ -8,8 +8,8 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bruit_core::{
-    Action, Answer, Boot, Command, Config, Event, Node, NodeId, Notice, Outbox, Phase, PingId, Rejected,
-    Slot, Time,
+    Action, Answer, Boot, Command, Config, Event, Node, NodeId, Notice, Outbox, PersistSeen, Phase, PingId,
+    Rejected, Slot, Time,
 };
 
 use crate::clock::{Clock, calendar_nanos};
@@ -67,6 +67,10 @@ impl Settings {
     /// Settings out of range, a directory that cannot be used, or no randomness.
     pub fn start(self) -> Result<Started, StartError> {
         self.config.validate()?;
+        // Without a directory nothing would ever be confirmed, and what waits for that never be delivered.
+        if self.state_dir.is_none() && self.config.broadcast.persist_seen != PersistSeen::Never {
+            return Err(StartError::NoStateDir);
+        }
         let state = self.state_dir.map(|path| StateDir::open(path, self.id)).transpose()?;
         let restored = state.as_ref().map(StateDir::restore).transpose()?.unwrap_or_default();
         let calendar = calendar_nanos();
@@ -230,8 +234,7 @@ impl Driven {
 
     fn push(&mut self, news: News) {
         self.told += 1;
-        let missed = self.sender.as_ref().is_some_and(|sender| sender.push(news));
-        self.notices_missed += u64::from(missed);
+        self.notices_missed += self.sender.as_ref().map_or(0, |sender| sender.push(news));
     }
 
     /// News so far: it has risen when there is something new to wait for.
@@ -334,6 +337,18 @@ mod tests {
         assert_eq!(driven.step(Event::Tick, &mut out), None);
         assert!(out.is_empty());
         assert_eq!(notices.recv(), None);
+    }
+
+    #[test]
+    fn what_shall_be_kept_needs_a_place() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for persist in [PersistSeen::Every(Duration::from_secs(1)), PersistSeen::BeforeDelivery] {
+            let mut keeping = settings();
+            keeping.config.broadcast.persist_seen = persist;
+            assert!(matches!(keeping.clone().start(), Err(StartError::NoStateDir)));
+            keeping.state_dir = Some(dir.path().to_owned());
+            keeping.start().expect("starts");
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum StartError {
     Config(ConfigError),
     /// The state directory cannot be used.
     State(StateError),
+    /// `broadcast.persist_seen` says to keep what has been delivered, and there is no state directory to keep it in.
+    NoStateDir,
     /// The journal cannot be written.
     Journal(JournalError),
     /// The operating system has no randomness to give.
@@ -76,6 +78,7 @@ impl fmt::Display for StartError {
             Self::Address { addr, source } => write!(f, "{addr} is no address to bind: {source}"),
             Self::Config(error) => write!(f, "{error}"),
             Self::State(error) => write!(f, "{error}"),
+            Self::NoStateDir => write!(f, "broadcast.persist_seen needs a state directory"),
             Self::Journal(error) => write!(f, "{error}"),
             Self::Randomness(error) => write!(f, "the operating system gave no randomness: {error}"),
             Self::System { what, source } => write!(f, "cannot {what}: {source}"),
@@ -173,7 +176,7 @@ pub enum Trouble {
     },
     /// The node refused the peers.
     PeersRefused(Rejected),
-    /// A slot could not be made durable. What waits for it waits on.
+    /// A slot could not be made durable. It is tried again each second, and what waits for it waits on.
     Store {
         /// What failed, with the path.
         error: String,

@@ -36,7 +36,7 @@ pub use driven::{Driven, Settings, Started, Stopped};
 pub use error::{JoinError, StartError, Trouble};
 pub use journal::{Journal, JournalError, JournalSettings};
 pub use names::{BadSeed, RESOLVE_INTERVAL, Seed};
-pub use notices::{NOTICES_MAX, News, Notices, RecvError};
+pub use notices::{NOTICES_BYTES_MAX, NOTICES_MAX, News, NoticeSender, Notices, RecvError, notices};
 pub use peers::BadLine;
 pub use sources::{Feed, Source, Sources};
 pub use state::{StateDir, StateError};

@@ -1,7 +1,8 @@
 //! What the application is told. A reader that is slow, or reads nothing, costs the node a bounded queue and
 //! never a wait: the oldest news go first, and the reader is told how many it missed.
 //!
-//! Every notice about members can be caught up with by reading the node's members again.
+//! Every notice about members can be caught up with by reading the node's members again, broadcasts by reading
+//! [`Node::recent`](bruit_core::Node::recent).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,6 +16,8 @@ use crate::error::Trouble;
 
 /// News that wait for the reader at most.
 pub const NOTICES_MAX: usize = 4_096;
+/// Bytes of the broadcasts among them at most, unless a single one is longer.
+pub const NOTICES_BYTES_MAX: usize = 16 << 20;
 
 /// One thing that the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +33,20 @@ pub enum News {
     },
 }
 
+impl News {
+    /// What it takes beside its place in the queue, as far as others decide how much that is.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Notice(Notice::Delivered { topic, payload, .. }) => topic.len() + payload.len(),
+            Self::Notice(_) | Self::Trouble(_) | Self::Lagged { .. } => 0,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Queue {
     news: VecDeque<News>,
+    bytes: usize,
     missed: u64,
     ended: bool,
     abandoned: bool,
@@ -43,9 +57,20 @@ struct Queue {
 impl Queue {
     fn pop(&mut self) -> Option<News> {
         match std::mem::take(&mut self.missed) {
-            0 => self.news.pop_front(),
+            0 => self.pop_front(),
             missed => Some(News::Lagged { missed }),
         }
+    }
+
+    fn pop_front(&mut self) -> Option<News> {
+        let news = self.news.pop_front()?;
+        self.bytes -= news.bytes();
+        Some(news)
+    }
+
+    /// Whether there is no room for so many more bytes.
+    fn is_full(&self, max: usize, bytes: usize) -> bool {
+        self.news.len() >= max || (!self.news.is_empty() && self.bytes + bytes > NOTICES_BYTES_MAX)
     }
 }
 
@@ -62,9 +87,9 @@ impl Shared {
     }
 }
 
-/// The node's end. Dropping it lets the reader see the end after the last news.
+/// The end of whoever tells the news. Dropping it lets the reader see the end after the last news.
 #[derive(Debug)]
-pub(crate) struct NoticeSender {
+pub struct NoticeSender {
     shared: Arc<Shared>,
 }
 
@@ -96,30 +121,40 @@ impl fmt::Display for RecvError {
 
 impl std::error::Error for RecvError {}
 
-/// A queue of at most `max` news, and at least one.
-pub(crate) fn notices(max: usize) -> (NoticeSender, Notices) {
+/// A queue of at most `max` news, and at least one. [`Settings::start`](crate::Settings::start) makes the one of a
+/// node; a program that passes news on to several readers makes one for each.
+#[must_use]
+pub fn notices(max: usize) -> (NoticeSender, Notices) {
     let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), max: max.max(1) });
     (NoticeSender { shared: Arc::clone(&shared) }, Notices { shared })
 }
 
 impl NoticeSender {
-    /// Adds one; whether an older one had to go for it.
-    pub(crate) fn push(&self, news: News) -> bool {
+    /// Adds one; how many older ones had to go for it.
+    pub fn push(&self, news: News) -> u64 {
         let mut queue = self.shared.lock();
         if queue.abandoned {
-            return false;
+            return 0;
         }
-        let full = queue.news.len() >= self.shared.max;
-        if full {
-            queue.news.pop_front();
-            queue.missed += 1;
+        let bytes = news.bytes();
+        let mut gone = 0;
+        while queue.is_full(self.shared.max, bytes) && queue.pop_front().is_some() {
+            gone += 1;
         }
+        queue.missed += gone;
+        queue.bytes += bytes;
         queue.news.push_back(news);
         let waker = queue.waker.take();
         drop(queue);
         self.shared.arrived.notify_one();
         waker.into_iter().for_each(Waker::wake);
-        full
+        gone
+    }
+
+    /// Whether the reader has gone: nothing that is added will be read.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.shared.lock().abandoned
     }
 }
 
@@ -203,6 +238,7 @@ impl Drop for Notices {
         let mut queue = self.shared.lock();
         queue.abandoned = true;
         queue.news = VecDeque::new();
+        queue.bytes = 0;
     }
 }
 
@@ -220,11 +256,30 @@ mod tests {
     fn a_slow_reader_is_told_what_it_missed_and_reads_the_newest() {
         let (sender, mut notices) = notices(2);
         let full: Vec<_> = (0..5).map(|number| sender.push(failed(number))).collect();
-        assert_eq!(full, [false, false, true, true, true]);
+        assert_eq!(full, [0, 0, 1, 1, 1]);
         drop(sender);
         let read: Vec<_> = notices.by_ref().collect();
         assert_eq!(read, vec![News::Lagged { missed: 3 }, failed(3), failed(4)]);
         assert_eq!(notices.recv_timeout(Duration::ZERO), Err(RecvError::Ended));
+    }
+
+    #[test]
+    fn broadcasts_that_nobody_reads_are_bounded_in_bytes() {
+        let (sender, mut notices) = notices(NOTICES_MAX);
+        let delivered = |seq, len| {
+            let id = bruit_core::MessageId { origin: bruit_core::NodeId(1), epoch: 1, seq };
+            News::Notice(Notice::Delivered { id, topic: "".into(), payload: vec![0; len].into(), hops: 0 })
+        };
+        let mib = 1 << 20;
+        assert_eq!((0..16).map(|seq| sender.push(delivered(seq, mib))).sum::<u64>(), 0);
+        assert_eq!(sender.push(failed(1)), 0, "what has no bytes needs none");
+        assert_eq!(sender.push(delivered(16, 3 * mib)), 3);
+        assert_eq!(notices.try_recv(), Some(News::Lagged { missed: 3 }));
+        assert_eq!(notices.try_recv(), Some(delivered(3, mib)));
+        assert_eq!(sender.push(delivered(17, 99 * mib)), 14, "one is always kept");
+        drop(notices.try_recv());
+        assert_eq!(notices.try_recv(), Some(delivered(17, 99 * mib)));
+        assert_eq!(sender.push(delivered(18, mib)), 0);
     }
 
     #[derive(Default)]
@@ -243,7 +298,7 @@ mod tests {
         let waker = Waker::from(Arc::clone(&woken));
         let mut cx = Context::from_waker(&waker);
         assert_eq!(notices.poll_recv(&mut cx), Poll::Pending);
-        assert!(!sender.push(failed(0)) && !sender.push(failed(1)));
+        assert_eq!((sender.push(failed(0)), sender.push(failed(1))), (0, 0));
         assert_eq!(woken.0.load(Ordering::Relaxed), 1, "once for each time it waits");
         assert_eq!(notices.poll_recv(&mut cx), Poll::Ready(Some(failed(0))));
         assert_eq!(notices.poll_recv(&mut cx), Poll::Ready(Some(failed(1))));
@@ -258,7 +313,9 @@ mod tests {
         let (sender, mut notices) = notices(2);
         assert_eq!(notices.try_recv(), None);
         assert_eq!(notices.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
+        assert!(!sender.is_abandoned());
         drop(notices);
-        assert!((0..9).all(|number| !sender.push(failed(number))));
+        assert!(sender.is_abandoned());
+        assert!((0..9).all(|number| sender.push(failed(number)) == 0));
     }
 }

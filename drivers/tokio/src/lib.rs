@@ -15,6 +15,8 @@
 //! # }
 //! ```
 //!
+//! [`Bruit::broadcast`](Running::broadcast) tells all members something, which they find in their news.
+//!
 //! A command is answered in the call that gives it: the caller steps the node under a mutex and sends what comes
 //! out. [`Bruit::read`](Running::read) serves everything else, and [`Bruit::watch`] tells when to look again. Only
 //! what waits for others is asynchronous. Dropping the last handle is the abrupt stop, after which others find out

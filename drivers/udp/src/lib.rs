@@ -12,6 +12,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`Bruit::broadcast`](Running::broadcast) tells all members something, which they find in their news.
+//!
 //! A command is answered in the call that gives it: the caller steps the node under a mutex and sends what comes
 //! out. [`Bruit::read`](Running::read) serves everything else. Dropping the last handle is the abrupt stop, after which others
 //! find out by themselves; [`Bruit::leave`] says goodbye.

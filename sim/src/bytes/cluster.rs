@@ -3,14 +3,18 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bruit_core::{Action, Boot, Command, Config, Event, Node, NodeId, Outbox, State, Time};
+use bruit_core::{Action, Boot, Broadcast, Command, Config, Event, Node, NodeId, Outbox, State, Time};
 
 use super::choices::Choices;
 use crate::bounds::Bounds;
+use crate::checks::{Nodes, Promises};
+use crate::cluster::Index;
+use crate::happening::{Happening, Memory};
 
 /// Three to five nodes whose datagrams are delivered in any order, lost, copied, and kept, while they crash,
-/// restart, leave and change, all as the bytes say. Then everything is delivered, and the survivors must agree
-/// within the bound of their configuration.
+/// restart, leave, change and broadcast, all as the bytes say. Then everything arrives, and the survivors must agree
+/// within the bound of their configuration; what one was given and holds, all are given; and at every moment what is
+/// delivered was sent, once, and fits its limits (B1, B2, B3, B4, B7).
 ///
 /// # Panics
 /// They do not, or a node breaks one of its own invariants.
@@ -31,6 +35,28 @@ struct Member {
     left: bool,
 }
 
+/// The members as the checks look at them: no cut ever lies between two.
+struct Present<'a>(&'a [Member]);
+
+impl Nodes for Present<'_> {
+    fn len(&self) -> usize {
+        // Those that were never started are nobody yet.
+        self.0.iter().take_while(|member| member.epoch > 0).count()
+    }
+
+    fn node(&self, index: Index) -> Option<&Node> {
+        self.0.get(index.get())?.node.as_ref()
+    }
+
+    fn connected(&self, _: Index, _: Index) -> bool {
+        true
+    }
+
+    fn loss_ppm(&self) -> u32 {
+        0
+    }
+}
+
 struct Letter {
     from: SocketAddr,
     to: SocketAddr,
@@ -39,7 +65,10 @@ struct Letter {
 
 struct World {
     config: Config,
+    promises: Promises,
     members: Vec<Member>,
+    /// Payloads made up so far.
+    serial: u64,
     letters: Vec<Letter>,
     out: Outbox,
     now: Time,
@@ -62,7 +91,9 @@ impl World {
     fn new(count: u8) -> Self {
         let members = (0..count).map(|_| Member { node: None, epoch: 0, left: false }).collect();
         let config = Config::local("fuzz");
-        let mut world = Self { config, members, letters: Vec::new(), out: Outbox::new(), now: Time::ZERO };
+        let promises = Promises::new(&config, ROUND_TRIP, 0).only(&["B1", "B2", "B3", "B4", "B7"]);
+        let (letters, out, now) = (Vec::new(), Outbox::new(), Time::ZERO);
+        let mut world = Self { config, promises, members, serial: 0, letters, out, now };
         (0..world.members.len()).for_each(|member| world.start(member));
         world
     }
@@ -78,21 +109,48 @@ impl World {
         let id = NodeId(member as u64 + 1);
         let boot = Boot::new(id, id.to_string(), addr(member), state.epoch, seed);
         state.node = Some(Node::new(boot, self.config.clone(), self.now).expect("a preset is valid"));
+        let (node, first) = (Index::new(member), state.epoch == 1);
+        self.see(&if first {
+            Happening::Started { node }
+        } else {
+            Happening::Restarted { node, memory: Memory::Amnesia }
+        });
         let seeds = (0..self.members.len()).filter(|other| *other != member).map(addr).collect();
         self.give(member, Event::Command(Command::Join { seeds }));
     }
 
+    fn see(&mut self, happening: &Happening<'_>) {
+        let Self { promises, members, now, .. } = self;
+        let seen = promises.see(*now, happening, &Present(members));
+        seen.unwrap_or_else(|violation| panic!("{violation}"));
+    }
+
     fn give(&mut self, member: usize, event: Event<'_>) {
+        let (node, index) = (self.members[member].node.is_some(), Index::new(member));
+        if !node {
+            return;
+        }
+        if let Event::Command(command) = &event {
+            self.see(&Happening::Command { node: index, command });
+        }
         let Some(node) = self.members[member].node.as_mut() else { return };
-        self.out.clear();
-        node.handle_into(event, self.now, &mut self.out);
+        let mut out = core::mem::take(&mut self.out);
+        out.clear();
+        node.handle_into(event, self.now, &mut out);
         node.check();
-        for action in self.out.iter() {
-            if let Action::Send { to, bytes } = action {
-                assert!(bytes.len() <= usize::from(self.config.mtu), "a datagram fits the mtu");
-                self.letters.push(Letter { from: addr(member), to, bytes: bytes.into_owned() });
+        for action in out.iter() {
+            match action {
+                Action::Send { to, bytes } => {
+                    assert!(bytes.len() <= usize::from(self.config.mtu), "a datagram fits the mtu");
+                    self.letters.push(Letter { from: addr(member), to, bytes: bytes.into_owned() });
+                }
+                Action::Answer(answer) => self.see(&Happening::Answered { node: index, answer: &answer }),
+                Action::Notify(notice) => self.see(&Happening::Notice { node: index, notice: &notice }),
+                Action::Store { .. } | Action::WakeAt(_) => {}
             }
         }
+        self.out = out;
+        self.see(&Happening::Handled { node: index });
         if self.letters.len() > LETTERS_MAX {
             self.letters.drain(..self.letters.len() - LETTERS_MAX);
         }
@@ -136,8 +194,15 @@ impl World {
 
     fn act(&mut self, choices: &mut Choices<'_>) {
         let member = choices.position(self.members.len());
-        match choices.byte() % 4 {
-            0 => self.members[member].node = None,
+        let act = choices.byte();
+        if act >= 128 {
+            return self.broadcast(member, usize::from(act - 128) * 32);
+        }
+        match act % 4 {
+            0 if self.members[member].node.take().is_some() => {
+                self.see(&Happening::Crashed { node: Index::new(member) });
+            }
+            0 => {}
             1 if self.members[member].node.is_none() => self.start(member),
             2 => {
                 self.members[member].left = true;
@@ -145,6 +210,12 @@ impl World {
             }
             _ => self.give(member, Event::Command(Command::SetMeta(choices.bytes(40).to_vec()))),
         }
+    }
+
+    fn broadcast(&mut self, member: usize, len: usize) {
+        self.serial += 1;
+        let payload = crate::workload::payload(NodeId(member as u64 + 1), self.serial, len);
+        self.give(member, Event::Command(Command::Broadcast(Broadcast::new("", payload))));
     }
 
     /// On to the next wake-up of anybody, who gets its tick.
@@ -183,6 +254,28 @@ impl World {
             };
             let due: Vec<usize> =
                 (0..self.members.len()).filter(|member| due(&self.members[*member])).collect();
+            due.into_iter().for_each(|member| self.tick(member));
+        }
+        self.settle();
+        let Self { promises, members, now, .. } = self;
+        promises.end(*now, &Present(members)).unwrap_or_else(|violation| panic!("{violation}"));
+    }
+
+    /// Until every broadcast must have reached everybody.
+    fn settle(&mut self) {
+        let members = u32::try_from(self.members.len()).expect("a few");
+        let bounds = Bounds::new(&self.config, members, ROUND_TRIP, 0).broadcast;
+        let end = self.now + bounds.repair + bounds.transfer(self.serial * 4_096, members) + ROUND_TRIP;
+        while self.now < end {
+            let wake = self.members.iter().filter_map(|member| member.node.as_ref()?.next_wake()).min();
+            let next = if self.letters.is_empty() { wake.unwrap_or(end) } else { self.now + ROUND_TRIP / 2 };
+            self.now = next.max(self.now).min(end);
+            self.deliver_all();
+            let now = self.now;
+            let is_due = |member: &Member| {
+                member.node.as_ref().and_then(Node::next_wake).is_some_and(|wake| wake <= now)
+            };
+            let due: Vec<usize> = (0..self.members.len()).filter(|at| is_due(&self.members[*at])).collect();
             due.into_iter().for_each(|member| self.tick(member));
         }
     }

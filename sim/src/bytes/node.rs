@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use bruit_core::wire::{self, Header, cluster_tag};
 use bruit_core::{
-    Action, Admission, Boot, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Time, virtual_addr,
+    Action, Admission, Boot, Broadcast, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Time,
+    virtual_addr,
 };
 
 use super::choices::Choices;
@@ -74,7 +75,10 @@ impl Fuzzed {
         const TAGS: [u8; 17] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 32, 33, 34, 35, 48, 99];
         let mut messages = Vec::new();
         for _ in 0..=choices.byte() % 3 {
-            let tag = TAGS[choices.position(TAGS.len())];
+            let tag = match choices.byte() {
+                gossip @ 244.. => 64 + (gossip - 244),
+                other => TAGS[usize::from(other) % TAGS.len()],
+            };
             let mut body = choices.bytes(400).to_vec();
             if let (9, Some(cookie), Some(start)) = (tag, self.cookies.last(), body.first_chunk_mut::<8>()) {
                 *start = cookie.to_le_bytes();
@@ -154,7 +158,11 @@ fn header(choices: &mut Choices<'_>, node: &Node) -> Header {
 }
 
 fn command(choices: &mut Choices<'_>) -> Command {
-    match choices.byte() % 9 {
+    let kind = choices.byte();
+    if kind >= 240 {
+        return Command::Broadcast(Broadcast::new("", choices.bytes(2_000)));
+    }
+    match kind % 9 {
         0 => Command::Join { seeds: (0..choices.byte() % 70).map(|i| virtual_addr(u64::from(i))).collect() },
         1 => Command::Leave { within: Duration::from_millis(u64::from(choices.byte()) * 50) },
         2 => Command::SetMeta(choices.bytes(600).to_vec()),

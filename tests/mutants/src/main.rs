@@ -1,5 +1,7 @@
 //! Breaks the core on purpose, once for each check, and shows that the check notices. See README.md.
 
+mod broadcast;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -178,8 +180,10 @@ const MUTANTS: &[Mutant] = &[
 
 fn main() -> ExitCode {
     let asked: Vec<String> = env::args().skip(1).collect();
-    let chosen =
-        MUTANTS.iter().filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name));
+    let chosen = MUTANTS
+        .iter()
+        .chain(broadcast::MUTANTS)
+        .filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let workshop = env::temp_dir().join("bruit-mutants");
     eprintln!("the healthy core, for comparison");

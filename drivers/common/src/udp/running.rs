@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bruit_core::wire::Kind;
-use bruit_core::{Answer, Command, Member, Node, NodeId, Phase, Rejected, Stats};
+use bruit_core::{Answer, Broadcast, Command, Member, MessageId, Node, NodeId, Phase, Rejected, Stats};
 
 use crate::clock::Clock;
 use crate::error::JoinError;
@@ -81,6 +81,36 @@ impl Running {
             self.with_sources(|sources| sources.add_names(names));
         }
         Ok(())
+    }
+
+    /// Tells every member, and this one too. It goes out as `broadcast.first` says.
+    ///
+    /// # Errors
+    /// The node refuses: it has not been in contact with anybody yet, too much waits to be sent, the payload or the
+    /// topic is too long, or the topic is reserved.
+    pub fn broadcast(
+        &self,
+        topic: impl Into<String>,
+        payload: impl Into<Vec<u8>>,
+    ) -> Result<MessageId, Rejected> {
+        self.submit(Broadcast::new(topic, payload))
+    }
+
+    /// The same for a broadcast that is reported on, or goes out in a way of its own.
+    ///
+    /// # Errors
+    /// As for [`broadcast`](Self::broadcast), and if too many are reported on.
+    pub fn submit(&self, broadcast: Broadcast) -> Result<MessageId, Rejected> {
+        let answer = self.command(Command::Broadcast(broadcast))?;
+        let Answer::Sent(id) = answer else { unreachable!("a broadcast is answered with its id") };
+        Ok(id)
+    }
+
+    /// The broadcasts of a topic that are still kept here, the newest first: for a reader of the news that was told
+    /// of having missed some, or comes late.
+    #[must_use]
+    pub fn recent(&self, topic: &str) -> Vec<(MessageId, Vec<u8>)> {
+        self.read(|node| node.recent(topic).map(|(id, payload)| (id, payload.to_vec())).collect())
     }
 
     /// The members of the local view, by id.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bruit_core::Config;
+use bruit_core::{Config, FirstPhase};
 
 use crate::driven::{Settings, Started};
 use crate::error::StartError;
@@ -65,12 +65,23 @@ impl Setup {
         self.settings.addr = addr;
         let mut receivers =
             vec![socket.receiver().map_err(|source| StartError::system("clone the socket", source))?];
-        if let Some(multicast) = self.multicast {
+        if let Some(multicast) = self.multicast.or_else(|| self.configured_group()) {
             let joined = multicast.join(&socket);
             let group = multicast.group;
             receivers.extend(joined.map_err(|source| StartError::Multicast { group, source })?);
         }
         Ok(Opened { socket, receivers, started: self.settings.start()?, peers_file: self.peers_file })
+    }
+
+    /// A group that broadcasts are sent to is one that all members hear.
+    fn configured_group(&self) -> Option<Multicast> {
+        match self.settings.config.broadcast.first {
+            FirstPhase::Multicast { group: Some(group) } => Some(Multicast { group, interface: None }),
+            FirstPhase::Multicast { group: None }
+            | FirstPhase::None
+            | FirstPhase::Push { .. }
+            | FirstPhase::Tree { .. } => None,
+        }
     }
 }
 
@@ -167,7 +178,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Hears this multicast group too, and sends to it one hop far on the same interface.
+        /// Hears this multicast group too, and sends to it one hop far on the same interface. By default it hears the
+        /// group that `broadcast.first` sends to, if that names one.
         ///
         /// Without an interface it is the one of the bound IPv4 address, or the scope of an IPv6 group, or else the
         /// operating system's choice. The group's port may be the node's own, if that is bound on every address, or
@@ -199,7 +211,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// News that wait for a slow reader at most; beyond it the oldest go. Default 4 096.
+        /// News that wait for a slow reader at most; beyond it the oldest go. Default 4 096. Of the broadcasts among
+        /// them no more than 16 MiB wait either.
         pub const fn notices_max(mut self, max: usize) -> Self {
             self.setup.settings.notices_max = max;
             self

@@ -2,9 +2,11 @@
 //! will do, and nothing waits for a fixed time: each step waits until it sees what it needs.
 #![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
 
+mod broadcast;
 mod lifecycle;
 mod multicast;
 mod network;
+mod restart;
 mod support;
 
 /// Each scenario takes the kinds of three nodes.
@@ -46,4 +48,18 @@ conformance! {
     multicast::a_group_over_ipv6,
     multicast::a_group_on_the_nodes_own_port_needs_no_second_socket,
     multicast::a_group_that_cannot_be_used_fails_the_start,
+    broadcast::everybody_gets_it_once_the_origin_too,
+    broadcast::a_long_payload_arrives_whole,
+    broadcast::a_report_ends_with_all,
+    broadcast::a_report_ends_in_time_and_names_who_is_missing,
+    broadcast::what_cannot_be_sent_is_refused,
+    broadcast::a_flood_is_told_busy_and_nothing_that_was_taken_is_missing,
+    broadcast::a_slow_reader_is_told_what_it_missed_and_catches_up,
+    broadcast::every_preset_reaches_everybody,
+    broadcast::one_datagram_to_a_group_reaches_everybody,
+    restart::a_set_kept_at_intervals_outlives_a_crash,
+    restart::a_set_kept_at_intervals_is_whole_after_a_leave,
+    restart::a_set_kept_before_delivery_outlives_a_crash,
+    restart::without_a_set_a_restart_delivers_again,
+    restart::a_set_that_has_no_place_fails_the_start,
 }

@@ -12,7 +12,7 @@ use socket2::{Domain, SockRef, Type};
 
 use crate::support::{Handle, Kind, Options, SOON, spare_port, until};
 
-const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 66, 117);
+pub(crate) const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 66, 117);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0x6272, 0x7569);
 /// Indices of interfaces that are tried for IPv6.
 const INTERFACES_MAX: u32 = 16;
@@ -37,7 +37,7 @@ fn sender(interface: Interface) -> io::Result<UdpSocket> {
 }
 
 /// Whether this machine carries datagrams to a group on this interface back to itself.
-fn is_carried(group: SocketAddr, interface: Interface) -> io::Result<()> {
+pub(crate) fn is_carried(group: SocketAddr, interface: Interface) -> io::Result<()> {
     let receiver = match (group, interface) {
         (SocketAddr::V4(group), Interface::Addr(addr)) => {
             let receiver = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bruit_core::{Change, Config, NodeId, Notice, Rejected};
+use bruit_core::{BroadcastConfig, Change, Config, NodeId, Notice, Rejected};
 use bruit_driver::udp::Running;
 use bruit_driver::{JournalSettings, News, RecvError, StartError};
 use bruit_tokio::Interface;
@@ -33,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) peers_file: Option<PathBuf>,
     pub(crate) notices_max: Option<usize>,
     pub(crate) multicast: Option<(SocketAddr, Option<Interface>)>,
+    pub(crate) broadcast: Option<BroadcastConfig>,
 }
 
 /// A running node and the reader of its news.
@@ -56,7 +57,11 @@ pub(crate) fn config() -> Config {
 /// The builder of either driver, with these settings.
 macro_rules! builder {
     ($driver:ident, $name:expr, $options:expr) => {{
-        let mut builder = $driver::Builder::new($name, config());
+        let mut config = config();
+        if let Some(broadcast) = $options.broadcast {
+            config.broadcast = broadcast;
+        }
+        let mut builder = $driver::Builder::new($name, config);
         if let Some(dir) = $options.state_dir {
             builder = builder.state_dir(dir);
         }
@@ -242,8 +247,13 @@ pub(crate) fn wait_change(node: &mut dyn Handle, id: NodeId, change: Change) {
 /// Three nodes of these kinds that all know each other.
 #[track_caller]
 pub(crate) fn three(kinds: [Kind; 3]) -> [Box<dyn Handle>; 3] {
+    three_with(kinds, &Options::default())
+}
+
+#[track_caller]
+pub(crate) fn three_with(kinds: [Kind; 3], options: &Options) -> [Box<dyn Handle>; 3] {
     let mut names = ["a", "b", "c"].into_iter();
-    let nodes = kinds.map(|kind| kind.start(names.next().expect("three names")));
+    let nodes = kinds.map(|kind| kind.start_with(names.next().expect("three names"), options.clone()));
     let seed = nodes[0].running().local_addr();
     for node in &nodes {
         node.running().join([seed]).expect("joins");

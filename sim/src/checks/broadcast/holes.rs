@@ -28,7 +28,9 @@ impl Holes {
             return object(format!("it is given {id} after {latest}"));
         }
         let passed = (latest.seq + 1..id.seq).take_while(|_| latest.epoch == id.epoch);
-        match passed.map(|seq| MessageId { seq, ..id }).find(|passed| !receiver.is_lost(*passed)) {
+        let told =
+            |id: &MessageId| receiver.is_lost(*id) || receiver.times(*id) > 0 || earlier(node, *id, scene);
+        match passed.map(|seq| MessageId { seq, ..id }).find(|passed| !told(passed)) {
             Some(hole) => {
                 object(format!("it is given {id} after {latest}, and nobody has told it that {hole} is lost"))
             }
@@ -75,10 +77,7 @@ impl Holes {
         };
         // Everything below the base is nobody's business, and the base is at most the first that was told.
         let base = receiver.of(*origin, *epoch, 1).chain(lost.iter().map(|range| *range.start())).min();
-        let earlier = |seq: u64| {
-            let sent = scene.messages.get(MessageId { origin: *origin, epoch: *epoch, seq });
-            receiver.remembers().is_some_and(|since| sent.is_some_and(|sent| sent.at <= since))
-        };
+        let earlier = |seq: u64| earlier(node, MessageId { origin: *origin, epoch: *epoch, seq }, scene);
         let hole = (base.unwrap_or(contiguous + 1)..=*contiguous).find(|seq| !told(*seq) && !earlier(*seq));
         if let Some(hole) = hole {
             let text = format!(
@@ -104,6 +103,12 @@ impl Holes {
         }
         Ok(())
     }
+}
+
+/// Whether an earlier life may have been given it, and have left that on the disk.
+fn earlier(node: Index, id: MessageId, scene: &Scene<'_>) -> bool {
+    let sent = scene.messages.get(id).map(|sent| sent.at);
+    scene.messages.receiver(node).remembers().is_some_and(|since| sent.is_some_and(|at| at <= since))
 }
 
 impl Rule for Holes {
@@ -175,6 +180,22 @@ mod tests {
         gets(&mut history, &[1]);
         history.loses(1, 1, (2, 3));
         gets(&mut history, &[4]);
+        history.is_silent();
+    }
+
+    #[test]
+    fn what_an_earlier_life_left_on_the_disk_is_no_hole() {
+        use super::super::super::fixture::node;
+        use crate::happening::Memory;
+        use bruit_core::PersistSeen;
+        let mut config = config();
+        (config.broadcast.order, config.broadcast.persist_seen) =
+            (Order::Origin, PersistSeen::BeforeDelivery);
+        let mut history = Fixture::configured(2, "B3", config.clone());
+        (1..=4).for_each(|seq| _ = history.broadcasts(0, seq, b"a"));
+        gets(&mut history, &[2, 3]);
+        history.crashes(1).restarts_with(1, node(2, 2, config), Memory::Disk);
+        gets(&mut history, &[1, 4]);
         history.is_silent();
     }
 

@@ -1,116 +1,10 @@
-//! The real binary, three times, on loopback: killed, asked to leave, and started again. What an agent prints is
-//! what the tests wait for.
-#![cfg(unix)]
-#![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
+//! Membership through the real binary: killed, asked to leave, and started again; and what each command answers.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(30);
-
-fn bruit() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_bruit"))
-}
-
-/// A running agent and what it prints.
-struct Agent {
-    child: Child,
-    lines: Receiver<Value>,
-    addr: String,
-    epoch: u64,
-    control: PathBuf,
-}
-
-impl Agent {
-    fn start(dir: &Path, name: &str, join: &[&str]) -> Self {
-        let control = dir.join(format!("{name}.sock"));
-        let mut command = bruit();
-        command.args(["agent", "--cluster", "test", "--preset", "local", "--bind", "127.0.0.1:0", "--json"]);
-        command.args(["--name", name, "--config"]).arg(config(dir));
-        command.arg("--control").arg(&control).arg("--state").arg(dir.join(name));
-        command.args(join.iter().flat_map(|seed| ["--join", seed]));
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
-        let lines = lines(&mut child);
-        let mut agent = Self { child, lines, addr: String::new(), epoch: 0, control };
-        let first = agent.wait("listening", |line| line["event"] == "listening");
-        agent.addr = first["addr"].as_str().expect("an address").to_owned();
-        agent.epoch = first["epoch"].as_str().and_then(|text| text.parse().ok()).expect("an epoch");
-        agent
-    }
-
-    #[track_caller]
-    fn wait(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let started = Instant::now();
-        loop {
-            let left = SOON.checked_sub(started.elapsed()).unwrap_or_default();
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|error| panic!("{what}: {error}"));
-            if wanted(&line) {
-                return line;
-            }
-        }
-    }
-
-    #[track_caller]
-    fn wait_member(&self, event: &str, name: &str) -> Value {
-        let wanted = |line: &Value| line["event"] == event && line["member"]["name"] == name;
-        self.wait(&format!("{event} {name}"), wanted)
-    }
-
-    fn ask(&self, words: &[&str]) -> Output {
-        bruit().args(words).arg("--control").arg(&self.control).output().expect("it runs")
-    }
-
-    #[track_caller]
-    fn ask_ok(&self, words: &[&str]) -> String {
-        let output = self.ask(words);
-        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
-        assert!(sent.success());
-    }
-
-    fn end(&mut self) -> Option<i32> {
-        self.child.wait().expect("it ends").code()
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Short intervals, so that the tests are quick.
-fn config(dir: &Path) -> PathBuf {
-    let path = dir.join("config.toml");
-    let text = "[membership]\nprobe_interval = '200ms'\nprobe_timeout = '80ms'\n";
-    std::fs::write(&path, text).expect("written");
-    path
-}
-
-fn lines(child: &mut Child) -> Receiver<Value> {
-    let (sender, receiver) = channel();
-    let out = BufReader::new(child.stdout.take().expect("piped"));
-    std::thread::spawn(move || {
-        for line in out.lines().map_while(Result::ok) {
-            let value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            if sender.send(value).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
+use crate::support::{Agent, Lines, bruit};
 
 #[test]
 fn killed_is_down_asked_is_left_and_restarted_is_back() {
@@ -277,7 +171,7 @@ fn estimates_and_replays_need_no_agent() {
         .arg("--control")
         .arg(dir.path().join("b.sock"));
     let mut child = command.args(["--trace", "ping,join"]).stdout(Stdio::piped()).spawn().expect("it starts");
-    let lines = lines(&mut child);
+    let lines = Lines::of(&mut child);
     let b = Agent { child, lines, addr: String::new(), epoch: 0, control: dir.path().join("b.sock") };
     b.wait("a traced ping", |line| {
         line["event"] == "trace" && line["text"].as_str().is_some_and(|text| text.contains("ping"))

@@ -1,0 +1,11 @@
+//! `bruit-maelstrom`: a node for Maelstrom on stdin and stdout, and the bench.
+#![forbid(unsafe_code)]
+#![expect(clippy::std_instead_of_core, reason = "a program stands on std; one spelling reads better")]
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
