@@ -110,6 +110,8 @@ pub(crate) struct Broadcast {
     reports: Reports,
     /// Messages that wait for the record of their origin.
     strangers: VecDeque<Stranger>,
+    /// When a record was asked for last.
+    record_asked: Option<Time>,
     /// To whom receipts are due.
     receipts: BTreeMap<NodeId, Time>,
     quiet: Quiet,
@@ -159,6 +161,7 @@ impl Broadcast {
             rounds: Rounds::default(),
             reports: Reports::default(),
             strangers: VecDeque::new(),
+            record_asked: None,
             receipts: BTreeMap::new(),
             quiet: Quiet::default(),
             marks: Tree::new(),

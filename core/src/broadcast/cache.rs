@@ -12,7 +12,7 @@ use crate::time::Time;
 use crate::wire::Item;
 
 /// What an entry costs beside its bytes, roughly; counted, so that a flood of empty messages is bounded too.
-const ENTRY_BYTES: usize = 128;
+pub(super) const ENTRY_BYTES: usize = 128;
 
 /// A broadcast that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -192,7 +192,7 @@ impl Broadcast {
             self.wait_for_record(from, id, hops, flags, item, members, cx);
             return Taken::Refused;
         }
-        if self.waits_for_disk(cx) {
+        if self.waits_for_disk(item.bytes().len(), cx) {
             return Taken::Refused;
         }
         let due = cx.now + cx.config.broadcast.request_delay;
@@ -228,13 +228,18 @@ impl Broadcast {
         if self.strangers.iter().any(|stranger| stranger.id == id) {
             return;
         }
-        if !self.strangers.iter().any(|stranger| stranger.id.origin == id.origin) {
-            members.ask_record(id.origin, from, cx);
-        }
+        self.ask_record(id.origin, from, members, cx);
         if self.strangers.len() == STRANGERS_MAX {
             self.strangers.pop_front();
         }
         self.strangers.push_back(Stranger { from, id, hops, flags, item: item.bytes().into() });
+    }
+
+    /// Asks for the record of an origin, once a call: an answer must not be longer than its question (rule F6).
+    pub(super) fn ask_record(&mut self, id: NodeId, of: Partner, members: &Membership, cx: &mut Ctx<'_>) {
+        if self.record_asked.replace(cx.now) != Some(cx.now) {
+            members.ask_record(id, of, cx);
+        }
     }
 
     /// The record of an origin has come: what waited for it is taken.
@@ -426,11 +431,11 @@ impl Broadcast {
         self.schedule_persist(cx);
     }
 
-    /// Keeps the cache within its bytes. What is held back may take half of them; beyond that the gaps it waits for
+    /// Keeps the cache within its bytes. What is held back may take a quarter of them; beyond that the gaps it waits for
     /// are given up, of the origin that holds most first.
     pub(super) fn bound(&mut self, cx: &mut Ctx<'_>) {
         let max = cx.config.broadcast.cache_bytes_max as usize;
-        while self.cache.pinned_bytes() > max / 2 {
+        while self.cache.pinned_bytes() > max / 4 {
             let Some((origin, epoch, first)) = self.gap_to_give_up() else { break };
             self.give_up(origin, epoch, |gap| gap.first == first, cx);
         }
@@ -446,9 +451,9 @@ impl Broadcast {
     }
 
     /// Whether so much waits for the disk that no more is taken: it stays missing, and is asked for again.
-    fn waits_for_disk(&self, cx: &Ctx<'_>) -> bool {
-        cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery
-            && self.cache.pinned_bytes() > cx.config.broadcast.cache_bytes_max as usize / 2
+    fn waits_for_disk(&self, len: usize, cx: &Ctx<'_>) -> bool {
+        let (pinned, most) = (self.cache.pinned_bytes(), cx.config.broadcast.cache_bytes_max as usize / 4);
+        cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery && pinned > 0 && pinned + len > most
     }
 
     fn schedule_persist(&mut self, cx: &mut Ctx<'_>) {

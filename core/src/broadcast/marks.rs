@@ -156,7 +156,7 @@ impl Broadcast {
     ) {
         let own = origin == self.me;
         if !(own || members.is_origin(origin)) {
-            return members.ask_record(origin, from, cx);
+            return self.ask_record(origin, from, members, cx);
         }
         if self.is_current(origin, epoch, top, cx) {
             return;

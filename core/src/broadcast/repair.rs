@@ -208,7 +208,7 @@ impl Broadcast {
         for entry in digest.entries() {
             let DigestEntry { origin, epoch, low, high, .. } = entry;
             if origin != self.me && !members.is_origin(origin) {
-                members.ask_record(origin, from, cx);
+                self.ask_record(origin, from, members, cx);
                 continue;
             }
             // Of the history, where none is wanted, nothing: what it lists has been sent before.

@@ -5,6 +5,7 @@
 //! soft-failure detection), the latest messages go first, and no round serves more than its bytes.
 
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -274,10 +275,9 @@ impl Broadcast {
         let Run { origin, epoch, first, last } = run;
         let known =
             self.origins.get(&origin).and_then(|known| known.epochs.iter().find(|e| e.epoch == epoch));
-        let (begin, top) = known.map_or((1, 0), |known| (known.seen.start(), known.seen.top()));
-        let gaps = known.into_iter().flat_map(|known| known.seen.gaps()).map(|gap| (gap.first, gap.last));
+        let never = known.map_or_else(|| vec![(1, u64::MAX)], |known| known.seen.never_had());
         let mut start = first;
-        for (gap_first, gap_last) in [(1, begin - 1)].into_iter().chain(gaps).chain([(top + 1, u64::MAX)]) {
+        for (gap_first, gap_last) in never {
             let (gap_first, gap_last) = (gap_first.max(start), gap_last.min(last));
             if gap_first > gap_last {
                 continue;

@@ -22,9 +22,14 @@ pub(super) struct Seen {
     begun: bool,
     /// What lies below has never been here.
     start: u64,
+    /// The latest of what was given up above that: it has never been here either.
+    lost: SmallVec<[(u64, u64); 4]>,
     /// First to last; never empty ranges.
     gaps: Vec<Gap>,
 }
+
+/// Ranges remembered that were given up.
+const LOST_MAX: usize = 8;
 
 /// Consecutive numbers that are known to exist, or may exist, and have not come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,19 +125,19 @@ impl Gap {
 
 impl Seen {
     /// Nothing is wanted up to `base`; where that is 0, nobody knows yet where our time begins.
-    pub(super) const fn new(base: u64) -> Self {
-        Self { top: base, begun: base > 0, start: base + 1, gaps: Vec::new() }
+    pub(super) fn new(base: u64) -> Self {
+        Self { top: base, begun: base > 0, start: base + 1, lost: SmallVec::new(), gaps: Vec::new() }
     }
 
     /// An epoch that is over before anything of it was heard.
-    pub(super) const fn over(top: u64) -> Self {
-        Self { top, begun: false, start: top + 1, gaps: Vec::new() }
+    pub(super) fn over(top: u64) -> Self {
+        Self { top, begun: false, start: top + 1, lost: SmallVec::new(), gaps: Vec::new() }
     }
 
     /// What was written down: a highest number and the gaps below it.
     pub(super) fn restore(top: u64, gaps: &[(u64, u64)], now: Time) -> Self {
         let gaps = gaps.iter().map(|(first, last)| Gap::new(*first, *last, true, now, now)).collect();
-        Self { top, begun: true, start: 1, gaps }
+        Self { top, begun: true, start: 1, lost: SmallVec::new(), gaps }
     }
 
     /// The highest number that is known to exist.
@@ -140,9 +145,16 @@ impl Seen {
         self.top
     }
 
-    /// The first number of our time, as far as is known: what lies below has never been here.
-    pub(super) const fn start(&self) -> u64 {
-        self.start
+    /// What has never been here, as far as is remembered; by its first number.
+    pub(super) fn never_had(&self) -> Vec<(u64, u64)> {
+        let gaps = self.gaps.iter().map(|gap| (gap.first, gap.last));
+        let mut all: Vec<_> =
+            gaps.chain(self.lost.iter().copied()).chain([(self.top + 1, u64::MAX)]).collect();
+        if self.start > 1 {
+            all.push((1, self.start - 1));
+        }
+        all.sort_unstable();
+        all
     }
 
     /// Everything up to here has been seen or given up.
@@ -276,6 +288,12 @@ impl Seen {
 
     /// What lies behind something that is told as lost is of our time too.
     fn begin_after(&mut self, given_up: &[GivenUp]) {
+        for gap in given_up.iter().filter(|gap| gap.told) {
+            if self.lost.len() == LOST_MAX {
+                self.lost.remove(0);
+            }
+            self.lost.push((gap.first, gap.last));
+        }
         let Some(told) = given_up.iter().find(|gap| gap.told).map(|gap| gap.last) else { return };
         self.begun = true;
         self.gaps.iter_mut().filter(|gap| gap.first > told).for_each(|gap| gap.firm = true);

@@ -1,5 +1,6 @@
 //! The application's side: submitting a broadcast, and the bound on what waits.
 
+use super::cache::ENTRY_BYTES;
 use super::first::flags_of;
 use super::outgoing::Publish;
 use super::{Broadcast, Timer};
@@ -69,7 +70,10 @@ impl Broadcast {
 
     fn must_have_room(&self, len: usize, members: &Membership, cx: &Ctx<'_>) -> Result<(), Rejected> {
         let (pending, max) = (self.pending.bytes + len, cx.config.broadcast.pending_bytes_max as usize);
-        if pending > max || !self.outgoing.has_room(members.others()) {
+        // What counts against the cache is more than the bytes, of many small ones.
+        let cost = pending + (self.pending.messages + 1) * ENTRY_BYTES;
+        let half = cx.config.broadcast.cache_bytes_max as usize / 2;
+        if pending > max || cost > half || !self.outgoing.has_room(members.others()) {
             return Err(Rejected::Busy { pending, max });
         }
         Ok(())

@@ -96,11 +96,13 @@ impl Membership {
 
     /// Asks for the record of somebody that only others know.
     pub(crate) fn ask_record(&self, id: NodeId, of: Partner, cx: &mut Ctx<'_>) {
+        // To where its record says that it is, wherever the question came from.
+        let Some(addr) = self.receiver(of.id) else { return };
         let bytes = id.0.to_le_bytes();
         let want = Want::of(MEMBERS, cx.config.membership.reconcile_credit, &bytes);
-        let mut letter = cx.letter(of.addr, of.id);
+        let mut letter = cx.letter(addr, of.id);
         letter.push(&Message::Want(want));
-        letter.send();
+        letter.send_alone();
     }
 }
 

@@ -19,11 +19,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a-repeated-message-is-news",
         checks: &["B2"],
-        patches: &[(
-            "core/src/broadcast/seen.rs",
-            "let Ok(place) = self.find(seq) else { return false };",
-            "let Ok(place) = self.find(seq) else { return true };",
-        )],
+        patches: &[
+            (
+                "core/src/broadcast/seen.rs",
+                "let Ok(place) = self.find(seq) else { return false };",
+                "let Ok(place) = self.find(seq) else { return true };",
+            ),
+            (DELIVER, "        if self.has(id) {\n            return Taken::Known;\n        }\n", ""),
+        ],
         by: By::Sweep,
     },
     Mutant {
