@@ -186,7 +186,7 @@ mod tests {
             let options = Options { one_in: 1_000, members: Some(12), progress: false, ..Options::default() };
             let first = run(name, &options).expect("it exists");
             assert_eq!(first, run(name, &Options { threads: 1, ..options }).expect("it exists"), "{name}");
-            assert!(first.text.lines().count() > 5, "{}", first.text);
+            assert!(first.text.lines().count() >= 5, "{}", first.text);
         }
     }
 }

@@ -52,6 +52,11 @@ impl Rounds {
         self.hot.push_back(id);
     }
 
+    /// What is still told of.
+    pub(super) fn hot(&self) -> impl Iterator<Item = MessageId> {
+        self.hot.iter().copied()
+    }
+
     /// Whether so many bytes more may be served in this interval.
     pub(super) fn may_serve(&mut self, bytes: u32, every: Duration, most: u32, now: Time) -> bool {
         if now.since(self.served_since) >= every {

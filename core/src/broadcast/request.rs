@@ -237,7 +237,7 @@ impl Broadcast {
         }
         let graft = flags & GRAFT != 0;
         if graft {
-            self.neighbours.make_eager(from.id, first::neighbours_max(cx.config));
+            self.graft(from.id, cx);
         }
         let flags = if graft { EAGER } else { 0 };
         let mut asked: Vec<Run> = runs.iter().collect();
@@ -258,6 +258,15 @@ impl Broadcast {
                 let first = self.cache.before(origin, epoch, first).map_or(1, |held| held + 1);
                 self.refuse_to(from.id, Run { first, last: after, ..run }, cx);
             }
+        }
+    }
+
+    /// Makes the edge to who asks for that an eager one. Where there was none, nobody may have told it of what came
+    /// just before.
+    fn graft(&mut self, to: NodeId, cx: &Ctx<'_>) {
+        let is_new = !self.neighbours.has(to);
+        if self.neighbours.make_eager(to, first::neighbours_max(cx.config)) && is_new {
+            self.rounds.hot().for_each(|id| self.outgoing.have(to, id, cx.now));
         }
     }
 

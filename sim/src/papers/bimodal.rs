@@ -239,10 +239,10 @@ mod tests {
     }
 
     #[test]
-    fn a_core_that_loses_more_is_noticed() {
+    fn a_core_that_sends_more_is_noticed() {
         let mut histogram = Histogram::new(13);
         (0..25).for_each(|seed| histogram.merge(&life_of_a_group(seed, 12, 12, &CASES[2])));
-        let wrong = Model { loss: 0.0, ..model(&CASES[2], 12) };
+        let wrong = Model { rounds: 2, ..model(&CASES[2], 12) };
         assert!(!histogram.compare(&wrong.distribution()).holds());
     }
 }

@@ -15,6 +15,8 @@ use crate::random::Random;
 const EVERY: Duration = Duration::from_millis(100);
 /// Messages before the crash, the last one at that moment; as many follow it.
 const MESSAGES: u32 = 20;
+/// How long stragglers are waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the survivors made of it.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +28,12 @@ pub(super) struct Aftermath {
     /// The longest time from the first survivor that had a message, or from the crash if that is later, to the last
     /// one: over the messages said before the crash, and over those said after it.
     pub(super) slowest: [Duration; 2],
+    /// Deliveries that took longer than what was promised, in the same sense.
+    pub(super) late: usize,
 }
 
 /// Crashes `percent` of the members.
-pub(super) fn collapse(sim: &mut Sim<Listener>, percent: usize, seed: u64, patience: Duration) -> Aftermath {
+pub(super) fn collapse(sim: &mut Sim<Listener>, percent: usize, seed: u64, promised: Duration) -> Aftermath {
     let mut random = Random::new(seed, 0x434f, 0);
     let mut members: Vec<Index> = sim.cluster().running().collect();
     random.shuffle(&mut members);
@@ -53,8 +57,8 @@ pub(super) fn collapse(sim: &mut Sim<Listener>, percent: usize, seed: u64, patie
         said.push((sim.now(), listener::say(sim, speaker, vec![b'y'; 64], None)));
         sim.run_for(EVERY).expect(UNCHECKED);
     }
-    sim.run_for(patience).expect(UNCHECKED);
-    aftermath(sim, &survivors, &said, crashed)
+    sim.run_for(PATIENCE).expect(UNCHECKED);
+    aftermath(sim, &survivors, &said, crashed, promised)
 }
 
 fn aftermath(
@@ -62,21 +66,24 @@ fn aftermath(
     survivors: &[Index],
     said: &[(Time, MessageId)],
     crashed: Time,
+    promised: Duration,
 ) -> Aftermath {
-    // How many have it, who had it first, who last.
-    let mut courses: BTreeMap<MessageId, (usize, Time, Time)> = BTreeMap::new();
+    let mut courses: BTreeMap<MessageId, Vec<Time>> = BTreeMap::new();
     for listener in survivors.iter().filter_map(|index| sim.cluster().process(*index)) {
         for heard in &listener.heard {
-            let course = courses.entry(heard.id).or_insert((0, Time::MAX, Time::ZERO));
-            *course = (course.0 + 1, course.1.min(heard.at), course.2.max(heard.at));
+            courses.entry(heard.id).or_default().push(heard.at);
         }
     }
-    let (mut missing, mut slowest) = (0, [Duration::ZERO; 2]);
+    let (mut missing, mut late, mut slowest) = (0, 0, [Duration::ZERO; 2]);
     for (at, id) in said {
-        let Some((count, first, last)) = courses.get(id) else { continue };
-        missing += survivors.len() - count;
+        let Some(times) = courses.get(id) else { continue };
+        missing += survivors.len() - times.len();
+        let first = times.iter().copied().fold(Time::MAX, Time::min).max(crashed);
         let slowest = &mut slowest[usize::from(*at >= crashed)];
-        *slowest = (*slowest).max(last.since((*first).max(crashed)));
+        for time in times {
+            *slowest = (*slowest).max(time.since(first));
+            late += usize::from(time.since(first) > promised);
+        }
     }
-    Aftermath { survivors: survivors.len(), messages: courses.len(), missing, slowest }
+    Aftermath { survivors: survivors.len(), messages: courses.len(), missing, slowest, late }
 }
