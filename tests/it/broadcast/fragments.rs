@@ -34,7 +34,9 @@ fn only_the_missing_pieces_are_asked_for_again() -> Checked {
             match message {
                 Gossip::Part { part, .. } => sent[usize::from(part.index)] += 1,
                 Gossip::RequestParts { missing, .. } => asked.push(missing),
-                Gossip::Request { .. } => panic!("the whole is asked for"),
+                Gossip::Request { runs, .. } => {
+                    assert_eq!(runs.iter().next(), None, "the whole is asked for")
+                }
                 _ => {}
             }
         }
