@@ -13,8 +13,9 @@
 mod bimodal;
 mod broadcast;
 mod collapse;
+mod counts;
 mod detection;
-mod histogram;
+
 mod lifeguard;
 mod listener;
 mod perturbed;
