@@ -123,7 +123,7 @@ impl Broadcast {
         if self.is_own(id) && flags & EAGER != 0 {
             return self.on_own_back(id, from.id, hops, members, cx);
         }
-        if self.has(id) {
+        if self.is_current(id.origin, id.epoch, id.seq, cx) || self.has(id) {
             return self.on_duplicate(from.id, id, flags, cx);
         }
         if let Some(whole) = self.reassembly.add(part) {
@@ -181,7 +181,7 @@ impl Broadcast {
             cx.stats.count_misbehavior(Misbehavior::Incarnation);
             return Taken::Refused;
         }
-        if self.has(id) {
+        if self.is_current(id.origin, id.epoch, id.seq, cx) || self.has(id) {
             return Taken::Known;
         }
         if item.payload().len() > cx.config.broadcast.payload_bytes_max as usize {

@@ -71,7 +71,8 @@ impl Broadcast {
     fn must_have_room(&self, len: usize, members: &Membership, cx: &Ctx<'_>) -> Result<(), Rejected> {
         let (pending, max) = (self.pending.bytes + len, cx.config.broadcast.pending_bytes_max as usize);
         // What counts against the cache is more than the bytes, of many small ones.
-        let cost = pending + (self.pending.messages + 1) * ENTRY_BYTES;
+        // What waits for the disk or for order cannot be dropped either.
+        let cost = pending + (self.pending.messages + 1) * ENTRY_BYTES + self.cache.pinned_bytes();
         let half = cx.config.broadcast.cache_bytes_max as usize / 2;
         if pending > max || cost > half || !self.outgoing.has_room(members.others()) {
             return Err(Rejected::Busy { pending, max });
