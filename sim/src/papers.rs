@@ -13,8 +13,9 @@
 mod bimodal;
 mod broadcast;
 mod collapse;
+mod counts;
 mod detection;
-mod histogram;
+
 mod lifeguard;
 mod listener;
 mod perturbed;
@@ -43,6 +44,12 @@ pub const NAMES: [(&str, &str); 6] = [
     ),
     ("broadcast", "time, hops, bytes and repeats of a broadcast, beside the goals"),
 ];
+
+/// Those that draw a figure.
+pub const FIGURES: [&str; 2] = ["bimodal", "perturbed"];
+
+/// Those that give their numbers to programs as well.
+pub const NUMBERS: [&str; 3] = ["bimodal", "perturbed", "broadcast"];
 
 /// How large an experiment is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +193,8 @@ mod tests {
             let options = Options { one_in: 1_000, members: Some(12), progress: false, ..Options::default() };
             let first = run(name, &options).expect("it exists");
             assert_eq!(first, run(name, &Options { threads: 1, ..options }).expect("it exists"), "{name}");
+            assert_eq!(first.figure.is_some(), FIGURES.contains(&name));
+            assert_eq!(first.numbers.is_some(), NUMBERS.contains(&name));
             assert!(first.text.lines().count() >= 5, "{}", first.text);
         }
     }

@@ -51,6 +51,8 @@ const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 340.0;
 /// Room for labels: left, right, above, below.
 const MARGINS: [f64; 4] = [72.0, 200.0, 34.0, 48.0];
+/// The powers of ten that axes know.
+const POWERS: core::ops::RangeInclusive<i32> = -40..=12;
 /// Told apart by people who see colours differently (Okabe and Ito).
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
@@ -70,15 +72,17 @@ impl Axis {
         match self.scale {
             Scale::Linear => {
                 let step = step((self.to - self.from) / 6.0);
-                let first = (self.from / step).ceil() as i64;
-                let values = (first..).map(|number| number as f64 * step);
+                let first = (self.from / step).ceil();
+                let values = (0..20).map(|number| (first + f64::from(number)) * step);
                 values.take_while(|value| *value <= self.to + step / 1e6).map(|v| (v, trimmed(v))).collect()
             }
             Scale::Logarithmic => {
-                let (from, to) = (self.from.log10().ceil() as i32, self.to.log10().floor() as i32);
-                let every = ((to - from) / 8).max(1);
-                let powers = (from..=to).rev().step_by(usize::try_from(every).unwrap_or(1));
-                powers.map(|power| (10_f64.powi(power), format!("1e{power}"))).collect()
+                let powers = POWERS.map(|power| (power, 10_f64.powi(power)));
+                let within = |value: f64| value > self.from * 0.999 && value < self.to * 1.001;
+                let powers: Vec<(i32, f64)> = powers.filter(|(_, value)| within(*value)).collect();
+                let every = (powers.len() / 8).max(1);
+                let labelled = powers.iter().rev().step_by(every);
+                labelled.map(|(power, value)| (*value, format!("1e{power}"))).collect()
             }
         }
     }
@@ -86,7 +90,7 @@ impl Axis {
 
 /// The next step of 1, 2 or 5 times a power of ten.
 fn step(least: f64) -> f64 {
-    let power = 10_f64.powi(least.max(1e-9).log10().floor() as i32);
+    let power = POWERS.rev().map(|power| 10_f64.powi(power)).find(|power| *power <= least).unwrap_or(1.0);
     let fitting = [1.0, 2.0, 5.0].iter().map(|times| times * power).find(|step| *step >= least);
     fitting.unwrap_or(10.0 * power)
 }

@@ -65,3 +65,21 @@ fn json_is_one_object_a_line() {
     let objects: Vec<_> = objects.map(|object| object.expect("each line is an object")).collect();
     assert!(objects.last().is_some_and(|last| last["summary"]["hash"].is_string()));
 }
+
+#[test]
+fn a_paper_prints_a_table_or_numbers_and_draws_its_figure() {
+    let figure = std::env::temp_dir().join(format!("bruit-sim-{}.svg", std::process::id()));
+    let path = figure.to_str().expect("a path of the test's own");
+    let small = ["paper", "bimodal", "--members", "8", "--broadcasts", "16", "--svg", path];
+    let table = bruit_sim(&small);
+    assert!(String::from_utf8_lossy(&table.stdout).contains("3 rounds alone"));
+    let svg = std::fs::read_to_string(&figure).expect("the figure was written");
+    std::fs::remove_file(&figure).expect("it was there");
+    assert!(svg.contains("recurrence"));
+    let output = bruit_sim(&["paper", "bimodal", "--members", "8", "--broadcasts", "16", "--json"]);
+    let numbers: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+    assert_eq!(numbers["rows"].as_array().map(Vec::len), Some(3));
+    refuses(&["paper", "rapid", "--json"], "no numbers");
+    refuses(&["paper", "broadcast", "--svg", "nowhere.svg"], "no figure");
+    refuses(&["paper", "nothing"], "there are lifeguard");
+}

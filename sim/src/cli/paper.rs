@@ -45,6 +45,14 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, F
         threads: threads.unwrap_or(defaults.threads),
         ..defaults
     };
+    // Before the work, which may take minutes.
+    let is_known = papers::NAMES.iter().any(|(known, _)| known == name);
+    if is_known && svg.is_some() && !papers::FIGURES.contains(&name.as_str()) {
+        return Err(Failure::Usage(format!("{name} has no figure")));
+    }
+    if is_known && *json && !papers::NUMBERS.contains(&name.as_str()) {
+        return Err(Failure::Usage(format!("{name} has no numbers as JSON")));
+    }
     let report = papers::run(name, &options).map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(path) = svg {
         let figure = report.figure.ok_or_else(|| Failure::Usage(format!("{name} has no figure")))?;

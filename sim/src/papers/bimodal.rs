@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use bruit_core::{BroadcastConfig, Config, FirstPhase, Ratio, Repair, Rounds};
 
-use super::histogram::Histogram;
+use super::counts::{Counts, Fit};
 use super::listener::{self, Listener, UNCHECKED};
 use super::recurrence::Model;
 use super::{Options, Report, in_parallel};
@@ -90,25 +90,25 @@ pub(super) fn run(options: &Options) -> Report {
     let results = in_parallel(&jobs, options, "bimodal", |(case, group, count)| {
         life_of_a_group(options.seed.wrapping_add(*group), members, *count, &CASES[*case])
     });
-    let mut measured: Vec<Histogram> = CASES.iter().map(|_| Histogram::new(members as usize + 1)).collect();
-    for ((case, ..), histogram) in jobs.iter().zip(&results) {
-        measured[*case].merge(histogram);
+    let mut measured: Vec<Counts> = CASES.iter().map(|_| Counts::new(members as usize + 1)).collect();
+    for ((case, ..), counts) in jobs.iter().zip(&results) {
+        measured[*case].merge(counts);
     }
     report(members, broadcasts, &measured)
 }
 
 /// As many broadcasts as said, each from another member: how many members delivered each.
-fn life_of_a_group(seed: u64, members: u32, count: u32, case: &Case) -> Histogram {
+fn life_of_a_group(seed: u64, members: u32, count: u32, case: &Case) -> Counts {
     let mut random = Random::new(seed, 0x4249, 0);
     let mut sim = listener::audience(seed, members, &config(case), 0);
     let delay = Delay::Uniform { min: Duration::from_micros(100), max: Duration::from_micros(500) };
     let network = NetworkConfig::uniform(Link::with_delay(delay).with_loss(LOSS_PPM));
     sim.set_network(network).expect(UNCHECKED);
     sim.run_for(Duration::from_secs(2)).expect(UNCHECKED);
-    let mut histogram = Histogram::new(members as usize + 1);
+    let mut counts = Counts::new(members as usize + 1);
     for origin in (0..count).map(Index) {
         let failed: Vec<Index> = (0..members).map(Index).filter(|_| random.chance(FAILURE_PPM)).collect();
-        histogram.add(one(&mut sim, origin, &failed, case.rounds));
+        counts.add(one(&mut sim, origin, &failed, case.rounds));
         for index in &failed {
             sim.restart(*index, Memory::Amnesia).expect(UNCHECKED);
         }
@@ -116,7 +116,7 @@ fn life_of_a_group(seed: u64, members: u32, count: u32, case: &Case) -> Histogra
         assert!(whole.is_some(), "seed {seed}: who came back is not taken back");
         listener::forget(&mut sim);
     }
-    histogram
+    counts
 }
 
 /// One broadcast, while some have failed: how many of the others deliver it.
@@ -147,11 +147,9 @@ fn one(sim: &mut Sim<Listener>, origin: Index, failed: &[Index], rounds: u8) -> 
     }
 }
 
-fn report(members: u32, broadcasts: u64, measured: &[Histogram]) -> Report {
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "Bimodal multicast: {broadcasts} broadcasts a row to {members} members, {} % loss, {}.{} % failures, fan-out 1",
+fn report(members: u32, broadcasts: u64, measured: &[Counts]) -> Report {
+    let mut text = format!(
+        "Bimodal multicast: {broadcasts} broadcasts a row to {members} members, {} % loss, {}.{} % failures, fan-out 1\n",
         LOSS_PPM / 10_000,
         FAILURE_PPM / 10_000,
         FAILURE_PPM % 10_000 / 1_000
@@ -162,34 +160,13 @@ fn report(members: u32, broadcasts: u64, measured: &[Histogram]) -> Report {
         "", "<= 10 %", "middle", ">= 90 %", "all", "expected", "in middle", "chi2", "limit", "df", "outside"
     );
     let (mut panels, mut rows) = (Vec::new(), Vec::new());
-    for (case, histogram) in CASES.iter().zip(measured) {
+    for (case, counts) in CASES.iter().zip(measured) {
         let expected = model(case, members).distribution();
-        let fit = histogram.compare(&expected);
-        let is_low = |count: usize| count * 10 <= members as usize;
-        let is_high = |count: usize| count * 10 >= members as usize * 9;
-        let is_middle = |count: usize| !is_low(count) && !is_high(count);
-        let share = |mass: u64| mass as f64 / histogram.total().max(1) as f64;
-        let whole = |count: usize| count == members as usize;
-        let middle: f64 = expected.iter().enumerate().filter(|(k, _)| is_middle(*k)).map(|(_, p)| p).sum();
-        let verdict = if fit.holds() { "within the band" } else { "OUTSIDE the band" };
-        let _ = writeln!(
-            text,
-            "{:<26} | {:>8.5} {:>8.5} {:>8.5} {:>8.5} | {:>9.5} {:>9.1e} | {:>6.1} {:>6.1} {:>4} {:>8} | {verdict}",
-            case.name,
-            share(histogram.mass(is_low)),
-            share(histogram.mass(is_middle)),
-            share(histogram.mass(is_high)),
-            share(histogram.mass(whole)),
-            expected.last().copied().unwrap_or(0.0),
-            middle,
-            fit.chi_square,
-            if fit.degrees == 0 { 0.0 } else { fit.limit },
-            fit.degrees,
-            fit.outside.len(),
-        );
-        panels.push(panel(case, members, histogram, &expected));
+        let fit = counts.compare(&expected);
+        line(case, counts, &expected, &fit, &mut text);
+        panels.push(panel(case, members, counts, &expected));
         rows.push(serde_json::json!({
-            "case": case.name, "counts": histogram.counts(), "expected": expected,
+            "case": case.name, "counts": counts.counts(), "expected": expected,
             "chi_square": fit.chi_square, "degrees": fit.degrees, "outside": fit.outside, "within": fit.holds(),
         }));
     }
@@ -198,20 +175,45 @@ fn report(members: u32, broadcasts: u64, measured: &[Histogram]) -> Report {
         "Shares of the broadcasts by how many members deliver; failed ones count as not delivering. expected: the\n\
          recurrence's probability that all do; in middle: its probability of more than 10 % and less than 90 %.\n\
          chi2, limit: above the limit lies one of a thousand; outside: bins whose probability is outside its\n\
-         Clopper-Pearson interval, one false alarm in a thousand histograms."
+         Clopper-Pearson interval, one false alarm in a thousand rows."
     );
     let numbers =
         serde_json::json!({ "paper": "bimodal", "members": members, "broadcasts": broadcasts, "rows": rows });
     Report { text, figure: Some(svg::figure(&panels)), numbers: Some(numbers) }
 }
 
+/// One case of the table.
+fn line(case: &Case, counts: &Counts, expected: &[f64], fit: &Fit, text: &mut String) {
+    let members = expected.len() - 1;
+    let is_low = |count: usize| count * 10 <= members;
+    let is_high = |count: usize| count * 10 >= members * 9;
+    let is_middle = |count: usize| !is_low(count) && !is_high(count);
+    let share = |mass: u64| mass as f64 / counts.total().max(1) as f64;
+    let middle: f64 = expected.iter().enumerate().filter(|(k, _)| is_middle(*k)).map(|(_, p)| p).sum();
+    let _ = writeln!(
+        text,
+        "{:<26} | {:>8.5} {:>8.5} {:>8.5} {:>8.5} | {:>9.5} {:>9.1e} | {:>6.1} {:>6.1} {:>4} {:>8} | {}",
+        case.name,
+        share(counts.mass(is_low)),
+        share(counts.mass(is_middle)),
+        share(counts.mass(is_high)),
+        share(counts.mass(|count| count == members)),
+        expected[members],
+        middle,
+        fit.chi_square,
+        if fit.degrees == 0 { 0.0 } else { fit.limit },
+        fit.degrees,
+        fit.outside.len(),
+        if fit.holds() { "within the band" } else { "OUTSIDE the band" },
+    );
+}
+
 /// The measured shares with their intervals on the recurrence's curve.
-fn panel(case: &Case, members: u32, histogram: &Histogram, expected: &[f64]) -> Panel {
+fn panel(case: &Case, members: u32, counts: &Counts, expected: &[f64]) -> Panel {
     let percent = |count: usize| 100.0 * count as f64 / f64::from(members);
     let curve = expected.iter().enumerate().map(|(count, p)| (percent(count), *p)).collect();
-    let total = histogram.total() as f64;
-    let seen =
-        histogram.counts().iter().zip(histogram.bands()).enumerate().filter(|(_, (count, _))| **count > 0);
+    let total = counts.total() as f64;
+    let seen = counts.counts().iter().zip(counts.bands()).enumerate().filter(|(_, (count, _))| **count > 0);
     let (points, bands) = seen.map(|(k, (count, band))| ((percent(k), *count as f64 / total), band)).unzip();
     let series = vec![
         Series { name: "recurrence".to_owned(), mark: Mark::Line, points: curve, bands: Vec::new() },
@@ -229,20 +231,20 @@ mod tests {
     #[test]
     fn the_core_follows_the_recurrence() {
         for (number, case) in CASES.iter().enumerate() {
-            let mut histogram = Histogram::new(13);
+            let mut counts = Counts::new(13);
             for seed in 0..25 {
-                histogram.merge(&life_of_a_group(seed + 100 * number as u64, 12, 12, case));
+                counts.merge(&life_of_a_group(seed + 100 * number as u64, 12, 12, case));
             }
-            let fit = histogram.compare(&model(case, 12).distribution());
-            assert!(fit.holds(), "{}: {histogram:?} {fit:?}", case.name);
+            let fit = counts.compare(&model(case, 12).distribution());
+            assert!(fit.holds(), "{}: {counts:?} {fit:?}", case.name);
         }
     }
 
     #[test]
     fn a_core_that_sends_more_is_noticed() {
-        let mut histogram = Histogram::new(13);
-        (0..25).for_each(|seed| histogram.merge(&life_of_a_group(seed, 12, 12, &CASES[2])));
+        let mut counts = Counts::new(13);
+        (0..25).for_each(|seed| counts.merge(&life_of_a_group(seed, 12, 12, &CASES[2])));
         let wrong = Model { rounds: 2, ..model(&CASES[2], 12) };
-        assert!(!histogram.compare(&wrong.distribution()).holds());
+        assert!(!counts.compare(&wrong.distribution()).holds());
     }
 }

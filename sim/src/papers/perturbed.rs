@@ -11,7 +11,7 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
-use bruit_core::{Broadcast, BroadcastConfig, Command, Config};
+use bruit_core::{Broadcast, BroadcastConfig, Command, Config, Time};
 
 use super::listener::{self, Listener, UNCHECKED};
 use super::{Options, Report, in_parallel};
@@ -44,14 +44,14 @@ impl Schedule {
         Self((0..perturbed).map(of).collect())
     }
 
-    /// When all are or have been awake since `at`, in seconds; infinite if not while the schedule lasts.
-    fn all_awake_since(&self, at: f64) -> f64 {
+    /// When all are or have been awake since `at`; nothing if not while the schedule lasts.
+    fn all_awake_since(&self, at: Time) -> Option<Time> {
         let wakes = |seconds: &Vec<bool>| {
-            let now = at as usize;
-            let waking = (now..seconds.len()).find(|second| !seconds[*second]);
-            waking.map_or(f64::INFINITY, |second| at.max(second as f64))
+            let awake = |second: &u64| usize::try_from(*second).is_ok_and(|place| !seconds[place]);
+            let waking = (seconds_of(at)..seconds.len() as u64).find(awake)?;
+            Some(at.max(Time::from_secs(waking)))
         };
-        self.0.iter().map(wakes).fold(at, f64::max)
+        self.0.iter().map(wakes).try_fold(at, |latest, wakes| Some(latest.max(wakes?)))
     }
 }
 
@@ -72,25 +72,30 @@ impl Throughput {
     }
 }
 
+const fn seconds_of(at: Time) -> u64 {
+    at.as_millis() / 1_000
+}
+
 /// A sender that has at most `window` messages under way that not all have acknowledged.
 fn waiting_sender(schedule: &Schedule, rate: u32, window: usize) -> Throughput {
     let seconds = schedule.0.first().map_or(MODEL_SECONDS, Vec::len);
     let mut counts = vec![0.0; seconds];
-    let mut sent: Vec<f64> = Vec::new();
-    let mut at = 0.0;
-    while at < seconds as f64 {
-        counts[at as usize] += 1.0;
+    let mut sent: Vec<Time> = Vec::new();
+    let mut at = Time::ZERO;
+    while let Some(count) = usize::try_from(seconds_of(at)).ok().and_then(|second| counts.get_mut(second)) {
+        *count += 1.0;
         sent.push(at);
-        let free =
-            sent.len().checked_sub(window).map_or(0.0, |oldest| schedule.all_awake_since(sent[oldest]));
-        at = (at + 1.0 / f64::from(rate)).max(free);
+        let oldest = sent.len().checked_sub(window).map(|oldest| sent[oldest]);
+        let free = oldest.map_or(Some(at), |oldest| schedule.all_awake_since(oldest));
+        let Some(free) = free else { break };
+        at = (at + Duration::from_secs(1) / rate).max(free);
     }
     Throughput::of(&counts, rate.into())
 }
 
 fn protocols() -> [(&'static str, BroadcastConfig); 2] {
     let unbound = |broadcast| BroadcastConfig { rate_bytes_max: u32::MAX, ..broadcast };
-    [("bimodal()", unbound(BroadcastConfig::bimodal())), ("tree()", unbound(BroadcastConfig::tree()))]
+    [(NAMES[0], unbound(BroadcastConfig::bimodal())), (NAMES[1], unbound(BroadcastConfig::tree()))]
 }
 
 #[derive(Clone, Copy)]
@@ -98,6 +103,14 @@ struct Job {
     protocol: usize,
     members: u32,
     rate: u32,
+}
+
+/// One cell of the table.
+struct Cell {
+    protocol: &'static str,
+    members: u32,
+    rate: u32,
+    of: Throughput,
 }
 
 pub(super) fn run(options: &Options) -> Report {
@@ -113,19 +126,43 @@ pub(super) fn run(options: &Options) -> Report {
     let results = in_parallel(&jobs, options, "perturbed", |job| {
         measure(options.seed, job.members, job.rate, seconds, &protocols[job.protocol].1)
     });
-    let mut rows: Vec<(&str, u32, u32, Throughput)> = Vec::new();
-    for (job, result) in jobs.iter().zip(results) {
-        rows.push((protocols[job.protocol].0, job.members, job.rate, result));
-    }
-    for members in &sizes {
+    let mut cells: Vec<Cell> = jobs
+        .iter()
+        .zip(results)
+        .map(|(Job { protocol, members, rate }, of)| Cell {
+            protocol: protocols[*protocol].0,
+            members: *members,
+            rate: *rate,
+            of,
+        })
+        .collect();
+    for members in sizes.iter().copied() {
         let schedule = Schedule::new(options.seed, members / 4, MODEL_SECONDS);
-        for rate in RATES {
-            rows.push((WAITS, *members, rate, waiting_sender(&schedule, rate, rate as usize)));
-        }
+        let waits = |rate| waiting_sender(&schedule, rate, rate as usize);
+        cells.extend(RATES.map(|rate| Cell { protocol: WAITS, members, rate, of: waits(rate) }));
     }
-    report(&sizes, seconds - SETTLING, &rows)
+    let seconds = seconds - SETTLING;
+    let numbers: Vec<_> = cells.iter().map(numbers).collect();
+    let panels = [
+        panel("received by healthy members", &cells, 110.0, |of| of.share),
+        panel("its coefficient of variation", &cells, 100.0, |of| of.variation),
+    ];
+    Report {
+        text: table(&sizes, seconds, &cells),
+        figure: Some(svg::figure(&panels)),
+        numbers: Some(serde_json::json!({ "paper": "perturbed", "seconds": seconds, "rows": numbers })),
+    }
 }
 
+fn numbers(cell: &Cell) -> serde_json::Value {
+    let Cell { protocol, members, rate, of } = cell;
+    serde_json::json!({
+        "protocol": protocol, "members": members, "rate": rate, "share": of.share, "variation": of.variation,
+    })
+}
+
+/// The columns: two presets, and the model.
+const NAMES: [&str; 3] = ["bimodal()", "tree()", WAITS];
 const WAITS: &str = "waits for all";
 
 /// One run: what the healthy members receive.
@@ -175,68 +212,38 @@ fn send_for_a_second(sim: &mut Sim<Listener>, rate: u32) {
     debug_assert!(Cluster::status(sim.cluster(), Index(0)) == crate::cluster::Status::Running);
 }
 
-fn report(sizes: &[u32], seconds: usize, rows: &[(&'static str, u32, u32, Throughput)]) -> Report {
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
+fn table(sizes: &[u32], seconds: usize, cells: &[Cell]) -> String {
+    let mut text = format!(
         "A quarter of the members asleep with p = 0.9 in each second; what the healthy ones receive in {seconds} s,\n\
          in % of what one member offers, and the coefficient of variation over members and seconds, in %.\n\
-         Goal: at least 99 % and at most 5 %. The paper: pbcast holds the rate, virtual synchrony collapses."
+         Goal: at least 99 % and at most 5 %. The paper: pbcast holds the rate, virtual synchrony collapses.\n"
     );
     let _ = write!(text, "{:>4} |", "n");
-    let columns: Vec<(&str, u32)> = {
-        let mut columns: Vec<(&str, u32)> = rows.iter().map(|row| (row.0, row.2)).collect();
-        columns.dedup();
-        let mut seen = Vec::new();
-        columns.retain(|column| {
-            !seen.contains(column) && {
-                seen.push(*column);
-                true
-            }
-        });
-        columns
-    };
+    let columns: Vec<(&str, u32)> = NAMES.iter().flat_map(|name| RATES.map(|rate| (*name, rate))).collect();
     for (name, rate) in &columns {
-        let _ = write!(text, " {:>17} |", format!("{name} {rate}/s"));
+        let _ = write!(text, " {:>19} |", format!("{name} {rate}/s"));
     }
     let _ = writeln!(text);
     for members in sizes {
         let _ = write!(text, "{members:>4} |");
         for (name, rate) in &columns {
-            let of = rows.iter().find(|row| (row.0, row.1, row.2) == (name, *members, *rate));
-            let Throughput { share, variation } = of.expect("every cell was measured").3;
-            let _ = write!(text, " {:>8.2} {:>8.2} |", 100.0 * share, 100.0 * variation);
+            let of = |cell: &&Cell| (cell.protocol, cell.members, cell.rate) == (name, *members, *rate);
+            let Throughput { share, variation } = cells.iter().find(of).expect("every cell was measured").of;
+            let _ = write!(text, " {:>9.2} {:>9.2} |", 100.0 * share, 100.0 * variation);
         }
         let _ = writeln!(text);
     }
-    let numbers: Vec<_> = rows
-        .iter()
-        .map(|(name, members, rate, of)| {
-            serde_json::json!({
-                "protocol": name, "members": members, "rate": rate, "share": of.share, "variation": of.variation,
-            })
-        })
-        .collect();
-    let panels = [
-        panel("received by healthy members", rows, 110.0, |of| of.share),
-        panel("its coefficient of variation", rows, 100.0, |of| of.variation),
-    ];
-    let numbers = serde_json::json!({ "paper": "perturbed", "seconds": seconds, "rows": numbers });
-    Report { text, figure: Some(svg::figure(&panels)), numbers: Some(numbers) }
+    text
 }
 
 /// The least and the greatest rate of each protocol, over the size of the group.
-fn panel(
-    title: &str,
-    rows: &[(&'static str, u32, u32, Throughput)],
-    most: f64,
-    value: impl Fn(&Throughput) -> f64,
-) -> Panel {
+fn panel(title: &str, cells: &[Cell], most: f64, value: impl Fn(&Throughput) -> f64) -> Panel {
     let mut series = Vec::new();
-    for name in [protocols()[0].0, protocols()[1].0, WAITS] {
+    for name in NAMES {
         for rate in [RATES[0], RATES[RATES.len() - 1]] {
-            let of = rows.iter().filter(|row| row.0 == name && row.2 == rate);
-            let points = of.map(|row| (f64::from(row.1), (100.0 * value(&row.3)).min(most))).collect();
+            let of = cells.iter().filter(|cell| (cell.protocol, cell.rate) == (name, rate));
+            let points =
+                of.map(|cell| (f64::from(cell.members), (100.0 * value(&cell.of)).min(most))).collect();
             let name = format!("{name} {rate}/s");
             series.push(Series { name, mark: Mark::Both, points, bands: Vec::new() });
         }
@@ -253,8 +260,9 @@ mod tests {
     #[test]
     fn who_waits_for_a_sleeper_sends_as_seldom_as_it_wakes() {
         let schedule = Schedule(vec![vec![false, true, true, false]]);
-        assert_eq!(schedule.all_awake_since(0.5), 0.5);
-        assert_eq!(schedule.all_awake_since(1.25), 3.0);
+        let at = |millis| Time::ZERO + Duration::from_millis(millis);
+        assert_eq!(schedule.all_awake_since(at(500)), Some(at(500)));
+        assert_eq!(schedule.all_awake_since(at(1_250)), Some(at(3_000)));
         let awake = Schedule(vec![vec![false; 8]]);
         assert!(waiting_sender(&awake, 10, 10).share > 0.99);
         // Awake one second in four, a window of one second: one window in the waking second, one after it.

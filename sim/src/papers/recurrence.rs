@@ -117,9 +117,9 @@ mod tests {
         // The same model played out round by round, everybody's digests together, ten thousand times.
         let model = Model { members: 20, loss: 0.1, failure: 0.0, multicast: false, rounds: 2 };
         let mut random = Random::new(3, 0x5243, 0);
-        let mut histogram = super::super::histogram::Histogram::new(21);
+        let mut counts = super::super::counts::Counts::new(21);
         for _ in 0..10_000 {
-            let mut left = vec![0; 20];
+            let mut left = [0; 20];
             left[0] = 3;
             while left.iter().any(|left| *left > 1) {
                 let senders: Vec<usize> = (0..20).filter(|member| left[*member] > 1).collect();
@@ -131,9 +131,9 @@ mod tests {
                     }
                 }
             }
-            histogram.add(left.iter().filter(|left| **left > 0).count());
+            counts.add(left.iter().filter(|left| **left > 0).count());
         }
-        let fit = histogram.compare(&model.distribution());
+        let fit = counts.compare(&model.distribution());
         assert!(fit.holds(), "{fit:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A histogram of whole numbers, and whether it can have come from given probabilities.
+//! How often whole numbers were seen, and whether it can have come from given probabilities.
 //!
 //! Two tests with false alarms of one in a thousand each: χ² over all bins, neighbours pooled until five are
 //! expected; and for each bin the interval of Clopper and Pearson (Biometrika 26, 1934), at one thousandth divided
@@ -6,15 +6,15 @@
 
 /// How often each number from 0 on was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Histogram {
+pub(super) struct Counts {
     counts: Vec<u64>,
 }
 
-/// How a histogram and probabilities agree.
+/// How counts and probabilities agree.
 #[derive(Clone, Debug)]
 pub(super) struct Fit {
     pub(super) chi_square: f64,
-    /// Above this lies one histogram of a thousand.
+    /// Above this lies one of a thousand that agree.
     pub(super) limit: f64,
     pub(super) degrees: usize,
     /// Bins whose probability lies outside their interval.
@@ -34,7 +34,7 @@ const QUANTILE: f64 = 3.090_232;
 /// What a pooled bin of χ² expects at least.
 const EXPECTED_MIN: f64 = 5.0;
 
-impl Histogram {
+impl Counts {
     pub(super) fn new(bins: usize) -> Self {
         Self { counts: vec![0; bins] }
     }
@@ -123,7 +123,7 @@ fn tails(trials: u64, probability: f64, x: u64) -> (f64, f64) {
         return (if x == trials { 1.0 } else { 0.0 }, 1.0);
     }
     let odds = probability / (1.0 - probability);
-    let mode = (((trials + 1) as f64 * probability) as u64).min(trials);
+    let mode = mode(trials, probability);
     let (mut below, mut above, mut total) = (0.0, 0.0, 0.0);
     let mut count = |k: u64, weight: f64| {
         total += weight;
@@ -150,6 +150,12 @@ fn tails(trials: u64, probability: f64, x: u64) -> (f64, f64) {
         count(k, weight);
     }
     (below / total, above / total)
+}
+
+/// The likeliest number of successes.
+#[expect(clippy::cast_possible_truncation, reason = "the whole part is wanted, and it is below 2^53")]
+fn mode(trials: u64, probability: f64) -> u64 {
+    (((trials + 1) as f64 * probability) as u64).min(trials)
 }
 
 /// The probabilities under which `x` of `trials` is not unusual: each tail at least half of `alarm`.
@@ -197,15 +203,15 @@ mod tests {
     fn what_was_drawn_fits_and_what_was_not_does_not() {
         let probabilities = [0.001, 0.004, 0.095, 0.4, 0.5];
         let mut random = Random::new(1, 0x4849, 0);
-        let mut histogram = Histogram::new(5);
+        let mut counts = Counts::new(5);
         for _ in 0..20_000 {
             let draw = random.below(1_000);
-            histogram.add([1, 5, 100, 500].iter().filter(|limit| draw >= **limit).count());
+            counts.add([1, 5, 100, 500].iter().filter(|limit| draw >= **limit).count());
         }
-        assert!(histogram.compare(&probabilities).holds());
-        assert!(!histogram.compare(&[0.001, 0.004, 0.105, 0.4, 0.49]).holds(), "χ²");
-        let rare = histogram.compare(&[1e-9, 0.005 - 1e-9, 0.095, 0.4, 0.5]);
+        assert!(counts.compare(&probabilities).holds());
+        assert!(!counts.compare(&[0.001, 0.004, 0.105, 0.4, 0.49]).holds(), "χ²");
+        let rare = counts.compare(&[1e-9, 0.005 - 1e-9, 0.095, 0.4, 0.5]);
         assert_eq!(rare.outside, [0], "a bin where nothing is expected");
-        assert_eq!(histogram.mass(|bin| bin < 2) + histogram.mass(|bin| bin >= 2), 20_000);
+        assert_eq!(counts.mass(|bin| bin < 2) + counts.mass(|bin| bin >= 2), 20_000);
     }
 }
