@@ -25,7 +25,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 "let Ok(place) = self.find(seq) else { return false };",
                 "let Ok(place) = self.find(seq) else { return true };",
             ),
-            (DELIVER, "        if self.has(id) {\n            return Taken::Known;\n        }\n", ""),
+            (
+                DELIVER,
+                "if self.is_current(id.origin, id.epoch, id.seq, cx) || self.has(id) {\n            return Taken::Known;",
+                "if self.is_current(id.origin, id.epoch, id.seq, cx) {\n            return Taken::Known;",
+            ),
         ],
         by: By::Sweep,
     },
