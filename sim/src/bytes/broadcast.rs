@@ -263,7 +263,7 @@ fn number(choices: &mut Choices<'_>, most: u64) -> u64 {
 fn put_id(choices: &mut Choices<'_>, numbers: usize, body: &mut Vec<u8>) {
     let origin = number(choices, MEMBERS + 1);
     // They boot in epoch 5.
-    let epoch = 4 + number(choices, 3);
+    let epoch = number(choices, 3).wrapping_add(4);
     let first = number(choices, 40);
     for word in [origin, epoch, first] {
         body.extend(word.to_le_bytes());
