@@ -59,7 +59,7 @@ impl Action<'_> {
 /// What the failure detector holds of a member, ordered as the verdicts of one incarnation override each
 /// other (SWIM §4.2; a graceful leave beats a presumed failure).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub enum State {
+pub enum MemberState {
     /// It answers, or nobody has doubted it.
     Alive,
     /// Somebody got no answer; it has time to refute.
@@ -88,7 +88,7 @@ pub struct Member<'a> {
     /// The random number of its process.
     pub boot: u64,
     /// What is held of it.
-    pub state: State,
+    pub state: MemberState,
 }
 
 impl Member<'_> {
@@ -112,7 +112,7 @@ impl Member<'_> {
 /// and `Updated`, then `Down` or `Left`; then `Up` again if it returns, or `Forgotten`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
-pub enum Change {
+pub enum MemberChange {
     /// It is a member now, for the first time or again.
     Up,
     /// Its address, metadata, zone or name changed.
@@ -160,7 +160,7 @@ pub enum Notice<'a> {
     /// A member changed in the local view.
     Member {
         /// How.
-        change: Change,
+        change: MemberChange,
         /// The member as it is now.
         member: Member<'a>,
     },
@@ -234,7 +234,7 @@ pub enum Notice<'a> {
         contacted: u8,
     },
     /// How far an own broadcast that asked for reports has spread (rule C6).
-    Spread {
+    Report {
         /// Which message.
         id: MessageId,
         /// How far.
@@ -280,7 +280,7 @@ impl Notice<'_> {
             },
             Self::Lost { origin, epoch, first, last } => Notice::Lost { origin, epoch, first, last },
             Self::Pushed { id, acked, contacted } => Notice::Pushed { id, acked, contacted },
-            Self::Spread { id, reached } => Notice::Spread { id, reached },
+            Self::Report { id, reached } => Notice::Report { id, reached },
             Self::Pong { ping, id, round_trip } => Notice::Pong { ping, id, round_trip },
             Self::PingFailed { ping, id } => Notice::PingFailed { ping, id },
         }

@@ -60,13 +60,16 @@ use marks::Quiet;
 use neighbours::Neighbours;
 use outgoing::Outgoing;
 use persist::SeenSet;
-use repair::Rounds;
+use repair::RoundState;
 use reports::Reports;
 use roots::Roots;
 use seen::{Refusal, Seen};
 use zones::Zones;
 
-pub use view::{Mark, Pending, Spread, Usage};
+pub use view::{Mark, Pending, Report, Usage};
+
+pub use crate::action::Reached;
+pub use crate::config::{FirstPhase, History, Order, PersistSeen, Ratio, Repair, Rounds};
 
 /// What is due at a deadline. Due together, they fire in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -106,7 +109,7 @@ pub(crate) struct Broadcast {
     outgoing: Outgoing,
     neighbours: Neighbours,
     pushes: Pushes,
-    rounds: Rounds,
+    rounds: RoundState,
     reports: Reports,
     /// Messages that wait for the record of their origin.
     strangers: VecDeque<Stranger>,
@@ -158,7 +161,7 @@ impl Broadcast {
             outgoing: Outgoing::new(&config.broadcast),
             neighbours: Neighbours::default(),
             pushes: Pushes::default(),
-            rounds: Rounds::default(),
+            rounds: RoundState::default(),
             reports: Reports::default(),
             strangers: VecDeque::new(),
             record_asked: None,

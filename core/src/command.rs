@@ -67,7 +67,7 @@ pub struct Broadcast {
     /// Opaque bytes, at most `broadcast.payload_bytes_max`.
     pub payload: Vec<u8>,
     /// Report how far it has spread, until all have it or this time has passed: see
-    /// [`Notice::Spread`](crate::Notice::Spread). At most `limits::SPREADS_MAX` at a time.
+    /// [`Notice::Report`](crate::Notice::Report). At most `limits::REPORTS_MAX` at a time.
     pub report: Option<Duration>,
     /// Go out in another way than `broadcast.first` says.
     pub first: Option<FirstPhase>,

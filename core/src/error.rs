@@ -140,7 +140,7 @@ pub enum Field {
     /// The payload of a broadcast.
     Payload,
     /// Broadcasts that are reported on.
-    Spreads,
+    Reports,
 }
 
 impl fmt::Display for Field {
@@ -152,7 +152,7 @@ impl fmt::Display for Field {
             Self::Pings => "pings under way",
             Self::Topic => "topic",
             Self::Payload => "payload",
-            Self::Spreads => "broadcasts reported on",
+            Self::Reports => "broadcasts reported on",
         })
     }
 }

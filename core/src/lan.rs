@@ -7,7 +7,7 @@ use std::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::action::{Action, Change, Notice, State};
+use crate::action::{Action, MemberChange, MemberState, Notice};
 use crate::boot::Boot;
 use crate::command::{Answer, Command};
 use crate::config::Config;
@@ -144,11 +144,11 @@ impl Lan {
         self.now = end;
     }
 
-    pub(crate) fn states(&self, id: u64) -> Vec<(u64, State)> {
+    pub(crate) fn states(&self, id: u64) -> Vec<(u64, MemberState)> {
         self.nodes[&id].members().map(|member| (member.id.0, member.state)).collect()
     }
 
-    pub(crate) fn changes(&self, observer: u64, subject: u64) -> Vec<Change> {
+    pub(crate) fn changes(&self, observer: u64, subject: u64) -> Vec<MemberChange> {
         let of = |(id, notice): &(u64, Notice<'static>)| {
             let Notice::Member { change, member } = notice else { return None };
             (*id == observer && member.id.0 == subject).then_some(*change)

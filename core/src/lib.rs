@@ -31,7 +31,7 @@ extern crate std;
 
 mod action;
 mod boot;
-mod broadcast;
+pub mod broadcast;
 mod collections;
 mod command;
 mod config;
@@ -55,14 +55,10 @@ mod stats;
 mod time;
 pub mod wire;
 
-pub use action::{Action, Change, Member, Notice, Reached, State};
+pub use action::{Action, Member, MemberChange, MemberState, Notice};
 pub use boot::{Boot, Phase};
-pub use broadcast::{Mark, Pending, Spread, Usage};
 pub use command::{Admission, Answer, Broadcast, Command};
-pub use config::{
-    AdmissionPolicy, BroadcastConfig, Config, FirstPhase, History, MembershipConfig, Order, PersistSeen,
-    Ratio, Repair, Rounds,
-};
+pub use config::{AdmissionPolicy, BroadcastConfig, Config, MembershipConfig};
 pub use error::{ConfigError, DecodeError, Field, Misbehavior, Rejected};
 pub use estimate::Estimate;
 pub use event::{Event, Slot};
@@ -70,6 +66,5 @@ pub use id::{Incarnation, MessageId, NodeId, PingId, virtual_addr};
 pub use membership::Obituary;
 pub use node::Node;
 pub use outbox::Outbox;
-pub use reconcile::Range;
 pub use stats::Stats;
 pub use time::Time;

@@ -27,7 +27,7 @@
 //! | [`GAPS_MAX`] | 64 an epoch of an origin | the oldest gap is `Lost` |
 //! | [`SOURCES_MAX`] | 4 a gap | the offer that came first |
 //! | [`QUEUE_MAX`] | 262 144 | `Broadcast` answers `Busy`; what is only relayed is left to the repair |
-//! | [`SPREADS_MAX`] | 64 | `Broadcast` with a report refuses |
+//! | [`REPORTS_MAX`] | 64 | `Broadcast` with a report refuses |
 //! | [`FRAGMENTS_MAX`] | 72 | a larger item is refused at submission |
 //! | [`REASSEMBLIES_MAX`] | 16 a node | the oldest unfinished item |
 
@@ -72,7 +72,7 @@ pub const REFUSALS_MAX: usize = 64;
 /// Transmissions of broadcasts that wait for their turn.
 pub const QUEUE_MAX: usize = 1 << 18;
 /// Broadcasts that one node reports on at a time.
-pub const SPREADS_MAX: usize = 64;
+pub const REPORTS_MAX: usize = 64;
 /// Payload bytes of a fragment; a constant of the protocol, so that any relay can serve any fragment.
 pub const FRAGMENT_BYTES: usize = 1_024;
 /// Fragments of one item.

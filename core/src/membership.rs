@@ -33,7 +33,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::State;
+use crate::action::MemberState;
 use crate::boot::{Boot, Phase};
 use crate::config::Config;
 use crate::context::Ctx;
@@ -190,7 +190,7 @@ impl Membership {
         let rng = Rng::new(boot.seed, Stream::Membership);
         let me = Me::new(boot, epoch, number, config);
         let mut table = Table::new(me.id, key);
-        table.insert(me.id, me.incarnation(), State::Alive, now);
+        table.insert(me.id, me.incarnation(), MemberState::Alive, now);
         table.set_content(me.id, &me.record(), false);
         Self {
             phase: Phase::Idle,
@@ -311,10 +311,11 @@ impl Membership {
             cx.stats.dropped_own += 1;
             return;
         }
-        self.on_self(header.incarnation, Some(header.boot), State::Alive, cx);
+        self.on_self(header.incarnation, Some(header.boot), MemberState::Alive, cx);
         let (incarnation, id) = (self.me.incarnation(), self.me.id);
         if self.phase == Phase::Running && header.incarnation < incarnation && self.may_accuse(id, cx) {
-            let accused = Accused { incarnation, state: State::Alive, removed: false, boot: self.me.boot };
+            let accused =
+                Accused { incarnation, state: MemberState::Alive, removed: false, boot: self.me.boot };
             let source = Source { from, sender: id, standing: Standing::Stranger, delta: false };
             self.send_reply(&source, question, &Reply { accused: Some(accused), ..Reply::default() }, cx);
         }
@@ -324,7 +325,10 @@ impl Membership {
     fn weigh(&mut self, header: &Header, from: SocketAddr, reply: &mut Reply, cx: &mut Ctx<'_>) -> Standing {
         let Some(entry) = self.table.get(header.sender) else { return Standing::Stranger };
         let held = entry.incarnation();
-        if header.incarnation != held || entry.state() != State::Alive || entry.boot() != Some(header.boot) {
+        if header.incarnation != held
+            || entry.state() != MemberState::Alive
+            || entry.boot() != Some(header.boot)
+        {
             let standing = self.weigh_difference(header, from, reply, cx);
             if standing != Standing::Member {
                 return standing;
@@ -351,7 +355,7 @@ impl Membership {
         let other_boot = same && boot != header.boot;
         let accuses = header.incarnation < incarnation
             || other_boot
-            || (header.incarnation == incarnation && state != State::Alive);
+            || (header.incarnation == incarnation && state != MemberState::Alive);
         if accuses && self.may_accuse(header.sender, cx) {
             reply.accused = Some(Accused { incarnation, state, removed, boot });
         }
@@ -359,7 +363,7 @@ impl Membership {
             return Standing::Stale;
         }
         if header.incarnation > incarnation {
-            self.hold(header.sender, header.incarnation, State::Alive, cx.now.as_nanos(), true, cx);
+            self.hold(header.sender, header.incarnation, MemberState::Alive, cx.now.as_nanos(), true, cx);
             self.sync_with_returned(header.sender, from, cx);
             reply.wants_record = true;
         }
@@ -503,7 +507,7 @@ impl Membership {
         updates.pack(limit, |id| {
             let Some(entry) = table.get(id) else { return Fate::Gone };
             let Some(message) = update_of(entry, suspicions, now) else { return Fate::Gone };
-            if id == receiver && entry.state() == State::Alive {
+            if id == receiver && entry.state() == MemberState::Alive {
                 return Fate::Useless;
             }
             if push(&message) { Fate::Packed } else { Fate::TooLong }
@@ -590,9 +594,9 @@ fn update_of<'a>(
         Some(Message::Verdict(Verdict { id, incarnation, state, removed: entry.flags.removed, age, author }))
     };
     match entry.state() {
-        State::Alive if entry.lacks_content() => None,
-        State::Alive => entry.record().map(Message::Alive),
-        State::Suspect => verdict(State::Suspect, 0, *suspicions.get(&id)?.authors.last()?),
-        State::Down | State::Left => verdict(entry.state(), age(), NodeId::NOBODY),
+        MemberState::Alive if entry.lacks_content() => None,
+        MemberState::Alive => entry.record().map(Message::Alive),
+        MemberState::Suspect => verdict(MemberState::Suspect, 0, *suspicions.get(&id)?.authors.last()?),
+        MemberState::Down | MemberState::Left => verdict(entry.state(), age(), NodeId::NOBODY),
     }
 }

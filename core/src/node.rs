@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Member};
 use crate::boot::{Boot, Phase};
-use crate::broadcast::{Broadcast, Mark, Pending, Spread, Usage};
+use crate::broadcast::{Broadcast, Mark, Pending, Report, Usage};
 use crate::command::{Answer, Command};
 use crate::config::Config;
 use crate::context::{Ctx, Post, Signal, Signals};
@@ -340,8 +340,8 @@ impl Node {
 
     /// How far an own broadcast has spread; `None` if it is not reported on, or no longer.
     #[must_use]
-    pub fn spread(&self, id: MessageId) -> Option<Spread> {
-        self.broadcast.spread(id)
+    pub fn report(&self, id: MessageId) -> Option<Report> {
+        self.broadcast.report(id)
     }
 
     /// What is known of the broadcasts of each origin, the open epochs of each, by id and epoch.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
 
-use crate::action::{Action, Change, Member, Notice, State};
+use crate::action::{Action, Member, MemberChange, MemberState, Notice};
 use crate::command::Answer;
 use crate::error::Rejected;
 use crate::event::Slot;
@@ -47,7 +47,7 @@ enum Entry {
     Send { to: SocketAddr, bytes: Range<usize> },
     Answer(Result<Answer, Rejected>),
     Notify(Notice<'static>),
-    Member { change: Change, record: Range<usize>, incarnation: Incarnation, state: State },
+    Member { change: MemberChange, record: Range<usize>, incarnation: Incarnation, state: MemberState },
     Delivered { id: MessageId, topic: Range<usize>, payload: Range<usize>, hops: u8 },
     Store { slot: Slot, serial: u64, bytes: Range<usize> },
 }
@@ -120,10 +120,10 @@ impl Outbox {
 
     pub(crate) fn notify_member(
         &mut self,
-        change: Change,
+        change: MemberChange,
         record: &[u8],
         incarnation: Incarnation,
-        state: State,
+        state: MemberState,
     ) {
         let record = self.keep(record);
         self.entries.push(Entry::Member { change, record, incarnation, state });
@@ -194,7 +194,7 @@ const TOPIC: &str = "a topic was text when it was taken";
 /// Less room than this in a datagram is left empty.
 const REFILL_BYTES_MIN: usize = 16;
 
-pub(crate) fn member(record: Record<'_>, incarnation: Incarnation, state: State) -> Member<'_> {
+pub(crate) fn member(record: Record<'_>, incarnation: Incarnation, state: MemberState) -> Member<'_> {
     let fields = record.fields();
     Member {
         id: fields.id,

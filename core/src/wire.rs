@@ -13,6 +13,7 @@ mod gossip;
 mod message;
 mod record;
 
+pub use crate::reconcile::Range as KeyRange;
 pub use describe::{Described, Kind, describe};
 pub use envelope::{Datagram, ENVELOPE_BYTES_MAX, Header, Messages, cluster_tag, compose, open};
 pub use fragment::{Fragment, ItemId, Reassembly, fragments};

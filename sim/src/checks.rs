@@ -46,7 +46,7 @@ mod fixture;
 
 use core::fmt::Debug;
 
-use bruit_core::{Change, Config, Member, Node, Notice, Time};
+use bruit_core::{Config, Member, MemberChange, Node, Notice, Time};
 use core::time::Duration;
 
 use crate::bounds::Bounds;
@@ -252,7 +252,7 @@ impl<P: Process> Check<P> for Promises {
 }
 
 /// The change of a member that a happening tells, if it is one: at whom, how, of whom.
-fn change<'a>(happening: &Happening<'a>) -> Option<(Index, Change, &'a Member<'a>)> {
+fn change<'a>(happening: &Happening<'a>) -> Option<(Index, MemberChange, &'a Member<'a>)> {
     match *happening {
         Happening::Notice { node, notice: Notice::Member { change, member } } => {
             Some((node, *change, member))

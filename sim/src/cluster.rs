@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bruit_core::{Config, Node, NodeId, Phase, State, Time};
+use bruit_core::{Config, MemberState, Node, NodeId, Phase, Time};
 
 use crate::network::{AddressBook, Counters, Datagrams, Network, NetworkConfig};
 use crate::process::Process;
@@ -287,5 +287,5 @@ impl<P: Process> Cluster<P> {
 
 fn knows_alive(node: &Node, count: usize) -> bool {
     node.member_count() == count
-        && node.members().filter(|member| member.state == State::Alive).count() == count
+        && node.members().filter(|member| member.state == MemberState::Alive).count() == count
 }

@@ -281,7 +281,7 @@ const fn crashed(op: &Op) -> Option<Index> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::{FirstPhase, Order, PersistSeen, Repair};
+    use bruit_core::broadcast::{FirstPhase, Order, PersistSeen, Repair};
 
     #[test]
     fn a_plan_is_data() {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bruit_core::{Change, Command, Member, Notice, Time, wire};
+use bruit_core::{Command, Member, MemberChange, Notice, Time, wire};
 
 use crate::check::{Check, Violation};
 use crate::cluster::{Cluster, Index};
@@ -139,7 +139,11 @@ fn describe_fate(fate: &Fate) -> String {
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever comes to exist has a text")]
 fn describe_notice(notice: &Notice<'_>, detail: Detail) -> Option<String> {
     match notice {
-        Notice::Member { change: Change::Up | Change::Updated, .. } if detail < Detail::Notices => None,
+        Notice::Member { change: MemberChange::Up | MemberChange::Updated, .. }
+            if detail < Detail::Notices =>
+        {
+            None
+        }
         Notice::Member { change, member } => Some(describe_change(*change, member)),
         Notice::Joined { via } => (detail >= Detail::Notices).then(|| format!("has joined through {via}")),
         Notice::Reincarnated { incarnation } => {
@@ -152,7 +156,7 @@ fn describe_notice(notice: &Notice<'_>, detail: Detail) -> Option<String> {
         }
         Notice::Pushed { id, acked, contacted } => (detail >= Detail::Notices)
             .then(|| format!("has pushed {id}: {acked} of {contacted} had it from here")),
-        Notice::Spread { id, reached } => {
+        Notice::Report { id, reached } => {
             (detail >= Detail::Notices).then(|| format!("is told how far {id} is: {reached:?}"))
         }
         other => Some(format!("is told {other:?}")),
@@ -175,15 +179,15 @@ fn describe_command(command: &Command) -> String {
     format!("{command:?}")
 }
 
-fn describe_change(change: Change, member: &Member<'_>) -> String {
+fn describe_change(change: MemberChange, member: &Member<'_>) -> String {
     let verb = match change {
-        Change::Up => "sees",
-        Change::Updated => "sees new content of",
-        Change::Suspected => "suspects",
-        Change::Refuted => "clears",
-        Change::Down => "holds Down",
-        Change::Left => "sees leave",
-        Change::Forgotten => "forgets",
+        MemberChange::Up => "sees",
+        MemberChange::Updated => "sees new content of",
+        MemberChange::Suspected => "suspects",
+        MemberChange::Refuted => "clears",
+        MemberChange::Down => "holds Down",
+        MemberChange::Left => "sees leave",
+        MemberChange::Forgotten => "forgets",
         _ => "sees a change of",
     };
     format!("{verb} {}@{}", member.id, member.incarnation)

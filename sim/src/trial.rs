@@ -176,7 +176,7 @@ fn disagreement(sim: &Sim<Node>, within: Duration) -> Violation {
     let running = cluster.members_running();
     let odd = cluster.running().find_map(|index| {
         let node = cluster.node(index).filter(|node| node.phase() == Phase::Running)?;
-        let alive = node.members().filter(|member| member.state == bruit_core::State::Alive).count();
+        let alive = node.members().filter(|member| member.state == bruit_core::MemberState::Alive).count();
         (alive != running).then(|| (index, format!("{index} holds {alive} members alive, and {running} run")))
     });
     let (node, text) = odd.map_or_else(

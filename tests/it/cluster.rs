@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bruit_core::State;
+use bruit_core::MemberState;
 use bruit_sim::{Index, NetworkConfig};
 
 use crate::support::{Checked, Lan, all_hold, lan, link, millis, secs};
@@ -14,7 +14,9 @@ fn one_crash_among_128_is_known_within_8_s() -> Checked {
         let mut lan = Lan::of(seed, 128)?;
         lan.sim.run_for(secs(10))?;
         lan.sim.crash(Index(77))?;
-        took.push(lan.until(secs(20), |cluster| all_hold(cluster, 77, |state| state == Some(State::Down)))?);
+        took.push(
+            lan.until(secs(20), |cluster| all_hold(cluster, 77, |state| state == Some(MemberState::Down)))?,
+        );
         assert!(lan.diary.downs().iter().all(|told| told.of.0 == 78), "nobody else");
     }
     took.sort_unstable();
@@ -29,7 +31,7 @@ fn one_crash_among_128_at_25_percent_loss_has_no_straggler_after_20_s() -> Check
         lan.sim.set_network(NetworkConfig::uniform(link().with_loss(250_000)))?;
         lan.sim.run_for(secs(30))?;
         lan.sim.crash(Index(77))?;
-        lan.until(secs(20), |cluster| all_hold(cluster, 77, |state| state == Some(State::Down)))?;
+        lan.until(secs(20), |cluster| all_hold(cluster, 77, |state| state == Some(MemberState::Down)))?;
     }
     Ok(())
 }
@@ -74,7 +76,7 @@ fn ten_of_a_hundred_crash_at_once() -> Checked {
         lan.sim.crash(Index(index))?;
     }
     let known = |cluster: &bruit_sim::Cluster<bruit_core::Node>| {
-        (40..50).all(|index| all_hold(cluster, index, |state| state == Some(State::Down)))
+        (40..50).all(|index| all_hold(cluster, index, |state| state == Some(MemberState::Down)))
     };
     let took = lan.until(secs(60), known)?;
     assert!(took < Duration::from_secs(20), "{took:?}");

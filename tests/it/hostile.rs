@@ -2,7 +2,7 @@
 //! sequences that rules B2, B10, A3 and G5 warn of are played to bare nodes.
 
 use bruit_core::wire::{Message, Record, RecordFields, Verdict};
-use bruit_core::{Change, Event, Incarnation, NodeId, Notice, State, Time, virtual_addr};
+use bruit_core::{Event, Incarnation, MemberChange, MemberState, NodeId, Notice, Time, virtual_addr};
 use bruit_sim::{BRUIT_PORT, Index, Random, forge};
 
 use crate::support::{Bench, Checked, Lan, Tape, lan, secs};
@@ -29,7 +29,7 @@ fn record(id: u64, incarnation: Incarnation, addr: u64) -> Vec<u8> {
     fields.encode()
 }
 
-const fn verdict(id: u64, incarnation: Incarnation, state: State) -> Message<'static> {
+const fn verdict(id: u64, incarnation: Incarnation, state: MemberState) -> Message<'static> {
     Message::Verdict(Verdict {
         id: NodeId(id),
         incarnation,
@@ -63,7 +63,7 @@ fn suspect_7_before_alive_7_with_a_new_address() {
     let (old, new) = (record(9, at(5, 0), 90), record(9, at(7, 0), 91));
     let records = [Record::read(&old), Record::read(&new)].map(|record| record.expect("well made"));
     let messages =
-        [Message::Alive(records[0]), verdict(9, at(7, 0), State::Suspect), Message::Alive(records[1])];
+        [Message::Alive(records[0]), verdict(9, at(7, 0), MemberState::Suspect), Message::Alive(records[1])];
     let mut roots = Vec::new();
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut bench = pair();
@@ -84,10 +84,12 @@ fn a_down_heard_about_the_living_is_only_a_suspicion() {
     let mut bench = pair();
     let bytes = record(9, at(1, 0), 9);
     says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
-    says(&mut bench, &[verdict(9, at(1, 0), State::Down)]);
-    assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(State::Suspect));
-    let told =
-        bench.notices.iter().any(|(_, notice)| matches!(notice, Notice::Member { change: Change::Down, .. }));
+    says(&mut bench, &[verdict(9, at(1, 0), MemberState::Down)]);
+    assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(MemberState::Suspect));
+    let told = bench
+        .notices
+        .iter()
+        .any(|(_, notice)| matches!(notice, Notice::Member { change: MemberChange::Down, .. }));
     assert!(!told);
 }
 
@@ -95,16 +97,16 @@ fn a_down_heard_about_the_living_is_only_a_suspicion() {
 fn a_down_about_the_unknown_is_a_guard() {
     // Rules B2 and M3: the older Alive that comes later does not enter.
     let mut bench = pair();
-    says(&mut bench, &[verdict(9, at(4, 2), State::Down)]);
+    says(&mut bench, &[verdict(9, at(4, 2), MemberState::Down)]);
     assert!(bench.node(1).member(NodeId(9)).is_none(), "there is nothing to show");
     for counter in [0, 1, 2] {
         let bytes = record(9, at(4, counter), 9);
         says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
     }
-    assert!(bench.node(1).member(NodeId(9)).is_none_or(|member| member.state == State::Down));
+    assert!(bench.node(1).member(NodeId(9)).is_none_or(|member| member.state == MemberState::Down));
     let bytes = record(9, at(4, 3), 9);
     says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
-    assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(State::Alive));
+    assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(MemberState::Alive));
 }
 
 #[test]
@@ -114,7 +116,7 @@ fn an_incarnation_at_the_end_of_its_range_is_refused() {
     for incarnation in [at(u64::MAX, 0), at(1 << 63, 0), at(1, u32::MAX), at(1, 1 << 31)] {
         let bytes = record(1, incarnation, 1);
         says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
-        says(&mut bench, &[verdict(1, incarnation, State::Down)]);
+        says(&mut bench, &[verdict(1, incarnation, MemberState::Down)]);
         let bytes = record(9, incarnation, 9);
         says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
     }
@@ -186,11 +188,9 @@ fn a_replayed_join_after_forgetting() -> Checked {
         }
     }
     let news = lan.diary.changes();
-    assert!(
-        !news
-            .iter()
-            .any(|told| told.of == NodeId(4) && told.change == Change::Up && told.at > Time::from_secs(100))
-    );
+    assert!(!news.iter().any(|told| told.of == NodeId(4)
+        && told.change == MemberChange::Up
+        && told.at > Time::from_secs(100)));
     lan.rest()
 }
 

@@ -2,7 +2,8 @@
 
 use bruit_core::wire::{Kind, describe};
 use bruit_core::{
-    Action, Change, Command, Config, Event, Incarnation, NodeId, Notice, Phase, Rejected, State, Time,
+    Action, Command, Config, Event, Incarnation, MemberChange, MemberState, NodeId, Notice, Phase, Rejected,
+    Time,
 };
 use bruit_sim::{Cut, Index, Memory};
 
@@ -27,7 +28,8 @@ fn a_crash_is_noticed_by_both_others() -> Checked {
     let mut lan = Lan::of(2, 3)?;
     lan.sim.crash(Index(0))?;
     // One period to probe it, one to give up, two for the suspicion of three, and the last word.
-    let took = lan.until(secs(8), |cluster| all_hold(cluster, 0, |state| state == Some(State::Down)))?;
+    let took =
+        lan.until(secs(8), |cluster| all_hold(cluster, 0, |state| state == Some(MemberState::Down)))?;
     assert!(took > millis(1_900), "{took:?} is less than the suspicion lasts");
     let why = lan.node(1).why_down(NodeId(1)).expect("an obituary is kept");
     assert!(why.suspected.is_some() && why.last_heard.is_some() && !why.suspected_by.is_empty());
@@ -38,7 +40,7 @@ fn a_crash_is_noticed_by_both_others() -> Checked {
 fn destroy_is_seen_at_once() -> Checked {
     let mut lan = Lan::of(3, 3)?;
     lan.command(0, Command::Leave { within: secs(0) })?.expect("it may leave");
-    lan.until(millis(500), |cluster| all_hold(cluster, 0, |state| state == Some(State::Left)))?;
+    lan.until(millis(500), |cluster| all_hold(cluster, 0, |state| state == Some(MemberState::Left)))?;
     assert_eq!(lan.diary.downs(), []);
     lan.rest()
 }
@@ -75,7 +77,7 @@ fn two_nodes_one_crashes() -> Checked {
     let mut lan = Lan::of(6, 2)?;
     lan.sim.crash(Index(1))?;
     let bound = lan.bounds().completeness;
-    lan.until(bound, |cluster| state(cluster, 0, 1) == Some(State::Down))?;
+    lan.until(bound, |cluster| state(cluster, 0, 1) == Some(MemberState::Down))?;
     lan.rest()
 }
 
@@ -97,10 +99,10 @@ fn five_nodes_start_and_stop() -> Checked {
 fn one_leaves_and_the_rest_stay() -> Checked {
     let mut lan = Lan::of(8, 3)?;
     lan.command(0, Command::Leave { within: secs(5) })?.expect("it may leave");
-    lan.until(secs(1), |cluster| all_hold(cluster, 0, |state| state == Some(State::Left)))?;
+    lan.until(secs(1), |cluster| all_hold(cluster, 0, |state| state == Some(MemberState::Left)))?;
     lan.sim.run_for(secs(60))?;
-    assert_eq!(lan.state(1, 2), Some(State::Alive));
-    assert_eq!(lan.state(2, 1), Some(State::Alive));
+    assert_eq!(lan.state(1, 2), Some(MemberState::Alive));
+    assert_eq!(lan.state(2, 1), Some(MemberState::Alive));
     assert_eq!(lan.diary.downs(), []);
     lan.rest()
 }
@@ -123,7 +125,9 @@ fn an_accused_leaver_does_not_refute() -> Checked {
     // Rule B12: an Alive one higher would undo the Left.
     let mut lan = Lan::of(10, 5)?;
     lan.sim.cut(&Cut::Isolate { nodes: vec![Index(4)] })?;
-    lan.until(secs(10), |cluster| (0..4).any(|index| state(cluster, index, 4) == Some(State::Suspect)))?;
+    lan.until(secs(10), |cluster| {
+        (0..4).any(|index| state(cluster, index, 4) == Some(MemberState::Suspect))
+    })?;
     lan.sim.heal_all()?;
     lan.command(4, Command::Leave { within: secs(5) })?.expect("it may leave");
     let before = lan.node(4).incarnation();
@@ -139,7 +143,7 @@ fn a_leaver_may_come_back() -> Checked {
     let before = lan.node(2).incarnation();
     lan.command(2, Command::Leave { within: secs(5) })?.expect("it may leave");
     lan.sim.run_for(secs(1))?;
-    assert!(all_hold(lan.sim.cluster(), 2, |state| state == Some(State::Left)));
+    assert!(all_hold(lan.sim.cluster(), 2, |state| state == Some(MemberState::Left)));
     let seeds = vec![lan.sim.cluster().addr(Index(0))];
     lan.command(2, Command::Join { seeds })?.expect("it may come back");
     let within = lan.bounds().join;
@@ -154,7 +158,7 @@ fn a_removed_peer_stops_and_returns_only_above() -> Checked {
     lan.command(0, Command::RemovePeer(NodeId(4)))?.expect("it is known");
     lan.until(secs(2), |cluster| cluster.node(Index(3)).is_some_and(|node| node.phase() == Phase::Ended))?;
     assert!(lan.diary.has(3, |notice| matches!(notice, Notice::Removed)));
-    lan.until(secs(2), |cluster| all_hold(cluster, 3, |state| state == Some(State::Left)))?;
+    lan.until(secs(2), |cluster| all_hold(cluster, 3, |state| state == Some(MemberState::Left)))?;
     let before = lan.node(3).incarnation();
     lan.sim.crash(Index(3))?;
     lan.sim.restart(Index(3), Memory::Disk)?;
@@ -254,8 +258,8 @@ fn an_address_taken_over_by_another_id() -> Checked {
     lan.sim.crash(Index(3))?;
     lan.sim.take_over_address(Index(4), Index(3))?;
     lan.until(secs(15), |cluster| {
-        let dead = all_hold(cluster, 3, |state| state == Some(State::Down));
-        dead && (0..3).all(|index| state(cluster, index, 4) == Some(State::Alive))
+        let dead = all_hold(cluster, 3, |state| state == Some(MemberState::Down));
+        dead && (0..3).all(|index| state(cluster, index, 4) == Some(MemberState::Alive))
     })?;
     assert!(lan.node(4).stats().dropped_wrong_receiver > 0, "it was asked in X's name");
     lan.rest()
@@ -281,9 +285,11 @@ fn a_twin_on_one_lan() -> Checked {
         let bumps = lan.diary.notices().into_iter();
         let bumps = bumps.filter(|(_, _, notice)| matches!(notice, Notice::Reincarnated { .. })).count();
         assert!(bumps <= 6, "{bumps} incarnations until the conflict was settled");
-        lan.until(secs(10), |cluster| (0..3).all(|index| state(cluster, index, 3) == Some(State::Alive)))?;
+        lan.until(secs(10), |cluster| {
+            (0..3).all(|index| state(cluster, index, 3) == Some(MemberState::Alive))
+        })?;
         lan.sim.run_for(secs(60))?;
-        assert!((0..3).all(|index| lan.state(index, 3) == Some(State::Alive)), "{}", lan.views());
+        assert!((0..3).all(|index| lan.state(index, 3) == Some(MemberState::Alive)), "{}", lan.views());
     }
     Ok(())
 }
@@ -382,7 +388,7 @@ fn metadata_reaches_everybody() -> Checked {
     lan.until(secs(2), |cluster| {
         cluster.nodes().all(|(_, node)| node.member(NodeId(6)).is_some_and(|member| *member.meta == *meta))
     })?;
-    let updated = lan.diary.changes().iter().filter(|told| told.change == Change::Updated).count();
+    let updated = lan.diary.changes().iter().filter(|told| told.change == MemberChange::Updated).count();
     assert_eq!(updated, 15, "everybody else says so once");
     let refused = lan.command(5, Command::SetMeta(vec![0; 513]))?;
     assert_eq!(refused, Err(Rejected::Oversized { what: bruit_core::Field::Meta, len: 513, max: 512 }));

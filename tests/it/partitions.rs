@@ -1,6 +1,6 @@
 //! Cuts, pauses and what comes after them.
 
-use bruit_core::{Config, NodeId, State};
+use bruit_core::{Config, MemberState, NodeId};
 use bruit_sim::{Cut, CutId, Flap, Gray, InFlight, Index, Release, Violation};
 
 use crate::support::{Checked, Lan, all_hold, indices, is_gone, lan, millis, secs, state};
@@ -94,7 +94,7 @@ fn a_pause_of_60_s_with_a_full_inbox_blames_nobody() -> Checked {
         lan.sim.run_for(secs(30))?;
         let wrong: Vec<_> = lan.diary.downs().into_iter().filter(|told| told.of != NodeId(8)).collect();
         assert_eq!(wrong, [], "{release:?}: who was away blames nobody");
-        assert!(all_hold(lan.sim.cluster(), 7, |state| state == Some(State::Alive)), "and is back");
+        assert!(all_hold(lan.sim.cluster(), 7, |state| state == Some(MemberState::Alive)), "and is back");
         lan.rest()?;
     }
     Ok(())

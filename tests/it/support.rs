@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bruit_core::{
-    Action, Answer, Boot, Change, Command, Config, Event, Node, NodeId, Notice, Rejected, State, Time,
-    virtual_addr,
+    Action, Answer, Boot, Command, Config, Event, MemberChange, MemberState, Node, NodeId, Notice, Rejected,
+    Time, virtual_addr,
 };
 use bruit_sim::checks::Promises;
 use bruit_sim::{
@@ -127,7 +127,7 @@ impl Lan {
     }
 
     /// What `observer` holds of the process `subject`.
-    pub(crate) fn state(&self, observer: u32, subject: u32) -> Option<State> {
+    pub(crate) fn state(&self, observer: u32, subject: u32) -> Option<MemberState> {
         state(self.sim.cluster(), observer, subject)
     }
 
@@ -152,19 +152,23 @@ impl Lan {
     }
 }
 
-pub(crate) fn state(cluster: &Cluster<Node>, observer: u32, subject: u32) -> Option<State> {
+pub(crate) fn state(cluster: &Cluster<Node>, observer: u32, subject: u32) -> Option<MemberState> {
     let id = cluster.id(Index(subject));
     cluster.node(Index(observer))?.member(id).map(|member| member.state)
 }
 
 /// Whether every running node but the subject's holds it so.
-pub(crate) fn all_hold(cluster: &Cluster<Node>, subject: u32, held: impl Fn(Option<State>) -> bool) -> bool {
+pub(crate) fn all_hold(
+    cluster: &Cluster<Node>,
+    subject: u32,
+    held: impl Fn(Option<MemberState>) -> bool,
+) -> bool {
     let mut others = cluster.running().filter(|index| index.0 != subject);
     others.all(|index| held(state(cluster, index.0, subject)))
 }
 
-pub(crate) fn is_gone(state: Option<State>) -> bool {
-    matches!(state, None | Some(State::Down | State::Left))
+pub(crate) fn is_gone(state: Option<MemberState>) -> bool {
+    matches!(state, None | Some(MemberState::Down | MemberState::Left))
 }
 
 pub(crate) fn indices(range: core::ops::Range<u32>) -> Vec<Index> {
@@ -186,7 +190,7 @@ struct Pages {
 pub(crate) struct Told {
     pub(crate) at: Time,
     pub(crate) by: Index,
-    pub(crate) change: Change,
+    pub(crate) change: MemberChange,
     pub(crate) of: NodeId,
 }
 
@@ -209,7 +213,7 @@ impl Diary {
     }
 
     pub(crate) fn downs(&self) -> Vec<Told> {
-        self.changes().into_iter().filter(|told| told.change == Change::Down).collect()
+        self.changes().into_iter().filter(|told| told.change == MemberChange::Down).collect()
     }
 
     /// Whether somebody was told this.

@@ -28,7 +28,7 @@ const ENTRY_BYTES_MAX: usize = RUN_BYTES + 1 + 16 * DIGEST_GAPS_MAX;
 
 /// Where the rounds stand. Everyone numbers its own (pbcast).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Rounds {
+pub(super) struct RoundState {
     number: u32,
     /// Messages that are still told of, the oldest first.
     hot: VecDeque<MessageId>,
@@ -42,7 +42,7 @@ pub(super) struct Rounds {
     pub(super) sent: Vec<MessageId>,
 }
 
-impl Rounds {
+impl RoundState {
     pub(super) const fn number(&self) -> u32 {
         self.number
     }

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::view::Spread;
+use super::view::Report;
 use super::{Broadcast, Timer};
 use crate::action::{Notice, Reached};
 use crate::context::Ctx;
@@ -28,12 +28,12 @@ const ASKED_MAX: usize = 32;
 /// Own messages that are reported on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Reports {
-    open: BTreeMap<MessageId, Report>,
+    open: BTreeMap<MessageId, Open>,
 }
 
 /// One of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Report {
+struct Open {
     /// The members alive when it was submitted, this node included.
     of: usize,
     have: usize,
@@ -52,10 +52,10 @@ impl Reports {
         self.open.len()
     }
 
-    pub(super) fn get(&self, id: MessageId) -> Option<Spread> {
+    pub(super) fn get(&self, id: MessageId) -> Option<Report> {
         let report = self.open.get(&id)?;
         let missing = report.missing.iter().copied().collect();
-        Some(Spread { id, of: report.of, have: report.have, missing })
+        Some(Report { id, of: report.of, have: report.have, missing })
     }
 }
 
@@ -75,7 +75,7 @@ impl Broadcast {
     ) {
         let missing: BTreeSet<NodeId> = members.receivers_alive().collect();
         let asks = cx.now + jitter(cx) * 2 + cx.config.broadcast.request_delay * 4;
-        let report = Report {
+        let report = Open {
             of: missing.len() + 1,
             have: 1,
             missing,
@@ -97,16 +97,16 @@ impl Broadcast {
             let id = *id;
             if !report.majority_told && report.have > report.of / 2 {
                 report.majority_told = true;
-                cx.out.notify(Notice::Spread { id, reached: Reached::Majority });
+                cx.out.notify(Notice::Report { id, reached: Reached::Majority });
             }
             if report.missing.is_empty() {
                 let without = core::mem::take(&mut report.without);
-                cx.out.notify(Notice::Spread { id, reached: Reached::All { without } });
+                cx.out.notify(Notice::Report { id, reached: Reached::All { without } });
                 return false;
             }
             if report.ends <= cx.now {
                 let missing = report.missing.iter().copied().collect();
-                cx.out.notify(Notice::Spread { id, reached: Reached::TimedOut { missing } });
+                cx.out.notify(Notice::Report { id, reached: Reached::TimedOut { missing } });
                 return false;
             }
             true

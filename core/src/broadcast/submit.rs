@@ -9,7 +9,7 @@ use crate::command::{self, Answer};
 use crate::context::Ctx;
 use crate::error::{Field, Rejected};
 use crate::id::{MessageId, NodeId};
-use crate::limits::{FRAGMENT_BYTES, SPREADS_MAX, TOPIC_BYTES_MAX};
+use crate::limits::{FRAGMENT_BYTES, REPORTS_MAX, TOPIC_BYTES_MAX};
 use crate::membership::Membership;
 use crate::time::Time;
 use crate::wire::{Item, REPORT, encode_item};
@@ -62,8 +62,8 @@ impl Broadcast {
         at_most(Field::Topic, message.topic.len(), TOPIC_BYTES_MAX)?;
         at_most(Field::Payload, message.payload.len(), cx.config.broadcast.payload_bytes_max as usize)?;
         let len = self.reports.len() + 1;
-        if message.report.is_some() && len > SPREADS_MAX {
-            return Err(Rejected::TooMany { what: Field::Spreads, len, max: SPREADS_MAX });
+        if message.report.is_some() && len > REPORTS_MAX {
+            return Err(Rejected::TooMany { what: Field::Reports, len, max: REPORTS_MAX });
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ impl Lan {
 
     fn reached(&self, id: u64) -> Vec<Reached> {
         let reached = |(at, notice): &(u64, Notice<'static>)| {
-            let Notice::Spread { reached, .. } = notice else { return None };
+            let Notice::Report { reached, .. } = notice else { return None };
             (*at == id).then(|| reached.clone())
         };
         self.notices.iter().filter_map(reached).collect()

@@ -20,7 +20,7 @@ pub struct Pending {
 
 /// How far an own broadcast has spread that is reported on (rule C6).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spread {
+pub struct Report {
     /// Which.
     pub id: MessageId,
     /// The members alive when it was submitted, this node included.
@@ -80,7 +80,7 @@ impl Broadcast {
         self.pending
     }
 
-    pub(crate) fn spread(&self, id: MessageId) -> Option<Spread> {
+    pub(crate) fn report(&self, id: MessageId) -> Option<Report> {
         self.reports.get(id)
     }
 

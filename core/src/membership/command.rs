@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use super::contact::Contact;
 use super::table::Entry;
 use super::{Membership, Timer};
-use crate::action::{Change, State};
+use crate::action::{MemberChange, MemberState};
 use crate::boot::Phase;
 use crate::command::{Admission, Answer};
 use crate::context::{Ctx, Signal};
@@ -135,11 +135,17 @@ impl Membership {
         }
         let entry = self.table.get(id).ok_or(Rejected::UnknownMember(id))?;
         let (incarnation, addr) = (entry.incarnation(), entry.addr());
-        self.hold(id, incarnation, State::Left, cx.now.as_nanos(), true, cx);
+        self.hold(id, incarnation, MemberState::Left, cx.now.as_nanos(), true, cx);
         self.table.set_removed(id);
         if let Some(to) = addr {
-            let verdict =
-                Verdict { id, incarnation, state: State::Left, removed: true, age: 0, author: self.me.id };
+            let verdict = Verdict {
+                id,
+                incarnation,
+                state: MemberState::Left,
+                removed: true,
+                age: 0,
+                author: self.me.id,
+            };
             self.send(to, id, &[Message::Verdict(verdict)], cx);
         }
         Ok(Answer::Done)
@@ -160,7 +166,7 @@ impl Membership {
             Admission::Veto => {
                 self.deadlines.cancel(Timer::Admit(id));
                 if self.table.get(id).is_some_and(Entry::is_live) {
-                    self.notify(id, Change::Left, cx);
+                    self.notify(id, MemberChange::Left, cx);
                 }
                 cx.signals.push(Signal::MemberGone(id));
                 self.table.set_hidden(id, true);

@@ -24,7 +24,7 @@ use siphasher::sip::SipHasher24;
 
 use super::table::Entry;
 use super::{Membership, Source, Timer};
-use crate::action::{Notice, State};
+use crate::action::{MemberState, Notice};
 use crate::boot::Phase;
 use crate::command::Answer;
 use crate::context::{Ctx, Signal};
@@ -296,7 +296,7 @@ impl Membership {
     pub(crate) fn leave(&mut self, within: Duration, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
         self.must_run()?;
         self.phase = Phase::Leaving;
-        self.table.set_verdict(self.me.id, self.me.incarnation(), State::Left, cx.now.as_nanos());
+        self.table.set_verdict(self.me.id, self.me.incarnation(), MemberState::Left, cx.now.as_nanos());
         self.deadlines.clear();
         cx.signals.push(Signal::Stopped);
         let needed = self.table.probed().min(cx.config.membership.leave_acks.into());
@@ -316,7 +316,8 @@ impl Membership {
     pub(super) fn say_goodbye(&mut self, cx: &mut Ctx<'_>) {
         let Some(Goodbye { seq, needed, .. }) = self.contacts.goodbye.clone() else { return };
         let (id, incarnation) = (self.me.id, self.me.incarnation());
-        let verdict = Verdict { id, incarnation, state: State::Left, removed: false, age: 0, author: id };
+        let verdict =
+            Verdict { id, incarnation, state: MemberState::Left, removed: false, age: 0, author: id };
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
         self.table.choose(needed, id, &mut self.rng, &mut chosen);

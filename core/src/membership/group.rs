@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use super::Membership;
 use super::table::Entry;
-use crate::action::State;
+use crate::action::MemberState;
 use crate::boot::Phase;
 use crate::id::NodeId;
 use crate::rng::Rng;
@@ -24,7 +24,8 @@ impl Membership {
 
     /// The same of those that nobody doubts.
     pub(crate) fn receivers_alive(&self) -> impl Iterator<Item = NodeId> {
-        self.receivers().filter(|id| self.table.get(*id).is_some_and(|entry| entry.state() == State::Alive))
+        self.receivers()
+            .filter(|id| self.table.get(*id).is_some_and(|entry| entry.state() == MemberState::Alive))
     }
 
     /// How many there are, hidden ones included.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::me::Reaction;
 use super::suspicion::Suspicion;
 use super::{Membership, Reply, Source, Standing, Timer};
-use crate::action::{Change, Notice, State};
+use crate::action::{MemberChange, MemberState, Notice};
 use crate::boot::Phase;
 use crate::config::{AdmissionPolicy, SHARED_FIELDS};
 use crate::context::{Ctx, Signal};
@@ -57,7 +57,7 @@ impl Membership {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         if id == self.me.id {
-            return self.on_self(incarnation, Some(record.boot()), State::Alive, cx);
+            return self.on_self(incarnation, Some(record.boot()), MemberState::Alive, cx);
         }
         let Some(entry) = self.table.get(id) else { return self.admit_record(record, source, cx) };
         let revives = incarnation > entry.incarnation();
@@ -71,7 +71,7 @@ impl Membership {
         }
         let newer = held.is_none_or(|held| (key(record), record) > (key(held), held));
         if revives {
-            self.hold(id, incarnation, State::Alive, cx.now.as_nanos(), false, cx);
+            self.hold(id, incarnation, MemberState::Alive, cx.now.as_nanos(), false, cx);
         }
         if newer {
             self.take_content(record, cx);
@@ -80,7 +80,7 @@ impl Membership {
             return;
         }
         // Of a member that is doubted or gone there is only the verdict to spread, and that has been done.
-        if self.table.get(id).is_some_and(|entry| entry.state() == State::Alive) {
+        if self.table.get(id).is_some_and(|entry| entry.state() == MemberState::Alive) {
             self.pass_on(id, source, cx);
         } else if source.delta {
             self.found_difference(cx);
@@ -94,7 +94,7 @@ impl Membership {
             cx.stats.ignored_table_full += 1;
             return;
         }
-        self.table.insert(id, record.incarnation(), State::Alive, cx.now);
+        self.table.insert(id, record.incarnation(), MemberState::Alive, cx.now);
         self.take_content(record, cx);
         self.pass_on(id, source, cx);
     }
@@ -132,8 +132,8 @@ impl Membership {
         if mismatch && record.shared() != self.me.shared() {
             self.compare_settings(id, record.shared(), cx);
         }
-        if updated && matches!(before, State::Alive | State::Suspect) {
-            self.notify(id, Change::Updated, cx);
+        if updated && matches!(before, MemberState::Alive | MemberState::Suspect) {
+            self.notify(id, MemberChange::Updated, cx);
         }
         self.announce(id, before, cx);
     }
@@ -162,8 +162,8 @@ impl Membership {
         let author = if author == NodeId::NOBODY { source.sender } else { author };
         let age = u64::from(age) * 1_000_000;
         match state {
-            State::Alive => {}
-            State::Suspect => {
+            MemberState::Alive => {}
+            MemberState::Suspect => {
                 let Some(entry) = self.table.get(id).filter(|entry| !entry.flags.foreign) else { return };
                 if incarnation > entry.incarnation()
                     || (incarnation == entry.incarnation() && entry.is_live())
@@ -171,7 +171,9 @@ impl Membership {
                     self.suspect(id, incarnation, author, false, cx);
                 }
             }
-            State::Down | State::Left => self.on_terminal(verdict, age, author, source, removed, cx),
+            MemberState::Down | MemberState::Left => {
+                self.on_terminal(verdict, age, author, source, removed, cx)
+            }
         }
     }
 
@@ -200,8 +202,8 @@ impl Membership {
                 self.table.set_verdict(id, incarnation, state, stamp);
                 self.schedule_fade(id, age, cx);
             }
-        } else if state == State::Left || entry.flags.foreign || self.is_own_silence(id, age, cx) {
-            if state == State::Down {
+        } else if state == MemberState::Left || entry.flags.foreign || self.is_own_silence(id, age, cx) {
+            if state == MemberState::Down {
                 self.bury(id, incarnation, author, stamp, cx);
             }
             self.hold(id, incarnation, state, stamp, false, cx);
@@ -209,7 +211,7 @@ impl Membership {
         } else {
             self.suspect(id, incarnation, author, true, cx);
         }
-        if removed && state == State::Left {
+        if removed && state == MemberState::Left {
             self.table.set_removed(id);
         }
     }
@@ -246,17 +248,17 @@ impl Membership {
         &mut self,
         id: NodeId,
         incarnation: Incarnation,
-        state: State,
+        state: MemberState,
         stamp: u64,
         spread: bool,
         cx: &mut Ctx<'_>,
     ) {
         let Some(before) = self.table.get(id).map(super::Entry::state) else { return };
         self.table.set_verdict(id, incarnation, state, stamp);
-        if state != State::Suspect && self.suspicions.remove(&id).is_some() {
+        if state != MemberState::Suspect && self.suspicions.remove(&id).is_some() {
             self.deadlines.cancel(Timer::Suspicion(id));
         }
-        if matches!(state, State::Alive | State::Suspect) {
+        if matches!(state, MemberState::Alive | MemberState::Suspect) {
             self.table.enter_order(id, &mut self.rng);
             self.obituaries.remove(&id);
         } else {
@@ -270,8 +272,8 @@ impl Membership {
     }
 
     /// Tells the application how a member has changed since it was in `before`.
-    pub(super) fn announce(&mut self, id: NodeId, before: State, cx: &mut Ctx<'_>) {
-        let was_live = matches!(before, State::Alive | State::Suspect);
+    pub(super) fn announce(&mut self, id: NodeId, before: MemberState, cx: &mut Ctx<'_>) {
+        let was_live = matches!(before, MemberState::Alive | MemberState::Suspect);
         let Some(entry) = self.table.get(id).filter(|_| id != self.me.id) else { return };
         if was_live && !entry.is_live() {
             cx.signals.push(Signal::MemberGone(id));
@@ -280,16 +282,16 @@ impl Membership {
             return;
         }
         let (known, state) = (entry.flags.announced, entry.state());
-        let changes: &[Change] = match state {
-            State::Alive if !known || !was_live => &[Change::Up],
-            State::Suspect if !known || !was_live => &[Change::Up, Change::Suspected],
-            State::Alive if before == State::Suspect => &[Change::Refuted],
-            State::Suspect if before == State::Alive => &[Change::Suspected],
-            State::Down if known && was_live => &[Change::Down],
-            State::Left if known && was_live => &[Change::Left],
-            State::Alive | State::Suspect | State::Down | State::Left => &[],
+        let changes: &[MemberChange] = match state {
+            MemberState::Alive if !known || !was_live => &[MemberChange::Up],
+            MemberState::Suspect if !known || !was_live => &[MemberChange::Up, MemberChange::Suspected],
+            MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Refuted],
+            MemberState::Suspect if before == MemberState::Alive => &[MemberChange::Suspected],
+            MemberState::Down if known && was_live => &[MemberChange::Down],
+            MemberState::Left if known && was_live => &[MemberChange::Left],
+            MemberState::Alive | MemberState::Suspect | MemberState::Down | MemberState::Left => &[],
         };
-        if changes.first() == Some(&Change::Up) {
+        if changes.first() == Some(&MemberChange::Up) {
             if self.asks_admission(id, cx) {
                 return;
             }
@@ -312,7 +314,7 @@ impl Membership {
     }
 
     /// Says one change of a member that the application knows.
-    pub(super) fn notify(&self, id: NodeId, change: Change, cx: &mut Ctx<'_>) {
+    pub(super) fn notify(&self, id: NodeId, change: MemberChange, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|entry| entry.is_shown() && entry.flags.announced) else {
             return;
         };
@@ -344,7 +346,7 @@ impl Membership {
         let Some(heard) = self.table.get(id).map(super::Entry::last_heard) else { return };
         cx.stats.suspicions += 1;
         self.suspicions.insert(id, suspicion);
-        self.hold(id, incarnation, State::Suspect, heard.as_nanos(), true, cx);
+        self.hold(id, incarnation, MemberState::Suspect, heard.as_nanos(), true, cx);
         self.arm_suspicion(id, cx);
         if hurry || self.asks_for_itself(author, cx) {
             self.ask_suspect(id, cx);
@@ -374,7 +376,7 @@ impl Membership {
         };
         cx.stats.downs_declared += 1;
         self.bury(id, incarnation, self.me.id, cx.now.as_nanos(), cx);
-        self.hold(id, incarnation, State::Down, cx.now.as_nanos(), true, cx);
+        self.hold(id, incarnation, MemberState::Down, cx.now.as_nanos(), true, cx);
     }
 
     /// Keeps why a member is Down.
@@ -424,7 +426,7 @@ impl Membership {
             if age >= life {
                 self.forget(id, cx);
             } else if age >= life / 2 && !entry.flags.faded {
-                self.notify(id, Change::Forgotten, cx);
+                self.notify(id, MemberChange::Forgotten, cx);
                 cx.signals.push(Signal::MemberFaded(id));
                 self.table.fade(id);
                 self.updates.cancel(id);
@@ -450,7 +452,7 @@ impl Membership {
     }
 
     fn forget(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
-        self.notify(id, Change::Forgotten, cx);
+        self.notify(id, MemberChange::Forgotten, cx);
         cx.signals.push(Signal::MemberFaded(id));
         self.table.remove(id);
         self.updates.cancel(id);
@@ -478,12 +480,18 @@ impl Membership {
     }
 
     /// News of ourselves, and the process that they stem from if they say so.
-    pub(super) fn on_self(&mut self, heard: Incarnation, boot: Option<u64>, state: State, cx: &mut Ctx<'_>) {
+    pub(super) fn on_self(
+        &mut self,
+        heard: Incarnation,
+        boot: Option<u64>,
+        state: MemberState,
+        cx: &mut Ctx<'_>,
+    ) {
         // A leaver that refuted would undo its own goodbye (rule B12).
         if self.phase != Phase::Running {
             return;
         }
-        match self.me.react(heard, boot, state != State::Alive) {
+        match self.me.react(heard, boot, state != MemberState::Alive) {
             Reaction::Nothing => {}
             Reaction::Refute => {
                 cx.stats.refutations += 1;
@@ -529,7 +537,7 @@ impl Membership {
     fn publish(&mut self, cx: &mut Ctx<'_>) {
         let (id, incarnation) = (self.me.id, self.me.incarnation());
         cx.post.speak_as(incarnation);
-        self.table.set_verdict(id, incarnation, State::Alive, cx.now.as_nanos());
+        self.table.set_verdict(id, incarnation, MemberState::Alive, cx.now.as_nanos());
         self.table.set_content(id, &self.me.record(), false);
         self.spread(id, cx);
         cx.out.notify(Notice::Reincarnated { incarnation });

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Entry;
 use super::{Membership, Source, Timer};
-use crate::action::{Notice, State};
+use crate::action::{MemberState, Notice};
 use crate::command::Answer;
 use crate::context::Ctx;
 use crate::error::{Field, Rejected};
@@ -135,7 +135,7 @@ impl Membership {
         let suspicion = self.suspicions.get(&id)?;
         let author = *suspicion.authors.last()?;
         let incarnation = suspicion.incarnation;
-        Some(Verdict { id, incarnation, state: State::Suspect, removed: false, age: 0, author })
+        Some(Verdict { id, incarnation, state: MemberState::Suspect, removed: false, age: 0, author })
     }
 
     /// The direct ping has not been answered in time: once more, and through helpers.
@@ -257,7 +257,7 @@ impl Membership {
         self.answer_probe(author, seq);
         let revives = self.table.get(author).is_some_and(|entry| incarnation > entry.incarnation());
         if revives && author != self.me.id {
-            self.hold(author, incarnation, State::Alive, cx.now.as_nanos(), true, cx);
+            self.hold(author, incarnation, MemberState::Alive, cx.now.as_nanos(), true, cx);
         }
     }
 

@@ -11,7 +11,7 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::State;
+use crate::action::MemberState;
 use crate::collections::Lookup;
 use crate::id::{Incarnation, NodeId, hash64};
 use crate::reconcile::Tree;
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     content: Box<[u8]>,
     epoch: u64,
     counter: u32,
-    state: State,
+    state: MemberState,
     pub(super) flags: Flags,
     /// When it was last heard, while alive or suspected. Of a terminal entry the moment of the verdict, which
     /// may lie before the origin of time: its age is a wrapping difference (rule B3).
@@ -59,7 +59,7 @@ impl Entry {
         Incarnation { epoch: self.epoch, counter: self.counter }
     }
 
-    pub(super) const fn state(&self) -> State {
+    pub(super) const fn state(&self) -> MemberState {
         self.state
     }
 
@@ -77,7 +77,7 @@ impl Entry {
     }
 
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.state, State::Alive | State::Suspect)
+        matches!(self.state, MemberState::Alive | MemberState::Suspect)
     }
 
     /// Whether the local view shows it.
@@ -113,7 +113,7 @@ impl Entry {
         verdict[8..16].copy_from_slice(&content.to_le_bytes());
         verdict[16..24].copy_from_slice(&self.epoch.to_le_bytes());
         verdict[24..28].copy_from_slice(&self.counter.to_le_bytes());
-        verdict[28] = u8::from(self.state == State::Left) | u8::from(self.flags.removed) << 1;
+        verdict[28] = u8::from(self.state == MemberState::Left) | u8::from(self.flags.removed) << 1;
         Some(hash64(&verdict))
     }
 }
@@ -188,7 +188,7 @@ impl Table {
     }
 
     /// Adds somebody. The caller has made sure that the id is new.
-    pub(super) fn insert(&mut self, id: NodeId, incarnation: Incarnation, state: State, now: Time) {
+    pub(super) fn insert(&mut self, id: NodeId, incarnation: Incarnation, state: MemberState, now: Time) {
         let Incarnation { epoch, counter } = incarnation;
         let (content, flags, stamp) = (Box::default(), Flags::default(), now.as_nanos());
         let entry = Entry { id, content, epoch, counter, state, flags, stamp };
@@ -209,7 +209,7 @@ impl Table {
         assert!(before.is_none(), "an id is added once");
         let place = self.by_id.partition_point(|other| self.at(*other).id < id);
         self.by_id.insert(place, slot);
-        self.terminal += usize::from(!matches!(state, State::Alive | State::Suspect));
+        self.terminal += usize::from(!matches!(state, MemberState::Alive | MemberState::Suspect));
         self.hash(id);
     }
 
@@ -230,7 +230,13 @@ impl Table {
     }
 
     /// Replaces the verdict; what hangs on the state follows.
-    pub(super) fn set_verdict(&mut self, id: NodeId, incarnation: Incarnation, state: State, stamp: u64) {
+    pub(super) fn set_verdict(
+        &mut self,
+        id: NodeId,
+        incarnation: Incarnation,
+        state: MemberState,
+        stamp: u64,
+    ) {
         let Some(entry) = self.get_mut(id) else { return };
         let was_live = entry.is_live();
         Incarnation { epoch: entry.epoch, counter: entry.counter } = incarnation;
@@ -282,7 +288,7 @@ impl Table {
         if let Some(entry) = self.get_mut(id) {
             entry.flags.faded = true;
             entry.flags.announced = false;
-            let down = entry.state == State::Down && !entry.content.is_empty();
+            let down = entry.state == MemberState::Down && !entry.content.is_empty();
             entry.content = if down { Record::trusted(&entry.content).bare().into() } else { Box::default() };
         }
         self.hash(id);
@@ -389,7 +395,7 @@ impl Table {
     /// the cost is their number.
     pub(super) fn choose_down(&self, turn: usize) -> Option<(NodeId, SocketAddr)> {
         let entries = || self.fades.iter().filter_map(|(_, id)| self.get(*id));
-        let down = || entries().filter(|entry| entry.state == State::Down && !entry.content.is_empty());
+        let down = || entries().filter(|entry| entry.state == MemberState::Down && !entry.content.is_empty());
         let entry = down().nth(turn % down().count().max(1))?;
         Some((entry.id, entry.addr()?))
     }

@@ -2,7 +2,7 @@
 //! cuts and storms are the simulator's.
 
 use super::*;
-use crate::action::{Change, Notice};
+use crate::action::{MemberChange, Notice};
 use crate::command::{Admission, Command};
 use crate::config::AdmissionPolicy;
 use crate::event::Event;
@@ -13,12 +13,12 @@ use crate::node::Node;
 fn nodes_that_join_through_one_seed_know_each_other_within_a_second() {
     let mut lan = Lan::new(20);
     lan.run(1_000);
-    let all: Vec<_> = (1..=20).map(|id| (id, State::Alive)).collect();
+    let all: Vec<_> = (1..=20).map(|id| (id, MemberState::Alive)).collect();
     for id in 1..=20 {
         assert_eq!(lan.states(id), all, "at {id}");
     }
     assert!(lan.agree());
-    assert_eq!(lan.changes(3, 17), [Change::Up]);
+    assert_eq!(lan.changes(3, 17), [MemberChange::Up]);
 }
 
 #[test]
@@ -38,7 +38,11 @@ fn a_crash_is_noticed_by_all_and_explained() {
     lan.nodes.remove(&3);
     lan.run(15_000);
     for id in [1, 2, 4, 5] {
-        assert_eq!(lan.changes(id, 3), [Change::Up, Change::Suspected, Change::Down], "at {id}");
+        assert_eq!(
+            lan.changes(id, 3),
+            [MemberChange::Up, MemberChange::Suspected, MemberChange::Down],
+            "at {id}"
+        );
         let why = lan.nodes[&id].why_down(NodeId(3)).expect("it is explained");
         assert!(why.suspected.is_some() && !why.suspected_by.is_empty());
     }
@@ -52,11 +56,11 @@ fn a_leave_is_no_failure() {
     lan.run(2_000);
     assert!(lan.notices.contains(&(3, Notice::Departed { acknowledged: true })));
     for id in [1, 2, 4, 5] {
-        assert_eq!(lan.changes(id, 3), [Change::Up, Change::Left], "at {id}");
+        assert_eq!(lan.changes(id, 3), [MemberChange::Up, MemberChange::Left], "at {id}");
     }
     lan.command(3, Command::Join { seeds: vec![] });
     lan.run(2_000);
-    assert_eq!(lan.changes(1, 3), [Change::Up, Change::Left, Change::Up]);
+    assert_eq!(lan.changes(1, 3), [MemberChange::Up, MemberChange::Left, MemberChange::Up]);
     assert!(lan.agree());
 }
 
@@ -72,7 +76,7 @@ fn a_restarted_node_is_back_at_once_also_with_its_clock_set_back() {
         lan.run(3_000);
         assert!(lan.agree(), "epoch {epoch}");
         let member = lan.nodes[&1].member(NodeId(3)).expect("it is known");
-        assert_eq!((member.state, member.boot), (State::Alive, lan.nodes[&3].boot()), "epoch {epoch}");
+        assert_eq!((member.state, member.boot), (MemberState::Alive, lan.nodes[&3].boot()), "epoch {epoch}");
         assert!(member.incarnation.epoch >= epoch.max(1));
     }
 }
@@ -86,7 +90,7 @@ fn metadata_and_addresses_reach_everybody() {
     for node in lan.nodes.values() {
         assert_eq!(&*node.member(NodeId(2)).expect("known").meta, b"blue");
     }
-    assert_eq!(lan.changes(5, 2), [Change::Up, Change::Updated]);
+    assert_eq!(lan.changes(5, 2), [MemberChange::Up, MemberChange::Updated]);
     lan.command(2, Command::SetAddr("10.9.9.9:1".parse().expect("an address")));
     lan.run(5_000);
     assert!(
@@ -103,7 +107,7 @@ fn a_removed_member_stops_and_says_so() {
     lan.run(2_000);
     assert!(lan.notices.contains(&(2, Notice::Removed)));
     assert_eq!(lan.nodes[&2].phase(), Phase::Ended);
-    assert_eq!(lan.changes(4, 2), [Change::Up, Change::Left]);
+    assert_eq!(lan.changes(4, 2), [MemberChange::Up, MemberChange::Left]);
 }
 
 #[test]
@@ -129,9 +133,9 @@ fn the_application_is_asked_and_may_veto() {
     assert_eq!(lan.states(1).len(), 1, "nobody is shown yet");
     lan.command(1, Command::Admit { id: NodeId(2), admission: Admission::Accept });
     lan.command(1, Command::Admit { id: NodeId(3), admission: Admission::Veto });
-    assert_eq!(lan.changes(1, 2), [Change::Up]);
+    assert_eq!(lan.changes(1, 2), [MemberChange::Up]);
     lan.run(70_000);
-    assert_eq!(lan.states(1), [(1, State::Alive), (2, State::Alive)], "a veto stays");
+    assert_eq!(lan.states(1), [(1, MemberState::Alive), (2, MemberState::Alive)], "a veto stays");
     assert_eq!(lan.states(2).len(), 3, "an unanswered question counts as yes");
     assert!(lan.agree(), "the table below is not touched");
 }

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use super::table::Entry;
 use super::{Membership, Obituary, Timer};
-use crate::action::{Member, State};
+use crate::action::{Member, MemberState};
 use crate::boot::Phase;
 use crate::config::Config;
 use crate::context::Ctx;
@@ -74,7 +74,7 @@ impl Membership {
 
     pub(crate) fn check(&self, now: Time, config: &Config) {
         self.table.check();
-        let suspects = self.table.iter().filter(|entry| entry.state() == State::Suspect);
+        let suspects = self.table.iter().filter(|entry| entry.state() == MemberState::Suspect);
         assert!(
             suspects.map(|entry| entry.id).eq(self.suspicions.keys().copied()),
             "every suspect has its suspicion, and nobody else"

@@ -6,7 +6,7 @@ use super::envelope::{Header, Messages, open};
 use super::fragment::ItemId;
 use super::gossip::Gossip;
 use super::message::Message;
-use crate::action::State;
+use crate::action::MemberState;
 use crate::error::DecodeError;
 
 /// The kind of a message, for counting and filtering.
@@ -232,12 +232,12 @@ impl fmt::Display for Described<'_> {
     }
 }
 
-const fn state_name(state: State) -> &'static str {
+const fn state_name(state: MemberState) -> &'static str {
     match state {
-        State::Alive => "alive",
-        State::Suspect => "suspect",
-        State::Down => "down",
-        State::Left => "left",
+        MemberState::Alive => "alive",
+        MemberState::Suspect => "suspect",
+        MemberState::Down => "down",
+        MemberState::Left => "left",
     }
 }
 

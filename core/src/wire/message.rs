@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use super::codec::{Put, Reader};
 use super::gossip::Gossip;
 use super::record::Record;
-use crate::action::State;
+use crate::action::MemberState;
 use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::CLUSTER_BYTES_MAX;
@@ -132,7 +132,7 @@ pub struct Verdict {
     /// At which incarnation of it.
     pub incarnation: Incarnation,
     /// What; never `Alive` on the wire.
-    pub state: State,
+    pub state: MemberState,
     /// Of a `Left`: an operator's word (rule A7).
     pub removed: bool,
     /// How long ago it was passed, in milliseconds; 0 for a suspicion (rule B3).
@@ -147,7 +147,7 @@ pub struct Accused {
     /// At which incarnation.
     pub incarnation: Incarnation,
     /// What.
-    pub state: State,
+    pub state: MemberState,
     /// Of a `Left`: an operator's word.
     pub removed: bool,
     /// The process that the held record stems from; 0 if there is none (rule A2).
@@ -266,21 +266,21 @@ fn read_items<'a>(reader: &mut Reader<'a>) -> Result<RangeItems<'a>, DecodeError
 
 const REMOVED: u8 = 0x80;
 
-const fn state_code(state: State) -> u8 {
+const fn state_code(state: MemberState) -> u8 {
     match state {
-        State::Alive => 0,
-        State::Suspect => 1,
-        State::Down => 2,
-        State::Left => 3,
+        MemberState::Alive => 0,
+        MemberState::Suspect => 1,
+        MemberState::Down => 2,
+        MemberState::Left => 3,
     }
 }
 
-const fn read_state(code: u8) -> Result<State, DecodeError> {
+const fn read_state(code: u8) -> Result<MemberState, DecodeError> {
     match code & 0x0f {
-        0 => Ok(State::Alive),
-        1 => Ok(State::Suspect),
-        2 => Ok(State::Down),
-        3 => Ok(State::Left),
+        0 => Ok(MemberState::Alive),
+        1 => Ok(MemberState::Suspect),
+        2 => Ok(MemberState::Down),
+        3 => Ok(MemberState::Left),
         _ => Err(DecodeError::Invalid("state")),
     }
 }
@@ -501,7 +501,7 @@ impl Verdict {
         let incarnation = reader.incarnation()?;
         let code = reader.u8()?;
         let state = read_state(code)?;
-        if id == NodeId::NOBODY || state == State::Alive {
+        if id == NodeId::NOBODY || state == MemberState::Alive {
             return Err(DecodeError::Invalid("verdict"));
         }
         let removed = code & REMOVED != 0;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::record::RECORD_BYTES_MAX;
 use super::*;
-use crate::action::State;
+use crate::action::MemberState;
 use crate::error::DecodeError;
 use crate::id::{Incarnation, MessageId, NodeId};
 use crate::reconcile::Range;
@@ -95,9 +95,15 @@ fn every_message_has_golden_bytes() {
     let addr = "[fd00::1]:9".parse().expect("an address");
     let record = fields().encode();
     let record = Record::read(&record).expect("just written");
-    let verdict =
-        Verdict { id: NodeId(3), incarnation, state: State::Left, removed: true, age: 4, author: NodeId(5) };
-    let accused = Accused { incarnation, state: State::Down, removed: false, boot: 6 };
+    let verdict = Verdict {
+        id: NodeId(3),
+        incarnation,
+        state: MemberState::Left,
+        removed: true,
+        age: 4,
+        author: NodeId(5),
+    };
+    let accused = Accused { incarnation, state: MemberState::Down, removed: false, boot: 6 };
     let (mut compared, mut listed) = (Vec::new(), Vec::new());
     put_compare_range(&mut compared, Range::new(0xa000_0000, 1).expect("valid"), &[(1, 2); 16]);
     put_items_range(&mut listed, Range::ROOT, &[(NodeId(1), 2), (NodeId(3), 4)]);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 use std::{io, process};
 
-use bruit_core::{Config, FirstPhase, NodeId, Notice};
+use bruit_core::{Config, NodeId, Notice, broadcast::FirstPhase};
 use bruit_udp::{Bruit, Builder, Interface, JoinError, JournalSettings, News, Notices, StartError};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bruit_core::{Broadcast, Command, Node, NodeId, State};
+use bruit_core::{Broadcast, Command, MemberState, Node, NodeId};
 use bruit_udp::Bruit;
 
 use crate::control::Caller;
@@ -157,12 +157,12 @@ fn gauges(node: &Node) -> Vec<NumberView> {
     let mut gauges = vec![
         NumberView::new(
             "members_alive",
-            count(State::Alive),
+            count(MemberState::Alive),
             "Members taken to be alive, this one included.",
         ),
-        NumberView::new("members_suspect", count(State::Suspect), "Members doubted."),
-        NumberView::new("members_down", count(State::Down), "Members taken to have failed."),
-        NumberView::new("members_left", count(State::Left), "Members that have left."),
+        NumberView::new("members_suspect", count(MemberState::Suspect), "Members doubted."),
+        NumberView::new("members_down", count(MemberState::Down), "Members taken to have failed."),
+        NumberView::new("members_left", count(MemberState::Left), "Members that have left."),
         NumberView::new("health", node.health().into(), "Health multiplier: 1 when well."),
         NumberView::new("joined", node.is_joined().into(), "Whether a member has been in contact."),
         NumberView::new("epoch", node.incarnation().epoch, "The epoch of this boot."),

@@ -111,7 +111,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::{AdmissionPolicy, FirstPhase, Order, PersistSeen, Ratio, Repair};
+    use bruit_core::{
+        AdmissionPolicy,
+        broadcast::{FirstPhase, Order, PersistSeen, Ratio, Repair},
+    };
 
     fn over(text: &str) -> Result<Config, String> {
         overridden(Config::lan("docs"), text.parse().expect("TOML"), None)

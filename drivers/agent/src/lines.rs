@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use bruit_core::{Change, Member, NodeId, Notice, Reached, Time};
+use bruit_core::{Member, MemberChange, NodeId, Notice, Time, broadcast::Reached};
 use bruit_udp::News;
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
             let fields = json!({ "id": id.to_string(), "acked": acked, "contacted": contacted });
             Line::new("pushed", format!("{id}: {acked} of {contacted} had it from here first"), fields)
         }
-        Notice::Spread { id, reached } => spread_line(&id.to_string(), reached, about),
+        Notice::Report { id, reached } => spread_line(&id.to_string(), reached, about),
         Notice::Pong { id, round_trip, .. } => {
             let fields = json!({ "id": id.to_string(), "round_trip_us": round_trip.as_micros() });
             Line::new("pong", format!("{} after {round_trip:?}", about(id)), fields)
@@ -137,21 +137,21 @@ pub(crate) fn timed_out_text(missing: &[String]) -> String {
     format!("time is up; not heard from: {}", missing.join(", "))
 }
 
-fn member_line(change: Change, member: &Member<'_>) -> Line {
+fn member_line(change: MemberChange, member: &Member<'_>) -> Line {
     let view = MemberView::of(member);
     let text = format!("{} at {}, incarnation {}", view.label(), view.addr, view.incarnation);
     Line::new(change_name(change), text, json!({ "member": view }))
 }
 
-const fn change_name(change: Change) -> &'static str {
+const fn change_name(change: MemberChange) -> &'static str {
     match change {
-        Change::Up => "up",
-        Change::Updated => "updated",
-        Change::Suspected => "suspected",
-        Change::Refuted => "refuted",
-        Change::Down => "down",
-        Change::Left => "left",
-        Change::Forgotten => "forgotten",
+        MemberChange::Up => "up",
+        MemberChange::Updated => "updated",
+        MemberChange::Suspected => "suspected",
+        MemberChange::Refuted => "refuted",
+        MemberChange::Down => "down",
+        MemberChange::Left => "left",
+        MemberChange::Forgotten => "forgotten",
         _ => "changed",
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bruit_core::{Member, Node, NodeId, Obituary, State, Time};
+use bruit_core::{Member, MemberState, Node, NodeId, Obituary, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{Bytes, LevelView, LostView, MessageView};
@@ -198,12 +198,12 @@ pub(crate) fn node_label(node: &Node, id: NodeId) -> String {
     label(&name, &id.to_string())
 }
 
-pub(crate) const fn state_name(state: State) -> &'static str {
+pub(crate) const fn state_name(state: MemberState) -> &'static str {
     match state {
-        State::Alive => "alive",
-        State::Suspect => "suspect",
-        State::Down => "down",
-        State::Left => "left",
+        MemberState::Alive => "alive",
+        MemberState::Suspect => "suspect",
+        MemberState::Down => "down",
+        MemberState::Left => "left",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bruit_core::{Broadcast, MessageId, Notice, Reached};
+use bruit_core::{Broadcast, MessageId, Notice, broadcast::Reached};
 use bruit_driver::RecvError;
 use bruit_udp::{News, Notices};
 
@@ -25,7 +25,7 @@ impl Answerer {
             return Ok(Reply::Sent { id: submit()?.to_string() });
         }
         // First the ear, then the word: the report may be over at once.
-        let is_report = |news: &News| matches!(news, News::Notice(Notice::Spread { .. }));
+        let is_report = |news: &News| matches!(news, News::Notice(Notice::Report { .. }));
         let news = self.hub.read(is_report).ok_or(TOO_MANY)?;
         let id = submit()?;
         self.say(caller, Reply::Sent { id: id.to_string() })?;
@@ -36,8 +36,8 @@ impl Answerer {
     fn report(&self, id: MessageId, news: Notices, caller: &Caller<'_>) -> Result<Reply, String> {
         for news in news {
             let reached = match news {
-                News::Notice(Notice::Spread { id: of, reached }) if of == id => reached,
-                News::Lagged { .. } if self.bruit.read(|node| node.spread(id).is_none()) => {
+                News::Notice(Notice::Report { id: of, reached }) if of == id => reached,
+                News::Lagged { .. } if self.bruit.read(|node| node.report(id).is_none()) => {
                     return Err("the report has ended, and how was missed".to_owned());
                 }
                 News::Notice(_) | News::Trouble(_) | News::Lagged { .. } => continue,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bruit_core::{
-    Action, Answer, Boot, Command, Config, Event, Node, NodeId, Notice, Outbox, PersistSeen, Phase, PingId,
-    Rejected, Slot, Time,
+    Action, Answer, Boot, Command, Config, Event, Node, NodeId, Notice, Outbox, Phase, PingId, Rejected,
+    Slot, Time, broadcast::PersistSeen,
 };
 
 use crate::clock::{Clock, calendar_nanos};

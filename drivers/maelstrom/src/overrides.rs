@@ -61,7 +61,7 @@ pub fn apply(config: &Config, overrides: &[Override]) -> Result<Config, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::FirstPhase;
+    use bruit_core::broadcast::FirstPhase;
 
     fn with(texts: &[&str]) -> Result<Config, String> {
         let overrides: Result<Vec<Override>, _> = texts.iter().map(|text| text.parse()).collect();

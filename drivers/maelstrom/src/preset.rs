@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bruit_core::{BroadcastConfig, Config, FirstPhase, MembershipConfig, Repair};
+use bruit_core::{
+    BroadcastConfig, Config, MembershipConfig,
+    broadcast::{FirstPhase, Repair},
+};
 
 /// A named configuration for Maelstrom's network: links that are slow (100 ms), reliable but for cuts, and counted by
 /// the message, not by the byte.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bruit_core::{Change, Command, Config, NodeId, Notice, Phase, Rejected};
+use bruit_core::{Command, Config, MemberChange, NodeId, Notice, Phase, Rejected};
 use bruit_tokio::{Bruit, Builder, News, Notices};
 use futures_core::Stream;
 use tokio::runtime::Runtime;
@@ -58,7 +58,7 @@ async fn a_watch_shows_the_present_and_ends_with_the_node() {
 async fn news_are_a_stream() {
     let [(a, mut notices), (b, _b_notices)] = two().await;
     let mut next = async || timeout(SOON, poll_fn(|cx| Pin::new(&mut notices).poll_next(cx))).await;
-    let up = |news: &News| matches!(news, News::Notice(Notice::Member { change: Change::Up, member }) if member.id == b.id());
+    let up = |news: &News| matches!(news, News::Notice(Notice::Member { change: MemberChange::Up, member }) if member.id == b.id());
     while !next().await.expect("in time").as_ref().is_some_and(up) {}
     a.stop().await;
     while next().await.expect("in time").is_some() {}

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bruit_core::{Config, Estimate, Repair};
+use bruit_core::{Config, Estimate, broadcast::Repair};
 
 use super::tries;
 

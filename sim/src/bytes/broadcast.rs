@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 use bruit_core::limits::{GAPS_MAX, QUEUE_MAX, REASSEMBLIES_MAX};
 use bruit_core::wire::{self, Header, cluster_tag};
 use bruit_core::{
-    Action, Boot, Broadcast, BroadcastConfig, Command, Config, Event, FirstPhase, History, MessageId, Node,
-    NodeId, Notice, Order, Outbox, PersistSeen, Slot, Time, virtual_addr,
+    Action, Boot, Broadcast, BroadcastConfig, Command, Config, Event, MessageId, Node, NodeId, Notice,
+    Outbox, Slot, Time,
+    broadcast::{FirstPhase, History, Order, PersistSeen},
+    virtual_addr,
 };
 
 use super::choices::Choices;

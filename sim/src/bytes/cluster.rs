@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bruit_core::{Action, Boot, Broadcast, Command, Config, Event, Node, NodeId, Outbox, State, Time};
+use bruit_core::{Action, Boot, Broadcast, Command, Config, Event, MemberState, Node, NodeId, Outbox, Time};
 
 use super::choices::Choices;
 use crate::bounds::Bounds;
@@ -283,7 +283,7 @@ impl World {
     fn agree(&self) -> bool {
         let count = self.members.len();
         let nodes = || self.members.iter().filter_map(|member| member.node.as_ref());
-        let alive = |node: &Node| node.members().filter(|member| member.state == State::Alive).count();
+        let alive = |node: &Node| node.members().filter(|member| member.state == MemberState::Alive).count();
         let mut roots = nodes().map(Node::roots);
         let first = roots.next();
         roots.all(|root| Some(root) == first) && nodes().all(|node| alive(node) == count)

@@ -77,7 +77,7 @@ impl Rule for Agreement {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Fixture;
-    use bruit_core::Change;
+    use bruit_core::MemberChange;
 
     #[test]
     fn a_member_that_one_lacks_is_found() {
@@ -85,7 +85,7 @@ mod tests {
         let bound = history.bounds().agreement;
         history
             .acquainted()
-            .tells(2, Change::Down, 1, 0)
+            .tells(2, MemberChange::Down, 1, 0)
             .after(bound)
             .ends()
             .fires("M7", "lacks [NodeId(1)]");
@@ -111,7 +111,7 @@ mod tests {
         let bound = history.bounds().agreement;
         history.acquainted().cut(0, 2).cut(1, 2);
         for (observer, id) in [(0, 3), (1, 3), (2, 1), (2, 2)] {
-            history.tells(observer, Change::Down, id, 0);
+            history.tells(observer, MemberChange::Down, id, 0);
         }
         history.root(2, 7).after(bound).ends().is_silent();
         history.heals().ends().is_silent();

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 
 use bruit_core::wire::{Kind, Message, Record, cluster_tag, describe, open};
-use bruit_core::{Change, Incarnation, NodeId, Repair, State, Time};
+use bruit_core::{Incarnation, MemberChange, MemberState, NodeId, Time, broadcast::Repair};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -22,7 +22,7 @@ pub struct Budget {
 }
 
 /// One update as gossip counts it: the same words about the same member. A suspicion is one for each author.
-type Update = (NodeId, Incarnation, State, NodeId, u64);
+type Update = (NodeId, Incarnation, MemberState, NodeId, u64);
 
 #[derive(Clone, Debug)]
 struct Window {
@@ -43,11 +43,11 @@ impl Budget {
         for message in messages() {
             let update = match message {
                 Message::Alive(record) => {
-                    (record.id(), record.incarnation(), State::Alive, NodeId::NOBODY, digest(record))
+                    (record.id(), record.incarnation(), MemberState::Alive, NodeId::NOBODY, digest(record))
                 }
                 Message::Verdict(verdict) if verdict.id != datagram.header.receiver => {
                     let author =
-                        if verdict.state == State::Suspect { verdict.author } else { NodeId::NOBODY };
+                        if verdict.state == MemberState::Suspect { verdict.author } else { NodeId::NOBODY };
                     (verdict.id, verdict.incarnation, verdict.state, author, 0)
                 }
                 _ => continue,
@@ -58,7 +58,7 @@ impl Budget {
             let count = counts.entry(update).or_insert(0);
             *count += 1;
             // The record behind a verdict may come after it, and sends it once more.
-            let limit = scene.bounds.transmissions * if update.2 == State::Alive { 1 } else { 2 };
+            let limit = scene.bounds.transmissions * if update.2 == MemberState::Alive { 1 } else { 2 };
             if *count > limit {
                 let (id, incarnation, state, ..) = update;
                 let text = format!(
@@ -121,7 +121,7 @@ impl Rule for Budget {
         if let Happening::Crashed { node } = *happening {
             self.passed_on.remove(&node);
         }
-        if let Some((observer, Change::Forgotten, member)) = change(happening) {
+        if let Some((observer, MemberChange::Forgotten, member)) = change(happening) {
             // Should it be heard of again, it is news again.
             if let Some(counts) = self.passed_on.get_mut(&observer) {
                 counts.retain(|update, _| update.0 != member.id);
@@ -149,7 +149,7 @@ mod tests {
     use super::super::fixture::{Fixture, incarnation};
     use crate::forge;
     use bruit_core::wire::{Message, Verdict};
-    use bruit_core::{NodeId, State};
+    use bruit_core::{MemberState, NodeId};
     use core::time::Duration;
 
     /// What member 1 says of member 3.
@@ -157,7 +157,7 @@ mod tests {
         let verdict = Verdict {
             id: NodeId(3),
             incarnation: incarnation(1, 0),
-            state: State::Suspect,
+            state: MemberState::Suspect,
             removed: false,
             age: 0,
             author: NodeId(1),

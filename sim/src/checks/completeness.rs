@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bruit_core::{State, Time};
+use bruit_core::{MemberState, Time};
 
 use super::{Rule, Scene};
 use crate::check::Violation;
@@ -54,7 +54,7 @@ impl Completeness {
         let observes = |node: &Index| scene.world.joined(*node).is_some() && scene.nodes.is_member(*node);
         for observer in scene.world.indices().filter(observes) {
             let Some(state) = scene.nodes.view(observer, id) else { continue };
-            if matches!(state, State::Alive | State::Suspect) {
+            if matches!(state, MemberState::Alive | MemberState::Suspect) {
                 let bound = scene.bounds.completeness;
                 let text =
                     format!("{id} crashed at {since} and is {state:?} here, {bound:.1?} and more later");

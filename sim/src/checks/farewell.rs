@@ -1,7 +1,7 @@
 //! M8: a node never holds itself Down or suspected, and a graceful leave is never shown as a failure at a
 //! member that could hear it.
 
-use bruit_core::{Change, Phase, State, Time};
+use bruit_core::{MemberChange, MemberState, Phase, Time};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -21,7 +21,8 @@ impl Rule for Farewell {
             let Some(node) = scene.node(index) else { return Ok(()) };
             let state = scene.nodes.view(index, node.id());
             let gone = matches!(node.phase(), Phase::Leaving | Phase::Left | Phase::Ended);
-            let fine = matches!(state, None | Some(State::Alive)) || gone && state == Some(State::Left);
+            let fine =
+                matches!(state, None | Some(MemberState::Alive)) || gone && state == Some(MemberState::Left);
             if !fine {
                 let text =
                     format!("it holds itself {:?} in phase {:?}", state.expect("None is fine"), node.phase());
@@ -29,7 +30,7 @@ impl Rule for Farewell {
             }
             return Ok(());
         }
-        let Some((observer, Change::Down, member)) = change(happening) else { return Ok(()) };
+        let Some((observer, MemberChange::Down, member)) = change(happening) else { return Ok(()) };
         let Some(subject) = scene.world.only(member.id) else { return Ok(()) };
         let Some(left) = scene.world.left(subject) else { return Ok(()) };
         if left < scene.at && scene.world.undisturbed(observer, subject) == Some(Time::ZERO) {
@@ -51,7 +52,7 @@ impl Rule for Farewell {
             }
             for observer in scene.world.indices().filter(|node| scene.world.joined(*node).is_some()) {
                 let state = scene.nodes.view(observer, id);
-                if matches!(state, Some(State::Alive | State::Suspect)) {
+                if matches!(state, Some(MemberState::Alive | MemberState::Suspect)) {
                     let text = format!("{id} said goodbye at {left}, and is still a member here");
                     return Err(scene.violation("M8", observer, text));
                 }
@@ -64,7 +65,7 @@ impl Rule for Farewell {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, config, node};
-    use bruit_core::{Change, Command};
+    use bruit_core::{Command, MemberChange};
     use core::time::Duration;
 
     const LEAVE: Command = Command::Leave { within: Duration::from_secs(5) };
@@ -73,7 +74,7 @@ mod tests {
     fn a_node_that_holds_itself_down_is_found() {
         let mut history = Fixture::new(2, "M8");
         history
-            .tells(0, Change::Down, 1, 0)
+            .tells(0, MemberChange::Down, 1, 0)
             .becomes(0, node(1, 1, config()))
             .fires("M8", "holds itself Down");
     }
@@ -84,7 +85,7 @@ mod tests {
         history
             .commanded(1, &LEAVE)
             .after(Duration::from_secs(9))
-            .tells(0, Change::Down, 2, 0)
+            .tells(0, MemberChange::Down, 2, 0)
             .fires("M8", "n2 said goodbye");
     }
 
@@ -99,8 +100,13 @@ mod tests {
     fn a_good_goodbye_is_fine() {
         let mut history = Fixture::new(3, "M8");
         let bound = history.bounds().completeness;
-        history.acquainted().commanded(1, &LEAVE).tells(0, Change::Left, 2, 0).tells(2, Change::Left, 2, 0);
+        history.acquainted().commanded(1, &LEAVE).tells(0, MemberChange::Left, 2, 0).tells(
+            2,
+            MemberChange::Left,
+            2,
+            0,
+        );
         history.after(bound).ends().is_silent();
-        history.crashes(2).tells(0, Change::Down, 3, 0).is_silent();
+        history.crashes(2).tells(0, MemberChange::Down, 3, 0).is_silent();
     }
 }

@@ -8,8 +8,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::{
-    Boot, Change, Command, Config, Incarnation, Mark, Member, MessageId, Node, NodeId, Notice, Pending,
-    State, Time, Usage, virtual_addr,
+    Boot, Command, Config, Incarnation, Member, MemberChange, MemberState, MessageId, Node, NodeId, Notice,
+    Time,
+    broadcast::{Mark, Pending, Usage},
+    virtual_addr,
 };
 
 use super::{Nodes, Promises};
@@ -27,7 +29,7 @@ pub(super) use broadcast::{mark, message};
 struct Stage {
     nodes: Vec<Option<Node>>,
     cut: BTreeSet<(usize, usize)>,
-    views: BTreeMap<(usize, NodeId), State>,
+    views: BTreeMap<(usize, NodeId), MemberState>,
     roots: BTreeMap<usize, u64>,
     cached: BTreeSet<(usize, MessageId)>,
     marks: BTreeMap<usize, Vec<Mark>>,
@@ -55,14 +57,14 @@ impl Nodes for Stage {
         self.node(index).is_some()
     }
 
-    fn view(&self, observer: Index, id: NodeId) -> Option<State> {
+    fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
         self.views.get(&(observer.get(), id)).copied()
     }
 
     fn live(&self, observer: Index) -> Vec<NodeId> {
         let mut ids: Vec<NodeId> = self.node(observer).map(Node::id).into_iter().collect();
         let held =
-            self.views.iter().filter(|((by, _), state)| *by == observer.get() && **state < State::Down);
+            self.views.iter().filter(|((by, _), state)| *by == observer.get() && **state < MemberState::Down);
         ids.extend(held.map(|((_, id), _)| *id));
         ids.sort_unstable();
         ids.dedup();
@@ -116,7 +118,7 @@ pub(super) const fn incarnation(epoch: u64, counter: u32) -> Incarnation {
 }
 
 /// A member of that id at counter `counter` of epoch 1.
-pub(super) fn member(id: u64, counter: u32, state: State) -> Member<'static> {
+pub(super) fn member(id: u64, counter: u32, state: MemberState) -> Member<'static> {
     Member {
         id: NodeId(id),
         name: Cow::Owned(format!("n{id}")),
@@ -190,7 +192,7 @@ impl Fixture {
         for observer in 0..self.stage.nodes.len() {
             for id in 1..=self.stage.nodes.len() as u64 {
                 if id != observer as u64 + 1 && !self.stage.views.contains_key(&(observer, NodeId(id))) {
-                    self.tells(observer, Change::Up, id, 0);
+                    self.tells(observer, MemberChange::Up, id, 0);
                 }
             }
         }
@@ -198,24 +200,30 @@ impl Fixture {
     }
 
     /// Process `observer` tells that the member `id` changed, at that counter, and shows it so.
-    pub(super) fn tells(&mut self, observer: usize, change: Change, id: u64, counter: u32) -> &mut Self {
+    pub(super) fn tells(
+        &mut self,
+        observer: usize,
+        change: MemberChange,
+        id: u64,
+        counter: u32,
+    ) -> &mut Self {
         let shown = self.stage.views.get(&(observer, NodeId(id))).copied();
         let state = match change {
-            Change::Suspected => State::Suspect,
-            Change::Down => State::Down,
-            Change::Left => State::Left,
-            Change::Updated | Change::Forgotten => shown.unwrap_or(State::Alive),
-            _ => State::Alive,
+            MemberChange::Suspected => MemberState::Suspect,
+            MemberChange::Down => MemberState::Down,
+            MemberChange::Left => MemberState::Left,
+            MemberChange::Updated | MemberChange::Forgotten => shown.unwrap_or(MemberState::Alive),
+            _ => MemberState::Alive,
         };
         self.shows(observer, id, state);
-        if change == Change::Forgotten {
+        if change == MemberChange::Forgotten {
             self.stage.views.remove(&(observer, NodeId(id)));
         }
         self.notices(observer, &Notice::Member { change, member: member(id, counter, state) })
     }
 
     /// Process `observer` shows the member so, without a word.
-    pub(super) fn shows(&mut self, observer: usize, id: u64, state: State) -> &mut Self {
+    pub(super) fn shows(&mut self, observer: usize, id: u64, state: MemberState) -> &mut Self {
         self.stage.views.insert((observer, NodeId(id)), state);
         self
     }

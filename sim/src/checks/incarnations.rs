@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bruit_core::wire::{Message, cluster_tag, open};
-use bruit_core::{Command, Incarnation, Node, NodeId, Notice, State};
+use bruit_core::{Command, Incarnation, MemberState, Node, NodeId, Notice};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -27,7 +27,7 @@ pub struct Incarnations {
 
 #[derive(Clone, Debug, Default)]
 struct Account {
-    accusations: HashSet<(Incarnation, State)>,
+    accusations: HashSet<(Incarnation, MemberState)>,
     reasons: u64,
     bumps: u64,
 }
@@ -77,7 +77,7 @@ impl Incarnations {
                 }
                 // Another life or another process of ours.
                 Message::Alive(record) if record.id() == me => {
-                    account.accusations.insert((record.incarnation(), State::Alive));
+                    account.accusations.insert((record.incarnation(), MemberState::Alive));
                 }
                 // It may tell us our address (rule A6).
                 Message::JoinAnswer(_) => account.reasons += 1,
@@ -123,7 +123,7 @@ impl Rule for Incarnations {
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         if let Some((observer, change, member)) = change(happening) {
-            if change == bruit_core::Change::Forgotten {
+            if change == bruit_core::MemberChange::Forgotten {
                 self.told.remove(&(observer, member.id));
                 return Ok(());
             }
@@ -182,7 +182,7 @@ impl Rule for Incarnations {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, config, node};
-    use bruit_core::Change;
+    use bruit_core::MemberChange;
 
     #[test]
     fn a_falling_incarnation_of_ones_own_is_found() {
@@ -206,26 +206,26 @@ mod tests {
     #[test]
     fn an_incarnation_that_its_subject_never_had_is_found() {
         let mut history = Fixture::new(2, "M4");
-        history.tells(0, Change::Suspected, 2, 3).fires("M4", "n2 never had");
+        history.tells(0, MemberChange::Suspected, 2, 3).fires("M4", "n2 never had");
     }
 
     #[test]
     fn a_falling_incarnation_of_another_is_found() {
         let mut history = Fixture::new(2, "M4");
-        history.becomes(1, node(2, 1, config())).tells(0, Change::Up, 2, 0).is_silent();
-        let mut lower = super::super::fixture::member(2, 0, bruit_core::State::Alive);
+        history.becomes(1, node(2, 1, config())).tells(0, MemberChange::Up, 2, 0).is_silent();
+        let mut lower = super::super::fixture::member(2, 0, bruit_core::MemberState::Alive);
         history.becomes(1, node(2, 2, config()));
         lower.incarnation.epoch = 2;
         history
-            .notices(0, &bruit_core::Notice::Member { change: Change::Updated, member: lower })
+            .notices(0, &bruit_core::Notice::Member { change: MemberChange::Updated, member: lower })
             .is_silent();
-        history.tells(0, Change::Updated, 2, 0).fires("M4", "fell from 2.0 to 1.0");
+        history.tells(0, MemberChange::Updated, 2, 0).fires("M4", "fell from 2.0 to 1.0");
     }
 
     #[test]
     fn a_join_and_what_was_issued_are_fine() {
         let mut history = Fixture::new(2, "M4");
         history.becomes(0, node(1, 1, config())).becomes(0, node(1, 2, config()));
-        history.tells(1, Change::Up, 1, 0).tells(0, Change::Up, 2, 0).is_silent();
+        history.tells(1, MemberChange::Up, 1, 0).tells(0, MemberChange::Up, 2, 0).is_silent();
     }
 }

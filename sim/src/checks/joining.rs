@@ -4,7 +4,7 @@
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
-use bruit_core::{Change, Command, Node, NodeId, State, Time};
+use bruit_core::{Command, MemberChange, MemberState, Node, NodeId, Time};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -64,7 +64,7 @@ impl Joining {
                 continue;
             }
             let lives = |observer: Index, id: NodeId| {
-                matches!(scene.nodes.view(observer, id), Some(State::Alive | State::Suspect))
+                matches!(scene.nodes.view(observer, id), Some(MemberState::Alive | MemberState::Suspect))
             };
             let bound = scene.bounds.join;
             if !lives(other, id) {
@@ -93,7 +93,7 @@ impl Rule for Joining {
         if let Happening::Crashed { node } = *happening {
             self.waiting.remove(&node);
         }
-        if let Some((observer, Change::Up, member)) = change(happening) {
+        if let Some((observer, MemberChange::Up, member)) = change(happening) {
             let cluster = |index: Index| scene.node(index).map(|node| &node.config().cluster);
             let theirs = scene.world.only(member.id).and_then(cluster);
             if let (Some(ours), Some(theirs)) = (cluster(observer), theirs)
@@ -114,7 +114,7 @@ impl Rule for Joining {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, config, node};
-    use bruit_core::{Change, Config};
+    use bruit_core::{Config, MemberChange};
 
     #[test]
     fn a_joiner_that_one_member_never_learns_of_is_found() {
@@ -122,7 +122,7 @@ mod tests {
         history.acquainted();
         let bound = history.bounds().join;
         history.after(bound).ends().is_silent();
-        history.starts(node(4, 1, config())).acquainted().tells(1, Change::Forgotten, 4, 0);
+        history.starts(node(4, 1, config())).acquainted().tells(1, MemberChange::Forgotten, 4, 0);
         let bound = history.bounds().join;
         history.after(bound).ends().fires("M10", "does not know n4");
     }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_joiner_that_does_not_learn_of_all_is_found() {
         let mut history = Fixture::new(3, "M10");
-        history.acquainted().tells(2, Change::Forgotten, 1, 0);
+        history.acquainted().tells(2, MemberChange::Forgotten, 1, 0);
         let bound = history.bounds().join;
         history.after(bound).ends().fires("M10", "does not know n1");
     }
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn clusters_of_two_names_that_merge_are_found() {
         let mut history = Fixture::new(2, "M10");
-        history.starts(node(3, 1, Config::lan("another"))).tells(0, Change::Up, 2, 0).is_silent();
-        history.tells(0, Change::Up, 3, 0).fires("M10", "n3 of cluster another");
+        history.starts(node(3, 1, Config::lan("another"))).tells(0, MemberChange::Up, 2, 0).is_silent();
+        history.tells(0, MemberChange::Up, 3, 0).fires("M10", "n3 of cluster another");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! incarnation: what it does depends on how long he is suspected, on purpose (rule B1).
 
 use bruit_core::wire::{Message, Record, Verdict, cluster_tag, open};
-use bruit_core::{Boot, Command, Event, Node, NodeId, State, Time, virtual_addr};
+use bruit_core::{Boot, Command, Event, MemberState, Node, NodeId, Time, virtual_addr};
 
 use super::{Rule, Scene};
 use crate::check::Violation;
@@ -57,12 +57,14 @@ impl Lattice {
                     let record = Record::read(bytes).expect("it was read before");
                     (record.id(), record.incarnation())
                 }
-                Update::Verdict(other) if other.state == State::Suspect => (other.id, other.incarnation),
+                Update::Verdict(other) if other.state == MemberState::Suspect => {
+                    (other.id, other.incarnation)
+                }
                 Update::Verdict(_) => return false,
             };
             id == verdict.id && incarnation <= verdict.incarnation
         };
-        let is = verdict.state == State::Down && self.updates.iter().any(lives);
+        let is = verdict.state == MemberState::Down && self.updates.iter().any(lives);
         is.then_some(*verdict)
     }
 
@@ -159,7 +161,7 @@ mod tests {
             for id in 3..9 {
                 let bytes = record(id, counter, &[counter.to_le_bytes()[0]]);
                 told(&mut history, Message::Alive(Record::read(&bytes).expect("well made")));
-                let state = [State::Suspect, State::Down, State::Left][(id % 3) as usize];
+                let state = [MemberState::Suspect, MemberState::Down, MemberState::Left][(id % 3) as usize];
                 let (removed, age, author) = (false, 0, NodeId(2));
                 let verdict = Verdict {
                     id: NodeId(id),

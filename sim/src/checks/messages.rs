@@ -5,7 +5,8 @@ use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, VecDeque};
 
 use bruit_core::{
-    Answer, Broadcast, Command, Config, MessageId, NodeId, Notice, PersistSeen, Slot, State, Time,
+    Answer, Broadcast, Command, Config, MemberState, MessageId, NodeId, Notice, Slot, Time,
+    broadcast::PersistSeen,
 };
 
 use super::world::Nodes;
@@ -258,7 +259,7 @@ impl Messages {
 fn audience(id: MessageId, by: Index, nodes: &dyn Nodes) -> Vec<Index> {
     let holds_it = |index: &Index| {
         let state = nodes.view(*index, id.origin);
-        let alive = matches!(state, Some(State::Alive | State::Suspect));
+        let alive = matches!(state, Some(MemberState::Alive | MemberState::Suspect));
         *index == by || alive && nodes.epoch(*index, id.origin).is_some_and(|epoch| epoch >= id.epoch)
     };
     (0..nodes.len()).map(Index::new).filter(|index| nodes.is_member(*index)).filter(holds_it).collect()

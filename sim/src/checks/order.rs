@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use bruit_core::{Change, NodeId, State};
+use bruit_core::{MemberChange, MemberState, NodeId};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -14,19 +14,19 @@ use crate::happening::Happening;
 /// M11. The automaton of each observer and member.
 #[derive(Clone, Debug, Default)]
 pub struct Order {
-    states: HashMap<(Index, NodeId), State>,
+    states: HashMap<(Index, NodeId), MemberState>,
 }
 
 /// What follows, or `None` where the grammar has no such word. Outside is unknown or forgotten.
-const fn next(state: Option<State>, change: Change) -> Option<Option<State>> {
-    use State::{Alive, Down, Left, Suspect};
+const fn next(state: Option<MemberState>, change: MemberChange) -> Option<Option<MemberState>> {
+    use MemberState::{Alive, Down, Left, Suspect};
     Some(match (state, change) {
-        (None | Some(Down | Left), Change::Up) | (Some(Suspect), Change::Refuted) => Some(Alive),
-        (Some(Alive), Change::Suspected) => Some(Suspect),
-        (Some(Alive | Suspect), Change::Updated) => state,
-        (Some(Alive | Suspect), Change::Down) => Some(Down),
-        (Some(Alive | Suspect), Change::Left) => Some(Left),
-        (Some(Down | Left), Change::Forgotten) => None,
+        (None | Some(Down | Left), MemberChange::Up) | (Some(Suspect), MemberChange::Refuted) => Some(Alive),
+        (Some(Alive), MemberChange::Suspected) => Some(Suspect),
+        (Some(Alive | Suspect), MemberChange::Updated) => state,
+        (Some(Alive | Suspect), MemberChange::Down) => Some(Down),
+        (Some(Alive | Suspect), MemberChange::Left) => Some(Left),
+        (Some(Down | Left), MemberChange::Forgotten) => None,
         _ => return None,
     })
 }
@@ -50,7 +50,7 @@ impl Rule for Order {
         };
         if let Some(after) = after {
             // Who returns under suspicion is told as Up and then as Suspected, in one breath.
-            let soon = change == Change::Up && member.state == State::Suspect;
+            let soon = change == MemberChange::Up && member.state == MemberState::Suspect;
             if member.state != after && !soon {
                 let text = format!("it told {change:?} of {} and shows it {:?}", member.id, member.state);
                 return Err(scene.violation("M11", observer, text));
@@ -94,9 +94,9 @@ impl Rule for Order {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Fixture;
-    use bruit_core::Change::{Down, Forgotten, Left, Refuted, Suspected, Up, Updated};
+    use bruit_core::MemberChange::{Down, Forgotten, Left, Refuted, Suspected, Up, Updated};
 
-    fn history(words: &[bruit_core::Change]) -> Fixture {
+    fn history(words: &[bruit_core::MemberChange]) -> Fixture {
         let mut history = Fixture::new(2, "M11");
         for word in words {
             history.tells(0, *word, 2, 0);
@@ -117,8 +117,11 @@ mod tests {
 
     #[test]
     fn a_view_that_does_not_match_the_last_notice_is_found() {
-        history(&[Up]).shows(0, 2, bruit_core::State::Suspect).ends().fires("M11", "it shows Some(Suspect)");
-        history(&[]).shows(0, 2, bruit_core::State::Alive).ends().fires("M11", "never told");
+        history(&[Up])
+            .shows(0, 2, bruit_core::MemberState::Suspect)
+            .ends()
+            .fires("M11", "it shows Some(Suspect)");
+        history(&[]).shows(0, 2, bruit_core::MemberState::Alive).ends().fires("M11", "never told");
     }
 
     #[test]

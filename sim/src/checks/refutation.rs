@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use bruit_core::{Change, NodeId, State, Time};
+use bruit_core::{MemberChange, MemberState, NodeId, Time};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -27,15 +27,15 @@ impl Rule for Refutation {
         }
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
         let key = (observer, member.id);
-        if change == Change::Suspected {
+        if change == MemberChange::Suspected {
             self.suspected.insert(key, scene.at);
             return Ok(());
         }
-        if change == Change::Updated {
+        if change == MemberChange::Updated {
             return Ok(());
         }
         let Some(since) = self.suspected.remove(&key) else { return Ok(()) };
-        if change != Change::Down {
+        if change != MemberChange::Down {
             return Ok(());
         }
         let Some(subject) = scene.world.only(member.id).filter(|node| scene.world.joined(*node).is_some())
@@ -74,7 +74,7 @@ impl Rule for Refutation {
         for ((observer, id), since) in over {
             let runs = scene.world.joined(*observer).is_some() && scene.nodes.is_member(*observer);
             let free = scene.world.undisturbed(*observer, *observer).is_some_and(|free| free <= *since);
-            if runs && free && scene.nodes.view(*observer, *id) == Some(State::Suspect) {
+            if runs && free && scene.nodes.view(*observer, *id) == Some(MemberState::Suspect) {
                 let text = format!("it suspects {id} since {since}, for longer than {bound:.1?}");
                 return Err(scene.violation("M6", *observer, text));
             }
@@ -86,21 +86,21 @@ impl Rule for Refutation {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Fixture;
-    use bruit_core::Change;
+    use bruit_core::MemberChange;
     use core::time::Duration;
 
     #[test]
     fn a_suspicion_that_outlives_its_refutation_is_found() {
         let mut history = Fixture::new(3, "M6");
-        history.cut(0, 1).heals().after(Duration::from_secs(1)).tells(0, Change::Suspected, 2, 0);
-        history.after(Duration::from_secs(9)).tells(0, Change::Down, 2, 0).fires("M6", "n2 outlived");
+        history.cut(0, 1).heals().after(Duration::from_secs(1)).tells(0, MemberChange::Suspected, 2, 0);
+        history.after(Duration::from_secs(9)).tells(0, MemberChange::Down, 2, 0).fires("M6", "n2 outlived");
     }
 
     #[test]
     fn a_suspicion_without_end_is_found() {
         let mut history = Fixture::new(3, "M6");
         history
-            .tells(0, Change::Suspected, 2, 0)
+            .tells(0, MemberChange::Suspected, 2, 0)
             .after(Duration::from_secs(600))
             .ends()
             .fires("M6", "suspects n2");
@@ -110,14 +110,14 @@ mod tests {
     fn a_refuted_one_and_one_from_a_cut_are_fine() {
         let mut history = Fixture::new(3, "M6");
         history
-            .tells(0, Change::Suspected, 2, 0)
-            .tells(0, Change::Refuted, 2, 1)
+            .tells(0, MemberChange::Suspected, 2, 0)
+            .tells(0, MemberChange::Refuted, 2, 1)
             .after(Duration::from_secs(600));
         history
             .cut(0, 1)
-            .tells(0, Change::Suspected, 2, 1)
+            .tells(0, MemberChange::Suspected, 2, 1)
             .heals()
-            .tells(0, Change::Down, 2, 1)
+            .tells(0, MemberChange::Down, 2, 1)
             .ends()
             .is_silent();
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use bruit_core::{Change, Incarnation, NodeId, Time};
+use bruit_core::{Incarnation, MemberChange, NodeId, Time};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -30,12 +30,12 @@ impl Rule for NoResurrection {
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
         let key = (observer, member.id);
         match change {
-            Change::Down | Change::Left => {
+            MemberChange::Down | MemberChange::Left => {
                 self.declared.entry((member.id, member.incarnation)).or_insert(scene.at);
                 let held = self.held.entry(key).or_insert(member.incarnation);
                 *held = member.incarnation.max(*held);
             }
-            Change::Up | Change::Refuted | Change::Updated => {
+            MemberChange::Up | MemberChange::Refuted | MemberChange::Updated => {
                 let Some(held) = self.held.get(&key).filter(|held| member.incarnation <= **held) else {
                     return Ok(());
                 };
@@ -57,33 +57,44 @@ impl Rule for NoResurrection {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, config, node};
-    use bruit_core::Change;
+    use bruit_core::MemberChange;
     use core::time::Duration;
 
     #[test]
     fn the_same_incarnation_after_a_down_is_found() {
         let mut history = Fixture::new(3, "M3");
-        history.tells(0, Change::Down, 2, 4).tells(0, Change::Up, 2, 4).fires("M3", "n2 is Up at 1.4");
+        history
+            .tells(0, MemberChange::Down, 2, 4)
+            .tells(0, MemberChange::Up, 2, 4)
+            .fires("M3", "n2 is Up at 1.4");
     }
 
     #[test]
     fn a_stale_alive_after_an_early_forgetting_is_found() {
         let mut history = Fixture::new(3, "M3");
-        history.tells(0, Change::Left, 2, 4).tells(0, Change::Forgotten, 2, 4);
-        history.after(Duration::from_secs(60)).tells(0, Change::Up, 2, 3).fires("M3", "n2 is Up at 1.3");
+        history.tells(0, MemberChange::Left, 2, 4).tells(0, MemberChange::Forgotten, 2, 4);
+        history
+            .after(Duration::from_secs(60))
+            .tells(0, MemberChange::Up, 2, 3)
+            .fires("M3", "n2 is Up at 1.3");
     }
 
     #[test]
     fn higher_ones_late_ones_and_other_observers_are_fine() {
         let mut history = Fixture::new(3, "M3");
-        history.tells(0, Change::Down, 2, 4).tells(0, Change::Up, 2, 5).tells(1, Change::Up, 2, 4);
-        history.tells(0, Change::Down, 3, 0).after(config().membership.forget_after);
-        history.tells(0, Change::Up, 3, 0).is_silent();
+        history.tells(0, MemberChange::Down, 2, 4).tells(0, MemberChange::Up, 2, 5).tells(
+            1,
+            MemberChange::Up,
+            2,
+            4,
+        );
+        history.tells(0, MemberChange::Down, 3, 0).after(config().membership.forget_after);
+        history.tells(0, MemberChange::Up, 3, 0).is_silent();
         history
-            .tells(2, Change::Down, 2, 9)
+            .tells(2, MemberChange::Down, 2, 9)
             .crashes(2)
             .restarts(2, node(3, 2, config()))
-            .tells(2, Change::Up, 2, 9)
+            .tells(2, MemberChange::Up, 2, 9)
             .is_silent();
     }
 }

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use bruit_core::{Change, NodeId, Time};
+use bruit_core::{MemberChange, NodeId, Time};
 
 use super::{Rule, Scene, change};
 use crate::check::Violation;
@@ -87,7 +87,7 @@ impl Rule for Stability {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
         let id = member.id;
-        if change == Change::Down && Self::is_healthy(observer, scene) {
+        if change == MemberChange::Down && Self::is_healthy(observer, scene) {
             self.lost.entry(id).or_default().by.insert(observer);
         } else if let Some(lost) = self.lost.get_mut(&id) {
             lost.by.remove(&observer);
@@ -97,9 +97,9 @@ impl Rule for Stability {
             let majority = 2 * lost.by.len() > healthy;
             lost.majority = if majority { lost.majority.or(Some(scene.at)) } else { None };
         }
-        if change == Change::Up && self.returns.contains_key(&(observer, id)) {
+        if change == MemberChange::Up && self.returns.contains_key(&(observer, id)) {
             self.returned(observer, id, scene)?;
-        } else if change == Change::Up {
+        } else if change == MemberChange::Up {
             self.returns.insert((observer, id), VecDeque::new());
         }
         self.judge(scene)
@@ -113,14 +113,19 @@ impl Rule for Stability {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::Fixture;
-    use bruit_core::Change;
+    use bruit_core::MemberChange;
     use core::time::Duration;
 
     #[test]
     fn an_oscillation_is_found() {
         let mut history = Fixture::new(3, "M12");
         for _ in 0..8 {
-            history.after(Duration::from_secs(5)).tells(0, Change::Up, 2, 0).tells(0, Change::Down, 2, 0);
+            history.after(Duration::from_secs(5)).tells(0, MemberChange::Up, 2, 0).tells(
+                0,
+                MemberChange::Down,
+                2,
+                0,
+            );
         }
         history.fires("M12", "n2 has come back");
     }
@@ -128,7 +133,7 @@ mod tests {
     #[test]
     fn a_healthy_member_that_a_majority_lost_is_found() {
         let mut history = Fixture::new(3, "M12");
-        history.tells(0, Change::Down, 2, 0).tells(2, Change::Down, 2, 0);
+        history.tells(0, MemberChange::Down, 2, 0).tells(2, MemberChange::Down, 2, 0);
         let bound = history.bounds().refutation;
         history.after(bound + Duration::from_secs(1)).ends().fires("M12", "healthy n2");
     }
@@ -137,11 +142,16 @@ mod tests {
     fn slow_flips_a_lost_minority_and_the_crashed_are_fine() {
         let mut history = Fixture::new(4, "M12");
         for _ in 0..20 {
-            history.after(Duration::from_secs(20)).tells(0, Change::Up, 2, 0).tells(0, Change::Down, 2, 0);
+            history.after(Duration::from_secs(20)).tells(0, MemberChange::Up, 2, 0).tells(
+                0,
+                MemberChange::Down,
+                2,
+                0,
+            );
         }
         history.crashes(3);
         for observer in 0..3 {
-            history.tells(observer, Change::Down, 4, 0);
+            history.tells(observer, MemberChange::Down, 4, 0);
         }
         history.after(Duration::from_secs(6_000)).ends().is_silent();
     }

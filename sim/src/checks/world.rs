@@ -4,7 +4,10 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bruit_core::{Command, Mark, MessageId, Node, NodeId, Notice, Pending, Phase, State, Time, Usage};
+use bruit_core::{
+    Command, MemberState, MessageId, Node, NodeId, Notice, Phase, Time,
+    broadcast::{Mark, Pending, Usage},
+};
 
 use crate::cluster::{Cluster, Index};
 use crate::happening::Happening;
@@ -32,12 +35,12 @@ pub trait Nodes {
         self.node(index).is_some_and(|node| node.phase() == Phase::Running)
     }
     /// What `observer` shows of a member.
-    fn view(&self, observer: Index, id: NodeId) -> Option<State> {
+    fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
         self.node(observer)?.member(id).map(|member| member.state)
     }
     /// Whom `observer` shows alive or suspected, itself included, by id.
     fn live(&self, observer: Index) -> Vec<NodeId> {
-        let is_live = |state| matches!(state, State::Alive | State::Suspect);
+        let is_live = |state| matches!(state, MemberState::Alive | MemberState::Suspect);
         let members = self.node(observer).into_iter().flat_map(Node::members);
         members.filter(|member| is_live(member.state)).map(|member| member.id).collect()
     }

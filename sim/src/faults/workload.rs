@@ -3,7 +3,10 @@
 
 use core::time::Duration;
 
-use bruit_core::{BroadcastConfig, FirstPhase, History, Order, PersistSeen, Repair, Rounds};
+use bruit_core::{
+    BroadcastConfig,
+    broadcast::{FirstPhase, History, Order, PersistSeen, Repair, Rounds},
+};
 
 use super::Act;
 use crate::cluster::Index;

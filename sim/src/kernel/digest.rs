@@ -1,6 +1,6 @@
 //! Notices and commands in the trace hash.
 
-use bruit_core::{Change, Command, Notice, State};
+use bruit_core::{Command, MemberChange, MemberState, Notice};
 
 use crate::hash::{mix, of_bytes};
 
@@ -33,24 +33,24 @@ pub(super) fn notice(notice: &Notice<'_>) -> u64 {
     }
 }
 
-fn change_code(change: Change) -> u64 {
+fn change_code(change: MemberChange) -> u64 {
     match change {
-        Change::Up => 0,
-        Change::Updated => 1,
-        Change::Suspected => 2,
-        Change::Refuted => 3,
-        Change::Down => 4,
-        Change::Left => 5,
-        Change::Forgotten => 6,
+        MemberChange::Up => 0,
+        MemberChange::Updated => 1,
+        MemberChange::Suspected => 2,
+        MemberChange::Refuted => 3,
+        MemberChange::Down => 4,
+        MemberChange::Left => 5,
+        MemberChange::Forgotten => 6,
         _ => 7,
     }
 }
 
-const fn state_code(state: State) -> u64 {
+const fn state_code(state: MemberState) -> u64 {
     match state {
-        State::Alive => 0,
-        State::Suspect => 1 << 60,
-        State::Down => 2 << 60,
-        State::Left => 3 << 60,
+        MemberState::Alive => 0,
+        MemberState::Suspect => 1 << 60,
+        MemberState::Down => 2 << 60,
+        MemberState::Left => 3 << 60,
     }
 }

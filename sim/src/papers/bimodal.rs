@@ -12,7 +12,10 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
-use bruit_core::{BroadcastConfig, Config, FirstPhase, Ratio, Repair, Rounds};
+use bruit_core::{
+    BroadcastConfig, Config,
+    broadcast::{FirstPhase, Ratio, Repair, Rounds},
+};
 
 use super::counts::{Counts, Fit};
 use super::listener::{self, Listener, UNCHECKED};

@@ -7,7 +7,7 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
-use bruit_core::{BroadcastConfig, Config, Repair};
+use bruit_core::{BroadcastConfig, Config, broadcast::Repair};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::collapse::{self, Aftermath};

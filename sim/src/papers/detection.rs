@@ -7,7 +7,7 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
-use bruit_core::{Change, Config, State, Time};
+use bruit_core::{Config, MemberChange, MemberState, Time};
 
 use super::{Options, in_parallel, percentile, seconds, subject};
 use crate::cluster::Cluster;
@@ -136,7 +136,7 @@ pub(super) fn crash(
     let crashed = sim.now();
     let holds = |cluster: &Cluster<subject::Subject>, index: crate::Index| {
         let state = cluster.node(index).and_then(|node| node.member(id)).map(|member| member.state);
-        matches!(state, None | Some(State::Down | State::Left))
+        matches!(state, None | Some(MemberState::Down | MemberState::Left))
     };
     let all = |cluster: &Cluster<subject::Subject>| cluster.running().all(|index| holds(cluster, index));
     let all = sim.run_until(Duration::from_secs(patience), all).expect(UNCHECKED);
@@ -146,7 +146,7 @@ pub(super) fn crash(
         .filter_map(|index| {
             let told = &sim.cluster().process(index)?.told;
             told.iter()
-                .find(|(at, change, of)| *at >= crashed && *change == Change::Down && *of == id)
+                .find(|(at, change, of)| *at >= crashed && *change == MemberChange::Down && *of == id)
                 .map(|told| told.0)
         })
         .min();
@@ -162,6 +162,6 @@ fn false_alarms(seed: u64, members: u32, config: &Config, network: NetworkConfig
     let before = bytes(&sim);
     sim.run_for(WATCH).expect("no check is there to object");
     let told = sim.cluster().indices().filter_map(|index| sim.cluster().process(index)).flat_map(|s| &s.told);
-    let downs = told.filter(|(_, change, _)| *change == Change::Down).count();
+    let downs = told.filter(|(_, change, _)| *change == MemberChange::Down).count();
     (downs as u64, bytes(&sim) - before)
 }

@@ -9,7 +9,7 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
-use bruit_core::{Change, Config};
+use bruit_core::{Config, MemberChange};
 
 use super::{Options, in_parallel, percentile, seconds, subject};
 use crate::cluster::Index;
@@ -150,8 +150,10 @@ fn one(config: &Config, members: u32, job: &Job) -> Tally {
         order[job.concurrent as usize..].iter().map(|index| sim.cluster().id(*index)).collect();
     for index in sim.cluster().indices() {
         let told = &sim.cluster().process(index).expect("nobody crashes").told;
-        let wrong =
-            told.iter().filter(|(_, change, id)| *change == Change::Down && healthy.contains(id)).count();
+        let wrong = told
+            .iter()
+            .filter(|(_, change, id)| *change == MemberChange::Down && healthy.contains(id))
+            .count();
         tally.positives += wrong as u64;
         if !anomalous.contains(&index) {
             tally.positives_healthy += wrong as u64;

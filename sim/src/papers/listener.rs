@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use bruit_core::wire::{Kind, open};
 use bruit_core::{
-    Action, Boot, Broadcast, Command, Config, FirstPhase, MessageId, Node, NodeId, Notice, Outbox, Time,
+    Action, Boot, Broadcast, Command, Config, MessageId, Node, NodeId, Notice, Outbox, Time,
+    broadcast::FirstPhase,
 };
 
 use crate::cluster::{Cluster, Index};

@@ -9,7 +9,7 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
-use bruit_core::{Change, Config, Time};
+use bruit_core::{Config, MemberChange, Time};
 
 use super::{Options, in_parallel, subject};
 use crate::cluster::Index;
@@ -159,7 +159,7 @@ fn one(seed: u64, members: u32, faulty: u32, length: Duration, config: &Config, 
         subjects.flat_map(|subject| subject.told.iter().copied())
     };
     let wrong = |range| {
-        told(range).filter(|(_, change, id)| *change == Change::Down && is_healthy(*id)).count() as u64
+        told(range).filter(|(_, change, id)| *change == MemberChange::Down && is_healthy(*id)).count() as u64
     };
     let changes = told(0..healthy).filter(|(_, _, id)| !is_healthy(*id)).count() as u64;
     let last = told(0..healthy).map(|(at, ..)| at).max().unwrap_or(start);
@@ -167,7 +167,7 @@ fn one(seed: u64, members: u32, faulty: u32, length: Duration, config: &Config, 
     let lost = (0..healthy)
         .filter_map(|index| sim.cluster().node(Index(index)))
         .flat_map(bruit_core::Node::members)
-        .filter(|member| is_healthy(member.id) && member.state == bruit_core::State::Down)
+        .filter(|member| is_healthy(member.id) && member.state == bruit_core::MemberState::Down)
         .count();
     sim.heal_all().expect(UNCHECKED);
     let healed = sim.run_until(QUIET, crate::Cluster::all_know_all).expect(UNCHECKED);

@@ -7,7 +7,7 @@
 use core::net::SocketAddr;
 use std::collections::VecDeque;
 
-use bruit_core::{Action, Boot, Change, Config, Event, Node, NodeId, Notice, Outbox, Time};
+use bruit_core::{Action, Boot, Config, Event, MemberChange, Node, NodeId, Notice, Outbox, Time};
 
 use crate::cluster::Index;
 use crate::kernel::Sim;
@@ -26,7 +26,7 @@ pub(super) struct Subject {
     waiting: usize,
     out: Outbox,
     /// Every change of a member to Down or back, in local time, which is true time here.
-    pub(super) told: Vec<(Time, Change, NodeId)>,
+    pub(super) told: Vec<(Time, MemberChange, NodeId)>,
 }
 
 impl Subject {
@@ -37,7 +37,10 @@ impl Subject {
             match action {
                 Action::Send { to, bytes } if self.closed => self.leaving.push((to, bytes.into_owned())),
                 Action::Send { to, bytes } => io.send(BRUIT_PORT, to, &bytes),
-                Action::Notify(Notice::Member { change: change @ (Change::Down | Change::Up), member }) => {
+                Action::Notify(Notice::Member {
+                    change: change @ (MemberChange::Down | MemberChange::Up),
+                    member,
+                }) => {
                     self.told.push((now, change, member.id));
                 }
                 Action::Notify(_) | Action::Answer(_) | Action::Store { .. } | Action::WakeAt(_) => {}

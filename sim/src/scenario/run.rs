@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bruit_core::{Change, Node, Notice, Phase, State, Time};
+use bruit_core::{MemberChange, MemberState, Node, Notice, Phase, Time};
 
 use super::{Condition, Expectation, Scenario};
 use crate::check::{Check, Violation};
@@ -139,12 +139,13 @@ fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
     match condition {
         Condition::AllKnowAll => cluster.all_know_all(),
         Condition::HeldDead(subjects) => observers.all(|(me, node)| {
-            let held = |index: &Index| matches!(state(node, *index), Some(State::Alive | State::Suspect));
+            let held = |index: &Index| {
+                matches!(state(node, *index), Some(MemberState::Alive | MemberState::Suspect))
+            };
             !subjects.iter().any(|index| *index != me && held(index))
         }),
-        Condition::HeldAlive(subjects) => {
-            observers.all(|(_, node)| subjects.iter().all(|index| state(node, *index) == Some(State::Alive)))
-        }
+        Condition::HeldAlive(subjects) => observers
+            .all(|(_, node)| subjects.iter().all(|index| state(node, *index) == Some(MemberState::Alive))),
         Condition::AllHave(texts) => observers.all(|(_, node)| {
             let history = history(node);
             texts.iter().all(|text| history.binary_search(&text.as_bytes()).is_ok())
@@ -160,7 +161,8 @@ fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
         }
         Condition::Closed(group) => observers.filter(|(me, _)| group.contains(me)).all(|(_, node)| {
             let inside = |index: &&Index| cluster.status(**index) != Status::Crashed;
-            let alive = group.iter().filter(inside).all(|index| state(node, *index) == Some(State::Alive));
+            let alive =
+                group.iter().filter(inside).all(|index| state(node, *index) == Some(MemberState::Alive));
             alive && node.member_count() == group.iter().filter(inside).count()
         }),
     }
@@ -184,7 +186,8 @@ impl Check<Node> for FalseDowns {
         happening: &Happening<'_>,
         cluster: &Cluster<Node>,
     ) -> Result<(), Violation> {
-        let Happening::Notice { node, notice: Notice::Member { change: Change::Down, member } } = happening
+        let Happening::Notice { node, notice: Notice::Member { change: MemberChange::Down, member } } =
+            happening
         else {
             return Ok(());
         };

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use bruit_core::{
-    Answer, Boot, Broadcast, BroadcastConfig, Command, Config, Event, FirstPhase, History, Node, Notice,
-    Order, Outbox, Ratio, Repair, Rounds, Time,
+    Answer, Boot, Broadcast, BroadcastConfig, Command, Config, Event, Node, Notice, Outbox, Time,
+    broadcast::{FirstPhase, History, Order, Ratio, Repair, Rounds},
 };
 use bruit_sim::scenario::{self, BUILT_IN, Scenario};
 use bruit_sim::trial::Verdict;

@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
-use bruit_core::{Broadcast, BroadcastConfig, MessageId, Order, PersistSeen};
+use bruit_core::{
+    Broadcast, BroadcastConfig, MessageId,
+    broadcast::{Order, PersistSeen},
+};
 use bruit_sim::{Cluster, Index, Memory};
 
 use super::group::{Group, presets, with};

@@ -1,7 +1,7 @@
 //! Loss, cuts and small caches: everybody gets what is held within reach, or is told that it is lost.
 
 use bruit_core::wire::Kind;
-use bruit_core::{BroadcastConfig, MessageId, Repair};
+use bruit_core::{BroadcastConfig, MessageId, broadcast::Repair};
 use bruit_sim::{Cut, Filter, Index, NetworkConfig};
 
 use super::group::{Group, presets};
@@ -115,7 +115,7 @@ fn at_a_quarter_of_loss_nobody_misses_anything() -> Checked {
 #[test]
 fn without_the_first_phase_and_without_rounds_the_marks_are_enough() -> Checked {
     let marks = BroadcastConfig {
-        first: bruit_core::FirstPhase::None,
+        first: bruit_core::broadcast::FirstPhase::None,
         repair: Repair::None,
         ..BroadcastConfig::tree()
     };
@@ -147,7 +147,7 @@ fn what_nobody_refuses_is_not_lost() -> Checked {
 #[test]
 fn a_group_address_reaches_all_in_one_datagram() -> Checked {
     let address = "239.7.5.69:7569".parse().expect("an address");
-    let first = bruit_core::FirstPhase::Multicast { group: Some(address) };
+    let first = bruit_core::broadcast::FirstPhase::Multicast { group: Some(address) };
     let mut group = Group::of(327, 10, BroadcastConfig { first, ..BroadcastConfig::bimodal() })?;
     group.lan.sim.run_for(secs(5))?;
     let copies = group.lan.sim.cluster().counters().fanned_out;

@@ -1,7 +1,7 @@
 //! What gogossip promises: push, first-infection acknowledgements, the majority, and the wider PullSync.
 
 use bruit_core::wire::{Gossip, Kind, Message};
-use bruit_core::{BroadcastConfig, Notice, Repair};
+use bruit_core::{BroadcastConfig, Notice, broadcast::Repair};
 use bruit_sim::{Delay, Filter, Index, Link, NetworkConfig, Violation};
 
 use super::group::{Group, SOON, gossip};
@@ -142,7 +142,7 @@ fn a_lone_member_pushes_to_nobody() -> Checked {
     let id = group.says(0, "x")?;
     group.lan.sim.run_for(secs(5))?;
     assert!(group.mail.has(0, id));
-    assert_eq!(group.lan.node(0).pending(), bruit_core::Pending::default());
+    assert_eq!(group.lan.node(0).pending(), bruit_core::broadcast::Pending::default());
     assert!(pushed(&group).iter().all(|(acked, contacted)| (*acked, *contacted) == (0, 0)));
     Ok(())
 }

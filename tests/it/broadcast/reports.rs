@@ -1,7 +1,7 @@
 //! Delivery status (rule C6): a majority, all, who is missing; and what it costs.
 
 use bruit_core::wire::Kind;
-use bruit_core::{Broadcast, BroadcastConfig, MessageId, NodeId, Notice, Reached, Rejected};
+use bruit_core::{Broadcast, BroadcastConfig, MessageId, NodeId, Notice, Rejected, broadcast::Reached};
 use bruit_sim::{Cut, Filter, Index};
 
 use super::group::{Group, presets, with};
@@ -9,7 +9,7 @@ use crate::support::{Checked, millis, secs};
 
 fn reports(group: &Group, id: MessageId) -> Vec<Reached> {
     let told = |notice: &Notice<'static>| match notice {
-        Notice::Spread { id: of, reached } if *of == id => Some(reached.clone()),
+        Notice::Report { id: of, reached } if *of == id => Some(reached.clone()),
         _ => None,
     };
     group.lan.diary.notices().iter().filter_map(|(_, _, notice)| told(notice)).collect()
@@ -20,13 +20,13 @@ fn a_majority_and_then_all() -> Checked {
     for (name, broadcast) in presets() {
         let mut group = Group::of(380, 9, broadcast)?;
         let id = group.accepted(2, Broadcast::new("", "x").report(secs(30)))?;
-        let spread = group.lan.node(2).spread(id).expect("it is reported on");
+        let spread = group.lan.node(2).report(id).expect("it is reported on");
         assert_eq!((spread.of, spread.have), (9, 1), "{name}");
         assert_eq!(spread.missing.len(), 8, "{name}");
         group.lan.sim.run_for(secs(25))?;
         let expected = [Reached::Majority, Reached::All { without: Vec::new() }];
         assert_eq!(reports(&group, id), expected, "{name}");
-        assert_eq!(group.lan.node(2).spread(id), None, "{name}: it is over");
+        assert_eq!(group.lan.node(2).report(id), None, "{name}: it is over");
         group.rest()?;
     }
     Ok(())
@@ -41,7 +41,7 @@ fn who_has_not_said_so_is_named_when_the_time_is_over() -> Checked {
         let id = group.accepted(0, Broadcast::new("", "x").report(secs(2)))?;
         group.lan.sim.run_for(millis(1_900))?;
         let missing = vec![NodeId(4), NodeId(5)];
-        assert_eq!(group.lan.node(0).spread(id).expect("not over").missing, missing, "{name}");
+        assert_eq!(group.lan.node(0).report(id).expect("not over").missing, missing, "{name}");
         group.lan.sim.run_for(millis(200))?;
         assert_eq!(reports(&group, id), [Reached::Majority, Reached::TimedOut { missing }], "{name}");
         group.lan.sim.heal_all()?;

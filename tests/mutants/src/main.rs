@@ -96,8 +96,8 @@ const MUTANTS: &[Mutant] = &[
         patches: &[
             (
                 CONTACT,
-                "state: State::Left, removed: false, age: 0, author: id };",
-                "state: State::Down, removed: false, age: 0, author: id };",
+                "state: MemberState::Left, removed: false, age: 0, author: id };",
+                "state: MemberState::Down, removed: false, age: 0, author: id };",
             ),
             (CONTACT, "        self.updates.push(self.me.id);\n", ""),
         ],
@@ -109,7 +109,7 @@ const MUTANTS: &[Mutant] = &[
         patches: &[(
             MERGE,
             "        if id == self.me.id {\n            if removed",
-            "        if id == self.me.id && state == State::Left {\n            if removed",
+            "        if id == self.me.id && state == MemberState::Left {\n            if removed",
         )],
         by: By::Sweep,
     },
@@ -151,8 +151,8 @@ const MUTANTS: &[Mutant] = &[
         checks: &["M11"],
         patches: &[(
             MERGE,
-            "State::Alive if before == State::Suspect => &[Change::Refuted],",
-            "State::Alive if before == State::Suspect => &[Change::Up],",
+            "MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Refuted],",
+            "MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Up],",
         )],
         by: By::Sweep,
     },

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bruit_core::{Config, FirstPhase};
+use bruit_core::{Config, broadcast::FirstPhase};
 
 use crate::driven::{Settings, Started};
 use crate::error::StartError;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use bruit_core::wire::Kind as MessageKind;
 use bruit_core::{
-    Broadcast, BroadcastConfig, Field, FirstPhase, MessageId, Notice, Reached, Rejected, Repair, limits,
+    Broadcast, BroadcastConfig, Field, MessageId, Notice, Rejected,
+    broadcast::{FirstPhase, Reached, Repair},
+    limits,
 };
 use bruit_driver::News;
 use bruit_tokio::{Direction, Interface};
@@ -99,10 +101,10 @@ pub(crate) fn a_long_payload_arrives_whole(kinds: [Kind; 3]) {
 pub(crate) fn a_report_ends_with_all(kinds: [Kind; 3]) {
     let [mut a, _b, _c] = three(kinds);
     let id = a.running().submit(Broadcast::new("t", b"x").report(SOON)).expect("taken");
-    let spread = |wanted: Reached| move |notice: &Notice<'_>| matches!(notice, Notice::Spread { id: of, reached } if *of == id && *reached == wanted);
+    let spread = |wanted: Reached| move |notice: &Notice<'_>| matches!(notice, Notice::Report { id: of, reached } if *of == id && *reached == wanted);
     wait(a.as_mut(), "a majority", spread(Reached::Majority));
     wait(a.as_mut(), "all", spread(Reached::All { without: vec![] }));
-    assert_eq!(a.running().read(|node| node.spread(id)), None, "that is the end of it");
+    assert_eq!(a.running().read(|node| node.report(id)), None, "that is the end of it");
 }
 
 pub(crate) fn a_report_ends_in_time_and_names_who_is_missing(kinds: [Kind; 3]) {
@@ -112,7 +114,7 @@ pub(crate) fn a_report_ends_in_time_and_names_who_is_missing(kinds: [Kind; 3]) {
     let within = Duration::from_millis(20);
     let id = a.running().submit(Broadcast::new("t", b"x").report(within)).expect("taken");
     wait(a.as_mut(), "the end", |notice| {
-        matches!(notice, Notice::Spread { id: of, reached: Reached::TimedOut { missing } }
+        matches!(notice, Notice::Report { id: of, reached: Reached::TimedOut { missing } }
             if *of == id && missing.contains(&c_id))
     });
 }

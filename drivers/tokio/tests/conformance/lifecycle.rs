@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use bruit_core::{Change, Command, NodeId, Notice, Phase, Rejected, State};
+use bruit_core::{Command, MemberChange, MemberState, NodeId, Notice, Phase, Rejected};
 use bruit_driver::{JournalSettings, News, RecvError, StartError, journal};
 
 use crate::support::{Handle, Kind, Options, SOON, three, until, wait, wait_change};
@@ -20,7 +20,7 @@ pub(crate) fn members_see_each_other_and_what_they_say(kinds: [Kind; 3]) {
     sorted.sort_unstable();
     assert_eq!(sorted, ["a", "b", "c"]);
     assert_eq!(a.running().command(Command::SetMeta(b"from a".to_vec())).map(drop), Ok(()));
-    wait_change(b.as_mut(), a.running().id(), Change::Updated);
+    wait_change(b.as_mut(), a.running().id(), MemberChange::Updated);
     let meta = |node: &dyn Handle, id| {
         node.running().read(|node| node.member(id).map(|member| member.meta.to_vec()))
     };
@@ -34,13 +34,13 @@ pub(crate) fn one_leaves_one_dies_and_the_rest_know_which(kinds: [Kind; 3]) {
     let [a, mut b, mut c] = three(kinds);
     let (a_id, c_id) = (a.running().id(), c.running().id());
     assert_eq!(a.leave(SOON), Ok(true));
-    wait_change(b.as_mut(), a_id, Change::Left);
-    wait_change(c.as_mut(), a_id, Change::Left);
+    wait_change(b.as_mut(), a_id, MemberChange::Left);
+    wait_change(c.as_mut(), a_id, MemberChange::Left);
     drop(c);
-    wait_change(b.as_mut(), c_id, Change::Down);
+    wait_change(b.as_mut(), c_id, MemberChange::Down);
     assert!(b.running().read(|node| node.why_down(c_id).is_some()));
     let states = b.running().read(|node| [a_id, c_id].map(|id| node.member(id).map(|member| member.state)));
-    assert!(!states.contains(&Some(State::Alive)), "{states:?}");
+    assert!(!states.contains(&Some(MemberState::Alive)), "{states:?}");
     assert_eq!(b.running().status().members, 1);
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn a_restarted_member_is_back_under_a_higher_epoch(kinds: [Kind; 3]) 
         let epoch = b.running().status().incarnation.epoch;
         wait(a.as_mut(), "b at its new epoch", |notice| {
             matches!(notice, Notice::Member { member, .. }
-                if member.id == b_id && member.state == State::Alive && member.incarnation.epoch == epoch)
+                if member.id == b_id && member.state == MemberState::Alive && member.incarnation.epoch == epoch)
         });
         epochs.push(epoch);
         b.stop();
@@ -166,6 +166,6 @@ pub(crate) fn a_reader_that_panics_does_not_stop_the_node(kinds: [Kind; 3]) {
     let read = || a.running().read(|_| panic!("as an application might"));
     assert!(catch_unwind(AssertUnwindSafe(read)).is_err());
     assert_eq!(a.running().command(Command::SetMeta(b"still here".to_vec())).map(drop), Ok(()));
-    wait_change(b.as_mut(), a.running().id(), Change::Updated);
+    wait_change(b.as_mut(), a.running().id(), MemberChange::Updated);
     assert!(a.ping(b.running().id(), b.running().local_addr()).is_ok_and(|time| time.is_some()));
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use bruit_core::wire::Kind as MessageKind;
-use bruit_core::{Change, NodeId, Rejected, State};
+use bruit_core::{MemberChange, MemberState, NodeId, Rejected};
 use bruit_tokio::Direction;
 
 use crate::support::{Kind, Options, SOON, three, wait_change};
@@ -44,13 +44,13 @@ pub(crate) fn a_flood_stops_no_timer_and_no_command(kinds: [Kind; 3]) {
         }
     });
     drop(c);
-    wait_change(a.as_mut(), c_id, Change::Down);
+    wait_change(a.as_mut(), c_id, MemberChange::Down);
     assert!(a.ping(b.running().id(), b.running().local_addr()).is_ok());
     flooding.store(false, Ordering::Relaxed);
     flood.join().expect("it ends");
     assert!(a.running().stats().dropped_version > 0);
     let state = b.running().read(|node| node.member(a_id).map(|member| member.state));
-    assert!(state.is_some_and(|state| state != State::Down), "{state:?}");
+    assert!(state.is_some_and(|state| state != MemberState::Down), "{state:?}");
 }
 
 pub(crate) fn members_find_each_other_by_name_and_through_a_peers_file(kinds: [Kind; 3]) {
@@ -79,7 +79,7 @@ pub(crate) fn ipv6_sockets_that_take_ipv4_call_a_member_by_one_address(kinds: [K
     a.running().join(Vec::<SocketAddr>::new()).expect("joins");
     let b = kinds[1].start("b");
     b.running().join([format!("127.0.0.1:{}", a.running().local_addr().port())]).expect("joins");
-    wait_change(a.as_mut(), b.running().id(), Change::Up);
+    wait_change(a.as_mut(), b.running().id(), MemberChange::Up);
     let seen = a.running().read(|node| node.member(b.running().id()).map(|member| member.addr));
     assert_eq!(seen, Some(b.running().local_addr()));
     assert!(b.joined(SOON));
@@ -94,7 +94,7 @@ pub(crate) fn members_over_ipv6(kinds: [Kind; 3]) {
     a.running().join(Vec::<SocketAddr>::new()).expect("joins");
     b.running().join([a.running().local_addr()]).expect("joins");
     assert!(b.joined(SOON));
-    wait_change(a.as_mut(), b.running().id(), Change::Up);
+    wait_change(a.as_mut(), b.running().id(), MemberChange::Up);
     let round_trip = b.ping(a.running().id(), a.running().local_addr());
     assert!(round_trip.is_ok_and(|time| time.is_some()));
 }

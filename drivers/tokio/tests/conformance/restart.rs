@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use bruit_core::{BroadcastConfig, PersistSeen};
+use bruit_core::{BroadcastConfig, broadcast::PersistSeen};
 use bruit_driver::StartError;
 
 use crate::broadcast::{delivered_so_far, deliveries, settle};

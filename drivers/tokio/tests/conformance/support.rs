@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bruit_core::{BroadcastConfig, Change, Config, NodeId, Notice, Rejected};
+use bruit_core::{BroadcastConfig, Config, MemberChange, NodeId, Notice, Rejected};
 use bruit_driver::udp::Running;
 use bruit_driver::{JournalSettings, News, RecvError, StartError};
 use bruit_tokio::Interface;
@@ -236,7 +236,7 @@ pub(crate) fn wait(node: &mut dyn Handle, what: &str, mut wanted: impl FnMut(&No
 }
 
 #[track_caller]
-pub(crate) fn wait_change(node: &mut dyn Handle, id: NodeId, change: Change) {
+pub(crate) fn wait_change(node: &mut dyn Handle, id: NodeId, change: MemberChange) {
     wait(
         node,
         &format!("{id} {change:?}"),

@@ -1,7 +1,10 @@
 //! B4: what one correct member was given and still holds, all connected members are given, or are told that it is
 //! lost; within `repair` and the time that so many bytes take, after the last disturbance (rules C1, C3, C4).
 
-use bruit_core::{History, MessageId, NodeId, Order, State};
+use bruit_core::{
+    MemberState, MessageId, NodeId,
+    broadcast::{History, Order},
+};
 use std::collections::BTreeSet;
 
 use super::super::messages::Sent;
@@ -112,14 +115,15 @@ impl Rule for Delivery {
 
 /// Whether `node` shows that member alive; that it should is M7.
 fn shows_alive(node: Index, id: NodeId, scene: &Scene<'_>) -> bool {
-    scene.world.id(node) == id || matches!(scene.nodes.view(node, id), Some(State::Alive | State::Suspect))
+    scene.world.id(node) == id
+        || matches!(scene.nodes.view(node, id), Some(MemberState::Alive | MemberState::Suspect))
 }
 
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
 
-    use bruit_core::History;
+    use bruit_core::broadcast::History;
 
     use super::super::super::fixture::{Fixture, config, message, node};
 

@@ -2,7 +2,10 @@
 //! announced as `Lost` before; what is `Lost` exists, was not delivered and never will be; and in the end nothing
 //! that a node knows of is neither delivered, nor `Lost`, nor still being looked for (rules C1, C3, C4).
 
-use bruit_core::{Mark, MessageId, NodeId, Notice, Order};
+use bruit_core::{
+    MessageId, NodeId, Notice,
+    broadcast::{Mark, Order},
+};
 
 use super::super::{Rule, Scene};
 use crate::check::Violation;
@@ -141,7 +144,7 @@ impl Rule for Holes {
 
 #[cfg(test)]
 mod tests {
-    use bruit_core::Order;
+    use bruit_core::broadcast::Order;
 
     use super::super::super::fixture::{Fixture, config, mark, message};
 
@@ -187,7 +190,7 @@ mod tests {
     fn what_an_earlier_life_left_on_the_disk_is_no_hole() {
         use super::super::super::fixture::node;
         use crate::happening::Memory;
-        use bruit_core::PersistSeen;
+        use bruit_core::broadcast::PersistSeen;
         let mut config = config();
         (config.broadcast.order, config.broadcast.persist_seen) =
             (Order::Origin, PersistSeen::BeforeDelivery);

@@ -40,7 +40,7 @@ impl Rule for Limits {
 
 #[cfg(test)]
 mod tests {
-    use bruit_core::{Pending, Usage};
+    use bruit_core::broadcast::{Pending, Usage};
 
     use super::super::super::fixture::{Fixture, config};
 

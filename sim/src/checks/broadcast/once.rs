@@ -36,7 +36,7 @@ impl Rule for Once {
 mod tests {
     use core::time::Duration;
 
-    use bruit_core::{Config, PersistSeen};
+    use bruit_core::{Config, broadcast::PersistSeen};
 
     use super::super::super::fixture::{Fixture, config, message, node};
     use crate::happening::Memory;

@@ -1,6 +1,6 @@
 //! B10: without submissions and disturbances the traffic of the broadcast ends: no message causes others for ever.
 
-use bruit_core::Repair;
+use bruit_core::broadcast::Repair;
 use bruit_core::wire::{self, Kind};
 
 use super::super::{Rule, Scene};

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io::Write;
 use std::rc::Rc;
 
-use bruit_core::{Change, Command, Config, Node, NodeId, Notice, State, Time};
+use bruit_core::{Command, Config, MemberChange, MemberState, Node, NodeId, Notice, Time};
 use bruit_sim::checks::Promises;
 use bruit_sim::network::Cut;
 use bruit_sim::{
@@ -25,7 +25,7 @@ const LEAVES: Index = Index(19);
 /// Verdicts about members, as they are passed.
 #[derive(Debug, Default)]
 struct Verdicts {
-    passed: Vec<(Time, Index, Change, NodeId)>,
+    passed: Vec<(Time, Index, MemberChange, NodeId)>,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Check<Node> for Listener {
         let Happening::Notice { node, notice: Notice::Member { change, member } } = happening else {
             return Ok(());
         };
-        if matches!(change, Change::Down | Change::Left | Change::Suspected) {
+        if matches!(change, MemberChange::Down | MemberChange::Left | MemberChange::Suspected) {
             self.0.borrow_mut().passed.push((at, *node, *change, member.id));
         }
         Ok(())
@@ -155,8 +155,8 @@ impl Story {
         let cut_at = self.sim.now();
         self.line(out, format_args!("the network is cut: n1..n{HALF} | n{}..n{NODES}", HALF + 1))?;
         self.sim.run_until(secs(60), sides_are_closed)?;
-        self.first(out, cut_at, Change::Suspected, None)?;
-        self.first(out, cut_at, Change::Down, None)?;
+        self.first(out, cut_at, MemberChange::Suspected, None)?;
+        self.first(out, cut_at, MemberChange::Down, None)?;
         self.line(out, format_args!("  each side holds the other Down, after {}", since(&self.sim, cut_at)))?;
         let own = self.downs_of_own_side(cut_at);
         self.line(out, format_args!("  verdicts about members of one's own side: {own}"))?;
@@ -165,7 +165,7 @@ impl Story {
         let healed_at = self.sim.now();
         self.line(out, "the cut heals")?;
         self.wait(out, secs(60), "one cluster again: all know all", Cluster::all_know_all)?;
-        let downs = self.count(healed_at, Change::Down);
+        let downs = self.count(healed_at, MemberChange::Down);
         self.line(out, format_args!("  verdicts of Down while healing: {downs}"))?;
         self.until(70)?;
         Ok(())
@@ -176,8 +176,8 @@ impl Story {
         let (at, id) = (self.sim.now(), NodeId(u64::from(CRASHES.0) + 1));
         self.line(out, format_args!("{CRASHES} crashes"))?;
         self.sim.run_until(secs(60), |cluster| nobody_sees(cluster, id))?;
-        self.first(out, at, Change::Suspected, Some(id))?;
-        self.first(out, at, Change::Down, Some(id))?;
+        self.first(out, at, MemberChange::Suspected, Some(id))?;
+        self.first(out, at, MemberChange::Down, Some(id))?;
         self.line(out, format_args!("  all know, after {}", since(&self.sim, at)))?;
         self.until(90)?;
         Ok(())
@@ -207,16 +207,16 @@ impl Story {
         &self,
         out: &mut impl Write,
         since: Time,
-        change: Change,
+        change: MemberChange,
         id: Option<NodeId>,
     ) -> Result<(), Stop> {
         let verdicts = self.verdicts.borrow();
-        let wanted = |(at, _, of, subject): &&(Time, Index, Change, NodeId)| {
+        let wanted = |(at, _, of, subject): &&(Time, Index, MemberChange, NodeId)| {
             *at >= since && *of == change && id.is_none_or(|id| id == *subject)
         };
         let Some((at, by, _, subject)) = verdicts.passed.iter().find(wanted) else { return Ok(()) };
-        let verb = if change == Change::Suspected { "suspects" } else { "calls" };
-        let end = if change == Change::Suspected { "" } else { " Down" };
+        let verb = if change == MemberChange::Suspected { "suspects" } else { "calls" };
+        let end = if change == MemberChange::Suspected { "" } else { " Down" };
         let took = Time::ZERO + at.since(since);
         Ok(writeln!(
             out,
@@ -225,7 +225,7 @@ impl Story {
         )?)
     }
 
-    fn count(&self, since: Time, change: Change) -> usize {
+    fn count(&self, since: Time, change: MemberChange) -> usize {
         let verdicts = self.verdicts.borrow();
         verdicts.passed.iter().filter(|(at, _, of, _)| *at >= since && *of == change).count()
     }
@@ -233,7 +233,7 @@ impl Story {
     fn downs_of_own_side(&self, since: Time) -> usize {
         let left = |number: u64| number <= u64::from(HALF);
         let verdicts = self.verdicts.borrow();
-        let downs = verdicts.passed.iter().filter(|(at, _, of, _)| *at >= since && *of == Change::Down);
+        let downs = verdicts.passed.iter().filter(|(at, _, of, _)| *at >= since && *of == MemberChange::Down);
         downs.filter(|(_, by, _, id)| left(u64::from(by.0) + 1) == left(id.0)).count()
     }
 }
@@ -248,6 +248,6 @@ fn sides_are_closed(cluster: &Cluster<Node>) -> bool {
 
 fn nobody_sees(cluster: &Cluster<Node>, id: NodeId) -> bool {
     let others = cluster.nodes().filter(|(_, node)| node.id() != id);
-    let sees = |node: &Node| node.member(id).is_some_and(|member| member.state <= State::Suspect);
+    let sees = |node: &Node| node.member(id).is_some_and(|member| member.state <= MemberState::Suspect);
     !others.map(|(_, node)| node).any(sees)
 }
