@@ -17,7 +17,7 @@ use crate::event::{Event, Slot};
 use crate::id::{Incarnation, MessageId, NodeId};
 use crate::membership::{Arrival, Membership, Obituary};
 use crate::outbox::Outbox;
-use crate::reconcile::MARKS;
+use crate::reconcile::{MARKS, MEMBERS};
 use crate::shares::{Class, Packed, Shares};
 use crate::stats::Stats;
 use crate::time::Time;
@@ -138,11 +138,18 @@ impl Node {
                 None => cx.stats.ignored_stranger += 1,
             };
         }
-        if message.table() == Some(MARKS) {
-            return match arrival.member() {
-                Some((from, true)) => broadcast.on_reconcile(from, message, cx),
-                Some(_) | None => cx.stats.ignored_stranger += 1,
-            };
+        match message.table() {
+            Some(MARKS) if !matches!(message, Message::Delta { .. }) => {
+                return match arrival.member() {
+                    Some((from, true)) => broadcast.on_reconcile(from, message, cx),
+                    Some(_) | None => cx.stats.ignored_stranger += 1,
+                };
+            }
+            Some(MEMBERS | MARKS) | None => {}
+            Some(_) => {
+                cx.stats.ignored_unknown += 1;
+                return;
+            }
         }
         membership.on_message(arrival, message, cx);
         if let Some(roots) = message.roots()

@@ -164,6 +164,34 @@ fn unknown_messages_are_skipped_and_counted() {
 }
 
 #[test]
+fn reconciliations_of_unknown_tables_are_ignored_and_counted() {
+    // A member with a store compares a table that this version does not have; only a known table is answered.
+    let answers_to = |table: u8| {
+        let mut bench = pair();
+        let mut header = forge::header("test", NodeId(2), NodeId(1));
+        (header.incarnation, header.boot) = (bench.node(2).incarnation(), bench.node(2).boot());
+        // A Compare of everything: the credit, then the root range with 9 items and 16 fingerprints.
+        let mut body = vec![32, 142, 0, table, 0, 0, 1, 0];
+        body.extend([0, 0, 0, 0, 0, 9, 0, 0, 0]);
+        body.extend([1; 128]);
+        // An Items of no range, a Want of id 1, and a Delta.
+        body.extend([33, 5, 0, table, 0, 0, 1, 0]);
+        body.extend([34, 13, 0, table, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+        body.extend([35, 1, 0, table]);
+        let before = *bench.node(1).stats();
+        bench.sent.clear();
+        bench.datagram(1, virtual_addr(2), &forge::raw(&header, &body));
+        let stats = bench.node(1).stats();
+        assert_eq!(bench.sent.is_empty(), stats.reconciled_sent == before.reconciled_sent);
+        (stats.ignored_unknown - before.ignored_unknown, stats.reconciled_sent - before.reconciled_sent)
+    };
+    assert_eq!(answers_to(1), (4, 0));
+    assert_eq!(answers_to(7), (4, 0));
+    let (ignored, sent) = answers_to(0);
+    assert!(ignored == 0 && sent > 0, "the table of members is answered: {ignored} ignored, {sent} sent");
+}
+
+#[test]
 fn a_replayed_join_after_forgetting() -> Checked {
     // Rule B10: the recorded joins of a member that is dead and forgotten make no member, from its own address
     // or from another.

@@ -307,7 +307,8 @@ impl<'a> Message<'a> {
     pub(crate) const fn table(&self) -> Option<u8> {
         if let Self::Compare(Compare { table, .. })
         | Self::Items(Items { table, .. })
-        | Self::Want(Want { table, .. }) = self
+        | Self::Want(Want { table, .. })
+        | Self::Delta { table } = self
         {
             Some(*table)
         } else {
