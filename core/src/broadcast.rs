@@ -47,7 +47,7 @@ use crate::context::Ctx;
 use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
 use crate::id::{MessageId, NodeId};
-use crate::membership::Membership;
+use crate::membership::Peers;
 use crate::reconcile::{Exchange, MARKS, Partner, Tree};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
@@ -198,64 +198,51 @@ impl Broadcast {
         soonest(self.deadlines.next(), self.outgoing.next())
     }
 
-    pub(crate) fn on_tick(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(crate) fn on_tick(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         while let Some(timer) = self.deadlines.pop_due(cx.now) {
             match timer {
-                Timer::Push => self.on_push_due(members, cx),
-                Timer::Request => self.on_request_due(members, cx),
-                Timer::Round => self.on_round(members, cx),
+                Timer::Push => self.on_push_due(peers, cx),
+                Timer::Request => self.on_request_due(peers, cx),
+                Timer::Round => self.on_round(peers, cx),
                 Timer::Quiet => self.on_quiet_due(cx),
-                Timer::Sync => self.on_sync_due(members, cx),
-                Timer::Receipt => self.on_receipt_due(members, cx),
-                Timer::Report => self.on_report_due(members, cx),
+                Timer::Sync => self.on_sync_due(peers, cx),
+                Timer::Receipt => self.on_receipt_due(peers, cx),
+                Timer::Report => self.on_report_due(peers, cx),
                 Timer::Persist => self.persist(cx),
-                Timer::Neighbours => self.on_neighbours_due(members, cx),
+                Timer::Neighbours => self.on_neighbours_due(peers, cx),
             }
         }
     }
 
-    /// A message from a member; `validated` if it came from the address of its record (rule F6).
     pub(crate) fn on_message(
         &mut self,
         from: Partner,
-        validated: bool,
         message: &Gossip<'_>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
-        if !members.is_in_group() {
+        if !peers.is_in_group() {
             cx.stats.dropped_stopped += 1;
             return;
         }
         match *message {
             Gossip::Publish { id, hops, flags, item } => {
-                self.on_publish(from, id, hops, flags, item, members, cx);
+                self.on_publish(from, id, hops, flags, item, peers, cx);
             }
-            Gossip::Part { hops, flags, part } => self.on_part(from, hops, flags, &part, members, cx),
-            Gossip::IHave(runs) => self.on_i_have(from, runs, members, cx),
+            Gossip::Part { hops, flags, part } => self.on_part(from, hops, flags, &part, peers, cx),
+            Gossip::IHave(runs) => self.on_i_have(from, runs, peers, cx),
             Gossip::Gone(runs) => self.on_refusal(from, runs, Refusal::Gone, cx),
             Gossip::Lack(runs) => self.on_refusal(from, runs, Refusal::Lack, cx),
             Gossip::PushAck(runs) => self.on_push_ack(from.id, runs, cx),
             Gossip::Receipt(runs) => self.on_receipt(from.id, runs, cx),
-            // What makes us send more than we got is for those who are where they say.
-            Gossip::Prune
-            | Gossip::Request { .. }
-            | Gossip::RequestParts { .. }
-            | Gossip::Digest(_)
-            | Gossip::ReceiptRequest(_)
-            | Gossip::Mark { .. }
-                if !validated =>
-            {
-                cx.stats.ignored_stranger += 1;
-            }
             Gossip::Prune => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
             Gossip::Request { round, flags, runs } => self.on_request(from, round, flags, runs, cx),
             Gossip::RequestParts { id, missing } => self.on_request_parts(from, id, missing, cx),
             Gossip::Digest(digest) if digest.is_pull() => self.on_pull(from, &digest, cx),
-            Gossip::Digest(digest) => self.on_digest(from, &digest, members, cx),
-            Gossip::ReceiptRequest(_) => self.send_receipt(from.id, members, cx),
+            Gossip::Digest(digest) => self.on_digest(from, &digest, peers, cx),
+            Gossip::ReceiptRequest(_) => self.send_receipt(from.id, peers, cx),
             Gossip::Mark { origin, epoch, low, top } => {
-                self.on_mark(from, origin, epoch, low, top, members, cx);
+                self.on_mark(from, origin, epoch, low, top, peers, cx);
             }
         }
     }
@@ -329,13 +316,13 @@ impl Broadcast {
     }
 
     /// Sends what is due; called at the end of each event.
-    pub(crate) fn flush(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(crate) fn flush(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         if self.outgoing.next().is_none_or(|due| due > cx.now) {
             return;
         }
         let mut outgoing = core::mem::replace(&mut self.outgoing, Outgoing::empty());
         let group = first::group(cx.config);
-        let address = |id| if id == NodeId::NOBODY { group } else { members.receiver(id) };
+        let address = |id| if id == NodeId::NOBODY { group } else { peers.receiver(id) };
         let mut sent = core::mem::take(&mut self.rounds.sent);
         outgoing.flush(&self.cache, address, cx, &mut |id| sent.push(id));
         self.outgoing = outgoing;

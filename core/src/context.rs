@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::id::{Incarnation, NodeId};
 use crate::outbox::{Letter, Outbox};
+use crate::reconcile::TABLES;
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::Letterhead;
@@ -15,9 +16,13 @@ use crate::wire::Letterhead;
 /// The surroundings of one call.
 #[derive(Debug)]
 pub(crate) struct Ctx<'a> {
-    /// Read once a call (rule E4).
+    /// The time of this call: the clock is read once for each event.
     pub(crate) now: Time,
     pub(crate) config: &'a Config,
+    /// The roots of all tables of the reconciliation when the call began.
+    pub(crate) roots: [u64; TABLES],
+    /// The number of other members that were alive or suspected when the call began.
+    pub(crate) others: usize,
     pub(crate) out: &'a mut Outbox,
     pub(crate) stats: &'a mut Stats,
     pub(crate) post: &'a mut Post,
@@ -40,16 +45,12 @@ pub(crate) struct Post {
     boot: u64,
     head: Letterhead,
     sequence: u64,
-    /// The root of the broadcast's marks, for pings and acks.
-    pub(crate) marks_root: u64,
-    /// How many other members are alive.
-    pub(crate) others: usize,
 }
 
 impl Post {
     pub(crate) fn new(cluster: u64, id: NodeId, incarnation: Incarnation, boot: u64) -> Self {
         let head = Letterhead::new(cluster, id, incarnation, boot);
-        Self { cluster, id, boot, head, sequence: 0, marks_root: 0, others: 0 }
+        Self { cluster, id, boot, head, sequence: 0 }
     }
 
     /// The tag of our cluster.

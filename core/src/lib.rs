@@ -45,6 +45,7 @@ mod id;
 mod lan;
 pub mod limits;
 mod logarithm;
+mod machines;
 mod membership;
 mod node;
 mod outbox;

@@ -13,9 +13,9 @@
 
 mod command;
 mod contact;
-mod group;
 mod me;
 mod merge;
+mod peers;
 mod probe;
 mod suspicion;
 mod sync;
@@ -53,6 +53,7 @@ use table::{Entry, Table};
 use updates::{Fate, Updates};
 
 pub use merge::Obituary;
+pub(crate) use peers::Peers;
 
 /// Senders whose last accusation is remembered, so that each gets one a probe interval (rule A4).
 const ACCUSED_MAX: usize = 64;
@@ -138,16 +139,18 @@ struct Source {
     delta: bool,
 }
 
-/// How far a sender is believed (rules A4, B10, F6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    /// Of an earlier life: its pings are acked, nothing else is used.
+/// How far the sender of a datagram is believed (rules A4, B10, F6), from least to most. Every kind of message names the
+/// least standing that it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// An earlier epoch of a member: its pings are acked, and nothing else is used.
     Stale,
-    /// Nobody we hold alive: join, ping, ack and membership updates are used, and answered in small.
-    Stranger,
-    /// A member, from another address than its record's.
+    /// The sender is not held alive here: join, ping, ack and membership updates are used, and no answer is longer than
+    /// its question.
+    Unknown,
+    /// A live member, at another address than its record says.
     Member,
-    /// A member at the address of its record.
+    /// A live member at the address of its record.
     Validated,
 }
 
@@ -160,14 +163,18 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Its sender and where it came from, if it is a member, and whether that is the address of its record.
-    pub(crate) fn member(&self) -> Option<(Partner, bool)> {
-        let Source { from: addr, sender: id, standing, .. } = self.source;
-        match standing {
-            Standing::Stale | Standing::Stranger => None,
-            Standing::Member => Some((Partner { id, addr }, false)),
-            Standing::Validated => Some((Partner { id, addr }, true)),
-        }
+    pub(crate) const fn standing(&self) -> Standing {
+        self.source.standing
+    }
+
+    /// The sender, at the address that the datagram came from.
+    pub(crate) const fn partner(&self) -> Partner {
+        self.source.partner()
+    }
+
+    /// The updates that follow in the datagram answer a reconciliation of this table.
+    pub(crate) fn answers(&mut self, table: Option<u8>) {
+        self.source.delta = table == Some(MEMBERS);
     }
 }
 
@@ -316,14 +323,14 @@ impl Membership {
         if self.phase == Phase::Running && header.incarnation < incarnation && self.may_accuse(id, cx) {
             let accused =
                 Accused { incarnation, state: MemberState::Alive, removed: false, boot: self.me.boot };
-            let source = Source { from, sender: id, standing: Standing::Stranger, delta: false };
+            let source = Source { from, sender: id, standing: Standing::Unknown, delta: false };
             self.send_reply(&source, question, &Reply { accused: Some(accused), ..Reply::default() }, cx);
         }
     }
 
     /// Takes what the envelope alone proves: that its sender lives, and at which incarnation (rules A4, B2).
     fn weigh(&mut self, header: &Header, from: SocketAddr, reply: &mut Reply, cx: &mut Ctx<'_>) -> Standing {
-        let Some(entry) = self.table.get(header.sender) else { return Standing::Stranger };
+        let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
         let held = entry.incarnation();
         if header.incarnation != held
             || entry.state() != MemberState::Alive
@@ -334,7 +341,7 @@ impl Membership {
                 return standing;
             }
         }
-        let Some(addr) = self.table.heard(header.sender, cx.now) else { return Standing::Stranger };
+        let Some(addr) = self.table.heard(header.sender, cx.now) else { return Standing::Unknown };
         self.hear_somebody(cx);
         self.first_contact(header.sender, cx);
         if addr == Some(from) { Standing::Validated } else { Standing::Member }
@@ -348,7 +355,7 @@ impl Membership {
         reply: &mut Reply,
         cx: &mut Ctx<'_>,
     ) -> Standing {
-        let Some(entry) = self.table.get(header.sender) else { return Standing::Stranger };
+        let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
         let (incarnation, state, removed) = (entry.incarnation(), entry.state(), entry.flags.removed);
         let boot = entry.boot().unwrap_or(0);
         let same = entry.record().is_some_and(|record| record.incarnation() == header.incarnation);
@@ -368,7 +375,7 @@ impl Membership {
             reply.wants_record = true;
         }
         let live = self.table.get(header.sender).is_some_and(Entry::is_live);
-        if live { Standing::Member } else { Standing::Stranger }
+        if live { Standing::Member } else { Standing::Unknown }
     }
 
     /// Whether the sender has not been told within a probe interval what we hold of it.
@@ -384,10 +391,6 @@ impl Membership {
 
     pub(crate) fn on_message(&mut self, arrival: &mut Arrival, message: &Message<'_>, cx: &mut Ctx<'_>) {
         let Arrival { source, reply, .. } = arrival;
-        if source.standing == Standing::Stale && !matches!(message, Message::Ping { .. }) {
-            cx.stats.ignored_stale += 1;
-            return;
-        }
         match *message {
             Message::Ping { seq, roots } => {
                 reply.ack = Some(seq);
@@ -410,28 +413,18 @@ impl Membership {
                 // The records behind it are news to the joiner alone.
                 source.delta = true;
             }
-            Message::PingReq { .. }
-            | Message::Nack { .. }
-            | Message::RelayedAck { .. }
-            | Message::Compare(_)
-            | Message::Items(_)
-            | Message::Want(_)
-            | Message::Delta { .. }
-                if source.standing != Standing::Validated =>
-            {
-                cx.stats.ignored_stranger += 1;
-            }
             Message::PingReq { seq, target, addr } => self.on_ping_req(source, seq, target, addr, cx),
             Message::Nack { seq } => self.on_nack(seq),
             Message::RelayedAck { seq, author, incarnation } => {
                 self.on_relayed_ack(seq, author, incarnation, cx);
             }
-            Message::Compare(compare) => self.on_compare(source, &compare, cx),
-            Message::Items(items) => self.on_items(source, &items, cx),
-            Message::Want(want) => self.on_want(source, &want, cx),
-            Message::Delta { table } => source.delta = table == MEMBERS,
-            // The broadcast's are routed there.
-            Message::Gossip(_) | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
+            // These have been routed elsewhere.
+            Message::Compare(_)
+            | Message::Items(_)
+            | Message::Want(_)
+            | Message::Delta { .. }
+            | Message::Gossip(_)
+            | Message::Unknown { .. } => {}
         }
     }
 

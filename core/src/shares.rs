@@ -1,54 +1,18 @@
 //! Fair shares of what is left in a datagram (rule G6): deficit round robin between the classes that have something
 //! to spread (Shreedhar and Varghese, SIGCOMM 1995).
 //!
-//! Each class is granted an equal share of the room of every datagram that is filled. What it could not use, because
-//! its next item is too long for the share, it keeps, up to one datagram; who has nothing to say keeps nothing. What
-//! nobody else wants is for whoever comes first.
+//! Each class is granted an equal share of the room of every datagram that is filled. A class keeps what it could not
+//! use because its next item is longer than the share, up to one datagram; a class that has nothing to send keeps
+//! nothing. The class that is served last in a datagram may use all that the others have left.
+
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-/// Who has something to spread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Class {
-    Membership,
-    Broadcast,
-}
-
-const CLASSES: [Class; 2] = [Class::Membership, Class::Broadcast];
-
-/// What each class is owed, in bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The bytes that each class is owed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shares {
-    owed: [usize; CLASSES.len()],
-}
-
-impl Shares {
-    /// Fills a datagram with `room` left, for the classes that have something to say. `pack` is called once for each of
-    /// them, with its allowance, and says how much of it was used and whether there is more to say. The last one may use
-    /// all that is left.
-    pub(crate) fn fill(
-        &mut self,
-        room: usize,
-        has_some: [bool; CLASSES.len()],
-        mut pack: impl FnMut(Class, usize) -> Packed,
-    ) {
-        let share = room / CLASSES.len();
-        let behind = usize::from(self.owed[1] > self.owed[0]);
-        let mut left = room;
-        for turn in 0..CLASSES.len() {
-            let (class, other) = ((turn + behind) % CLASSES.len(), (turn + behind + 1) % CLASSES.len());
-            if !has_some[class] {
-                self.owed[class] = 0;
-                continue;
-            }
-            let granted = self.owed[class] + share;
-            let last = turn > 0 || !has_some[other];
-            let packed = pack(CLASSES[class], if last { left } else { granted.min(left) });
-            left -= packed.bytes;
-            let rest = granted.saturating_sub(packed.bytes).min(room);
-            self.owed[class] = if packed.wants_more { rest } else { 0 };
-        }
-    }
+    owed: Vec<usize>,
 }
 
 /// What a class has put into a datagram.
@@ -58,36 +22,78 @@ pub(crate) struct Packed {
     pub(crate) wants_more: bool,
 }
 
+impl Shares {
+    /// Shares among so many classes, at most 64.
+    pub(crate) fn new(classes: usize) -> Self {
+        Self { owed: alloc::vec![0; classes] }
+    }
+
+    /// Fills a datagram with `room` bytes left for the classes that `has_some` names, the one that is owed most first.
+    /// `pack` is called once for each of them, with the bytes that the class may use.
+    pub(crate) fn fill(
+        &mut self,
+        room: usize,
+        has_some: impl Fn(usize) -> bool,
+        mut pack: impl FnMut(usize, usize) -> Packed,
+    ) {
+        let mut waiting = 0_u64;
+        for (class, owed) in self.owed.iter_mut().enumerate() {
+            if has_some(class) { waiting |= 1 << class } else { *owed = 0 }
+        }
+        // At least two shares: a class that is alone keeps no more for later than one that is not.
+        let share = room / waiting.count_ones().max(2) as usize;
+        let mut left = room;
+        while let Some(class) = self.owed_most(waiting) {
+            waiting &= !(1 << class);
+            let granted = self.owed[class] + share;
+            let packed = pack(class, if waiting == 0 { left } else { granted.min(left) });
+            left -= packed.bytes;
+            let rest = granted.saturating_sub(packed.bytes).min(room);
+            self.owed[class] = if packed.wants_more { rest } else { 0 };
+        }
+    }
+
+    /// The class of this set that is owed most, the first one of equals.
+    fn owed_most(&self, set: u64) -> Option<usize> {
+        let classes = (0..self.owed.len()).filter(|class| set & 1 << class != 0);
+        classes.min_by_key(|class| core::cmp::Reverse(self.owed[*class]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    /// Fills datagrams of 100 bytes; each class has so many items of one length. What each has sent.
-    fn filled(datagrams: usize, items: [(usize, usize); 2]) -> [usize; 2] {
-        let (mut shares, mut left) = (Shares::default(), items);
+    /// Fills datagrams of 100 bytes; each class has so many items of one length. The bytes that each class has sent.
+    fn filled<const N: usize>(datagrams: usize, items: [(usize, usize); N]) -> [usize; N] {
+        let (mut shares, mut left) = (Shares::new(N), items);
         for _ in 0..datagrams {
             let mut room = 100;
-            let has_some = [left[0].0 > 0, left[1].0 > 0];
-            shares.fill(100, has_some, |class, allowance| {
-                let (count, len) = &mut left[class as usize];
-                let fit = (allowance.min(room) / *len).min(*count);
-                *count -= fit;
-                room -= fit * *len;
-                Packed { bytes: fit * *len, wants_more: *count > 0 }
-            });
+            let has_some = left.map(|(count, _)| count > 0);
+            shares.fill(
+                100,
+                |class| has_some[class],
+                |class, allowance| {
+                    let (count, len) = &mut left[class];
+                    let fit = (allowance.min(room) / *len).min(*count);
+                    *count -= fit;
+                    room -= fit * *len;
+                    Packed { bytes: fit * *len, wants_more: *count > 0 }
+                },
+            );
         }
-        [0, 1].map(|class| (items[class].0 - left[class].0) * items[class].1)
+        core::array::from_fn(|class| (items[class].0 - left[class].0) * items[class].1)
     }
 
     #[test]
-    fn two_floods_share_evenly() {
-        let [membership, broadcast] = filled(100, [(9_999, 10), (9_999, 10)]);
-        assert_eq!(membership, broadcast);
-        assert_eq!(membership + broadcast, 10_000);
+    fn floods_share_evenly() {
+        assert_eq!(filled(100, [(9_999, 10), (9_999, 10)]), [5_000; 2]);
+        assert_eq!(filled(100, [(9_999, 5), (9_999, 5), (9_999, 5), (9_999, 5)]), [2_500; 4]);
     }
 
     #[test]
-    fn who_has_little_gets_it_through_a_flood_of_the_other() {
+    fn a_class_with_few_items_gets_them_through_a_flood_of_another() {
         assert_eq!(filled(2, [(3, 20), (9_999, 10)]), [60, 140]);
     }
 
@@ -98,7 +104,25 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_else_wants_is_used() {
+    fn a_class_that_is_alone_uses_the_whole_datagram() {
         assert_eq!(filled(1, [(0, 1), (10, 10)]), [0, 100]);
+    }
+
+    proptest! {
+        /// Among four classes, whatever the lengths of their items: a class that always has something to send gets its
+        /// share of all bytes, but for the item that waits at the end.
+        #[test]
+        fn no_class_starves(lens in prop::array::uniform4(1_usize..=100), idle in prop::array::uniform4(any::<bool>())) {
+            let items = core::array::from_fn(|class| (if idle[class] { 0 } else { 99_999 }, lens[class]));
+            let sent: [usize; 4] = filled(400, items);
+            let active = idle.iter().filter(|idle| !**idle).count();
+            for class in 0..4 {
+                prop_assert_eq!(sent[class] == 0, idle[class]);
+                if !idle[class] {
+                    // A datagram that holds one long item may leave no room for the share of another.
+                    prop_assert!(sent[class] >= 400 * 100 / active / 4, "{:?} of {:?}", sent, lens);
+                }
+            }
+        }
     }
 }

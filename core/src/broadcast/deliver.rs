@@ -14,9 +14,9 @@ use crate::config::{History, Order, PersistSeen};
 use crate::context::Ctx;
 use crate::error::Misbehavior;
 use crate::id::{Incarnation, MessageId, NodeId};
-use crate::membership::Membership;
-use crate::reconcile::Partner;
-use crate::wire::{EAGER, Fragment, Item, PUSHED};
+use crate::membership::Peers;
+use crate::reconcile::{MEMBERS, Partner};
+use crate::wire::{EAGER, Fragment, Item, Message, PUSHED, Want};
 
 /// Messages that wait for the record of their origin; the oldest gives way.
 const STRANGERS_MAX: usize = 64;
@@ -53,11 +53,11 @@ const fn base(seq: u64, history: History) -> u64 {
 
 impl Broadcast {
     /// An own message, new.
-    pub(super) fn take_own(&mut self, id: MessageId, item: Item<'_>, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn take_own(&mut self, id: MessageId, item: Item<'_>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         if let Some(epoch) = self.open(id.origin, id.epoch, id.seq, cx) {
             epoch.seen.take(id.seq, cx.now, cx.now);
         }
-        self.keep(id, item, 0, members, cx);
+        self.keep(id, item, 0, peers, cx);
         self.bound(cx);
     }
 
@@ -69,15 +69,15 @@ impl Broadcast {
         hops: u8,
         flags: u8,
         item: Item<'_>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         cx.stats.broadcasts_received += 1;
         if self.is_own(id) && flags & EAGER != 0 {
             cx.stats.broadcasts_duplicate += 1;
-            return self.on_own_back(id, from.id, hops, members, cx);
+            return self.on_own_back(id, from.id, hops, peers, cx);
         }
-        match self.take(from, id, hops, flags, item, members, cx) {
+        match self.take(from, id, hops, flags, item, peers, cx) {
             Taken::New => {
                 self.neighbours.hear(id.origin, cx.config.broadcast.quiet_after * SHAPER_WINDOW, cx.now);
                 if flags & PUSHED != 0 {
@@ -88,7 +88,7 @@ impl Broadcast {
                 {
                     self.outgoing.prune(from.id, cx.now);
                 }
-                self.relay(id, from.id, flags, members, cx);
+                self.relay(id, from.id, flags, peers, cx);
                 self.after_serving(id, from.id, cx);
                 self.bound(cx);
             }
@@ -116,25 +116,25 @@ impl Broadcast {
         hops: u8,
         flags: u8,
         part: &Fragment<'_>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         let id = MessageId { origin: part.item.owner, epoch: part.item.epoch, seq: part.item.seq };
         if self.is_own(id) && flags & EAGER != 0 {
-            return self.on_own_back(id, from.id, hops, members, cx);
+            return self.on_own_back(id, from.id, hops, peers, cx);
         }
         if self.is_current(id.origin, id.epoch, id.seq, cx) || self.has(id) {
             return self.on_duplicate(from.id, id, flags, cx);
         }
         if let Some(whole) = self.reassembly.add(part) {
             return match Item::read(&whole) {
-                Ok(item) => self.on_publish(from, id, hops, flags, item, members, cx),
+                Ok(item) => self.on_publish(from, id, hops, flags, item, peers, cx),
                 Err(error) => cx.stats.count_undecodable(error),
             };
         }
         // The rest is on its way; if it does not come, it is asked for.
         let due = cx.now + cx.config.broadcast.request_delay;
-        if !members.is_origin(id.origin) {
+        if !peers.is_origin(id.origin) {
             return;
         }
         let offer = Offer { from: from.id, round: 0, graft: flags & EAGER != 0 };
@@ -174,7 +174,7 @@ impl Broadcast {
         hops: u8,
         flags: u8,
         item: Item<'_>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) -> Taken {
         if id.epoch >= Incarnation::EPOCH_END {
@@ -188,8 +188,8 @@ impl Broadcast {
             cx.stats.count_misbehavior(Misbehavior::Oversized);
             return Taken::Refused;
         }
-        if id.origin != self.me && !members.is_origin(id.origin) {
-            self.wait_for_record(from, id, hops, flags, item, members, cx);
+        if id.origin != self.me && !peers.is_origin(id.origin) {
+            self.wait_for_record(from, id, hops, flags, item, peers, cx);
             return Taken::Refused;
         }
         if self.waits_for_disk(item.bytes().len(), cx) {
@@ -209,7 +209,7 @@ impl Broadcast {
             epoch.seen.within(before, id.seq - 1).iter_mut().for_each(|gap| gap.add(offer));
         }
         self.reassembly.remove(id.into());
-        self.keep(id, item, hops, members, cx);
+        self.keep(id, item, hops, peers, cx);
         self.after_learning(id.origin, id.epoch, cx);
         Taken::New
     }
@@ -222,13 +222,13 @@ impl Broadcast {
         hops: u8,
         flags: u8,
         item: Item<'_>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         if self.strangers.iter().any(|stranger| stranger.id == id) {
             return;
         }
-        self.ask_record(id.origin, from, members, cx);
+        self.ask_record(id.origin, from, peers, cx);
         if self.strangers.len() == STRANGERS_MAX {
             self.strangers.pop_front();
         }
@@ -236,15 +236,20 @@ impl Broadcast {
     }
 
     /// Asks for the record of an origin, once a call: an answer must not be longer than its question (rule F6).
-    pub(super) fn ask_record(&mut self, id: NodeId, of: Partner, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn ask_record(&mut self, id: NodeId, of: Partner, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         if self.record_asked.replace(cx.now) != Some(cx.now) {
-            members.ask_record(id, of, cx);
+            // The request goes to the address in the teller's record, wherever the datagram came from.
+            let Some(addr) = peers.receiver(of.id) else { return };
+            let (bytes, credit) = (id.0.to_le_bytes(), cx.config.membership.reconcile_credit);
+            let mut letter = cx.letter(addr, of.id);
+            letter.push(&Message::Want(Want::of(MEMBERS, credit, &bytes)));
+            letter.send_alone();
         }
     }
 
     /// The record of an origin has come: what waited for it is taken.
-    pub(crate) fn on_member_known(&mut self, id: NodeId, members: &Membership, cx: &mut Ctx<'_>) {
-        if !self.strangers.iter().any(|stranger| stranger.id.origin == id) || !members.is_origin(id) {
+    pub(crate) fn on_member_known(&mut self, id: NodeId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        if !self.strangers.iter().any(|stranger| stranger.id.origin == id) || !peers.is_origin(id) {
             return;
         }
         let strangers = core::mem::take(&mut self.strangers);
@@ -253,7 +258,7 @@ impl Broadcast {
         self.strangers = waiting;
         for Stranger { from, id, hops, flags, item } in known {
             let item = Item::read(&item).expect("an item was read when it came");
-            self.on_publish(from, id, hops, flags, item, members, cx);
+            self.on_publish(from, id, hops, flags, item, peers, cx);
         }
     }
 
@@ -323,9 +328,9 @@ impl Broadcast {
     }
 
     /// A message that has been taken is kept, and delivered when its turn has come.
-    fn keep(&mut self, id: MessageId, item: Item<'_>, hops: u8, members: &Membership, cx: &mut Ctx<'_>) {
+    fn keep(&mut self, id: MessageId, item: Item<'_>, hops: u8, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let mut cached = Cached::new(item.bytes(), cx.now, self.rounds.number(), hops);
-        cached.hidden = id.origin != self.me && !members.is_visible(id.origin);
+        cached.hidden = id.origin != self.me && !peers.is_visible(id.origin);
         self.cache.insert(id, cached);
         self.rounds.add(id);
         self.seen_set.change();

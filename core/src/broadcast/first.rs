@@ -11,7 +11,7 @@ use crate::action::Notice;
 use crate::config::{Config, FirstPhase};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
-use crate::membership::Membership;
+use crate::membership::Peers;
 use crate::time::Time;
 use crate::wire::{EAGER, GRAFT, Gossip, MULTICAST, Message, PUSHED, Runs};
 
@@ -93,28 +93,28 @@ impl Broadcast {
         id: MessageId,
         first: FirstPhase,
         from: Option<NodeId>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         match first {
             FirstPhase::None => {}
             FirstPhase::Multicast { .. } if from.is_some() => {}
-            FirstPhase::Multicast { .. } => self.multicast(id, members, cx),
-            FirstPhase::Push { fanout } => self.push_to(id, fanout.into(), from, members, cx),
-            FirstPhase::Tree { fanout } => self.send_along_tree(id, fanout.into(), from, members, cx),
+            FirstPhase::Multicast { .. } => self.multicast(id, peers, cx),
+            FirstPhase::Push { fanout } => self.push_to(id, fanout.into(), from, peers, cx),
+            FirstPhase::Tree { fanout } => self.send_along_tree(id, fanout.into(), from, peers, cx),
         }
         self.arm_repair(cx);
     }
 
     /// pbcast's first phase, once: to the group, or to every member.
-    fn multicast(&mut self, id: MessageId, members: &Membership, cx: &mut Ctx<'_>) {
+    fn multicast(&mut self, id: MessageId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let due = cx.now + cx.config.broadcast.batch;
         if group(cx.config).is_some() {
             return self.queue(NodeId::NOBODY, id, MULTICAST, due, cx);
         }
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
-        chosen.extend(members.receivers());
+        chosen.extend(peers.receivers());
         chosen.iter().for_each(|to| self.queue(*to, id, MULTICAST, due, cx));
         self.chosen = chosen;
     }
@@ -124,13 +124,13 @@ impl Broadcast {
         id: MessageId,
         fanout: usize,
         from: Option<NodeId>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         let due = cx.now + cx.config.broadcast.batch;
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
-        self.choose(fanout, members, cx, &mut chosen, |to| Some(to) != from && to != id.origin);
+        self.choose(fanout, peers, cx, &mut chosen, |to| Some(to) != from && to != id.origin);
         chosen.iter().for_each(|to| self.queue(*to, id, PUSHED, due, cx));
         if !chosen.is_empty() && self.pushes.open.len() < PUSHES_MAX {
             let due = due + cx.config.broadcast.ack_timeout;
@@ -169,7 +169,7 @@ impl Broadcast {
     }
 
     /// Too few had it from us first: more are told that it exists (gogossip's PullSync).
-    pub(super) fn on_push_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn on_push_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let due = |(id, push): (&MessageId, &Push)| (push.due <= cx.now).then_some(*id);
         let late: alloc::vec::Vec<MessageId> = self.pushes.open.iter().filter_map(due).collect();
         for id in late {
@@ -177,9 +177,7 @@ impl Broadcast {
             let mut chosen = core::mem::take(&mut self.chosen);
             chosen.clear();
             let wider = push.contacted.len() * 2;
-            self.choose(wider, members, cx, &mut chosen, |to| {
-                to != id.origin && !push.contacted.contains(&to)
-            });
+            self.choose(wider, peers, cx, &mut chosen, |to| to != id.origin && !push.contacted.contains(&to));
             if chosen.is_empty() {
                 // All were contacted: they are told again.
                 chosen.extend(push.contacted.iter().filter(|to| !push.acked.contains(to)));
@@ -197,24 +195,24 @@ impl Broadcast {
         id: MessageId,
         fanout: usize,
         from: Option<NodeId>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
-        self.fill_neighbours(fanout, members, cx);
-        if from.is_none() && !self.give_to_roots(id, members, cx) {
+        self.fill_neighbours(fanout, peers, cx);
+        if from.is_none() && !self.give_to_roots(id, peers, cx) {
             return self.announce(id, None, Whom::All, cx);
         }
-        self.send_eagerly(id, from, members, cx);
+        self.send_eagerly(id, from, peers, cx);
         self.announce(id, from, Whom::Lazy, cx);
     }
 
     /// Gives an own message to the roots; whether it goes out from here as well.
-    fn give_to_roots(&mut self, id: MessageId, members: &Membership, cx: &mut Ctx<'_>) -> bool {
+    fn give_to_roots(&mut self, id: MessageId, peers: Peers<'_>, cx: &mut Ctx<'_>) -> bool {
         if cx.config.broadcast.prefer_zone {
             return true;
         }
         let (me, due) = (self.me, cx.now + cx.config.broadcast.batch);
-        let roots = self.roots(members).to_vec();
+        let roots = self.roots(peers).to_vec();
         // As a message that was asked for goes: it goes on as the root's own would, and teaches no edge.
         roots.iter().filter(|root| **root != me).for_each(|root| self.queue(*root, id, 0, due, cx));
         roots.is_empty() || roots.contains(&me)
@@ -226,18 +224,18 @@ impl Broadcast {
         id: MessageId,
         from: NodeId,
         hops: u8,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         let Some(cached) = self.cache.get_mut(id).filter(|cached| cached.hops == 0) else { return };
         cached.hops = hops.max(1);
-        self.send_eagerly(id, Some(from), members, cx);
+        self.send_eagerly(id, Some(from), peers, cx);
     }
 
-    fn send_eagerly(&mut self, id: MessageId, from: Option<NodeId>, members: &Membership, cx: &mut Ctx<'_>) {
+    fn send_eagerly(&mut self, id: MessageId, from: Option<NodeId>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let due = cx.now + cx.config.broadcast.batch;
         // Where there are roots, the origin waits for its message as everybody does.
-        let rooted = !cx.config.broadcast.prefer_zone && roots::count(members.others() + 1) > 0;
+        let rooted = !cx.config.broadcast.prefer_zone && roots::count(peers.others() + 1) > 0;
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
         chosen.extend(self.neighbours.eager().filter(|to| Some(*to) != from && (rooted || *to != id.origin)));
@@ -275,24 +273,24 @@ impl Broadcast {
         }
     }
 
-    pub(super) fn on_neighbours_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn on_neighbours_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         if let FirstPhase::Tree { fanout } = cx.config.broadcast.first {
-            self.fill_neighbours(fanout.into(), members, cx);
+            self.fill_neighbours(fanout.into(), peers, cx);
         }
     }
 
     /// Picks the neighbours that are missing, and tells them.
-    fn fill_neighbours(&mut self, fanout: usize, members: &Membership, cx: &mut Ctx<'_>) {
-        let others = members.others();
+    fn fill_neighbours(&mut self, fanout: usize, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let others = peers.others();
         let missing = fanout.min(others).saturating_sub(self.neighbours.picked());
         if missing > 0 && self.neighbours.len() < others {
             let mut picks = alloc::vec::Vec::new();
             let neighbours = core::mem::take(&mut self.neighbours);
-            self.choose(missing, members, cx, &mut picks, |id| !neighbours.has(id));
+            self.choose(missing, peers, cx, &mut picks, |id| !neighbours.has(id));
             self.neighbours = neighbours;
             for id in picks {
                 self.neighbours.pick(id);
-                let Some(addr) = members.receiver(id) else { continue };
+                let Some(addr) = peers.receiver(id) else { continue };
                 let mut letter = cx.letter(addr, id);
                 let graft = Gossip::Request { round: 0, flags: GRAFT, runs: Runs::of(&[]) };
                 letter.push(&Message::Gossip(graft));
@@ -310,15 +308,15 @@ impl Broadcast {
     pub(super) fn choose(
         &mut self,
         count: usize,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &Ctx<'_>,
         chosen: &mut alloc::vec::Vec<NodeId>,
         welcome: impl Fn(NodeId) -> bool,
     ) {
         if cx.config.broadcast.prefer_zone {
-            self.choose_by_zone(count, members, chosen, welcome);
+            self.choose_by_zone(count, peers, chosen, welcome);
         } else {
-            members.choose_receivers(count, &mut self.rng, chosen, welcome);
+            peers.choose(count, &mut self.rng, chosen, welcome);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::seen::{Offer, Refusal};
 use super::{Broadcast, Origin, Timer};
 use crate::context::{Ctx, Signal};
 use crate::id::{Incarnation, NodeId, hash64};
-use crate::membership::Membership;
+use crate::membership::Peers;
 use crate::outbox::Letter;
 use crate::reconcile::{Partner, Pushed};
 use crate::time::Time;
@@ -121,21 +121,21 @@ impl Broadcast {
     }
 
     /// A member's root, from its ping or ack.
-    pub(crate) fn compare_root(&mut self, from: Partner, root: u64, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(crate) fn compare_root(&mut self, from: Partner, root: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let ours = self.marks.root();
-        let spread = members.spread_time(cx);
-        if self.exchange.is_due(root, ours, spread, cx) && members.receiver(from.id).is_some() {
+        let spread = peers.spread_time(cx);
+        if self.exchange.is_due(root, ours, spread, cx) && peers.receiver(from.id).is_some() {
             self.exchange.compare_with(&self.marks, from, cx);
         }
     }
 
-    pub(super) fn on_sync_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn on_sync_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         if !self.exchange.has_found() {
             return;
         }
         let mut chosen = Vec::new();
-        self.choose(1, members, cx, &mut chosen, |_| true);
-        if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, members.receiver(*id)?))) {
+        self.choose(1, peers, cx, &mut chosen, |_| true);
+        if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, peers.receiver(*id)?))) {
             self.exchange.hurry(cx);
             self.exchange.compare_with(&self.marks, Partner { id, addr }, cx);
             self.arm(Timer::Sync, cx.now + cx.config.membership.reconcile_interval, cx);
@@ -151,12 +151,12 @@ impl Broadcast {
         epoch: u64,
         low: u64,
         top: u64,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         let own = origin == self.me;
-        if !(own || members.is_origin(origin)) {
-            return self.ask_record(origin, from, members, cx);
+        if !(own || peers.is_origin(origin)) {
+            return self.ask_record(origin, from, peers, cx);
         }
         if self.is_current(origin, epoch, top, cx) {
             return;
@@ -166,7 +166,7 @@ impl Broadcast {
         };
         let before = known(&self.origins);
         if !self.note_ended(origin, epoch, top, cx) {
-            self.take_mark(from, origin, epoch, low, top, members, cx);
+            self.take_mark(from, origin, epoch, low, top, peers, cx);
         }
         if known(&self.origins) != before {
             // It is old news to others: it takes part in the comparison at once, and the next exchange follows.
@@ -186,7 +186,7 @@ impl Broadcast {
         epoch: u64,
         low: u64,
         top: u64,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         let now = cx.now;
@@ -195,7 +195,7 @@ impl Broadcast {
         self.after_learning(origin, epoch, cx);
         if low > 0 {
             let offer = Offer { from: from.id, round: 0, graft: false };
-            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, now, members, cx);
+            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, now, peers, cx);
         }
         let held_from = if low == 0 { top + 1 } else { low };
         if held_from > 1 {

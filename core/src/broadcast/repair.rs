@@ -12,7 +12,7 @@ use super::{Broadcast, Timer};
 use crate::config::{self, FirstPhase, Ratio, Repair};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
-use crate::membership::Membership;
+use crate::membership::Peers;
 use crate::reconcile::Partner;
 use crate::time::Time;
 use crate::wire::{
@@ -102,12 +102,12 @@ impl Broadcast {
         cx.config.broadcast.keep_rounds.is_some() && self.cache.len() > 0
     }
 
-    pub(super) fn on_round(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn on_round(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.rounds.number = self.rounds.number.wrapping_add(1).max(1);
         match cx.config.broadcast.repair {
             Repair::None => {}
-            Repair::Rounds(rounds) => self.send_digests(rounds, members, cx),
-            Repair::Pull { fanout, .. } => self.send_pulls(fanout.into(), members, cx),
+            Repair::Rounds(rounds) => self.send_digests(rounds, peers, cx),
+            Repair::Pull { fanout, .. } => self.send_pulls(fanout.into(), peers, cx),
         }
         self.drop_old(cx);
         self.arm_repair(cx);
@@ -126,7 +126,7 @@ impl Broadcast {
         }
     }
 
-    fn send_digests(&mut self, rounds: config::Rounds, members: &Membership, cx: &mut Ctx<'_>) {
+    fn send_digests(&mut self, rounds: config::Rounds, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let (now, number) = (cx.now, self.rounds.number);
         let told = |cached: &super::cache::Cached| number.wrapping_sub(cached.round) > rounds.rounds.into();
         self.rounds.hot.retain(|id| self.cache.get(*id).is_some_and(|cached| !told(cached)));
@@ -140,16 +140,16 @@ impl Broadcast {
             .filter(|id| self.cache.get(**id).is_some_and(|cached| now.since(cached.received) >= patience))
             .copied()
             .collect();
-        let fanout = fanout(rounds.beta, members.others(), ripe.len(), rounds.fanout_max.into());
+        let fanout = fanout(rounds.beta, peers.others(), ripe.len(), rounds.fanout_max.into());
         if fanout == 0 {
             return;
         }
         let digests = self.digests_of(&ripe, patience, cx);
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
-        self.choose(fanout, members, cx, &mut chosen, |_| true);
+        self.choose(fanout, peers, cx, &mut chosen, |_| true);
         for to in &chosen {
-            let Some(addr) = members.receiver(*to) else { continue };
+            let Some(addr) = peers.receiver(*to) else { continue };
             for bytes in &digests {
                 let mut letter = cx.letter(addr, *to);
                 letter.push(&Message::Gossip(Gossip::Digest(Digest::of(0, number, EVERYONE, bytes))));
@@ -200,15 +200,15 @@ impl Broadcast {
         &mut self,
         from: Partner,
         digest: &Digest<'_>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         let tree = matches!(cx.config.broadcast.first, FirstPhase::Tree { .. });
         let offer = Offer { from: from.id, round: digest.round, graft: tree };
         for entry in digest.entries() {
             let DigestEntry { origin, epoch, low, high, .. } = entry;
-            if origin != self.me && !members.is_origin(origin) {
-                self.ask_record(origin, from, members, cx);
+            if origin != self.me && !peers.is_origin(origin) {
+                self.ask_record(origin, from, peers, cx);
                 continue;
             }
             // Of the history, where none is wanted, nothing: what it lists has been sent before.
@@ -219,11 +219,11 @@ impl Broadcast {
             for (gap_first, gap_last) in entry.gaps() {
                 if first < gap_first {
                     let run = Run { origin, epoch, first, last: gap_first - 1 };
-                    self.on_offer(run, offer, cx.now, members, cx);
+                    self.on_offer(run, offer, cx.now, peers, cx);
                 }
                 first = gap_last + 1;
             }
-            self.on_offer(Run { origin, epoch, first, last: high }, offer, cx.now, members, cx);
+            self.on_offer(Run { origin, epoch, first, last: high }, offer, cx.now, peers, cx);
             if low > 1 {
                 self.refuse(Run { origin, epoch, first: 1, last: low - 1 }, from.id, Refusal::Lack, cx);
             }
@@ -231,7 +231,7 @@ impl Broadcast {
     }
 
     /// Says what we have seen to random members, who send what we lack.
-    fn send_pulls(&mut self, fanout: usize, members: &Membership, cx: &mut Ctx<'_>) {
+    fn send_pulls(&mut self, fanout: usize, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let mut digests = Digests::new(cx.config.payload_max());
         let start = NodeId(self.rounds.cursor);
         let mut end = NodeId(u64::MAX);
@@ -255,10 +255,10 @@ impl Broadcast {
         self.rounds.cursor = end.0.wrapping_add(1);
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
-        self.choose(fanout, members, cx, &mut chosen, |_| true);
+        self.choose(fanout, peers, cx, &mut chosen, |_| true);
         digests.bounds(start, end);
         for to in &chosen {
-            let Some(addr) = members.receiver(*to) else { continue };
+            let Some(addr) = peers.receiver(*to) else { continue };
             for (bytes, origins) in digests.all.iter().zip(&digests.origins) {
                 let mut letter = cx.letter(addr, *to);
                 let digest = Digest::of(PULL, self.rounds.number, *origins, bytes);

@@ -14,7 +14,7 @@ use super::{Broadcast, Timer};
 use crate::action::{Notice, Reached};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
-use crate::membership::Membership;
+use crate::membership::Peers;
 use crate::time::Time;
 use crate::wire::{self, Gossip, Message, RUN_BYTES, RUNS_BYTES, Run, Runs};
 
@@ -61,7 +61,7 @@ impl Reports {
 
 /// How long a receipt may wait.
 fn jitter(cx: &Ctx<'_>) -> Duration {
-    let others = u32::try_from(cx.post.others).unwrap_or(u32::MAX);
+    let others = u32::try_from(cx.others).unwrap_or(u32::MAX);
     JITTER_PER_MEMBER.saturating_mul(others.saturating_add(10)).min(JITTER_MAX)
 }
 
@@ -70,10 +70,10 @@ impl Broadcast {
         &mut self,
         id: MessageId,
         within: Duration,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
-        let missing: BTreeSet<NodeId> = members.receivers_alive().collect();
+        let missing: BTreeSet<NodeId> = peers.receivers_alive().collect();
         let asks = cx.now + jitter(cx) * 2 + cx.config.broadcast.request_delay * 4;
         let report = Open {
             of: missing.len() + 1,
@@ -138,7 +138,7 @@ impl Broadcast {
     }
 
     /// Asks some of those who have not answered, and closes what has run out.
-    pub(super) fn on_report_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn on_report_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.tell_reports(cx);
         let again = cx.now + jitter(cx) + cx.config.broadcast.request_timeout * 2;
         let mut asked: BTreeMap<NodeId, MessageId> = BTreeMap::new();
@@ -150,7 +150,7 @@ impl Broadcast {
             asked.extend(chosen.into_iter().map(|to| (to, *id)));
         }
         for (to, id) in asked {
-            let Some(addr) = members.receiver(to) else { continue };
+            let Some(addr) = peers.receiver(to) else { continue };
             let mut bytes = Vec::new();
             wire::put_run(&mut bytes, Run::one(id));
             let mut letter = cx.letter(addr, to);
@@ -173,12 +173,12 @@ impl Broadcast {
         self.arm_by(Timer::Receipt, due, cx);
     }
 
-    pub(super) fn on_receipt_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
+    pub(super) fn on_receipt_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let due = |(id, due): (&NodeId, &Time)| (*due <= cx.now).then_some(*id);
         let origins: Vec<NodeId> = self.receipts.iter().filter_map(due).collect();
         for origin in origins {
             self.receipts.remove(&origin);
-            self.send_receipt(origin, members, cx);
+            self.send_receipt(origin, peers, cx);
         }
         if let Some(due) = self.receipts.values().min().copied() {
             self.arm_by(Timer::Receipt, due, cx);
@@ -186,8 +186,8 @@ impl Broadcast {
     }
 
     /// Tells an origin all that has come of its latest epoch, as far as it has been delivered.
-    pub(super) fn send_receipt(&self, origin: NodeId, members: &Membership, cx: &mut Ctx<'_>) {
-        let Some(addr) = members.receiver(origin) else { return };
+    pub(super) fn send_receipt(&self, origin: NodeId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let Some(addr) = peers.receiver(origin) else { return };
         let Some(known) = self.origins.get(&origin).and_then(|known| known.epochs.last()) else { return };
         let epoch = known.epoch;
         let mut bytes = Vec::new();

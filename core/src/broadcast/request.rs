@@ -16,7 +16,7 @@ use crate::config::{FirstPhase, Repair};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
 use crate::limits::FRAGMENT_BYTES;
-use crate::membership::Membership;
+use crate::membership::Peers;
 use crate::reconcile::Partner;
 use crate::time::Time;
 use crate::wire::{EAGER, GRAFT, Gossip, MULTICAST, Message, RUN_BYTES, RUNS_BYTES, Run, Runs};
@@ -44,13 +44,7 @@ struct Ask {
 
 impl Broadcast {
     /// An announcement: over a lazy edge of the tree, or because too few have acknowledged a push.
-    pub(super) fn on_i_have(
-        &mut self,
-        from: Partner,
-        runs: Runs<'_>,
-        members: &Membership,
-        cx: &mut Ctx<'_>,
-    ) {
+    pub(super) fn on_i_have(&mut self, from: Partner, runs: Runs<'_>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let tree = matches!(cx.config.broadcast.first, FirstPhase::Tree { .. });
         // Where a tree is, its message may be on its way still.
         let due = if tree { cx.now + cx.config.broadcast.request_delay } else { cx.now };
@@ -63,22 +57,15 @@ impl Broadcast {
                     cached.held_by(from.id);
                 }
             }
-            self.on_offer(run, offer, due, members, cx);
+            self.on_offer(run, offer, due, peers, cx);
         }
     }
 
     /// Somebody has these: they exist, and it can be asked for those that are missing here.
-    pub(super) fn on_offer(
-        &mut self,
-        run: Run,
-        offer: Offer,
-        due: Time,
-        members: &Membership,
-        cx: &mut Ctx<'_>,
-    ) {
+    pub(super) fn on_offer(&mut self, run: Run, offer: Offer, due: Time, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let Run { origin, epoch, first, last } = run;
         let own = origin == self.me;
-        if self.is_current(origin, epoch, last, cx) || !(own || members.is_origin(origin)) {
+        if self.is_current(origin, epoch, last, cx) || !(own || peers.is_origin(origin)) {
             return;
         }
         let now = cx.now;
@@ -124,8 +111,8 @@ impl Broadcast {
     }
 
     /// Asks the next source of every gap that is due, and gives up those that nobody can serve (rule C1).
-    pub(super) fn on_request_due(&mut self, members: &Membership, cx: &mut Ctx<'_>) {
-        let helpers = self.helpers(members);
+    pub(super) fn on_request_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let helpers = self.helpers(peers);
         let mut asks: BTreeMap<NodeId, Ask> = BTreeMap::new();
         let origins: Vec<NodeId> = self.gappy.iter().copied().collect();
         for origin in origins {
@@ -133,7 +120,7 @@ impl Broadcast {
             let epochs: Vec<u64> = epochs.into_iter().flatten().collect();
             for epoch in epochs {
                 self.give_up_hopeless(origin, epoch, cx);
-                self.collect_asks(origin, epoch, &helpers, &mut asks, members, cx);
+                self.collect_asks(origin, epoch, &helpers, &mut asks, peers, cx);
             }
             let known = self.origins.get(&origin);
             if known.is_none_or(|known| known.epochs.iter().all(|epoch| epoch.seen.gaps().is_empty())) {
@@ -141,7 +128,7 @@ impl Broadcast {
             }
         }
         for (to, ask) in asks {
-            self.send_request(to, &ask, members, cx);
+            self.send_request(to, &ask, peers, cx);
         }
         let gaps = self.gappy.iter().filter_map(|origin| self.origins.get(origin));
         let due = gaps.flat_map(|known| known.epochs.iter().flat_map(|epoch| epoch.seen.gaps()));
@@ -152,9 +139,9 @@ impl Broadcast {
     }
 
     /// Whom to ask for what nobody has offered: anybody, also in other zones.
-    fn helpers(&mut self, members: &Membership) -> Vec<NodeId> {
+    fn helpers(&mut self, peers: Peers<'_>) -> Vec<NodeId> {
         let mut chosen = Vec::new();
-        members.choose_receivers(HELPERS, &mut self.rng, &mut chosen, |_| true);
+        peers.choose(HELPERS, &mut self.rng, &mut chosen, |_| true);
         chosen
     }
 
@@ -165,7 +152,7 @@ impl Broadcast {
 
     /// How many must have refused a gap before it is given up.
     pub(super) fn refusals_needed(&self, cx: &Ctx<'_>) -> usize {
-        usize::from(cx.config.broadcast.lost_peers).min(cx.post.others)
+        usize::from(cx.config.broadcast.lost_peers).min(cx.others)
     }
 
     fn collect_asks(
@@ -174,14 +161,14 @@ impl Broadcast {
         epoch: u64,
         helpers: &[NodeId],
         asks: &mut BTreeMap<NodeId, Ask>,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         let Some(known) = self.origins.get_mut(&origin) else { return };
         let Some(known) = known.epochs.iter_mut().find(|known| known.epoch == epoch) else { return };
         for gap in known.seen.gaps_mut().iter_mut().filter(|gap| gap.due <= cx.now) {
             gap.due = cx.now + cx.config.broadcast.request_timeout;
-            let Some(offer) = next_source(gap, helpers, members) else { continue };
+            let Some(offer) = next_source(gap, helpers, peers) else { continue };
             gap.asked = Some(offer.from);
             gap.asked_from = gap.first.max(gap.last.saturating_sub(CHUNK - 1));
             cx.stats.broadcasts_requested += gap.last - gap.asked_from + 1;
@@ -196,8 +183,8 @@ impl Broadcast {
         }
     }
 
-    fn send_request(&mut self, to: NodeId, ask: &Ask, members: &Membership, cx: &mut Ctx<'_>) {
-        let Some(addr) = members.receiver(to) else { return };
+    fn send_request(&mut self, to: NodeId, ask: &Ask, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let Some(addr) = peers.receiver(to) else { return };
         if ask.graft {
             self.neighbours.make_eager(to, first::neighbours_max(cx.config));
         }
@@ -355,8 +342,8 @@ impl Broadcast {
 
 /// Who is asked next: the last one who offered it, and rather not the one who was asked just now (pbcast's cyclic
 /// transmissions); then anybody.
-fn next_source(gap: &mut Gap, helpers: &[NodeId], members: &Membership) -> Option<Offer> {
-    gap.sources.retain(|offer| members.receiver(offer.from).is_some());
+fn next_source(gap: &mut Gap, helpers: &[NodeId], peers: Peers<'_>) -> Option<Offer> {
+    gap.sources.retain(|offer| peers.receiver(offer.from).is_some());
     let fresh = gap.sources.iter().rposition(|offer| Some(offer.from) != gap.asked);
     if let Some(place) = fresh {
         return Some(gap.sources.remove(place));

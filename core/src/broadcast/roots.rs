@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Broadcast;
 use crate::id::{NodeId, hash64};
-use crate::membership::Membership;
+use crate::membership::Peers;
 
 /// Members for each root. With fewer, the way from the origin itself is as short.
 const MEMBERS_PER_ROOT: usize = 128;
@@ -44,10 +44,10 @@ pub(super) const fn count(members: usize) -> usize {
 
 impl Broadcast {
     /// The roots that this node would give a message to; nobody where it goes out from its origin.
-    pub(super) fn roots(&mut self, members: &Membership) -> &[NodeId] {
-        if self.roots.table != Some(members.root()) {
+    pub(super) fn roots(&mut self, peers: Peers<'_>) -> &[NodeId] {
+        if self.roots.table != Some(peers.root()) {
             let mut ids: Vec<(u64, NodeId)> =
-                members.receivers().chain([self.me]).map(|id| (hash64(&id.0.to_le_bytes()), id)).collect();
+                peers.receivers().chain([self.me]).map(|id| (hash64(&id.0.to_le_bytes()), id)).collect();
             let count = count(ids.len());
             if count > 0 {
                 ids.select_nth_unstable(count);
@@ -55,7 +55,7 @@ impl Broadcast {
             ids.truncate(count);
             ids.sort_unstable();
             let ids = ids.into_iter().map(|(_, id)| id).collect();
-            self.roots = Roots { table: Some(members.root()), ids };
+            self.roots = Roots { table: Some(peers.root()), ids };
         }
         &self.roots.ids
     }

@@ -4,13 +4,12 @@ use super::cache::ENTRY_BYTES;
 use super::first::flags_of;
 use super::outgoing::Publish;
 use super::{Broadcast, Timer};
-use crate::boot::Phase;
 use crate::command::{self, Answer};
 use crate::context::Ctx;
 use crate::error::{Field, Rejected};
 use crate::id::{MessageId, NodeId};
 use crate::limits::{FRAGMENT_BYTES, REPORTS_MAX, TOPIC_BYTES_MAX};
-use crate::membership::Membership;
+use crate::membership::Peers;
 use crate::time::Time;
 use crate::wire::{Item, REPORT, encode_item};
 
@@ -21,22 +20,22 @@ impl Broadcast {
     pub(crate) fn submit(
         &mut self,
         message: &command::Broadcast,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) -> Result<Answer, Rejected> {
-        self.must_be_acceptable(message, members, cx)?;
+        self.must_be_acceptable(message, peers, cx)?;
         let flags = if message.report.is_some() { REPORT } else { 0 };
         let bytes = encode_item(flags, &message.topic, &message.payload);
-        self.must_have_room(bytes.len(), members, cx)?;
+        self.must_have_room(bytes.len(), peers, cx)?;
         self.seq += 1;
         let id = MessageId { origin: self.me, epoch: self.epoch, seq: self.seq };
         if let Some(within) = message.report {
-            self.open_report(id, within, members, cx);
+            self.open_report(id, within, peers, cx);
         }
         let item = Item::read(&bytes).expect("just written");
         cx.stats.broadcasts_submitted += 1;
-        self.take_own(id, item, members, cx);
-        self.spread_first(id, message.first.unwrap_or(cx.config.broadcast.first), None, members, cx);
+        self.take_own(id, item, peers, cx);
+        self.spread_first(id, message.first.unwrap_or(cx.config.broadcast.first), None, peers, cx);
         self.hold_pending(id);
         Ok(Answer::Sent(id))
     }
@@ -44,18 +43,10 @@ impl Broadcast {
     fn must_be_acceptable(
         &self,
         message: &command::Broadcast,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &Ctx<'_>,
     ) -> Result<(), Rejected> {
-        match members.phase() {
-            Phase::Running => {}
-            Phase::Idle => return Err(Rejected::NotStarted),
-            Phase::Leaving => return Err(Rejected::Leaving),
-            Phase::Left | Phase::Ended => return Err(Rejected::Stopped),
-        }
-        if !members.is_admitted() {
-            return Err(Rejected::NotJoined);
-        }
+        peers.may_publish()?;
         if message.topic.starts_with(RESERVED) {
             return Err(Rejected::ReservedTopic);
         }
@@ -68,13 +59,13 @@ impl Broadcast {
         Ok(())
     }
 
-    fn must_have_room(&self, len: usize, members: &Membership, cx: &Ctx<'_>) -> Result<(), Rejected> {
+    fn must_have_room(&self, len: usize, peers: Peers<'_>, cx: &Ctx<'_>) -> Result<(), Rejected> {
         let (pending, max) = (self.pending.bytes + len, cx.config.broadcast.pending_bytes_max as usize);
         // What counts against the cache is more than the bytes, of many small ones.
         // What waits for the disk or for order cannot be dropped either.
         let cost = pending + (self.pending.messages + 1) * ENTRY_BYTES + self.cache.pinned_bytes();
         let half = cx.config.broadcast.cache_bytes_max as usize / 2;
-        if pending > max || cost > half || !self.outgoing.has_room(members.others()) {
+        if pending > max || cost > half || !self.outgoing.has_room(peers.others()) {
             return Err(Rejected::Busy { pending, max });
         }
         Ok(())
@@ -130,11 +121,11 @@ impl Broadcast {
         id: MessageId,
         from: NodeId,
         flags: u8,
-        members: &Membership,
+        peers: Peers<'_>,
         cx: &mut Ctx<'_>,
     ) {
         if let Some(first) = flags_of(flags, cx.config.broadcast.first) {
-            self.spread_first(id, first, Some(from), members, cx);
+            self.spread_first(id, first, Some(from), peers, cx);
         }
         self.arm_repair(cx);
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Broadcast;
 use crate::id::{NodeId, hash64};
-use crate::membership::Membership;
+use crate::membership::Peers;
 
 /// Bridges of each zone.
 const BRIDGES: usize = 2;
@@ -28,11 +28,11 @@ pub(super) struct Zones {
 }
 
 impl Zones {
-    fn of(me: NodeId, root: u64, members: &Membership) -> Self {
-        let own = members.zone(me);
+    fn of(me: NodeId, root: u64, peers: Peers<'_>) -> Self {
+        let own = peers.zone(me);
         let mut zones: BTreeMap<String, Vec<NodeId>> = BTreeMap::new();
-        for id in members.receivers().chain([me]) {
-            zones.entry(String::from(members.zone(id))).or_default().push(id);
+        for id in peers.receivers().chain([me]) {
+            zones.entry(String::from(peers.zone(id))).or_default().push(id);
         }
         for ids in zones.values_mut() {
             ids.sort_unstable_by_key(|id| hash64(&id.0.to_le_bytes()));
@@ -55,14 +55,14 @@ impl Broadcast {
     pub(super) fn choose_by_zone(
         &mut self,
         count: usize,
-        members: &Membership,
+        peers: Peers<'_>,
         chosen: &mut Vec<NodeId>,
         welcome: impl Fn(NodeId) -> bool,
     ) {
-        if self.zones.root != Some(members.root()) {
-            self.zones = Zones::of(self.me, members.root(), members);
+        if self.zones.root != Some(peers.root()) {
+            self.zones = Zones::of(self.me, peers.root(), peers);
         }
-        let is_welcome = |id: &&NodeId| members.receiver(**id).is_some() && welcome(**id);
+        let is_welcome = |id: &&NodeId| peers.receiver(**id).is_some() && welcome(**id);
         let mut near: Vec<NodeId> = self.zones.near.iter().filter(is_welcome).copied().collect();
         self.rng.shuffle(&mut near);
         chosen.extend(near.into_iter().take(count));

@@ -8,12 +8,11 @@ use core::time::Duration;
 use super::table::Table;
 use super::{Membership, Source, Standing, Suspicion, Timer, update_of};
 use crate::context::Ctx;
-use crate::estimate::Estimate;
 use crate::id::NodeId;
 use crate::outbox::Letter;
-use crate::reconcile::{MEMBERS, Partner, Pushed, TABLES};
+use crate::reconcile::{Partner, Pushed, TABLES};
 use crate::time::Time;
-use crate::wire::{Compare, Items, Message, Want};
+use crate::wire::Message;
 
 impl Source {
     pub(super) const fn partner(&self) -> Partner {
@@ -26,15 +25,10 @@ impl Membership {
     pub(super) fn compare_roots(&mut self, source: &Source, roots: [u64; TABLES], cx: &mut Ctx<'_>) {
         let ours = self.table.tree().root();
         // The estimate costs a logarithm: in sync it is not asked for.
-        let spread = if roots[0] == ours { Duration::ZERO } else { self.spread_time(cx) };
+        let spread = if roots[0] == ours { Duration::ZERO } else { self.peers().spread_time(cx) };
         if self.sync.is_due(roots[0], ours, spread, cx) && source.standing == Standing::Validated {
             self.sync.compare_with(self.table.tree(), source.partner(), cx);
         }
-    }
-
-    /// How long a fresh update takes to reach everybody.
-    pub(crate) fn spread_time(&self, cx: &Ctx<'_>) -> Duration {
-        Estimate::new(cx.config, self.group()).spread + cx.config.membership.gossip_interval * 2
     }
 
     /// Somebody who was gone is back: the two sides of a healed cut have much to tell each other.
@@ -72,37 +66,17 @@ impl Membership {
         self.chosen = chosen;
     }
 
-    pub(super) fn on_compare(&mut self, source: &Source, compare: &Compare<'_>, cx: &mut Ctx<'_>) {
+    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
         let Self { sync, table, suspicions, .. } = self;
         let now = cx.now;
-        sync.on_compare(table.tree(), source.partner(), compare, cx, |id, letter| {
-            push_item(table, suspicions, id, letter, now)
-        });
-    }
-
-    pub(super) fn on_items(&mut self, source: &Source, items: &Items<'_>, cx: &mut Ctx<'_>) {
-        let Self { sync, table, suspicions, .. } = self;
-        let now = cx.now;
-        sync.on_items(table.tree(), source.partner(), items, cx, |id, letter| {
-            push_item(table, suspicions, id, letter, now)
-        });
-    }
-
-    pub(super) fn on_want(&mut self, source: &Source, want: &Want<'_>, cx: &mut Ctx<'_>) {
-        let Self { sync, table, suspicions, .. } = self;
-        let now = cx.now;
-        sync.on_want(source.partner(), want, cx, |id, letter| push_item(table, suspicions, id, letter, now));
-    }
-
-    /// Asks for the record of somebody that only others know.
-    pub(crate) fn ask_record(&self, id: NodeId, of: Partner, cx: &mut Ctx<'_>) {
-        // To where its record says that it is, wherever the question came from.
-        let Some(addr) = self.receiver(of.id) else { return };
-        let bytes = id.0.to_le_bytes();
-        let want = Want::of(MEMBERS, cx.config.membership.reconcile_credit, &bytes);
-        let mut letter = cx.letter(addr, of.id);
-        letter.push(&Message::Want(want));
-        letter.send_alone();
+        let item = |id, letter: &mut Letter<'_>| push_item(table, suspicions, id, letter, now);
+        if let Message::Compare(compare) = message {
+            sync.on_compare(table.tree(), from, compare, cx, item);
+        } else if let Message::Items(items) = message {
+            sync.on_items(table.tree(), from, items, cx, item);
+        } else if let Message::Want(want) = message {
+            sync.on_want(from, want, cx, item);
+        }
     }
 }
 

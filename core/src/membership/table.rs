@@ -82,7 +82,12 @@ impl Entry {
 
     /// Whether the local view shows it.
     pub(super) fn is_shown(&self) -> bool {
-        !self.flags.hidden && !self.flags.foreign && self.record().is_some()
+        self.is_visible() && self.record().is_some()
+    }
+
+    /// Whether the application may see the member's data.
+    pub(super) const fn is_visible(&self) -> bool {
+        !self.flags.hidden && !self.flags.foreign
     }
 
     /// Whether its content is older than what is known of its incarnation (rule B2).

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::context::Ctx;
 use crate::id::{Incarnation, NodeId};
 use crate::outbox::member;
-use crate::reconcile::TABLES;
+use crate::reconcile::{MEMBERS, TABLES};
 use crate::time::Time;
 
 impl Membership {
@@ -59,9 +59,12 @@ impl Membership {
         self.obituaries.get(&id)
     }
 
-    /// The roots that ride on pings and acks.
+    /// The roots that ride on pings and acks: the present one of the members, and those of the other tables when the
+    /// call began.
     pub(super) const fn roots(&self, cx: &Ctx<'_>) -> [u64; TABLES] {
-        [self.table.tree().root(), 0, cx.post.marks_root]
+        let mut roots = cx.roots;
+        roots[MEMBERS as usize] = self.root();
+        roots
     }
 
     pub(crate) const fn root(&self) -> u64 {

@@ -1,0 +1,261 @@
+//! The machines of a node, and the one order in which they work. Nothing is decided here: this file says which machine
+//! gets what, and when.
+//!
+//! Every event is one pass: the event goes to its machine, the signals that it caused go to the siblings, and at the
+//! end the datagrams of the call are filled with what waits to be spread. Each machine owns its state, its deadlines and
+//! its random numbers. Machines beside membership see the group through [`Peers`](crate::membership::Peers) and never
+//! hold a sibling.
+
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::boot::Boot;
+use crate::broadcast::Broadcast;
+use crate::command::{Answer, Command};
+use crate::config::Config;
+use crate::context::{Ctx, Signal};
+use crate::deadlines::soonest;
+use crate::error::{ConfigError, Rejected};
+use crate::event::Slot;
+use crate::membership::{Arrival, Membership, Standing};
+use crate::reconcile::{MARKS, MEMBERS, TABLES};
+use crate::shares::{Packed, Shares};
+use crate::time::Time;
+use crate::wire::{Gossip, Message};
+
+/// The machines, and the shares of a datagram that each of them is owed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Machines {
+    pub(crate) membership: Membership,
+    pub(crate) broadcast: Broadcast,
+    shares: Shares,
+}
+
+/// The classes that share a datagram: the machines that spread something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Membership,
+    Broadcast,
+}
+
+impl Class {
+    const ALL: [Self; 2] = [Self::Membership, Self::Broadcast];
+}
+
+impl Machines {
+    pub(crate) fn new(boot: Boot, config: &Config, now: Time) -> Result<Self, ConfigError> {
+        let epoch = boot.epoch()?;
+        let broadcast = Broadcast::new(&boot, epoch, config, now)?;
+        let membership = Membership::new(boot, epoch, config, now);
+        Ok(Self { membership, broadcast, shares: Shares::new(Class::ALL.len()) })
+    }
+
+    /// The roots of all tables of the reconciliation.
+    pub(crate) const fn roots(&self) -> [u64; TABLES] {
+        [self.membership.root(), 0, self.broadcast.root()]
+    }
+
+    /// The time at which the next deadline of any machine is due.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        soonest(self.membership.next_wake(), self.broadcast.next_wake())
+    }
+
+    /// Lets membership notice a late call, before anything else is done with it (rule B7).
+    pub(crate) fn before_event(&mut self, cx: &mut Ctx<'_>) {
+        let wake = self.next_wake();
+        self.membership.before_event(wake, cx);
+    }
+
+    pub(crate) fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Ctx<'_>) {
+        let Some((mut arrival, messages)) = self.membership.on_envelope(from, bytes, cx) else { return };
+        for message in messages {
+            match message {
+                Ok(message) => self.on_message(&mut arrival, &message, cx),
+                Err(error) => cx.stats.count_undecodable(error),
+            }
+            self.drain(cx);
+            if !self.membership.is_running() {
+                return;
+            }
+        }
+        self.membership.answer(&arrival, cx);
+    }
+
+    /// Hands a message to its machine, if its sender may say it.
+    fn on_message(&mut self, arrival: &mut Arrival, message: &Message<'_>, cx: &mut Ctx<'_>) {
+        let standing = arrival.standing();
+        if standing < required(message) {
+            let counter = match standing {
+                Standing::Stale => &mut cx.stats.ignored_stale,
+                Standing::Unknown | Standing::Member | Standing::Validated => &mut cx.stats.ignored_stranger,
+            };
+            *counter += 1;
+            return;
+        }
+        let Self { membership, broadcast, .. } = self;
+        match message {
+            Message::Gossip(gossip) => {
+                broadcast.on_message(arrival.partner(), gossip, membership.peers(), cx);
+            }
+            Message::Compare(_) | Message::Items(_) | Message::Want(_) => match message.table() {
+                Some(MEMBERS) => membership.on_reconcile(arrival.partner(), message, cx),
+                Some(MARKS) => broadcast.on_reconcile(arrival.partner(), message, cx),
+                Some(_) | None => cx.stats.ignored_unknown += 1,
+            },
+            Message::Delta { table: MEMBERS | MARKS } => arrival.answers(message.table()),
+            Message::Delta { .. } | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
+            message => {
+                membership.on_message(arrival, message, cx);
+                if let Some(roots) = message.roots() {
+                    let root = roots[usize::from(MARKS)];
+                    if broadcast.is_interested(root) && standing == Standing::Validated {
+                        broadcast.compare_root(arrival.partner(), root, membership.peers(), cx);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn on_tick(&mut self, cx: &mut Ctx<'_>) {
+        self.membership.on_tick(cx);
+        self.drain(cx);
+        self.broadcast.on_tick(self.membership.peers(), cx);
+    }
+
+    pub(crate) fn on_command(&mut self, command: Command, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
+        let Self { membership, broadcast, .. } = self;
+        match command {
+            Command::Join { seeds } => membership.join(&seeds, cx),
+            Command::Leave { within } => {
+                // A member that has heard of the leave takes nothing from this node any more.
+                broadcast.hurry();
+                broadcast.flush(membership.peers(), cx);
+                membership.leave(within, cx)
+            }
+            Command::SetMeta(meta) => membership.set_meta(meta, cx),
+            Command::SetAddr(addr) => membership.set_addr(addr, cx),
+            Command::Ping { id, addr } => membership.ping(id, addr, cx),
+            Command::AddPeer(addr) => membership.add_peer(addr, cx),
+            Command::SetPeers(peers) => membership.set_peers(&peers, cx),
+            Command::RemovePeer(id) => membership.remove_peer(id, cx),
+            Command::Broadcast(message) => broadcast.submit(&message, membership.peers(), cx),
+            Command::Admit { id, admission } => membership.admit(id, admission, cx),
+        }
+    }
+
+    /// A slot is durable. Nothing waits for the epoch: a boot that loses it jumps above it when it hears of it (rule A1).
+    pub(crate) fn on_stored(&mut self, slot: Slot, serial: u64, cx: &mut Ctx<'_>) {
+        match slot {
+            Slot::SeenSet => self.broadcast.on_stored(serial, cx),
+            Slot::Epoch | Slot::Roster | Slot::Ballot => {}
+        }
+    }
+
+    /// Ends the pass of an event: signals, then what is due to be sent, then what may ride on it.
+    pub(crate) fn after_event(&mut self, cx: &mut Ctx<'_>) {
+        self.drain(cx);
+        if self.broadcast.has_parcels() {
+            self.broadcast.flush(self.membership.peers(), cx);
+        }
+        if self.membership.has_updates() || self.broadcast.has_parcels() {
+            self.fill(cx);
+        }
+    }
+
+    /// Passes on what one machine has told the others.
+    #[inline]
+    fn drain(&mut self, cx: &mut Ctx<'_>) {
+        if !cx.signals.is_empty() {
+            self.route_signals(cx);
+        }
+    }
+
+    fn route_signals(&mut self, cx: &mut Ctx<'_>) {
+        let Self { membership, broadcast, .. } = self;
+        while let Some(signal) = cx.signals.pop() {
+            match signal {
+                Signal::Started => broadcast.on_started(cx),
+                Signal::MemberKnown(id) => broadcast.on_member_known(id, membership.peers(), cx),
+                Signal::MemberGone(id) => broadcast.on_member_gone(id, cx),
+                Signal::MemberFaded(id) => broadcast.on_member_faded(id),
+                Signal::EpochUsed(epoch) => membership.leave_epoch(epoch, cx),
+                Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
+                Signal::Stopped => broadcast.on_stopped(cx),
+            }
+        }
+    }
+
+    /// Fills the datagrams of this call with what waits to be spread, each class by its share.
+    fn fill(&mut self, cx: &mut Ctx<'_>) {
+        let Self { membership, broadcast, shares } = self;
+        for draft in 0..cx.out.drafts() {
+            let (config, now) = (cx.config, cx.now);
+            let Some(mut letter) = cx.out.reopen(draft) else { continue };
+            let receiver = letter.receiver();
+            let has_some = Class::ALL.map(|class| match class {
+                Class::Membership => membership.has_updates(),
+                Class::Broadcast => broadcast.has_parcels_for(receiver),
+            });
+            shares.fill(
+                letter.room(),
+                |class| has_some[class],
+                |class, allowance| {
+                    let mut left = allowance;
+                    let wants_more = match Class::ALL[class] {
+                        Class::Membership => {
+                            membership.pack(receiver, config, now, |message| letter.push(message, &mut left));
+                            membership.has_updates()
+                        }
+                        Class::Broadcast => {
+                            broadcast.pack(receiver, |message| letter.push(message, &mut left));
+                            broadcast.has_parcels_for(receiver)
+                        }
+                    };
+                    Packed { bytes: allowance - left, wants_more }
+                },
+            );
+            letter.close();
+        }
+    }
+}
+
+/// The least standing that the sender of a message needs for it to be used. What makes this node send more than it was
+/// sent is for senders at the address of their record (rule F6).
+const fn required(message: &Message<'_>) -> Standing {
+    match message {
+        Message::Ping { .. } => Standing::Stale,
+        Message::Ack { .. }
+        | Message::Alive(_)
+        | Message::Verdict(_)
+        | Message::Accused(_)
+        | Message::Join(_)
+        | Message::JoinEcho { .. }
+        | Message::JoinAnswer(_)
+        | Message::Unknown { .. } => Standing::Unknown,
+        Message::Gossip(
+            Gossip::Publish { .. }
+            | Gossip::Part { .. }
+            | Gossip::IHave(_)
+            | Gossip::Gone(_)
+            | Gossip::Lack(_)
+            | Gossip::PushAck(_)
+            | Gossip::Receipt(_),
+        ) => Standing::Member,
+        Message::PingReq { .. }
+        | Message::Nack { .. }
+        | Message::RelayedAck { .. }
+        | Message::Compare(_)
+        | Message::Items(_)
+        | Message::Want(_)
+        | Message::Delta { .. }
+        | Message::Gossip(
+            Gossip::Prune
+            | Gossip::Request { .. }
+            | Gossip::RequestParts { .. }
+            | Gossip::Digest(_)
+            | Gossip::ReceiptRequest(_)
+            | Gossip::Mark { .. },
+        ) => Standing::Validated,
+    }
+}
