@@ -1,17 +1,24 @@
 //! The same seed gives the same trace: twice in one process, on every machine (the golden hashes), with and
 //! without checks that watch, and from a fork.
 
+use core::ops::Range;
 use core::time::Duration;
 
-use bruit_core::{Config, Node, Time};
+use bruit_core::broadcast::{Order, PersistSeen};
+use bruit_core::{BroadcastConfig, Config, Node, Time};
 use bruit_sim::{Cut, Index, Memory, NetworkConfig, Random, Release, Sim, Violation};
 
 use crate::support::{Checked, Diary, indices, link, millis, secs};
 
 const GOLDEN: &str = include_str!("golden.txt");
+const GOLDEN_BROADCAST: &str = include_str!("golden-broadcast.txt");
 
 fn sim(seed: u64) -> Result<Sim<Node>, Violation> {
-    let mut sim = Sim::new(seed, |boot| Node::new(boot, Config::lan("golden"), Time::ZERO).expect("valid"));
+    sim_with(seed, Config::lan("golden"))
+}
+
+fn sim_with(seed: u64, config: Config) -> Result<Sim<Node>, Violation> {
+    let mut sim = Sim::new(seed, move |boot| Node::new(boot, config.clone(), Time::ZERO).expect("valid"));
     sim.set_network(NetworkConfig::uniform(link().with_loss(30_000)))?;
     sim.spawn_many(8)?;
     Ok(sim)
@@ -84,18 +91,64 @@ fn threads_change_nothing() -> Checked {
     Ok(())
 }
 
+/// Each preset of the broadcast under trouble: messages of one datagram and of many, in both orders, and a twin.
+fn hash_of_broadcasts(seed: u64) -> Result<u64, Violation> {
+    let preset = match seed % 4 {
+        0 => BroadcastConfig::tree(),
+        1 => BroadcastConfig::bimodal(),
+        2 => BroadcastConfig::push_ack(),
+        _ => BroadcastConfig::pull(),
+    };
+    let order = if seed % 8 < 4 { Order::Arrival } else { Order::Origin };
+    let persist_seen = if seed % 3 == 0 { PersistSeen::BeforeDelivery } else { PersistSeen::Never };
+    let broadcast = BroadcastConfig { order, persist_seen, prefer_zone: seed % 5 == 0, ..preset };
+    let mut sim = sim_with(seed, Config { broadcast, ..Config::lan("golden") })?;
+    let mut random = Random::new(seed, 10, 0);
+    for _ in 0..30 {
+        sim.run_for(millis(random.between(50, 2_000)))?;
+        let running: Vec<Index> = sim.cluster().running().collect();
+        let node = running[usize::try_from(random.below(running.len() as u64)).expect("small")];
+        let index = Index(u32::try_from(random.below(8)).expect("small"));
+        match random.below(12) {
+            0 => sim.crash(index)?,
+            1 => sim.restart(index, Memory::Amnesia)?,
+            2 => _ = sim.clone_process(node)?,
+            3 => _ = sim.cut(&Cut::Split { groups: vec![indices(0..4)] })?,
+            4 => sim.heal_all()?,
+            5 => sim.broadcast(node, 9_000)?,
+            _ => sim.broadcast(node, 200)?,
+        }
+    }
+    sim.heal_all()?;
+    sim.run_for(secs(20))?;
+    Ok(sim.trace_hash())
+}
+
 #[test]
 fn golden_hashes() -> Checked {
-    // A change here means that every recorded trace is void. BRUIT_GOLDEN=write writes the new ones down.
-    let lines: Vec<String> = (600..624)
-        .map(|seed| Ok(format!("{seed} {:016x}", hash(seed)?)))
-        .collect::<Result<_, Violation>>()?;
+    golden("golden.txt", GOLDEN, 600..624, hash)
+}
+
+#[test]
+fn golden_hashes_of_broadcasts() -> Checked {
+    golden("golden-broadcast.txt", GOLDEN_BROADCAST, 700..740, hash_of_broadcasts)
+}
+
+/// A change here means that every recorded trace is void. BRUIT_GOLDEN=write writes the new hashes down.
+fn golden(
+    file: &str,
+    expected: &str,
+    seeds: Range<u64>,
+    hash: impl Fn(u64) -> Result<u64, Violation>,
+) -> Checked {
+    let lines: Vec<String> =
+        seeds.map(|seed| Ok(format!("{seed} {:016x}", hash(seed)?))).collect::<Result<_, Violation>>()?;
     let now = lines.join("\n") + "\n";
     if std::env::var_os("BRUIT_GOLDEN").is_some_and(|word| word == "write") {
-        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/it/golden.txt"), &now)
-            .expect("the file can be written");
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("it").join(file);
+        std::fs::write(path, &now).expect("the file can be written");
         return Ok(());
     }
-    assert!(now == GOLDEN, "golden hashes differ:\n{now}");
+    assert!(now == expected, "the hashes of {file} differ:\n{now}");
     Ok(())
 }
