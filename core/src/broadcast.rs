@@ -48,7 +48,7 @@ use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Peers;
-use crate::reconcile::{Exchange, MARKS, Partner, Tree};
+use crate::reconcile::{MARKS, Partner, Sync, Tree};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use crate::wire::{Gossip, Message, Reassembly};
@@ -82,8 +82,6 @@ enum Timer {
     Round,
     /// An origin has been silent for long enough to compare its mark.
     Quiet,
-    /// The next comparison of marks, while they find something.
-    Sync,
     /// Tell an origin what has come.
     Receipt,
     /// A report has run out, or is to be asked about.
@@ -119,7 +117,7 @@ pub(crate) struct Broadcast {
     receipts: BTreeMap<NodeId, Time>,
     quiet: Quiet,
     marks: Tree,
-    exchange: Exchange,
+    sync: Sync,
     seen_set: SeenSet,
     pending: Pending,
     /// The node does not run.
@@ -168,7 +166,7 @@ impl Broadcast {
             receipts: BTreeMap::new(),
             quiet: Quiet::default(),
             marks: Tree::new(),
-            exchange: Exchange::new(MARKS),
+            sync: Sync::new(MARKS),
             seen_set: SeenSet::default(),
             pending: Pending::default(),
             stopped: true,
@@ -195,7 +193,7 @@ impl Broadcast {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        soonest(self.deadlines.next(), self.outgoing.next())
+        soonest(soonest(self.deadlines.next(), self.sync.next_wake()), self.outgoing.next())
     }
 
     pub(crate) fn on_tick(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
@@ -205,12 +203,14 @@ impl Broadcast {
                 Timer::Request => self.on_request_due(peers, cx),
                 Timer::Round => self.on_round(peers, cx),
                 Timer::Quiet => self.on_quiet_due(cx),
-                Timer::Sync => self.on_sync_due(peers, cx),
                 Timer::Receipt => self.on_receipt_due(peers, cx),
                 Timer::Report => self.on_report_due(peers, cx),
                 Timer::Persist => self.persist(cx),
                 Timer::Neighbours => self.on_neighbours_due(peers, cx),
             }
+        }
+        if self.sync.pop_due(cx) {
+            self.go_on_reconciling(peers, cx);
         }
     }
 
@@ -247,22 +247,10 @@ impl Broadcast {
         }
     }
 
-    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
-        let Self { exchange, marks, origins, cache, .. } = self;
-        let item = |id, letter: &mut crate::outbox::Letter<'_>| marks::push_item(origins, cache, id, letter);
-        if let Message::Compare(compare) = message {
-            exchange.on_compare(marks, from, compare, cx, item);
-        } else if let Message::Items(items) = message {
-            exchange.on_items(marks, from, items, cx, item);
-        } else if let Message::Want(want) = message {
-            exchange.on_want(from, want, cx, item);
-        }
-    }
-
     /// The node has started, or started again.
     pub(crate) fn on_started(&mut self, cx: &mut Ctx<'_>) {
         self.stopped = false;
-        self.exchange.start(cx);
+        self.sync.start(cx);
         self.arm_repair(cx);
         if !self.gappy.is_empty() {
             self.arm(Timer::Request, cx.now, cx);
@@ -278,6 +266,7 @@ impl Broadcast {
     pub(crate) fn on_stopped(&mut self, cx: &mut Ctx<'_>) {
         self.stopped = true;
         self.deadlines.clear();
+        self.sync.stop();
         self.persist(cx);
         self.receipts.clear();
         self.pushes = Pushes::default();

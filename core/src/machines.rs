@@ -107,11 +107,9 @@ impl Machines {
             Message::Delta { .. } | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
             message => {
                 membership.on_message(arrival, message, cx);
-                if let Some(roots) = message.roots() {
+                if let Some(roots) = message.roots().filter(|_| standing == Standing::Validated) {
                     let root = roots[usize::from(MARKS)];
-                    if broadcast.is_interested(root) && standing == Standing::Validated {
-                        broadcast.compare_root(arrival.partner(), root, membership.peers(), cx);
-                    }
+                    broadcast.compare_root(arrival.partner(), root, membership.peers(), cx);
                 }
             }
         }

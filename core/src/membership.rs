@@ -37,10 +37,10 @@ use crate::action::MemberState;
 use crate::boot::{Boot, Phase};
 use crate::config::Config;
 use crate::context::Ctx;
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Deadlines, soonest};
 use crate::error::Misbehavior;
 use crate::id::NodeId;
-use crate::reconcile::{Exchange, MEMBERS, Partner};
+use crate::reconcile::{MEMBERS, Partner, Sync};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use crate::wire::{self, Accused, Header, Message, Record, Verdict, Want};
@@ -73,8 +73,6 @@ enum Timer {
     Suspicion(NodeId),
     /// Send what waits.
     Gossip,
-    /// The next reconciliation, while they find something.
-    Sync,
     /// Contact a Down member and a silent seed.
     Heal,
     /// Contact the seeds.
@@ -108,7 +106,7 @@ pub(crate) struct Membership {
     obituaries: BTreeMap<NodeId, Obituary>,
     prober: Prober,
     contacts: Contacts,
-    sync: Exchange,
+    sync: Sync,
     health: Health,
     accused: VecDeque<(NodeId, Time)>,
     deadlines: Deadlines<Timer>,
@@ -208,7 +206,7 @@ impl Membership {
             obituaries: BTreeMap::new(),
             prober: Prober::new(),
             contacts: Contacts::new(secrets.next_u64(), secrets.below(1 << 16)),
-            sync: Exchange::new(MEMBERS),
+            sync: Sync::new(MEMBERS),
             health: Health { score: 0, heard: now, event: now },
             accused: VecDeque::new(),
             deadlines: Deadlines::new(),
@@ -242,7 +240,7 @@ impl Membership {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        self.deadlines.next()
+        soonest(self.deadlines.next(), self.sync.next_wake())
     }
 
     /// Fires what is due. Each deadline that a handler sets lies behind `now`, so this ends.
@@ -255,7 +253,6 @@ impl Membership {
                 Timer::Ping(ping) => self.on_ping_due(ping, cx),
                 Timer::Suspicion(id) => self.on_suspicion_due(id, cx),
                 Timer::Gossip => self.gossip(cx),
-                Timer::Sync => self.on_sync_due(cx),
                 Timer::Heal => self.heal(cx),
                 Timer::Join => self.contact_seeds(cx),
                 Timer::Leave => self.say_goodbye(cx),
@@ -263,6 +260,9 @@ impl Membership {
                 Timer::Fade => self.fade(cx),
                 Timer::Admit(id) => self.accept(id, cx),
             }
+        }
+        if self.sync.pop_due(cx) {
+            self.go_on_reconciling(cx);
         }
     }
 
@@ -394,12 +394,12 @@ impl Membership {
         match *message {
             Message::Ping { seq, roots } => {
                 reply.ack = Some(seq);
-                self.compare_roots(source, roots, cx);
+                self.compare_root(source, roots, cx);
             }
             Message::Ack { seq, roots } => {
                 self.on_ack(source, seq, cx);
                 match roots {
-                    Some(roots) => self.compare_roots(source, roots, cx),
+                    Some(roots) => self.compare_root(source, roots, cx),
                     None => self.introduce(source, cx),
                 }
             }

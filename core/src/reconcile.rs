@@ -1,43 +1,77 @@
-//! Reconciliation: two nodes find out what differs between their tables at a cost in proportion to the
-//! differences (rules B4 and B9; range-based set reconciliation, Meyer, SRDS 2023).
+//! Reconciliation: two nodes find out what differs between their tables at a cost in proportion to the differences
+//! (rules B4 and B9; range-based set reconciliation, Meyer, SRDS 2023).
 //!
-//! Every item has an id and a fingerprint of its version and content. Ids are spread over a 64-bit line by a
-//! fixed permutation, and a [`Range`] is a prefix of that line; its fingerprint is the sum of those in it. Two
-//! nodes compare roots, which ride on every ping and ack. Where they differ, one sends the fingerprints of the
-//! root's sixteen parts; the other answers with finer ones where they differ, with single items where few are
-//! left, with the items themselves where it sees that the first has next to none. No message needs memory of
-//! an earlier one, so loss costs a repetition and nothing else.
+//! ```text
+//! every ping and ack: the roots ── they differ for longer than gossip takes ─► Compare: 16 fingerprints of the root
+//!     equal: nothing                                                              │
+//!                    Compare of finer ranges ◄── many items differ ───────────────┤
+//!                    Items: the fingerprints of single items ◄── few items ───────┤
+//!                    Delta and the items themselves ◄── the other has next to none┘
+//!                    Want: the ids that the other lacks
+//! ```
+//!
+//! Every item has an id and a fingerprint of its version and content. Ids are spread over a 64-bit line by a fixed
+//! permutation, and a [`Range`] is a prefix of that line; its fingerprint is the sum of those in it. No message needs
+//! memory of an earlier one, so a lost one costs a repetition and nothing else.
 //!
 //! Nothing here knows what an item is: members and the marks of the broadcast, and later the frontiers of the store,
-//! are tables of the same mechanism. [`exchange`] sends the messages.
+//! are tables of one mechanism. A machine that has a table implements [`Table`] and holds a [`Sync`], which owns the
+//! pace and the messages. Files: [`tree`] (fingerprints), [`exchange`] (what the messages carry, and how much a partner
+//! gets), [`sync`] (when an exchange starts).
 
 mod exchange;
+mod sync;
+mod tree;
 
-pub(crate) use exchange::{Exchange, Partner, Pushed};
+pub(crate) use sync::Sync;
+pub(crate) use tree::Tree;
 
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
+use crate::outbox::Letter;
 
 /// Parts that a range is divided into.
 pub(crate) const WAYS: usize = 16;
 /// Divisions until a range is as fine as they get.
 const DEPTH_MAX: u8 = 8;
-/// A part with so few items of ours is listed rather than divided.
-const LIST_MAX: usize = 8;
-/// A part in which the other has at most a fourth of our items is handed over rather than compared.
-const HAND_OVER: usize = 4;
 
 /// Tables whose roots ride on pings and acks: members, the store's frontiers to come, and the broadcast's marks.
 pub(crate) const TABLES: usize = 3;
 
-/// The table of member records.
+/// The number of the table of member records.
 pub(crate) const MEMBERS: u8 = 0;
-/// The table of the broadcast's marks: origin → highest numbers (rule C3).
+/// The number of the table of the broadcast's marks: origin → highest numbers (rule C3).
 pub(crate) const MARKS: u8 = 2;
+
+/// A table that is reconciled, as its machine holds it.
+pub(crate) trait Table {
+    /// The fingerprints of all items.
+    fn tree(&self) -> &Tree;
+
+    /// Appends the messages that tell one item.
+    fn push_item(&self, id: NodeId, letter: &mut Letter<'_>) -> ItemFate;
+}
+
+/// What became of an item that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ItemFate {
+    /// The whole item is in the datagram.
+    Packed,
+    /// There is nothing to send of the item.
+    Empty,
+    /// The item did not fit; the part of it that was added is taken back.
+    TooLong,
+}
+
+/// A member to exchange with, and its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Partner {
+    pub(crate) id: NodeId,
+    pub(crate) addr: SocketAddr,
+}
 
 /// A part of the line: all positions that begin with the first `4 · depth` bits of `prefix`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,125 +112,6 @@ impl Range {
     const fn last(self) -> u64 {
         self.first() | if self.depth == 0 { u64::MAX } else { u64::MAX >> (4 * self.depth) }
     }
-}
-
-/// The fingerprint tree of one table.
-///
-/// Only the items are stored, in the order of the line, and the root, which changes with each of them. Inner
-/// fingerprints are summed when asked for: that costs the width of the range, and only while tables differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tree {
-    items: BTreeMap<u64, u64>,
-    root: u64,
-}
-
-/// What to answer about a range that differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Send the fingerprints of its parts.
-    Divide(Range),
-    /// Send the fingerprints of its items.
-    List(Range),
-    /// Send its items.
-    HandOver(Range),
-}
-
-impl Tree {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
-    pub(crate) const fn root(&self) -> u64 {
-        self.root
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Makes the fingerprint of an item known, or forgets the item.
-    pub(crate) fn set(&mut self, id: NodeId, fingerprint: Option<u64>) {
-        let position = spread(id.0);
-        let before = match fingerprint {
-            Some(fingerprint) => self.items.insert(position, fingerprint),
-            None => self.items.remove(&position),
-        };
-        self.root = self.root.wrapping_sub(before.unwrap_or(0)).wrapping_add(fingerprint.unwrap_or(0));
-    }
-
-    pub(crate) fn get(&self, id: NodeId) -> Option<u64> {
-        self.items.get(&spread(id.0)).copied()
-    }
-
-    /// The items of a range, in the order of the line.
-    pub(crate) fn items(&self, range: Range) -> impl Iterator<Item = (NodeId, u64)> {
-        let items = self.items.range(range.first()..=range.last());
-        items.map(|(position, fingerprint)| (NodeId(gather(*position)), *fingerprint))
-    }
-
-    /// The fingerprints of a range's parts, and how many items are in each.
-    pub(crate) fn parts(&self, range: Range) -> [(u64, usize); WAYS] {
-        let mut parts = [(0_u64, 0); WAYS];
-        let shift = 60_u32.saturating_sub(4 * u32::from(range.depth));
-        for (position, fingerprint) in self.items.range(range.first()..=range.last()) {
-            let way = usize::try_from(position >> shift & 0xf).expect("four bits");
-            let part = &mut parts[way];
-            *part = (part.0.wrapping_add(*fingerprint), part.1 + 1);
-        }
-        parts
-    }
-
-    /// What to answer to somebody whose range of `count` items has these fingerprints in its parts.
-    pub(crate) fn compare(&self, range: Range, count: u32, theirs: &[u64; WAYS], steps: &mut Vec<Step>) {
-        if range.depth == DEPTH_MAX {
-            steps.push(Step::List(range));
-            return;
-        }
-        let mine = self.parts(range);
-        let share = count as usize / WAYS;
-        for (way, (theirs, (fingerprint, count))) in (0..).zip(theirs.iter().zip(mine)) {
-            let part = range.child(way);
-            if *theirs == fingerprint {
-                continue;
-            }
-            steps.push(if *theirs == 0 || count > LIST_MAX && share * HAND_OVER < count {
-                Step::HandOver(part)
-            } else if count <= LIST_MAX || part.depth == DEPTH_MAX {
-                Step::List(part)
-            } else {
-                Step::Divide(part)
-            });
-        }
-    }
-
-    /// Compares a range whose items at the other are `theirs`: which of ours it lacks or has otherwise, and
-    /// which of its we do.
-    pub(crate) fn differences(
-        &self,
-        range: Range,
-        theirs: impl Iterator<Item = (NodeId, u64)>,
-        give: &mut Vec<NodeId>,
-        want: &mut Vec<NodeId>,
-    ) {
-        let theirs: BTreeMap<NodeId, u64> = theirs.collect();
-        give.extend(self.items(range).filter(|(id, fp)| theirs.get(id) != Some(fp)).map(|(id, _)| id));
-        want.extend(theirs.iter().filter(|(id, fp)| self.get(**id) != Some(**fp)).map(|(id, _)| *id));
-    }
-}
-
-/// The position of an id on the line: a fixed permutation (the finaliser of splitmix64), so that neighbouring
-/// ids lie far apart and every range holds its share.
-const fn spread(id: u64) -> u64 {
-    let id = (id ^ id >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let id = (id ^ id >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    id ^ id >> 31
-}
-
-/// The inverse of `spread`.
-const fn gather(position: u64) -> u64 {
-    let id = (position ^ position >> 31 ^ position >> 62).wrapping_mul(0x3196_42b2_d24d_8ec3);
-    let id = (id ^ id >> 27 ^ id >> 54).wrapping_mul(0x96de_1b17_3f11_9089);
-    id ^ id >> 30 ^ id >> 60
 }
 
 #[cfg(test)]

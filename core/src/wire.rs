@@ -27,10 +27,7 @@ pub(crate) use gossip::{
     DIGEST_BYTES, DIGEST_GAPS_MAX, EAGER, EVERYONE, GRAFT, MULTICAST, PULL, PUSHED, REPORT, RUN_BYTES,
     RUNS_BYTES, encode_item, put_digest_entry, put_run,
 };
-pub(crate) use message::{
-    COMPARE_RANGE_BYTES, ITEM_BYTES, ITEMS_RANGE_BYTES, PROBE_BYTES, RECONCILE_BYTES, put_compare_range,
-    put_items_range,
-};
+pub(crate) use message::{PROBE_BYTES, RECONCILE_BYTES, put_compare_range, put_items_range};
 
 #[cfg(test)]
 mod tests;

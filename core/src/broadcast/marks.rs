@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
 use super::seen::{Offer, Refusal};
-use super::{Broadcast, Origin, Timer};
+use super::{Broadcast, Epoch, Origin, Timer};
 use crate::context::{Ctx, Signal};
 use crate::id::{Incarnation, NodeId, hash64};
 use crate::membership::Peers;
 use crate::outbox::Letter;
-use crate::reconcile::{Partner, Pushed};
+use crate::reconcile::{ItemFate, Partner, Sync, Table, Tree};
 use crate::time::Time;
 use crate::wire::{Gossip, Message, Run};
 
@@ -115,30 +115,32 @@ impl Broadcast {
         true
     }
 
-    /// Whether a member's root says anything new.
-    pub(crate) const fn is_interested(&self, root: u64) -> bool {
-        root != self.marks.root() || self.exchange.differs()
+    fn reconciliation(&mut self) -> (&mut Sync, Marks<'_>) {
+        let Self { sync, marks, origins, cache, .. } = self;
+        (sync, Marks { tree: marks, origins, cache })
     }
 
     /// A member's root, from its ping or ack.
     pub(crate) fn compare_root(&mut self, from: Partner, root: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        let ours = self.marks.root();
-        let spread = peers.spread_time(cx);
-        if self.exchange.is_due(root, ours, spread, cx) && peers.receiver(from.id).is_some() {
-            self.exchange.compare_with(&self.marks, from, cx);
-        }
+        let spread_time = peers.spread_time(cx.config);
+        let partner = peers.receiver(from.id).map(|_| from);
+        let (sync, marks) = self.reconciliation();
+        sync.on_root(&marks, root, partner, || spread_time, cx);
     }
 
-    pub(super) fn on_sync_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        if !self.exchange.has_found() {
-            return;
-        }
+    /// A message of an exchange about marks.
+    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
+        let (sync, marks) = self.reconciliation();
+        sync.on_message(&marks, from, message, cx);
+    }
+
+    /// Follows an exchange that found something with one with a random member.
+    pub(super) fn go_on_reconciling(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let mut chosen = Vec::new();
         self.choose(1, peers, cx, &mut chosen, |_| true);
         if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, peers.receiver(*id)?))) {
-            self.exchange.hurry(cx);
-            self.exchange.compare_with(&self.marks, Partner { id, addr }, cx);
-            self.arm(Timer::Sync, cx.now + cx.config.membership.reconcile_interval, cx);
+            let (sync, marks) = self.reconciliation();
+            sync.go_on(&marks, Partner { id, addr }, cx);
         }
     }
 
@@ -171,8 +173,7 @@ impl Broadcast {
         if known(&self.origins) != before {
             // It is old news to others: it takes part in the comparison at once, and the next exchange follows.
             self.hash(origin);
-            let next = self.exchange.find(cx);
-            self.arm_by(Timer::Sync, next, cx);
+            self.sync.find(cx);
         }
     }
 }
@@ -218,22 +219,29 @@ fn fingerprint(id: NodeId, origin: &Origin) -> Option<u64> {
     if count == 0 { None } else { Some(hash64(&bytes)) }
 }
 
-/// What we know of one origin, as messages.
-pub(super) fn push_item(
-    origins: &BTreeMap<NodeId, Origin>,
-    cache: &Cache,
-    id: NodeId,
-    letter: &mut Letter<'_>,
-) -> Pushed {
-    let Some(origin) = origins.get(&id) else { return Pushed::Nothing };
-    let mut pushed = Pushed::Nothing;
-    for epoch in origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0) {
-        let low = cache.of(id, epoch.epoch).next().map_or(0, |(seq, _)| seq);
-        let top = epoch.seen.top();
-        if !letter.push(&Message::Gossip(Gossip::Mark { origin: id, epoch: epoch.epoch, low, top })) {
-            return Pushed::TooLong;
-        }
-        pushed = Pushed::Whole;
+/// The marks, as the reconciliation sees them.
+struct Marks<'a> {
+    tree: &'a Tree,
+    origins: &'a BTreeMap<NodeId, Origin>,
+    cache: &'a Cache,
+}
+
+impl Table for Marks<'_> {
+    fn tree(&self) -> &Tree {
+        self.tree
     }
-    pushed
+
+    fn push_item(&self, id: NodeId, letter: &mut Letter<'_>) -> ItemFate {
+        let Some(origin) = self.origins.get(&id) else { return ItemFate::Empty };
+        let mut fate = ItemFate::Empty;
+        for Epoch { epoch, seen, .. } in origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0) {
+            let low = self.cache.of(id, *epoch).next().map_or(0, |(seq, _)| seq);
+            let mark = Gossip::Mark { origin: id, epoch: *epoch, low, top: seen.top() };
+            if !letter.push(&Message::Gossip(mark)) {
+                return ItemFate::TooLong;
+            }
+            fate = ItemFate::Packed;
+        }
+        fate
+    }
 }

@@ -298,6 +298,7 @@ impl Membership {
         self.phase = Phase::Leaving;
         self.table.set_verdict(self.me.id, self.me.incarnation(), MemberState::Left, cx.now.as_nanos());
         self.deadlines.clear();
+        self.sync.stop();
         cx.signals.push(Signal::Stopped);
         let needed = self.table.probed().min(cx.config.membership.leave_acks.into());
         let seq = self.prober.next_seq();

@@ -83,7 +83,7 @@ impl Membership {
         if self.table.get(id).is_some_and(|entry| entry.state() == MemberState::Alive) {
             self.pass_on(id, source, cx);
         } else if source.delta {
-            self.found_difference(cx);
+            self.sync.find(cx);
         }
     }
 
@@ -105,7 +105,7 @@ impl Membership {
         if source.delta {
             self.updates.cancel(id);
             cx.stats.reconciled_changes += 1;
-            self.found_difference(cx);
+            self.sync.find(cx);
         } else {
             self.spread(id, cx);
         }
@@ -565,6 +565,7 @@ impl Membership {
     pub(super) fn stop(&mut self, phase: Phase, cx: &mut Ctx<'_>) {
         self.phase = phase;
         self.deadlines.clear();
+        self.sync.stop();
         cx.signals.push(Signal::Stopped);
     }
 }

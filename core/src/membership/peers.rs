@@ -12,7 +12,7 @@ use super::Membership;
 use super::table::Entry;
 use crate::action::MemberState;
 use crate::boot::Phase;
-use crate::context::Ctx;
+use crate::config::Config;
 use crate::error::Rejected;
 use crate::estimate::Estimate;
 use crate::id::NodeId;
@@ -92,8 +92,8 @@ impl<'a> Peers<'a> {
     }
 
     /// The time in which a fresh update reaches every member.
-    pub(crate) fn spread_time(self, cx: &Ctx<'_>) -> Duration {
-        Estimate::new(cx.config, self.membership.group()).spread + cx.config.membership.gossip_interval * 2
+    pub(crate) fn spread_time(self, config: &Config) -> Duration {
+        spread_time(config, self.membership.group())
     }
 
     /// Whether this node runs: it has started, and it is neither leaving nor stopped.
@@ -114,4 +114,9 @@ impl<'a> Peers<'a> {
     fn is_receiver(self, entry: &Entry) -> bool {
         entry.id != self.membership.me.id && entry.is_live() && entry.is_shown()
     }
+}
+
+/// The time in which a fresh update reaches every one of so many members.
+pub(super) fn spread_time(config: &Config, members: u32) -> Duration {
+    Estimate::new(config, members).spread + config.membership.gossip_interval * 2
 }

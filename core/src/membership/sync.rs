@@ -1,18 +1,42 @@
-//! Reconciliation of member records: when it starts, and what an item is (rules B4 and B9). What is compared, and
-//! how, is [`crate::reconcile`].
+//! Member records as a table of the reconciliation (rules B4 and B9).
 
 use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
-use core::time::Duration;
 
 use super::table::Table;
-use super::{Membership, Source, Standing, Suspicion, Timer, update_of};
+use super::{Membership, Source, Standing, Suspicion, update_of};
 use crate::context::Ctx;
 use crate::id::NodeId;
 use crate::outbox::Letter;
-use crate::reconcile::{Partner, Pushed, TABLES};
+use crate::reconcile::{self, ItemFate, MEMBERS, Partner, Sync, TABLES, Tree};
 use crate::time::Time;
 use crate::wire::Message;
+
+/// The member table, as the reconciliation sees it.
+struct Members<'a> {
+    table: &'a Table,
+    suspicions: &'a BTreeMap<NodeId, Suspicion>,
+    now: Time,
+}
+
+impl reconcile::Table for Members<'_> {
+    fn tree(&self) -> &Tree {
+        self.table.tree()
+    }
+
+    /// The verdict goes before the record: a receiver that learns both must not take the subject for alive in between.
+    fn push_item(&self, id: NodeId, letter: &mut Letter<'_>) -> ItemFate {
+        let entry = self.table.get(id).filter(|entry| !entry.flags.faded);
+        let Some(entry) = entry else { return ItemFate::Empty };
+        let verdict = if entry.is_live() { None } else { update_of(entry, self.suspicions, self.now) };
+        let parts = [verdict, entry.record().map(Message::Alive)];
+        if parts.iter().flatten().all(|message| letter.push(message)) {
+            ItemFate::Packed
+        } else {
+            ItemFate::TooLong
+        }
+    }
+}
 
 impl Source {
     pub(super) const fn partner(&self) -> Partner {
@@ -21,17 +45,21 @@ impl Source {
 }
 
 impl Membership {
-    /// The roots that ride on pings and acks.
-    pub(super) fn compare_roots(&mut self, source: &Source, roots: [u64; TABLES], cx: &mut Ctx<'_>) {
-        let ours = self.table.tree().root();
-        // The estimate costs a logarithm: in sync it is not asked for.
-        let spread = if roots[0] == ours { Duration::ZERO } else { self.peers().spread_time(cx) };
-        if self.sync.is_due(roots[0], ours, spread, cx) && source.standing == Standing::Validated {
-            self.sync.compare_with(self.table.tree(), source.partner(), cx);
-        }
+    fn reconciliation(&mut self, now: Time) -> (&mut Sync, Members<'_>) {
+        let Self { sync, table, suspicions, .. } = self;
+        (sync, Members { table, suspicions, now })
     }
 
-    /// Somebody who was gone is back: the two sides of a healed cut have much to tell each other.
+    /// A root of the sender's, from its ping or ack.
+    pub(super) fn compare_root(&mut self, source: &Source, roots: [u64; TABLES], cx: &mut Ctx<'_>) {
+        let (config, members) = (cx.config, self.group());
+        let partner = (source.standing == Standing::Validated).then(|| source.partner());
+        let (sync, table) = self.reconciliation(cx.now);
+        let spread_time = || super::peers::spread_time(config, members);
+        sync.on_root(&table, roots[usize::from(MEMBERS)], partner, spread_time, cx);
+    }
+
+    /// A member that was gone is back: the two sides of a healed cut have much to tell each other.
     pub(super) fn sync_with_returned(&mut self, id: NodeId, from: SocketAddr, cx: &mut Ctx<'_>) {
         if self.sync.differs() {
             self.compare_with(id, from, cx);
@@ -39,58 +67,26 @@ impl Membership {
     }
 
     /// Starts an exchange, unless the last one is too recent.
-    pub(super) fn compare_with(&mut self, id: NodeId, to: SocketAddr, cx: &mut Ctx<'_>) {
-        self.sync.compare_with(self.table.tree(), Partner { id, addr: to }, cx);
+    pub(super) fn compare_with(&mut self, id: NodeId, addr: SocketAddr, cx: &mut Ctx<'_>) {
+        let (sync, table) = self.reconciliation(cx.now);
+        sync.compare_with(&table, Partner { id, addr }, cx);
     }
 
-    /// An exchange, ours or another's, has found something: the next one follows at once.
-    pub(super) fn found_difference(&mut self, cx: &Ctx<'_>) {
-        let next = self.sync.find(cx);
-        if self.deadlines.at(Timer::Sync).is_none() {
-            self.arm(Timer::Sync, next, cx);
-        }
-    }
-
-    pub(super) fn on_sync_due(&mut self, cx: &mut Ctx<'_>) {
-        if !self.sync.has_found() {
-            return;
-        }
+    /// Follows an exchange that found something with one with a random member.
+    pub(super) fn go_on_reconciling(&mut self, cx: &mut Ctx<'_>) {
         let mut chosen = core::mem::take(&mut self.chosen);
         chosen.clear();
         self.table.choose(1, self.me.id, &mut self.rng, &mut chosen);
-        if let Some((id, to)) = chosen.first().and_then(|id| Some((*id, self.table.get(*id)?.addr()?))) {
-            self.sync.hurry(cx);
-            self.compare_with(id, to, cx);
-            self.arm(Timer::Sync, cx.now + cx.config.membership.reconcile_interval, cx);
+        if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, self.table.get(*id)?.addr()?))) {
+            let (sync, table) = self.reconciliation(cx.now);
+            sync.go_on(&table, Partner { id, addr }, cx);
         }
         self.chosen = chosen;
     }
 
+    /// A message of an exchange about members.
     pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
-        let Self { sync, table, suspicions, .. } = self;
-        let now = cx.now;
-        let item = |id, letter: &mut Letter<'_>| push_item(table, suspicions, id, letter, now);
-        if let Message::Compare(compare) = message {
-            sync.on_compare(table.tree(), from, compare, cx, item);
-        } else if let Message::Items(items) = message {
-            sync.on_items(table.tree(), from, items, cx, item);
-        } else if let Message::Want(want) = message {
-            sync.on_want(from, want, cx, item);
-        }
+        let (sync, table) = self.reconciliation(cx.now);
+        sync.on_message(&table, from, message, cx);
     }
-}
-
-/// What we hold of one member. The verdict goes before the record: who learns both must not take the subject for
-/// alive in between.
-fn push_item(
-    table: &Table,
-    suspicions: &BTreeMap<NodeId, Suspicion>,
-    id: NodeId,
-    letter: &mut Letter<'_>,
-    now: Time,
-) -> Pushed {
-    let Some(entry) = table.get(id).filter(|entry| !entry.flags.faded) else { return Pushed::Nothing };
-    let verdict = if entry.is_live() { None } else { update_of(entry, suspicions, now) };
-    let parts = [verdict, entry.record().map(Message::Alive)];
-    if parts.iter().flatten().all(|message| letter.push(message)) { Pushed::Whole } else { Pushed::TooLong }
 }

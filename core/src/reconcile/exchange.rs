@@ -1,51 +1,28 @@
-//! The exchanges of one table: when one starts, what its messages carry, and how much a partner gets (rule B9).
+//! What the messages of an exchange carry, and how much a partner gets (rules B9 and F6).
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
-use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Range, Step, Tree};
+use super::tree::Step;
+use super::{ItemFate, Partner, Range, Table};
 use crate::context::Ctx;
 use crate::id::NodeId;
 use crate::limits::CREDIT_MAX;
-use crate::outbox::Letter;
 use crate::time::Time;
 use crate::wire::{self, Compare, Items, Message, Want};
 
-/// A member to exchange with, and where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Partner {
-    pub(crate) id: NodeId,
-    pub(crate) addr: SocketAddr,
-}
+/// Partners that are served in one interval; further ones wait for the next.
+const SERVED_MAX: usize = 4_096;
+/// Items of a range that are listed; a range that differs and has more of them is divided first.
+const LISTED_MAX: usize = 32;
 
-/// What became of an item that was to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    /// It is in the datagram, whole.
-    Whole,
-    /// There is nothing to say of it.
-    Nothing,
-    /// It did not fit; what has been added of it is taken back.
-    TooLong,
-}
-
-/// The pace of one table's reconciliation.
+/// The exchanges of one table. What it remembers is how much it has sent to whom.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Exchange {
+pub(super) struct Exchange {
     table: u8,
-    /// Since when every root that we saw was another one than ours.
-    differs_since: Option<Time>,
-    /// No exchange of ours starts earlier.
-    not_before: Time,
-    /// Until then everything is news to us, and a difference is taken for a large one.
-    young_until: Time,
-    /// Something was found since the last exchange of ours began.
-    found: bool,
-    /// When the present interval began, and whom we have sent how many bytes in it (rule F6).
+    /// The start of the present interval, and the bytes that each partner was sent in it.
     served_since: Time,
     served: BTreeMap<NodeId, usize>,
     /// Reused while messages are built.
@@ -55,14 +32,8 @@ pub(crate) struct Exchange {
     steps: Vec<Step>,
 }
 
-/// How long a node that has started compares tables at the first sign of a difference.
-const YOUTH_PERIODS: u32 = 10;
-
-/// Partners served in one interval; further ones wait for the next.
-const SERVED_MAX: usize = 4_096;
-
-/// What we may send a partner, in bytes of payload: what it grants, within what one partner gets in an interval
-/// whatever it asks for, so that a forged request cannot turn us on somebody (rule F6).
+/// The bytes of payload that a partner may still be sent: what it grants, and no more than one partner gets in an
+/// interval whatever it asks for, so that a forged request cannot turn this node on another (rule F6).
 #[derive(Debug)]
 struct Credit {
     left: usize,
@@ -78,13 +49,9 @@ impl Credit {
 }
 
 impl Exchange {
-    pub(crate) const fn new(table: u8) -> Self {
+    pub(super) const fn new(table: u8) -> Self {
         Self {
             table,
-            differs_since: None,
-            not_before: Time::ZERO,
-            young_until: Time::ZERO,
-            found: false,
             served_since: Time::ZERO,
             served: BTreeMap::new(),
             bytes: Vec::new(),
@@ -92,54 +59,73 @@ impl Exchange {
         }
     }
 
-    /// The node has just started.
-    pub(crate) fn start(&mut self, cx: &Ctx<'_>) {
-        self.young_until = cx.now + cx.config.membership.probe_interval * YOUTH_PERIODS;
-    }
-
-    /// Takes note of a root that was seen; whether an exchange is due. Gossip makes roots differ for a moment all the
-    /// time; only what outlives one `spread` starts an exchange, and whatever a young node meets.
-    pub(crate) fn is_due(&mut self, theirs: u64, ours: u64, spread: Duration, cx: &Ctx<'_>) -> bool {
-        if theirs == ours {
-            self.differs_since = None;
-            return false;
-        }
-        let since = *self.differs_since.get_or_insert(cx.now);
-        cx.now < self.young_until || cx.now.since(since) > spread
-    }
-
-    /// Whether the last root that was seen was another one than ours.
-    pub(crate) const fn differs(&self) -> bool {
-        self.differs_since.is_some()
-    }
-
-    /// Something was found since our last exchange began.
-    pub(crate) const fn has_found(&self) -> bool {
-        self.found
-    }
-
-    /// An exchange, ours or another's, has found something; when the next one may follow.
-    pub(crate) fn find(&mut self, cx: &Ctx<'_>) -> Time {
-        self.found = true;
-        self.not_before.max(cx.now + cx.config.membership.reconcile_interval)
-    }
-
-    /// The next exchange starts whatever the last one's time was.
-    pub(crate) const fn hurry(&mut self, cx: &Ctx<'_>) {
-        self.not_before = cx.now;
-    }
-
-    /// Starts an exchange, unless the last one is too recent.
-    pub(crate) fn compare_with(&mut self, tree: &Tree, with: Partner, cx: &mut Ctx<'_>) {
-        if cx.now < self.not_before {
-            return;
-        }
-        self.not_before = cx.now + cx.config.membership.reconcile_interval;
-        self.found = false;
+    /// Opens an exchange: the fingerprints of the parts of everything.
+    pub(super) fn begin(&mut self, table: &impl Table, with: Partner, cx: &mut Ctx<'_>) {
         cx.stats.reconciliations += 1;
         self.bytes.clear();
-        wire::put_compare_range(&mut self.bytes, Range::ROOT, &tree.parts(Range::ROOT));
-        self.send_division(with, cx);
+        wire::put_compare_range(&mut self.bytes, Range::ROOT, &table.tree().parts(Range::ROOT));
+        self.send(with, &self.bytes, DIVISIONS, cx);
+    }
+
+    /// Answers fingerprints with finer ones, with lists, or with the items themselves.
+    pub(super) fn on_compare(
+        &mut self,
+        table: &impl Table,
+        from: Partner,
+        compare: &Compare<'_>,
+        cx: &mut Ctx<'_>,
+    ) {
+        let tree = table.tree();
+        let mut credit = self.open_credit(from.id, compare.credit, cx);
+        let mut steps = core::mem::take(&mut self.steps);
+        steps.clear();
+        for (range, count, parts) in compare.ranges() {
+            tree.compare(range, count, &parts, &mut steps);
+        }
+        let lists = steps.iter().filter_map(Step::listed);
+        self.send_ranges(from, lists, LISTS, &mut credit, cx, |bytes, range| {
+            let items: Vec<(NodeId, u64)> = tree.items(range).take(LISTED_MAX).collect();
+            wire::put_items_range(bytes, range, &items);
+        });
+        let divisions = steps.iter().filter_map(Step::divided);
+        self.send_ranges(from, divisions, DIVISIONS, &mut credit, cx, |bytes, range| {
+            wire::put_compare_range(bytes, range, &tree.parts(range));
+        });
+        let handed = steps.iter().filter_map(Step::handed_over);
+        let handed: Vec<NodeId> = handed.flat_map(|range| tree.items(range).map(|(id, _)| id)).collect();
+        self.send_items(table, from, &handed, &mut credit, cx);
+        self.close_credit(from.id, &credit);
+        self.steps = steps;
+    }
+
+    /// Answers a list with the items that the lister lacks or has otherwise, and asks for those that this node does.
+    pub(super) fn on_items(
+        &mut self,
+        table: &impl Table,
+        from: Partner,
+        items: &Items<'_>,
+        cx: &mut Ctx<'_>,
+    ) {
+        let (mut give, mut want) = (Vec::new(), Vec::new());
+        for listed in items.ranges() {
+            table.tree().differences(listed.range, listed.iter(), &mut give, &mut want);
+        }
+        let ids: Vec<u8> = want.iter().flat_map(|id| id.0.to_le_bytes()).collect();
+        for part in ids.chunks((cx.config.payload_max() - wire::RECONCILE_BYTES) / 8 * 8) {
+            self.send(from, part, WANTS, cx);
+        }
+        self.serve(table, from, &give, items.credit, cx);
+    }
+
+    pub(super) fn on_want(&mut self, table: &impl Table, from: Partner, want: &Want<'_>, cx: &mut Ctx<'_>) {
+        let wanted: Vec<NodeId> = want.ids().collect();
+        self.serve(table, from, &wanted, want.credit, cx);
+    }
+
+    fn serve(&mut self, table: &impl Table, to: Partner, ids: &[NodeId], granted: u32, cx: &mut Ctx<'_>) {
+        let mut credit = self.open_credit(to.id, granted, cx);
+        self.send_items(table, to, ids, &mut credit, cx);
+        self.close_credit(to.id, &credit);
     }
 
     fn open_credit(&mut self, to: NodeId, granted: u32, cx: &Ctx<'_>) -> Credit {
@@ -162,152 +148,53 @@ impl Exchange {
         }
     }
 
-    /// Answers fingerprints with finer ones, with lists, or with the items themselves.
-    pub(crate) fn on_compare(
+    /// Sends what `put` writes of each range, in as few messages as it takes and as far as the credit goes.
+    fn send_ranges(
         &mut self,
-        tree: &Tree,
-        from: Partner,
-        compare: &Compare<'_>,
-        cx: &mut Ctx<'_>,
-        item: impl FnMut(NodeId, &mut Letter<'_>) -> Pushed,
-    ) {
-        let mut credit = self.open_credit(from.id, compare.credit, cx);
-        let mut steps = core::mem::take(&mut self.steps);
-        steps.clear();
-        for (range, count, parts) in compare.ranges() {
-            tree.compare(range, count, &parts, &mut steps);
-        }
-        self.send_lists(tree, from, &steps, &mut credit, cx);
-        self.send_divisions(tree, from, &steps, &mut credit, cx);
-        let handed: Vec<NodeId> = steps
-            .iter()
-            .filter_map(|step| if let Step::HandOver(range) = step { Some(*range) } else { None })
-            .flat_map(|range| tree.items(range).map(|(id, _)| id))
-            .collect();
-        self.send_items(from, &handed, &mut credit, cx, item);
-        self.close_credit(from.id, &credit);
-        self.steps = steps;
-    }
-
-    fn send_lists(
-        &mut self,
-        tree: &Tree,
         to: Partner,
-        steps: &[Step],
+        ranges: impl Iterator<Item = Range>,
+        message: Build,
         credit: &mut Credit,
         cx: &mut Ctx<'_>,
+        put: impl Fn(&mut Vec<u8>, Range),
     ) {
         let room = cx.config.payload_max() - wire::RECONCILE_BYTES;
-        self.bytes.clear();
-        for step in steps {
-            let Step::List(range) = step else { continue };
-            let items: Vec<(NodeId, u64)> = tree.items(*range).take(32).collect();
-            let len = wire::ITEMS_RANGE_BYTES + items.len() * wire::ITEM_BYTES;
-            if !credit.spend(len) {
+        let mut bytes = core::mem::take(&mut self.bytes);
+        bytes.clear();
+        for range in ranges {
+            let before = bytes.len();
+            put(&mut bytes, range);
+            if !credit.spend(bytes.len() - before) {
+                bytes.truncate(before);
                 break;
             }
-            if self.bytes.len() + len > room {
-                self.send_list(to, cx);
-                self.bytes.clear();
-            }
-            wire::put_items_range(&mut self.bytes, *range, &items);
-        }
-        if !self.bytes.is_empty() {
-            self.send_list(to, cx);
-        }
-    }
-
-    fn send_list(&self, to: Partner, cx: &mut Ctx<'_>) {
-        let items = Items::of(self.table, cx.config.membership.reconcile_credit, &self.bytes);
-        send(to, &Message::Items(items), cx);
-    }
-
-    fn send_divisions(
-        &mut self,
-        tree: &Tree,
-        to: Partner,
-        steps: &[Step],
-        credit: &mut Credit,
-        cx: &mut Ctx<'_>,
-    ) {
-        let room = cx.config.payload_max() - wire::RECONCILE_BYTES;
-        self.bytes.clear();
-        for step in steps {
-            let Step::Divide(range) = step else { continue };
-            if !credit.spend(wire::COMPARE_RANGE_BYTES) {
-                break;
-            }
-            if self.bytes.len() + wire::COMPARE_RANGE_BYTES > room {
-                self.send_division(to, cx);
-                self.bytes.clear();
-            }
-            wire::put_compare_range(&mut self.bytes, *range, &tree.parts(*range));
-        }
-        if !self.bytes.is_empty() {
-            self.send_division(to, cx);
-        }
-    }
-
-    fn send_division(&self, to: Partner, cx: &mut Ctx<'_>) {
-        let compare = Compare::of(self.table, cx.config.membership.reconcile_credit, &self.bytes);
-        send(to, &Message::Compare(compare), cx);
-    }
-
-    /// Answers a list with what the lister lacks or has otherwise, and asks for what we do.
-    pub(crate) fn on_items(
-        &mut self,
-        tree: &Tree,
-        from: Partner,
-        items: &Items<'_>,
-        cx: &mut Ctx<'_>,
-        item: impl FnMut(NodeId, &mut Letter<'_>) -> Pushed,
-    ) {
-        let (mut give, mut want) = (Vec::new(), Vec::new());
-        for listed in items.ranges() {
-            tree.differences(listed.range, listed.iter(), &mut give, &mut want);
-        }
-        if !want.is_empty() {
-            let ids: Vec<u8> = want.iter().flat_map(|id| id.0.to_le_bytes()).collect();
-            for part in ids.chunks((cx.config.payload_max() - wire::RECONCILE_BYTES) / 8 * 8) {
-                let want = Want::of(self.table, cx.config.membership.reconcile_credit, part);
-                send(from, &Message::Want(want), cx);
+            if bytes.len() > room {
+                self.send(to, &bytes[..before], message, cx);
+                bytes.drain(..before);
             }
         }
-        self.serve(from, &give, items.credit, cx, item);
+        if !bytes.is_empty() {
+            self.send(to, &bytes, message, cx);
+        }
+        self.bytes = bytes;
     }
 
-    pub(crate) fn on_want(
-        &mut self,
-        from: Partner,
-        want: &Want<'_>,
-        cx: &mut Ctx<'_>,
-        item: impl FnMut(NodeId, &mut Letter<'_>) -> Pushed,
-    ) {
-        let wanted: Vec<NodeId> = want.ids().collect();
-        self.serve(from, &wanted, want.credit, cx, item);
-    }
-
-    fn serve(
-        &mut self,
-        to: Partner,
-        ids: &[NodeId],
-        granted: u32,
-        cx: &mut Ctx<'_>,
-        item: impl FnMut(NodeId, &mut Letter<'_>) -> Pushed,
-    ) {
-        let mut credit = self.open_credit(to.id, granted, cx);
-        self.send_items(to, ids, &mut credit, cx, item);
-        self.close_credit(to.id, &credit);
+    fn send(&self, to: Partner, bytes: &[u8], message: Build, cx: &mut Ctx<'_>) {
+        let message = message(self.table, cx.config.membership.reconcile_credit, bytes);
+        let mut letter = cx.letter(to.addr, to.id);
+        let fits = letter.push(&message);
+        debug_assert!(fits, "what a datagram is about fits the least mtu");
+        letter.send();
     }
 
     /// Sends the items of these ids, as far as the credit goes.
     fn send_items(
         &self,
+        table: &impl Table,
         to: Partner,
         ids: &[NodeId],
         credit: &mut Credit,
         cx: &mut Ctx<'_>,
-        mut item: impl FnMut(NodeId, &mut Letter<'_>) -> Pushed,
     ) {
         let mut left = ids;
         while !left.is_empty() {
@@ -317,13 +204,13 @@ impl Exchange {
             let (mut taken, mut sent) = (0, 0);
             for id in left {
                 let before = letter.len();
-                let pushed = item(*id, &mut letter);
-                if pushed == Pushed::TooLong || !credit.spend(letter.len() - before) {
+                let fate = table.push_item(*id, &mut letter);
+                if fate == ItemFate::TooLong || !credit.spend(letter.len() - before) {
                     letter.truncate(before);
                     break;
                 }
                 taken += 1;
-                sent += u64::from(pushed == Pushed::Whole);
+                sent += u64::from(fate == ItemFate::Packed);
             }
             if letter.len() == empty {
                 return;
@@ -335,9 +222,9 @@ impl Exchange {
     }
 }
 
-fn send(to: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
-    let mut letter = cx.letter(to.addr, to.id);
-    let fits = letter.push(message);
-    debug_assert!(fits, "what a datagram is about fits the least mtu");
-    letter.send();
-}
+/// Makes a message out of the number of the table, the credit granted for the answer, and the body.
+type Build = for<'a> fn(u8, u32, &'a [u8]) -> Message<'a>;
+
+const DIVISIONS: Build = |table, credit, bytes| Message::Compare(Compare::of(table, credit, bytes));
+const LISTS: Build = |table, credit, bytes| Message::Items(Items::of(table, credit, bytes));
+const WANTS: Build = |table, credit, bytes| Message::Want(Want::of(table, credit, bytes));

@@ -1,15 +1,17 @@
 //! The laws of the tree, and whole descents between two of them.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::tree::{LIST_MAX, Step, gather, scatter};
 use super::*;
 
 proptest! {
     #[test]
-    fn gather_is_the_inverse_of_spread(id: u64) {
-        prop_assert_eq!(gather(spread(id)), id);
+    fn gather_is_the_inverse_of_scatter(id: u64) {
+        prop_assert_eq!(gather(scatter(id)), id);
     }
 
     #[test]
@@ -44,7 +46,7 @@ fn a_range_with_bits_beyond_its_depth_is_refused() {
 
 fn tree(ids: impl Iterator<Item = u64>) -> Tree {
     let mut tree = Tree::new();
-    ids.for_each(|id| tree.set(NodeId(id), Some(spread(id) ^ 7)));
+    ids.for_each(|id| tree.set(NodeId(id), Some(scatter(id) ^ 7)));
     tree
 }
 

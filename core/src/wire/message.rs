@@ -20,8 +20,6 @@ pub(crate) const JOIN_BYTES_MAX: usize = MESSAGE_BYTES + 8 + 1 + CLUSTER_BYTES_M
 pub(crate) const RECONCILE_BYTES: usize = MESSAGE_BYTES + 1 + 4;
 /// One range of a Compare.
 pub(crate) const COMPARE_RANGE_BYTES: usize = RANGE_BYTES + 4 + 8 * WAYS;
-/// The head of one range of an Items.
-pub(crate) const ITEMS_RANGE_BYTES: usize = RANGE_BYTES + 1;
 /// One item of an Items.
 pub(crate) const ITEM_BYTES: usize = 16;
 const RANGE_BYTES: usize = 5;
