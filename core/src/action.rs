@@ -10,6 +10,7 @@ use crate::error::Rejected;
 use crate::event::Slot;
 use crate::id::{Incarnation, MessageId, NodeId, PingId};
 use crate::time::Time;
+use crate::wire::Record;
 
 /// Something for the driver to do. Exhaustive: a driver handles every kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +92,21 @@ pub struct Member<'a> {
     pub state: MemberState,
 }
 
-impl Member<'_> {
+impl<'a> Member<'a> {
+    pub(crate) fn new(record: Record<'a>, incarnation: Incarnation, state: MemberState) -> Self {
+        let fields = record.fields();
+        Self {
+            id: fields.id,
+            name: Cow::Borrowed(fields.name),
+            addr: fields.addr,
+            zone: Cow::Borrowed(fields.zone),
+            meta: Cow::Borrowed(fields.meta),
+            incarnation,
+            boot: fields.boot,
+            state,
+        }
+    }
+
     /// The same member, owning its fields.
     #[must_use]
     pub fn into_owned(self) -> Member<'static> {

@@ -18,9 +18,9 @@ use crate::context::{Ctx, Signal};
 use crate::deadlines::soonest;
 use crate::error::{ConfigError, Rejected};
 use crate::event::Slot;
+use crate::link::{Packed, Shares};
 use crate::membership::{Arrival, Membership, Standing};
 use crate::reconcile::{MARKS, MEMBERS, TABLES};
-use crate::shares::{Packed, Shares};
 use crate::time::Time;
 use crate::wire::{Gossip, Message};
 
@@ -68,8 +68,16 @@ impl Machines {
     }
 
     pub(crate) fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Ctx<'_>) {
-        let Some((mut arrival, messages)) = self.membership.on_envelope(from, bytes, cx) else { return };
-        for message in messages {
+        cx.stats.datagrams_received += 1;
+        cx.stats.bytes_received += bytes.len() as u64;
+        if !self.membership.is_running() {
+            cx.stats.dropped_stopped += 1;
+            return;
+        }
+        let Some(datagram) = cx.link.open(bytes, cx.stats) else { return };
+        let arrival = self.membership.on_header(&datagram.header, from, bytes.len(), cx);
+        let Some(mut arrival) = arrival else { return };
+        for message in datagram.messages {
             match message {
                 Ok(message) => self.on_message(&mut arrival, &message, cx),
                 Err(error) => cx.stats.count_undecodable(error),
@@ -187,9 +195,9 @@ impl Machines {
     /// Fills the datagrams of this call with what waits to be spread, each class by its share.
     fn fill(&mut self, cx: &mut Ctx<'_>) {
         let Self { membership, broadcast, shares } = self;
-        for draft in 0..cx.out.drafts() {
+        for place in 0..cx.out.unfinished() {
             let (config, now) = (cx.config, cx.now);
-            let Some(mut letter) = cx.out.reopen(draft) else { continue };
+            let Some(mut letter) = cx.out.reopen(place) else { continue };
             let receiver = letter.receiver();
             let has_some = Class::ALL.map(|class| match class {
                 Class::Membership => membership.has_updates(),

@@ -38,7 +38,6 @@ use crate::boot::{Boot, Phase};
 use crate::config::Config;
 use crate::context::Ctx;
 use crate::deadlines::{Deadlines, soonest};
-use crate::error::Misbehavior;
 use crate::id::NodeId;
 use crate::reconcile::{MEMBERS, Partner, Sync};
 use crate::rng::{Rng, Stream};
@@ -266,44 +265,23 @@ impl Membership {
         }
     }
 
-    /// Takes the envelope of a datagram: what is in it and how far its sender is believed, or nothing if none of it
-    /// is to be used.
-    pub(crate) fn on_envelope<'a>(
+    /// Takes the header of a datagram of `len` bytes: what it alone proves, and how far its sender is believed. `None` if
+    /// the messages behind it are not to be used.
+    pub(crate) fn on_header(
         &mut self,
+        header: &Header,
         from: SocketAddr,
-        bytes: &'a [u8],
+        len: usize,
         cx: &mut Ctx<'_>,
-    ) -> Option<(Arrival, wire::Messages<'a>)> {
-        cx.stats.datagrams_received += 1;
-        cx.stats.bytes_received += bytes.len() as u64;
-        if !self.is_running() {
-            cx.stats.dropped_stopped += 1;
-            return None;
-        }
-        let datagram = match wire::open(bytes, cx.post.cluster()) {
-            Ok(datagram) => datagram,
-            Err(error) => {
-                cx.stats.count_undecodable(error);
-                return None;
-            }
-        };
-        let header = datagram.header;
-        if !header.incarnation.is_sane() {
-            cx.stats.count_misbehavior(Misbehavior::Incarnation);
-            return None;
-        }
+    ) -> Option<Arrival> {
         if header.sender == self.me.id {
-            self.on_own_id(&header, from, bytes.len(), cx);
-            return None;
-        }
-        if header.receiver != NodeId::NOBODY && header.receiver != self.me.id {
-            cx.stats.dropped_wrong_receiver += 1;
+            self.on_own_id(header, from, len, cx);
             return None;
         }
         let mut reply = Reply::default();
-        let standing = self.weigh(&header, from, &mut reply, cx);
+        let standing = self.weigh(header, from, &mut reply, cx);
         let source = Source { from, sender: header.sender, standing, delta: false };
-        Some((Arrival { source, reply, question: bytes.len() }, datagram.messages))
+        Some(Arrival { source, reply, question: len })
     }
 
     /// Answers what was in a datagram, after all of it.

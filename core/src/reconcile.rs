@@ -31,7 +31,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
-use crate::outbox::Letter;
+use crate::link::DatagramWriter;
 
 /// Parts that a range is divided into.
 pub(crate) const WAYS: usize = 16;
@@ -52,7 +52,7 @@ pub(crate) trait Table {
     fn tree(&self) -> &Tree;
 
     /// Appends the messages that tell one item.
-    fn push_item(&self, id: NodeId, letter: &mut Letter<'_>) -> ItemFate;
+    fn push_item(&self, id: NodeId, letter: &mut DatagramWriter<'_>) -> ItemFate;
 }
 
 /// What became of an item that was to be sent.

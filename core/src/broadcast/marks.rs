@@ -14,8 +14,8 @@ use super::seen::{Offer, Refusal};
 use super::{Broadcast, Epoch, Origin, Timer};
 use crate::context::{Ctx, Signal};
 use crate::id::{Incarnation, NodeId, hash64};
+use crate::link::DatagramWriter;
 use crate::membership::Peers;
-use crate::outbox::Letter;
 use crate::reconcile::{ItemFate, Partner, Sync, Table, Tree};
 use crate::time::Time;
 use crate::wire::{Gossip, Message, Run};
@@ -231,7 +231,7 @@ impl Table for Marks<'_> {
         self.tree
     }
 
-    fn push_item(&self, id: NodeId, letter: &mut Letter<'_>) -> ItemFate {
+    fn push_item(&self, id: NodeId, letter: &mut DatagramWriter<'_>) -> ItemFate {
         let Some(origin) = self.origins.get(&id) else { return ItemFate::Empty };
         let mut fate = ItemFate::Empty;
         for Epoch { epoch, seen, .. } in origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0) {

@@ -536,7 +536,7 @@ impl Membership {
 
     fn publish(&mut self, cx: &mut Ctx<'_>) {
         let (id, incarnation) = (self.me.id, self.me.incarnation());
-        cx.post.speak_as(incarnation);
+        cx.link.set_incarnation(incarnation);
         self.table.set_verdict(id, incarnation, MemberState::Alive, cx.now.as_nanos());
         self.table.set_content(id, &self.me.record(), false);
         self.spread(id, cx);

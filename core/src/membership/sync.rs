@@ -7,7 +7,7 @@ use super::table::Table;
 use super::{Membership, Source, Standing, Suspicion, update_of};
 use crate::context::Ctx;
 use crate::id::NodeId;
-use crate::outbox::Letter;
+use crate::link::DatagramWriter;
 use crate::reconcile::{self, ItemFate, MEMBERS, Partner, Sync, TABLES, Tree};
 use crate::time::Time;
 use crate::wire::Message;
@@ -25,7 +25,7 @@ impl reconcile::Table for Members<'_> {
     }
 
     /// The verdict goes before the record: a receiver that learns both must not take the subject for alive in between.
-    fn push_item(&self, id: NodeId, letter: &mut Letter<'_>) -> ItemFate {
+    fn push_item(&self, id: NodeId, letter: &mut DatagramWriter<'_>) -> ItemFate {
         let entry = self.table.get(id).filter(|entry| !entry.flags.faded);
         let Some(entry) = entry else { return ItemFate::Empty };
         let verdict = if entry.is_live() { None } else { update_of(entry, self.suspicions, self.now) };
