@@ -51,7 +51,7 @@ use crate::membership::Membership;
 use crate::reconcile::{Exchange, MARKS, Partner, Tree};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
-use crate::wire::{Gossip, Message, Reassembly};
+use crate::wire::{self, Gossip, Message, Reassembly, Reconcile};
 
 use cache::Cache;
 use deliver::Stranger;
@@ -228,33 +228,39 @@ impl Broadcast {
             return;
         }
         match *message {
-            Gossip::Publish { id, hops, flags, item } => {
+            Gossip::Publish(wire::Publish { id, hops, flags, item }) => {
                 self.on_publish(from, id, hops, flags, item, members, cx);
             }
-            Gossip::Part { hops, flags, part } => self.on_part(from, hops, flags, &part, members, cx),
-            Gossip::IHave(runs) => self.on_i_have(from, runs, members, cx),
-            Gossip::Gone(runs) => self.on_refusal(from, runs, Refusal::Gone, cx),
-            Gossip::Lack(runs) => self.on_refusal(from, runs, Refusal::Lack, cx),
-            Gossip::PushAck(runs) => self.on_push_ack(from.id, runs, cx),
-            Gossip::Receipt(runs) => self.on_receipt(from.id, runs, cx),
+            Gossip::Part(wire::Part { hops, flags, part }) => {
+                self.on_part(from, hops, flags, &part, members, cx)
+            }
+            Gossip::IHave(wire::IHave(runs)) => self.on_i_have(from, runs, members, cx),
+            Gossip::Gone(wire::Gone(runs)) => self.on_refusal(from, runs, Refusal::Gone, cx),
+            Gossip::Lack(wire::Lack(runs)) => self.on_refusal(from, runs, Refusal::Lack, cx),
+            Gossip::PushAck(wire::PushAck(runs)) => self.on_push_ack(from.id, runs, cx),
+            Gossip::Receipt(wire::Receipt(runs)) => self.on_receipt(from.id, runs, cx),
             // What makes us send more than we got is for those who are where they say.
-            Gossip::Prune
-            | Gossip::Request { .. }
-            | Gossip::RequestParts { .. }
+            Gossip::Prune(_)
+            | Gossip::Request(_)
+            | Gossip::RequestParts(_)
             | Gossip::Digest(_)
             | Gossip::ReceiptRequest(_)
-            | Gossip::Mark { .. }
+            | Gossip::Mark(_)
                 if !validated =>
             {
                 cx.stats.ignored_stranger += 1;
             }
-            Gossip::Prune => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
-            Gossip::Request { round, flags, runs } => self.on_request(from, round, flags, runs, cx),
-            Gossip::RequestParts { id, missing } => self.on_request_parts(from, id, missing, cx),
+            Gossip::Prune(_) => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
+            Gossip::Request(wire::Request { round, flags, runs }) => {
+                self.on_request(from, round, flags, runs, cx)
+            }
+            Gossip::RequestParts(wire::RequestParts { id, missing }) => {
+                self.on_request_parts(from, id, missing, cx)
+            }
             Gossip::Digest(digest) if digest.is_pull() => self.on_pull(from, &digest, cx),
             Gossip::Digest(digest) => self.on_digest(from, &digest, members, cx),
             Gossip::ReceiptRequest(_) => self.send_receipt(from.id, members, cx),
-            Gossip::Mark { origin, epoch, low, top } => {
+            Gossip::Mark(wire::Mark { origin, epoch, low, top }) => {
                 self.on_mark(from, origin, epoch, low, top, members, cx);
             }
         }
@@ -263,11 +269,11 @@ impl Broadcast {
     pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
         let Self { exchange, marks, origins, cache, .. } = self;
         let item = |id, letter: &mut crate::outbox::Letter<'_>| marks::push_item(origins, cache, id, letter);
-        if let Message::Compare(compare) = message {
+        if let Message::Reconcile(Reconcile::Compare(compare)) = message {
             exchange.on_compare(marks, from, compare, cx, item);
-        } else if let Message::Items(items) = message {
+        } else if let Message::Reconcile(Reconcile::Items(items)) = message {
             exchange.on_items(marks, from, items, cx, item);
-        } else if let Message::Want(want) = message {
+        } else if let Message::Reconcile(Reconcile::Want(want)) = message {
             exchange.on_want(from, want, cx, item);
         }
     }

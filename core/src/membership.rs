@@ -43,7 +43,10 @@ use crate::id::NodeId;
 use crate::reconcile::{Exchange, MEMBERS, Partner};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
-use crate::wire::{self, Accused, Header, Message, Record, Verdict, Want};
+use crate::wire::{
+    self, Accused, Ack, Alive, Delta, Header, JoinEcho, Message, Nack, Ping, PingReq, Reconcile, Record,
+    RelayedAck, Swim, Verdict, Want,
+};
 
 use contact::Contacts;
 use me::Me;
@@ -384,52 +387,50 @@ impl Membership {
 
     pub(crate) fn on_message(&mut self, arrival: &mut Arrival, message: &Message<'_>, cx: &mut Ctx<'_>) {
         let Arrival { source, reply, .. } = arrival;
-        if source.standing == Standing::Stale && !matches!(message, Message::Ping { .. }) {
+        if source.standing == Standing::Stale && !matches!(message, Message::Swim(Swim::Ping(_))) {
             cx.stats.ignored_stale += 1;
             return;
         }
         match *message {
-            Message::Ping { seq, roots } => {
+            Message::Swim(Swim::Ping(Ping { seq, roots })) => {
                 reply.ack = Some(seq);
                 self.compare_roots(source, roots, cx);
             }
-            Message::Ack { seq, roots } => {
+            Message::Swim(Swim::Ack(Ack { seq, roots })) => {
                 self.on_ack(source, seq, cx);
                 match roots {
                     Some(roots) => self.compare_roots(source, roots, cx),
                     None => self.introduce(source, cx),
                 }
             }
-            Message::Alive(record) => self.on_record(record, source, reply, cx),
-            Message::Verdict(verdict) => self.on_verdict(&verdict, source, cx),
-            Message::Accused(accused) => self.on_accused(source, &accused, cx),
-            Message::Join(join) => self.on_join(source, &join, cx),
-            Message::JoinEcho { cookie, seen } => self.on_join_echo(source.from, cookie, seen, cx),
-            Message::JoinAnswer(answer) => {
+            Message::Swim(Swim::Alive(Alive(record))) => self.on_record(record, source, reply, cx),
+            Message::Swim(Swim::Verdict(verdict)) => self.on_verdict(&verdict, source, cx),
+            Message::Swim(Swim::Accused(accused)) => self.on_accused(source, &accused, cx),
+            Message::Swim(Swim::Join(join)) => self.on_join(source, &join, cx),
+            Message::Swim(Swim::JoinEcho(JoinEcho { cookie, seen })) => {
+                self.on_join_echo(source.from, cookie, seen, cx)
+            }
+            Message::Swim(Swim::JoinAnswer(answer)) => {
                 self.on_join_answer(source, &answer, cx);
                 // The records behind it are news to the joiner alone.
                 source.delta = true;
             }
-            Message::PingReq { .. }
-            | Message::Nack { .. }
-            | Message::RelayedAck { .. }
-            | Message::Compare(_)
-            | Message::Items(_)
-            | Message::Want(_)
-            | Message::Delta { .. }
+            Message::Swim(Swim::PingReq(_) | Swim::Nack(_) | Swim::RelayedAck(_)) | Message::Reconcile(_)
                 if source.standing != Standing::Validated =>
             {
                 cx.stats.ignored_stranger += 1;
             }
-            Message::PingReq { seq, target, addr } => self.on_ping_req(source, seq, target, addr, cx),
-            Message::Nack { seq } => self.on_nack(seq),
-            Message::RelayedAck { seq, author, incarnation } => {
+            Message::Swim(Swim::PingReq(PingReq { seq, target, addr })) => {
+                self.on_ping_req(source, seq, target, addr, cx)
+            }
+            Message::Swim(Swim::Nack(Nack { seq })) => self.on_nack(seq),
+            Message::Swim(Swim::RelayedAck(RelayedAck { seq, author, incarnation })) => {
                 self.on_relayed_ack(seq, author, incarnation, cx);
             }
-            Message::Compare(compare) => self.on_compare(source, &compare, cx),
-            Message::Items(items) => self.on_items(source, &items, cx),
-            Message::Want(want) => self.on_want(source, &want, cx),
-            Message::Delta { table } => source.delta = table == MEMBERS,
+            Message::Reconcile(Reconcile::Compare(compare)) => self.on_compare(source, &compare, cx),
+            Message::Reconcile(Reconcile::Items(items)) => self.on_items(source, &items, cx),
+            Message::Reconcile(Reconcile::Want(want)) => self.on_want(source, &want, cx),
+            Message::Reconcile(Reconcile::Delta(Delta { table })) => source.delta = table == MEMBERS,
             // The broadcast's are routed there.
             Message::Gossip(_) | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
         }
@@ -450,18 +451,18 @@ impl Membership {
             letter.limit(question - wire::HEADER_BYTES - wire::CRC_BYTES);
         }
         if let Some(seq) = ack {
-            letter.push(&Message::Ack { seq, roots });
+            letter.push(&Ack { seq, roots }.into());
         }
         if let Some(accused) = accused {
-            letter.push(&Message::Accused(accused));
+            letter.push(&accused.into());
         }
         if validated {
             if wants_record && self.table.get(source.sender).is_some_and(Entry::lacks_content) {
                 let id = source.sender.0.to_le_bytes();
-                letter.push(&Message::Want(Want::of(MEMBERS, credit, &id)));
+                letter.push(&Want::of(MEMBERS, credit, &id).into());
             }
             if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, now)) {
-                letter.push(&Message::Verdict(verdict));
+                letter.push(&verdict.into());
             }
         }
         if letter.is_empty() {
@@ -484,7 +485,7 @@ impl Membership {
     fn introduce(&self, source: &Source, cx: &mut Ctx<'_>) {
         if source.standing == Standing::Validated && self.phase == Phase::Running {
             let record = self.me.record();
-            self.send(source.from, source.sender, &[Message::Alive(Record::trusted(&record))], cx);
+            self.send(source.from, source.sender, &[Alive(Record::trusted(&record)).into()], cx);
         }
     }
 
@@ -548,7 +549,7 @@ impl Membership {
     /// What is held of a member that is not alive.
     fn verdict_of(&self, id: NodeId, now: Time) -> Option<Verdict> {
         let update = update_of(self.table.get(id)?, &self.suspicions, now)?;
-        if let Message::Verdict(verdict) = update { Some(verdict) } else { None }
+        if let Message::Swim(Swim::Verdict(verdict)) = update { Some(verdict) } else { None }
     }
 
     fn hear_somebody(&mut self, cx: &Ctx<'_>) {
@@ -591,11 +592,11 @@ fn update_of<'a>(
     let (id, incarnation) = (entry.id, entry.incarnation());
     let age = || u32::try_from(entry.age(now) / 1_000_000).unwrap_or(u32::MAX);
     let verdict = |state, age, author| {
-        Some(Message::Verdict(Verdict { id, incarnation, state, removed: entry.flags.removed, age, author }))
+        Some(Verdict { id, incarnation, state, removed: entry.flags.removed, age, author }.into())
     };
     match entry.state() {
         MemberState::Alive if entry.lacks_content() => None,
-        MemberState::Alive => entry.record().map(Message::Alive),
+        MemberState::Alive => entry.record().map(|record| Alive(record).into()),
         MemberState::Suspect => verdict(MemberState::Suspect, 0, *suspicions.get(&id)?.authors.last()?),
         MemberState::Down | MemberState::Left => verdict(entry.state(), age(), NodeId::NOBODY),
     }

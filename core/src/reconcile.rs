@@ -2,7 +2,7 @@
 //! differences (rules B4 and B9; range-based set reconciliation, Meyer, SRDS 2023).
 //!
 //! Every item has an id and a fingerprint of its version and content. Ids are spread over a 64-bit line by a
-//! fixed permutation, and a [`Range`] is a prefix of that line; its fingerprint is the sum of those in it. Two
+//! fixed permutation, and a [`KeyRange`] is a prefix of that line; its fingerprint is the sum of those in it. Two
 //! nodes compare roots, which ride on every ping and ack. Where they differ, one sends the fingerprints of the
 //! root's sixteen parts; the other answers with finer ones where they differ, with single items where few are
 //! left, with the items themselves where it sees that the first has next to none. No message needs memory of
@@ -21,64 +21,19 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
+use crate::wire::{KeyRange, WAYS};
 
-/// Parts that a range is divided into.
-pub(crate) const WAYS: usize = 16;
-/// Divisions until a range is as fine as they get.
-const DEPTH_MAX: u8 = 8;
+pub(crate) use crate::wire::TABLES;
+
 /// A part with so few items of ours is listed rather than divided.
 const LIST_MAX: usize = 8;
 /// A part in which the other has at most a fourth of our items is handed over rather than compared.
 const HAND_OVER: usize = 4;
 
-/// Tables whose roots ride on pings and acks: members, the store's frontiers to come, and the broadcast's marks.
-pub(crate) const TABLES: usize = 3;
-
 /// The table of member records.
 pub(crate) const MEMBERS: u8 = 0;
 /// The table of the broadcast's marks: origin → highest numbers (rule C3).
 pub(crate) const MARKS: u8 = 2;
-
-/// A part of the line: all positions that begin with the first `4 · depth` bits of `prefix`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Range {
-    prefix: u32,
-    depth: u8,
-}
-
-impl Range {
-    /// Everything.
-    pub const ROOT: Self = Self { prefix: 0, depth: 0 };
-
-    /// A range from its parts; `None` if it is too deep or has bits beyond its depth.
-    #[must_use]
-    pub const fn new(prefix: u32, depth: u8) -> Option<Self> {
-        if depth > DEPTH_MAX || (depth < DEPTH_MAX && prefix << (4 * depth) != 0) {
-            return None;
-        }
-        Some(Self { prefix, depth })
-    }
-
-    pub(crate) const fn prefix(self) -> u32 {
-        self.prefix
-    }
-
-    pub(crate) const fn depth(self) -> u8 {
-        self.depth
-    }
-
-    fn child(self, way: u32) -> Self {
-        Self { prefix: self.prefix | way << (28 - 4 * self.depth), depth: self.depth + 1 }
-    }
-
-    const fn first(self) -> u64 {
-        (self.prefix as u64) << 32
-    }
-
-    const fn last(self) -> u64 {
-        self.first() | if self.depth == 0 { u64::MAX } else { u64::MAX >> (4 * self.depth) }
-    }
-}
 
 /// The fingerprint tree of one table.
 ///
@@ -94,11 +49,11 @@ pub(crate) struct Tree {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Send the fingerprints of its parts.
-    Divide(Range),
+    Divide(KeyRange),
     /// Send the fingerprints of its items.
-    List(Range),
+    List(KeyRange),
     /// Send its items.
-    HandOver(Range),
+    HandOver(KeyRange),
 }
 
 impl Tree {
@@ -129,15 +84,15 @@ impl Tree {
     }
 
     /// The items of a range, in the order of the line.
-    pub(crate) fn items(&self, range: Range) -> impl Iterator<Item = (NodeId, u64)> {
+    pub(crate) fn items(&self, range: KeyRange) -> impl Iterator<Item = (NodeId, u64)> {
         let items = self.items.range(range.first()..=range.last());
         items.map(|(position, fingerprint)| (NodeId(gather(*position)), *fingerprint))
     }
 
     /// The fingerprints of a range's parts, and how many items are in each.
-    pub(crate) fn parts(&self, range: Range) -> [(u64, usize); WAYS] {
+    pub(crate) fn parts(&self, range: KeyRange) -> [(u64, usize); WAYS] {
         let mut parts = [(0_u64, 0); WAYS];
-        let shift = 60_u32.saturating_sub(4 * u32::from(range.depth));
+        let shift = 60_u32.saturating_sub(4 * u32::from(range.depth()));
         for (position, fingerprint) in self.items.range(range.first()..=range.last()) {
             let way = usize::try_from(position >> shift & 0xf).expect("four bits");
             let part = &mut parts[way];
@@ -147,8 +102,8 @@ impl Tree {
     }
 
     /// What to answer to somebody whose range of `count` items has these fingerprints in its parts.
-    pub(crate) fn compare(&self, range: Range, count: u32, theirs: &[u64; WAYS], steps: &mut Vec<Step>) {
-        if range.depth == DEPTH_MAX {
+    pub(crate) fn compare(&self, range: KeyRange, count: u32, theirs: &[u64; WAYS], steps: &mut Vec<Step>) {
+        if range.depth() == KeyRange::DEPTH_MAX {
             steps.push(Step::List(range));
             return;
         }
@@ -161,7 +116,7 @@ impl Tree {
             }
             steps.push(if *theirs == 0 || count > LIST_MAX && share * HAND_OVER < count {
                 Step::HandOver(part)
-            } else if count <= LIST_MAX || part.depth == DEPTH_MAX {
+            } else if count <= LIST_MAX || part.depth() == KeyRange::DEPTH_MAX {
                 Step::List(part)
             } else {
                 Step::Divide(part)
@@ -173,7 +128,7 @@ impl Tree {
     /// which of its we do.
     pub(crate) fn differences(
         &self,
-        range: Range,
+        range: KeyRange,
         theirs: impl Iterator<Item = (NodeId, u64)>,
         give: &mut Vec<NodeId>,
         want: &mut Vec<NodeId>,

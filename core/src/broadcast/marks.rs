@@ -18,7 +18,7 @@ use crate::membership::Membership;
 use crate::outbox::Letter;
 use crate::reconcile::{Partner, Pushed};
 use crate::time::Time;
-use crate::wire::{Gossip, Message, Run};
+use crate::wire::{self, Run};
 
 /// Origins that have spoken since their mark was last compared.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -230,7 +230,7 @@ pub(super) fn push_item(
     for epoch in origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0) {
         let low = cache.of(id, epoch.epoch).next().map_or(0, |(seq, _)| seq);
         let top = epoch.seen.top();
-        if !letter.push(&Message::Gossip(Gossip::Mark { origin: id, epoch: epoch.epoch, low, top })) {
+        if !letter.push(&wire::Mark { origin: id, epoch: epoch.epoch, low, top }.into()) {
             return Pushed::TooLong;
         }
         pushed = Pushed::Whole;

@@ -13,7 +13,7 @@ use crate::id::NodeId;
 use crate::outbox::Letter;
 use crate::reconcile::{MEMBERS, Partner, Pushed, TABLES};
 use crate::time::Time;
-use crate::wire::{Compare, Items, Message, Want};
+use crate::wire::{Alive, Compare, Items, Want};
 
 impl Source {
     pub(super) const fn partner(&self) -> Partner {
@@ -101,7 +101,7 @@ impl Membership {
         let bytes = id.0.to_le_bytes();
         let want = Want::of(MEMBERS, cx.config.membership.reconcile_credit, &bytes);
         let mut letter = cx.letter(addr, of.id);
-        letter.push(&Message::Want(want));
+        letter.push(&want.into());
         letter.send_alone();
     }
 }
@@ -117,6 +117,6 @@ fn push_item(
 ) -> Pushed {
     let Some(entry) = table.get(id).filter(|entry| !entry.flags.faded) else { return Pushed::Nothing };
     let verdict = if entry.is_live() { None } else { update_of(entry, suspicions, now) };
-    let parts = [verdict, entry.record().map(Message::Alive)];
+    let parts = [verdict, entry.record().map(|record| Alive(record).into())];
     if parts.iter().flatten().all(|message| letter.push(message)) { Pushed::Whole } else { Pushed::TooLong }
 }

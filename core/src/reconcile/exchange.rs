@@ -7,13 +7,13 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Range, Step, Tree};
+use super::{Step, Tree};
 use crate::context::Ctx;
 use crate::id::NodeId;
 use crate::limits::CREDIT_MAX;
 use crate::outbox::Letter;
 use crate::time::Time;
-use crate::wire::{self, Compare, Items, Message, Want};
+use crate::wire::{self, Compare, Delta, Items, KeyRange, Message, Want};
 
 /// A member to exchange with, and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ impl Exchange {
         self.found = false;
         cx.stats.reconciliations += 1;
         self.bytes.clear();
-        wire::put_compare_range(&mut self.bytes, Range::ROOT, &tree.parts(Range::ROOT));
+        wire::put_compare_range(&mut self.bytes, KeyRange::ROOT, &tree.parts(KeyRange::ROOT));
         self.send_division(with, cx);
     }
 
@@ -219,7 +219,7 @@ impl Exchange {
 
     fn send_list(&self, to: Partner, cx: &mut Ctx<'_>) {
         let items = Items::of(self.table, cx.config.membership.reconcile_credit, &self.bytes);
-        send(to, &Message::Items(items), cx);
+        send(to, &items.into(), cx);
     }
 
     fn send_divisions(
@@ -250,7 +250,7 @@ impl Exchange {
 
     fn send_division(&self, to: Partner, cx: &mut Ctx<'_>) {
         let compare = Compare::of(self.table, cx.config.membership.reconcile_credit, &self.bytes);
-        send(to, &Message::Compare(compare), cx);
+        send(to, &compare.into(), cx);
     }
 
     /// Answers a list with what the lister lacks or has otherwise, and asks for what we do.
@@ -270,7 +270,7 @@ impl Exchange {
             let ids: Vec<u8> = want.iter().flat_map(|id| id.0.to_le_bytes()).collect();
             for part in ids.chunks((cx.config.payload_max() - wire::RECONCILE_BYTES) / 8 * 8) {
                 let want = Want::of(self.table, cx.config.membership.reconcile_credit, part);
-                send(from, &Message::Want(want), cx);
+                send(from, &want.into(), cx);
             }
         }
         self.serve(from, &give, items.credit, cx, item);
@@ -312,7 +312,7 @@ impl Exchange {
         let mut left = ids;
         while !left.is_empty() {
             let mut letter = cx.letter(to.addr, to.id);
-            letter.push(&Message::Delta { table: self.table });
+            letter.push(&Delta { table: self.table }.into());
             let empty = letter.len();
             let (mut taken, mut sent) = (0, 0);
             for id in left {
