@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 use std::{io, process};
 
-use bruit_core::{Config, NodeId, Notice, broadcast::FirstPhase};
-use bruit_udp::{Bruit, Builder, Interface, JoinError, JournalSettings, News, Notices, StartError};
+use bruit_udp::core::{Config, NodeId, Notice, broadcast::FirstPhase};
+use bruit_udp::{Bruit, Builder, DriverNotice, Interface, JoinError, JournalSettings, Notices, StartError};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -19,8 +19,8 @@ use crate::cli::{AgentArgs, Kinds};
 use crate::config;
 use crate::control::{Caller, Control};
 use crate::failure::Failure;
+use crate::hub::Hub;
 use crate::lines::{Line, line};
-use crate::news::Hub;
 use crate::paths;
 use crate::protocol::{Reply, Request, Response};
 
@@ -185,7 +185,7 @@ fn pass_news(notices: Notices, hub: Arc<Hub>, ends: Sender<End>) -> io::Result<(
     let pass = move || {
         let mut departed = false;
         for news in notices {
-            departed |= matches!(news, News::Notice(Notice::Departed { .. }));
+            departed |= matches!(news, DriverNotice::Node(Notice::Departed { .. }));
             hub.pass(&news);
             if let Some(end) = end_of(&news) {
                 let _ = ends.send(end);
@@ -200,13 +200,15 @@ fn pass_news(notices: Notices, hub: Arc<Hub>, ends: Sender<End>) -> io::Result<(
     thread::Builder::new().name("bruit-news".to_owned()).spawn(pass).map(drop)
 }
 
-fn end_of(news: &News) -> Option<End> {
+fn end_of(news: &DriverNotice) -> Option<End> {
     match news {
-        News::Notice(Notice::Removed) => Some(End::Stopped("an operator has removed this member".to_owned())),
-        News::Notice(Notice::IdentityConflict { stopped: true, .. }) => {
+        DriverNotice::Node(Notice::Removed) => {
+            Some(End::Stopped("an operator has removed this member".to_owned()))
+        }
+        DriverNotice::Node(Notice::IdentityConflict { stopped: true, .. }) => {
             Some(End::Stopped("another process lives under this id, and goes on".to_owned()))
         }
-        News::Notice(_) | News::Trouble(_) | News::Lagged { .. } => None,
+        DriverNotice::Node(_) | DriverNotice::Trouble(_) | DriverNotice::Lagged { .. } => None,
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bruit_core::{Broadcast, Command, MemberState, Node, NodeId};
 use bruit_udp::Bruit;
+use bruit_udp::core::{Broadcast, Command, MemberState, Node, NodeId};
 
 use crate::control::Caller;
+use crate::hub::Hub;
 use crate::messages::levels;
-use crate::news::Hub;
 use crate::protocol::{
     MemberView, NumberView, PeerView, Reply, Request, Response, StatsView, WhyView, node_label,
 };

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bruit_core::wire::Kind;
 use bruit_udp::Interface;
+use bruit_udp::core::wire::Kind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Membership and broadcast for a group of processes: run a member, and ask it.

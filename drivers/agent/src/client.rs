@@ -151,8 +151,8 @@ pub(crate) fn text(reply: &Reply) -> String {
         Reply::Listening {} | Reply::Ended {} => String::new(),
         Reply::Delivered(message) => format!("delivered  {}\n", message.line(&message.payload.shown())),
         Reply::Lost(lost) => format!("lost       {}\n", lost.line()),
-        Reply::Missed { news } => {
-            format!("missed     {news} lines were not read in time; `bruit messages` lists what is kept\n")
+        Reply::Missed { notices } => {
+            format!("missed     {notices} lines were not read in time; `bruit messages` lists what is kept\n")
         }
         Reply::Messages(messages) => messages_text(messages),
         Reply::Pending(levels) => levels_text(levels),

@@ -1,5 +1,5 @@
 //! The shared settings: a preset, and over it what a TOML file says. A setting is spelled as in
-//! [`bruit_core::Config`]; a duration is a text such as `"500ms"`. The broadcast has presets of its own.
+//! [`bruit_udp::core::Config`]; a duration is a text such as `"500ms"`. The broadcast has presets of its own.
 //!
 //! ```toml
 //! cluster = "shop"
@@ -18,7 +18,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use bruit_core::{BroadcastConfig, Config};
+use bruit_udp::core::{BroadcastConfig, Config};
 use toml::{Table, Value};
 
 use crate::cli::{ConfigArgs, Preset};
@@ -111,7 +111,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::{
+    use bruit_udp::core::{
         AdmissionPolicy,
         broadcast::{FirstPhase, Order, PersistSeen, Ratio, Repair},
     };

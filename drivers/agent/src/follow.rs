@@ -5,7 +5,7 @@ use std::io::{Read, Write, stdin, stdout};
 use std::time::Duration;
 use std::{io, process, thread};
 
-use bruit_core::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX};
+use bruit_udp::core::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use bruit_core::{Member, MemberChange, NodeId, Notice, Time, broadcast::Reached};
-use bruit_udp::News;
+use bruit_udp::DriverNotice;
+use bruit_udp::core::{Member, MemberChange, NodeId, Notice, Time, broadcast::Reached};
 use serde_json::{Value, json};
 
 use crate::messages::{LostView, MessageView, shortened};
@@ -39,13 +39,13 @@ impl Line {
 }
 
 /// The line of one piece of news. `name` knows the names of members.
-pub(crate) fn line(news: &News, name: impl Fn(NodeId) -> String) -> Line {
+pub(crate) fn line(news: &DriverNotice, name: impl Fn(NodeId) -> String) -> Line {
     match news {
-        News::Notice(notice) => notice_line(notice, name),
-        News::Trouble(trouble) => {
+        DriverNotice::Node(notice) => notice_line(notice, name),
+        DriverNotice::Trouble(trouble) => {
             Line::new("trouble", trouble.to_string(), json!({ "text": trouble.to_string() }))
         }
-        News::Lagged { missed } => Line::new(
+        DriverNotice::Lagged { missed } => Line::new(
             "lagged",
             format!("{missed} lines were not printed in time"),
             json!({ "missed": missed }),

@@ -37,7 +37,7 @@ mod control;
 #[cfg(unix)]
 mod follow;
 #[cfg(unix)]
-mod news;
+mod hub;
 #[cfg(unix)]
 mod paths;
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use bruit_core::{MessageId, Node, NodeId, limits};
+use bruit_udp::core::{MessageId, Node, NodeId, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::label;

@@ -4,7 +4,7 @@
 //! its name; what that table leaves out stays as it is, or, of a choice that was not made before, as the presets of
 //! the broadcast have it.
 
-use bruit_core::BroadcastConfig;
+use bruit_udp::core::BroadcastConfig;
 use toml::{Table, Value};
 
 use crate::config::duration;

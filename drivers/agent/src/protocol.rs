@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bruit_core::{Member, MemberState, Node, NodeId, Obituary, Time};
+use bruit_udp::core::{Member, MemberState, Node, NodeId, Obituary, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{Bytes, LevelView, LostView, MessageView};
@@ -77,7 +77,7 @@ pub(crate) enum Reply {
     Listening {},
     Delivered(MessageView),
     Lost(LostView),
-    Missed { news: u64 },
+    Missed { notices: u64 },
     Ended {},
     Messages(Vec<MessageView>),
     Pending(Vec<LevelView>),

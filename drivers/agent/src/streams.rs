@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use bruit_core::{Broadcast, MessageId, Notice, broadcast::Reached};
-use bruit_driver::RecvError;
-use bruit_udp::{News, Notices};
+use bruit_udp::core::{Broadcast, MessageId, Notice, broadcast::Reached};
+use bruit_udp::{DriverNotice, Notices, RecvError};
 
 use crate::answer::Answerer;
 use crate::control::Caller;
@@ -25,7 +24,7 @@ impl Answerer {
             return Ok(Reply::Sent { id: submit()?.to_string() });
         }
         // First the ear, then the word: the report may be over at once.
-        let is_report = |news: &News| matches!(news, News::Notice(Notice::Report { .. }));
+        let is_report = |news: &DriverNotice| matches!(news, DriverNotice::Node(Notice::Report { .. }));
         let news = self.hub.read(is_report).ok_or(TOO_MANY)?;
         let id = submit()?;
         self.say(caller, Reply::Sent { id: id.to_string() })?;
@@ -36,11 +35,11 @@ impl Answerer {
     fn report(&self, id: MessageId, news: Notices, caller: &Caller<'_>) -> Result<Reply, String> {
         for news in news {
             let reached = match news {
-                News::Notice(Notice::Report { id: of, reached }) if of == id => reached,
-                News::Lagged { .. } if self.bruit.read(|node| node.report(id).is_none()) => {
+                DriverNotice::Node(Notice::Report { id: of, reached }) if of == id => reached,
+                DriverNotice::Lagged { .. } if self.bruit.read(|node| node.report(id).is_none()) => {
                     return Err("the report has ended, and how was missed".to_owned());
                 }
-                News::Notice(_) | News::Trouble(_) | News::Lagged { .. } => continue,
+                DriverNotice::Node(_) | DriverNotice::Trouble(_) | DriverNotice::Lagged { .. } => continue,
             };
             let id = id.to_string();
             let labels =
@@ -57,12 +56,12 @@ impl Answerer {
 
     /// Says what is delivered, until the caller or the node ends.
     pub(crate) fn listen(&self, topic: Option<String>, caller: &Caller<'_>) -> Result<Reply, String> {
-        let wants = move |news: &News| match news {
-            News::Notice(Notice::Delivered { topic: of, .. }) => {
+        let wants = move |news: &DriverNotice| match news {
+            DriverNotice::Node(Notice::Delivered { topic: of, .. }) => {
                 topic.as_ref().is_none_or(|topic| topic == of)
             }
-            News::Notice(Notice::Lost { .. }) => true,
-            News::Notice(_) | News::Trouble(_) | News::Lagged { .. } => false,
+            DriverNotice::Node(Notice::Lost { .. }) => true,
+            DriverNotice::Node(_) | DriverNotice::Trouble(_) | DriverNotice::Lagged { .. } => false,
         };
         let mut news = self.hub.read(wants).ok_or(TOO_MANY)?;
         caller.wait_for_it().map_err(|error| error.to_string())?;
@@ -81,17 +80,17 @@ impl Answerer {
         }
     }
 
-    fn heard(&self, news: &News) -> Option<Reply> {
+    fn heard(&self, news: &DriverNotice) -> Option<Reply> {
         let name = |id| self.name_of(id);
         match news {
-            News::Notice(Notice::Delivered { id, topic, payload, .. }) => {
+            DriverNotice::Node(Notice::Delivered { id, topic, payload, .. }) => {
                 Some(Reply::Delivered(MessageView::of(*id, name(id.origin), topic, payload)))
             }
-            News::Notice(Notice::Lost { origin, epoch, first, last }) => {
+            DriverNotice::Node(Notice::Lost { origin, epoch, first, last }) => {
                 Some(Reply::Lost(LostView::of(*origin, name(*origin), *epoch, *first, *last)))
             }
-            News::Lagged { missed } => Some(Reply::Missed { news: *missed }),
-            News::Notice(_) | News::Trouble(_) => None,
+            DriverNotice::Lagged { missed } => Some(Reply::Missed { notices: *missed }),
+            DriverNotice::Node(_) | DriverNotice::Trouble(_) => None,
         }
     }
 

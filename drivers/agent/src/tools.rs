@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use bruit_core::{Estimate, Event};
 use bruit_driver::journal::{Step, replay as replay_journal};
+use bruit_udp::core::{Estimate, Event};
 use serde_json::json;
 
 use crate::cli::{ConfigArgs, EstimateArgs, ReplayArgs};
@@ -75,7 +75,7 @@ pub(crate) fn replay(args: &ReplayArgs, json: bool) -> Result<(), Failure> {
 
 fn step_line(step: &Step<'_>, json: bool) -> String {
     let event = match step.event {
-        Event::Datagram { from, bytes } => match bruit_core::wire::describe(bytes) {
+        Event::Datagram { from, bytes } => match bruit_udp::core::wire::describe(bytes) {
             Ok(described) => format!("<- {from} {described}"),
             Err(error) => format!("<- {from} {} bytes, {error}", bytes.len()),
         },

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bruit_core::{Command, Config, MemberChange, NodeId, Notice, Phase, Rejected};
-use bruit_tokio::{Bruit, Builder, News, Notices};
+use bruit_tokio::{
+    Bruit, Builder, Command, Config, DriverNotice, MemberChange, NodeId, Notice, Notices, Phase, Rejected,
+};
 use futures_core::Stream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -42,7 +43,7 @@ async fn a_watch_shows_the_present_and_ends_with_the_node() {
     let (b, _b_notices) = start("b").await;
     b.join([a.local_addr()]).expect("joins");
     let both = timeout(SOON, watch.wait_for(|status| status.members == 2)).await.expect("in time");
-    assert!(both.is_some_and(|status| status.joined && status.news > joined.news));
+    assert!(both.is_some_and(|status| status.joined && status.notices_sent > joined.notices_sent));
     let member = |bruit: &Bruit| bruit.members().iter().any(|member| member.id == b.id());
     assert!(member(&a), "what the watch announces can be read");
     b.leave(SOON).await.expect("it leaves");
@@ -55,10 +56,10 @@ async fn a_watch_shows_the_present_and_ends_with_the_node() {
 }
 
 #[tokio::test]
-async fn news_are_a_stream() {
+async fn notices_are_a_stream() {
     let [(a, mut notices), (b, _b_notices)] = two().await;
     let mut next = async || timeout(SOON, poll_fn(|cx| Pin::new(&mut notices).poll_next(cx))).await;
-    let up = |news: &News| matches!(news, News::Notice(Notice::Member { change: MemberChange::Up, member }) if member.id == b.id());
+    let up = |notice: &DriverNotice| matches!(notice, DriverNotice::Node(Notice::Member { change: MemberChange::Up, member }) if member.id == b.id());
     while !next().await.expect("in time").as_ref().is_some_and(up) {}
     a.stop().await;
     while next().await.expect("in time").is_some() {}
@@ -73,11 +74,11 @@ async fn a_wait_that_is_cancelled_leaves_nothing_behind() {
         assert!(timeout(Duration::ZERO, a.ping(NodeId(77), nobody)).await.is_err());
         assert!(timeout(Duration::ZERO, notices.recv()).await.is_err());
     }
-    let wanted = |news: &News| matches!(news, News::Notice(Notice::PingFailed { .. }));
+    let wanted = |notice: &DriverNotice| matches!(notice, DriverNotice::Node(Notice::PingFailed { .. }));
     let mut failed = 0;
     while failed < 10 {
-        let news = timeout(SOON, notices.recv()).await.expect("in time").expect("it runs");
-        failed += u32::from(wanted(&news));
+        let notice = timeout(SOON, notices.recv()).await.expect("in time").expect("it runs");
+        failed += u32::from(wanted(&notice));
     }
     assert!(timeout(SOON, a.ping(b.id(), b.local_addr())).await.is_ok_and(|end| end.is_ok()));
     // A leave goes on without whoever waited for it.

@@ -120,7 +120,7 @@ fn a_listener_that_pauses_is_told_what_it_missed_and_holds_up_nobody() {
     let (mut delivered, mut missed) = (0, 0);
     loop {
         let line = listener.lines.wait("news", |_| true);
-        missed += line["missed"]["news"].as_u64().unwrap_or_default();
+        missed += line["missed"]["notices"].as_u64().unwrap_or_default();
         delivered += u64::from(line.get("delivered").is_some());
         if line["delivered"]["payload"]["text"] == "the last" {
             break;

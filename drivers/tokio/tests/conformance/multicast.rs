@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use bruit_core::wire::Kind as MessageKind;
-use bruit_driver::StartError;
+use bruit_tokio::StartError;
+use bruit_tokio::core::wire::Kind as MessageKind;
 use bruit_tokio::{Direction, Interface};
 use socket2::{Domain, SockRef, Type};
 
-use crate::support::{Handle, Kind, Options, SOON, spare_port, until};
+use crate::support::{Kind, Node, Options, SOON, spare_port, until};
 
 pub(crate) const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 66, 117);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0x6272, 0x7569);
@@ -60,27 +60,27 @@ pub(crate) fn is_carried(group: SocketAddr, interface: Interface) -> io::Result<
 /// b pings a at the group's address: the ping leaves b's own socket, every member of the group hears it, a alone is
 /// meant, and answers to where it came from.
 #[track_caller]
-fn ping_through(group: SocketAddr, [a, b, c]: [&dyn Handle; 3]) {
+fn ping_through(group: SocketAddr, [a, b, c]: [&Node; 3]) {
     let (heard, hears) = channel();
     for node in [a, c] {
-        let (id, heard) = (node.running().id(), heard.clone());
-        node.running().trace([MessageKind::Ping], move |datagram| {
+        let (id, heard) = (node.id(), heard.clone());
+        node.trace([MessageKind::Ping], move |datagram| {
             if datagram.direction == Direction::In {
                 let _ = heard.send((id, datagram.peer));
             }
         });
-        node.running().join(Vec::<SocketAddr>::new()).expect("joins");
+        node.join(Vec::<SocketAddr>::new()).expect("joins");
     }
-    b.running().join(Vec::<SocketAddr>::new()).expect("joins");
-    let round_trip = b.ping(a.running().id(), group).expect("accepted");
+    b.join(Vec::<SocketAddr>::new()).expect("joins");
+    let round_trip = b.ping(a.id(), group).expect("accepted");
     assert!(round_trip.is_some(), "a answered");
-    let mut missing = vec![a.running().id(), c.running().id()];
+    let mut missing = vec![a.id(), c.id()];
     while !missing.is_empty() {
         let (id, from) = hears.recv_timeout(SOON).expect("both hear the group");
-        assert_eq!(from.port(), b.running().local_addr().port(), "it came from b's own socket");
+        assert_eq!(from.port(), b.local_addr().port(), "it came from b's own socket");
         missing.retain(|member| *member != id);
     }
-    assert_eq!(b.running().driver_stats().send_errors, 0);
+    assert_eq!(b.driver_stats().send_errors, 0);
 }
 
 pub(crate) fn a_group_is_heard_and_the_answer_goes_to_the_senders_own_address(kinds: [Kind; 3]) {
@@ -93,7 +93,7 @@ pub(crate) fn a_group_is_heard_and_the_answer_goes_to_the_senders_own_address(ki
     let a = kinds[0].start_with("a", in_group(group, None));
     let b = kinds[1].start_at("0.0.0.0:0", "b", in_group(group, loopback)).expect("it starts");
     let c = kinds[2].start_with("c", in_group(group, None));
-    ping_through(group, [a.as_ref(), b.as_ref(), c.as_ref()]);
+    ping_through(group, [&a, &b, &c]);
 }
 
 pub(crate) fn a_group_over_ipv6(kinds: [Kind; 3]) {
@@ -108,7 +108,7 @@ pub(crate) fn a_group_over_ipv6(kinds: [Kind; 3]) {
         let name = names.next().expect("three names");
         kind.start_at("[::]:0", name, options.clone()).expect("it starts")
     });
-    ping_through(group, [a.as_ref(), b.as_ref(), c.as_ref()]);
+    ping_through(group, [&a, &b, &c]);
 }
 
 pub(crate) fn a_group_on_the_nodes_own_port_needs_no_second_socket(kinds: [Kind; 3]) {
@@ -123,11 +123,11 @@ pub(crate) fn a_group_on_the_nodes_own_port_needs_no_second_socket(kinds: [Kind;
         Err(StartError::Bind { .. }) => return eprintln!("skipped: {addr} was taken meanwhile"),
         Err(error) => panic!("{error}"),
     };
-    a.running().join(Vec::<SocketAddr>::new()).expect("joins");
+    a.join(Vec::<SocketAddr>::new()).expect("joins");
     let sender = sender(loopback).expect("bound");
     assert_eq!(SockRef::from(&sender).multicast_ttl_v4().ok(), Some(1));
     sender.send_to(&[0x5a; 100], group).expect("sent");
-    until("a hears the group", || a.running().stats().dropped_version > 0);
+    until("a hears the group", || a.stats().dropped_version > 0);
 }
 
 pub(crate) fn a_group_that_cannot_be_used_fails_the_start(kinds: [Kind; 3]) {

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use bruit_core::{BroadcastConfig, broadcast::PersistSeen};
-use bruit_driver::StartError;
+use bruit_tokio::StartError;
+use bruit_tokio::core::{BroadcastConfig, broadcast::PersistSeen};
 
 use crate::broadcast::{delivered_so_far, deliveries, settle};
 use crate::support::{Kind, Options, SOON, config, until};
@@ -34,30 +34,30 @@ fn settings(persist_seen: PersistSeen, dir: &Path) -> Options {
 /// `kept` waits until what has been delivered is durable; it is given the content of before.
 fn boots(kinds: [Kind; 3], options: &Options, end: End, kept: impl Fn(Option<Vec<u8>>)) -> Vec<Vec<String>> {
     let a = kinds[0].start_with("a", Options { broadcast: Some(quick()), ..Options::default() });
-    a.running().join([a.running().local_addr()]).expect("joins");
+    a.join([a.local_addr()]).expect("joins");
     let mut boots = Vec::new();
     for (number, kind) in (1..).zip(kinds) {
         let mut b = kind.start_with("b", options.clone());
-        b.running().join([a.running().local_addr()]).expect("joins");
+        b.join([a.local_addr()]).expect("joins");
         assert!(b.joined(SOON));
         until("a sees this boot of b", || {
-            let (id, epoch) = (b.running().id(), b.running().status().incarnation.epoch);
-            a.running().read(|node| node.member(id).is_some_and(|member| member.incarnation.epoch == epoch))
+            let (id, epoch) = (b.id(), b.status().incarnation.epoch);
+            a.read(|node| node.member(id).is_some_and(|member| member.incarnation.epoch == epoch))
         });
-        settle(&[a.as_ref(), b.as_ref()]);
-        let earlier = delivered_so_far(b.as_mut());
+        settle(&[&a, &b]);
+        let earlier = delivered_so_far(&mut b);
         let before = options.state_dir.as_deref().and_then(content);
-        a.running().broadcast("t", format!("a{number}")).expect("taken");
-        let from_a = deliveries(b.as_mut(), 1);
+        a.broadcast("t", format!("a{number}")).expect("taken");
+        let from_a = deliveries(&mut b, 1);
         kept(before);
         let before = options.state_dir.as_deref().and_then(content);
-        b.running().broadcast("t", format!("b{number}")).expect("taken");
-        let own = deliveries(b.as_mut(), 1);
+        b.broadcast("t", format!("b{number}")).expect("taken");
+        let own = deliveries(&mut b, 1);
         if end == End::Crash {
             kept(before);
         }
-        settle(&[a.as_ref(), b.as_ref()]);
-        let later = delivered_so_far(b.as_mut());
+        settle(&[&a, &b]);
+        let later = delivered_so_far(&mut b);
         let all = [earlier, from_a, own, later].concat();
         boots.push(all.into_iter().map(|(_, _, payload)| String::from_utf8_lossy(&payload).into()).collect());
         match end {

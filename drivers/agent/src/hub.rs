@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bruit_driver::{NOTICES_MAX, NoticeSender, notices};
-use bruit_udp::{News, Notices};
+use bruit_udp::{DriverNotice, Notices};
 
 /// Readers at one time, so that some callers can always be answered.
 const READERS_MAX: usize = 24;
@@ -24,7 +24,7 @@ struct Readers {
 
 /// One who reads, and what of all the news.
 struct Reader {
-    wants: Box<dyn Fn(&News) -> bool + Send>,
+    wants: Box<dyn Fn(&DriverNotice) -> bool + Send>,
     sender: NoticeSender,
 }
 
@@ -40,7 +40,7 @@ impl Hub {
     }
 
     /// What is said from now on, as far as the reader wants it; `None` if too many read already.
-    pub(crate) fn read(&self, wants: impl Fn(&News) -> bool + Send + 'static) -> Option<Notices> {
+    pub(crate) fn read(&self, wants: impl Fn(&DriverNotice) -> bool + Send + 'static) -> Option<Notices> {
         let mut readers = self.lock();
         readers.open.retain(|reader| !reader.sender.is_abandoned());
         if readers.open.len() == READERS_MAX {
@@ -54,9 +54,9 @@ impl Hub {
     }
 
     /// Passes one piece of news on. Who wants any is also told what the hub itself has missed.
-    pub(crate) fn pass(&self, news: &News) {
+    pub(crate) fn pass(&self, news: &DriverNotice) {
         for reader in &self.lock().open {
-            if matches!(news, News::Lagged { .. }) || (reader.wants)(news) {
+            if matches!(news, DriverNotice::Lagged { .. }) || (reader.wants)(news) {
                 reader.sender.push(news.clone());
             }
         }
@@ -73,18 +73,18 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::{NodeId, Notice};
+    use bruit_udp::core::{NodeId, Notice};
 
     #[test]
     fn each_reader_gets_what_it_wants_and_all_see_the_end() {
         let hub = Hub::default();
-        let joined = News::Notice(Notice::Joined { via: NodeId(1) });
+        let joined = DriverNotice::Node(Notice::Joined { via: NodeId(1) });
         let (all, none) = (hub.read(|_| true).expect("room"), hub.read(|_| false).expect("room"));
         hub.pass(&joined);
-        hub.pass(&News::Lagged { missed: 2 });
+        hub.pass(&DriverNotice::Lagged { missed: 2 });
         hub.end();
-        assert_eq!(all.collect::<Vec<_>>(), [joined, News::Lagged { missed: 2 }]);
-        assert_eq!(none.collect::<Vec<_>>(), [News::Lagged { missed: 2 }]);
+        assert_eq!(all.collect::<Vec<_>>(), [joined, DriverNotice::Lagged { missed: 2 }]);
+        assert_eq!(none.collect::<Vec<_>>(), [DriverNotice::Lagged { missed: 2 }]);
         assert_eq!(hub.read(|_| true).expect("room").collect::<Vec<_>>(), [], "who comes late sees the end");
     }
 
