@@ -35,10 +35,9 @@ pub use bruit_core as core;
 
 pub use clock::Clock;
 pub use driver::{Driver, LastWrites, Settings, Started};
-pub use error::{JoinError, StartError, Trouble};
+pub use error::{BadLine, JoinError, StartError, Trouble};
 pub use journal::{Journal, JournalError, JournalSettings};
 pub use names::{BadSeed, RESOLVE_INTERVAL, Seed};
 pub use notices::{DriverNotice, NOTICES_BYTES_MAX, NOTICES_MAX, NoticeSender, Notices, RecvError, notices};
-pub use peers::BadLine;
 pub use sources::{Feed, Source, Sources};
 pub use state::{StateDir, StateError};
