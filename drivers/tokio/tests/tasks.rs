@@ -1,4 +1,4 @@
-//! What only tasks can do: watch, stream, cancel a wait, end with the runtime.
+//! Tests of the parts that only the tokio driver has: the watch, the stream, cancelled waits, the end of the runtime.
 #![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
 
 use std::future::{Future, poll_fn};
@@ -23,7 +23,7 @@ async fn start(name: &str) -> (Bruit, Notices) {
     Bruit::bind("127.0.0.1:0", name, Config::local("tasks")).await.expect("it starts")
 }
 
-/// Two members that know each other.
+/// Starts two members that know each other.
 async fn two() -> [(Bruit, Notices); 2] {
     let (a, b) = (start("a").await, start("b").await);
     a.0.join([b.0.local_addr()]).expect("joins");
@@ -45,14 +45,14 @@ async fn a_watch_shows_the_present_and_ends_with_the_node() {
     let both = timeout(SOON, watch.wait_for(|status| status.members == 2)).await.expect("in time");
     assert!(both.is_some_and(|status| status.joined && status.notices_sent > joined.notices_sent));
     let member = |bruit: &Bruit| bruit.members().iter().any(|member| member.id == b.id());
-    assert!(member(&a), "what the watch announces can be read");
+    assert!(member(&a), "a change that the watch announces can be read");
     b.leave(SOON).await.expect("it leaves");
     timeout(SOON, watch.wait_for(|status| status.members == 1)).await.expect("in time").expect("it runs");
     a.stop().await;
     assert!(timeout(SOON, watch.wait_for(|status| status.stopped)).await.expect("in time").is_some());
     assert_eq!(timeout(SOON, watch.changed()).await, Ok(None));
     assert_eq!(timeout(SOON, watch.wait_for(|_| false)).await, Ok(None));
-    assert_eq!(timeout(SOON, a.watch().changed()).await, Ok(None), "one that comes late does not wait");
+    assert_eq!(timeout(SOON, a.watch().changed()).await, Ok(None), "a late watch does not wait");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn notices_are_a_stream() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_cancelled_leaves_nothing_behind() {
+async fn a_cancelled_wait_leaves_nothing_behind() {
     let [(a, mut notices), (b, _b_notices)] = two().await;
     while notices.try_recv().is_some() {}
     let nobody = "127.0.0.1:9".parse().expect("an address");
@@ -81,7 +81,7 @@ async fn a_wait_that_is_cancelled_leaves_nothing_behind() {
         failed += u32::from(wanted(&notice));
     }
     assert!(timeout(SOON, a.ping(b.id(), b.local_addr())).await.is_ok_and(|end| end.is_ok()));
-    // A leave goes on without whoever waited for it.
+    // A leave goes on after its wait was cancelled.
     let begun = poll_fn(|cx| Poll::Ready(pin!(a.leave(SOON)).poll(cx))).await;
     assert_eq!(begun, Poll::Pending);
     let mut watch = a.watch();
@@ -90,7 +90,7 @@ async fn a_wait_that_is_cancelled_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_flood_leaves_the_only_thread_to_others_too() {
+async fn a_flood_leaves_the_only_thread_to_other_tasks_too() {
     let (a, _notices) = start("a").await;
     a.join(NOBODY).expect("joins");
     let (target, flooding) = (a.local_addr(), Arc::new(AtomicBool::new(true)));

@@ -1,4 +1,4 @@
-//! Messages for everybody: that they come, how that is told, and what happens to those who send or read too much.
+//! Broadcasts: delivery, reports, the refusal of too much load, and slow readers.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,10 +17,10 @@ use bruit_tokio::{Direction, Interface};
 use crate::multicast::{GROUP_V4, is_carried};
 use crate::support::{Kind, Node, Options, SOON, config, spare_port, three, three_with, until, wait};
 
-/// A delivery: which, its topic, its payload.
+/// A delivery: the id, the topic and the payload.
 type Delivery = (MessageId, String, Vec<u8>);
 
-/// Reads news until so many broadcasts have been delivered.
+/// Reads notices until this many broadcasts were delivered, and returns them.
 #[track_caller]
 pub(crate) fn deliveries(node: &mut Node, count: usize) -> Vec<Delivery> {
     let mut read = Vec::new();
@@ -35,7 +35,7 @@ pub(crate) fn deliveries(node: &mut Node, count: usize) -> Vec<Delivery> {
     read
 }
 
-/// The deliveries that wait to be read.
+/// Reads the deliveries that wait already.
 pub(crate) fn delivered_so_far(node: &mut Node) -> Vec<Delivery> {
     let delivery = |news| match news {
         DriverNotice::Node(Notice::Delivered { id, topic, payload, .. }) => {
@@ -46,7 +46,7 @@ pub(crate) fn delivered_so_far(node: &mut Node) -> Vec<Delivery> {
     std::iter::from_fn(|| node.try_recv()).filter_map(delivery).collect()
 }
 
-/// Waits until all know of the same broadcasts, and have them.
+/// Waits until all nodes know of the same broadcasts and have them.
 #[track_caller]
 pub(crate) fn settle(nodes: &[&Node]) {
     let marks = |node: &Node| node.read(|node| node.marks().collect::<Vec<_>>());
@@ -60,7 +60,7 @@ fn with(broadcast: BroadcastConfig) -> Options {
     Options { broadcast: Some(broadcast), ..Options::default() }
 }
 
-pub(crate) fn everybody_gets_it_once_the_origin_too(kinds: [Kind; 3]) {
+pub(crate) fn every_member_delivers_once_including_the_origin(kinds: [Kind; 3]) {
     let mut nodes = three(kinds);
     let mut sent = Vec::new();
     for (i, node) in (0_u8..).zip(&nodes) {
@@ -119,7 +119,7 @@ pub(crate) fn a_report_ends_in_time_and_names_who_is_missing(kinds: [Kind; 3]) {
     });
 }
 
-pub(crate) fn what_cannot_be_sent_is_refused(kinds: [Kind; 3]) {
+pub(crate) fn a_broadcast_that_cannot_be_sent_is_refused(kinds: [Kind; 3]) {
     let a = kinds[0].start("a");
     let send = |topic: &str, len: usize| a.broadcast(topic, vec![0; len]);
     assert_eq!(send("t", 1), Err(Rejected::NotStarted));
@@ -139,13 +139,13 @@ pub(crate) fn what_cannot_be_sent_is_refused(kinds: [Kind; 3]) {
     assert_eq!(send("t", 1), Err(Rejected::Stopped));
 }
 
-pub(crate) fn a_flood_is_told_busy_and_nothing_that_was_taken_is_missing(kinds: [Kind; 3]) {
+pub(crate) fn a_flood_is_refused_as_busy_and_no_accepted_broadcast_is_missing(kinds: [Kind; 3]) {
     let settings =
         BroadcastConfig { rate_bytes_max: 1 << 18, pending_bytes_max: 1 << 15, ..config().broadcast };
     let [a, mut b, mut c] = three_with(kinds, &with(settings));
     let (mut taken, mut busy) = (Vec::new(), 0);
     let started = Instant::now();
-    // Beyond the first refusal, so that some are taken when there is room again.
+    // It goes on after the first refusal, so that some broadcasts are taken when there is room again.
     while busy == 0 || taken.len() < 100 {
         match a.broadcast("flood", vec![0; 1_000]) {
             Ok(id) => taken.push(id),
@@ -166,7 +166,7 @@ pub(crate) fn a_flood_is_told_busy_and_nothing_that_was_taken_is_missing(kinds: 
     until("nothing waits", || a.read(|node| node.pending().messages) == 0);
 }
 
-pub(crate) fn a_slow_reader_is_told_what_it_missed_and_catches_up(kinds: [Kind; 3]) {
+pub(crate) fn a_slow_reader_of_broadcasts_catches_up(kinds: [Kind; 3]) {
     const SENT: usize = 50;
     let options = Options { notices_max: Some(4), ..Options::default() };
     let [a, mut b, _c] = three_with(kinds, &options);
@@ -176,16 +176,16 @@ pub(crate) fn a_slow_reader_is_told_what_it_missed_and_catches_up(kinds: [Kind; 
     let sent: BTreeSet<_> = (1..SENT).map(send).collect();
     until("all have come", || b.stats().broadcasts_delivered == SENT as u64);
     assert!(matches!(b.recv(SOON), Ok(DriverNotice::Lagged { missed }) if missed >= SENT as u64 - 5));
-    // Back to the last one that was read.
+    // Reads back to the last broadcast that was read.
     let recent = b.recent("t");
     let missed: BTreeSet<_> = recent.iter().map(|(id, _)| *id).take_while(|id| *id != first).collect();
     assert_eq!(missed, sent);
     for (id, ..) in delivered_so_far(&mut b) {
-        assert!(missed.contains(&id), "what still waits is known by its id");
+        assert!(missed.contains(&id), "a notice that still waits is known by its id");
     }
 }
 
-pub(crate) fn every_preset_reaches_everybody(kinds: [Kind; 3]) {
+pub(crate) fn every_preset_reaches_every_member(kinds: [Kind; 3]) {
     let presets = [
         BroadcastConfig::tree(),
         BroadcastConfig::bimodal(),
@@ -201,14 +201,14 @@ pub(crate) fn every_preset_reaches_everybody(kinds: [Kind; 3]) {
     }
 }
 
-/// The configuration names the group; that is enough for the driver to hear it.
-pub(crate) fn one_datagram_to_a_group_reaches_everybody(kinds: [Kind; 3]) {
+/// The configuration names the group, and so the driver receives from it.
+pub(crate) fn one_datagram_to_a_group_reaches_every_member(kinds: [Kind; 3]) {
     let group = SocketAddr::from((GROUP_V4, spare_port()));
     if let Err(error) = is_carried(group, Interface::Addr(Ipv4Addr::LOCALHOST)) {
         return eprintln!("skipped: the loopback of this machine carries no multicast: {error}");
     }
     let first = FirstPhase::Multicast { group: Some(group) };
-    // Nothing else spreads it within the time that the loopback takes.
+    // Nothing else spreads the broadcast in the time that the loopback takes.
     let settings = BroadcastConfig { first, repair: Repair::None, ..BroadcastConfig::bimodal() };
     let [a, mut b, mut c] = three_with(kinds, &with(settings));
     let (seen, traced) = channel();

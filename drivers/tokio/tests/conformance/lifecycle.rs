@@ -1,4 +1,4 @@
-//! Start, join, leave, stop, restart; and the application that reads slowly or panics.
+//! Start, join, leave, stop and restart; and applications that read slowly or panic.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use crate::support::{Kind, Node, Options, SOON, three, until, wait, wait_change}
 
 const NOBODY: [SocketAddr; 0] = [];
 
-pub(crate) fn members_see_each_other_and_what_they_say(kinds: [Kind; 3]) {
+pub(crate) fn members_see_each_other_and_their_metadata(kinds: [Kind; 3]) {
     let [a, mut b, c] = three(kinds);
     let names = |node: &Node| -> Vec<String> {
         node.members().iter().map(|member| member.name.to_string()).collect()
@@ -29,7 +29,7 @@ pub(crate) fn members_see_each_other_and_what_they_say(kinds: [Kind; 3]) {
     assert_eq!((status.members, status.addr), (3, a.local_addr()));
 }
 
-pub(crate) fn one_leaves_one_dies_and_the_rest_know_which(kinds: [Kind; 3]) {
+pub(crate) fn a_leave_and_a_crash_are_told_apart(kinds: [Kind; 3]) {
     let [a, mut b, mut c] = three(kinds);
     let (a_id, c_id) = (a.id(), c.id());
     assert_eq!(a.leave(SOON), Ok(true));
@@ -43,7 +43,7 @@ pub(crate) fn one_leaves_one_dies_and_the_rest_know_which(kinds: [Kind; 3]) {
     assert_eq!(b.status().members, 1);
 }
 
-pub(crate) fn a_node_that_does_not_run_refuses_and_nobody_hangs(kinds: [Kind; 3]) {
+pub(crate) fn a_node_that_does_not_run_refuses_and_no_call_hangs(kinds: [Kind; 3]) {
     let mut a = kinds[0].start("a");
     let b = kinds[1].start("b");
     assert_eq!(a.leave(SOON), Err(Rejected::NotStarted));
@@ -81,7 +81,7 @@ pub(crate) fn a_stopped_node_frees_its_address(kinds: [Kind; 3]) {
     }
 }
 
-pub(crate) fn what_cannot_start_says_why(kinds: [Kind; 3]) {
+pub(crate) fn a_failed_start_names_the_reason(kinds: [Kind; 3]) {
     let [kind, other, _] = kinds;
     let a = kind.start("a");
     let addr = a.local_addr().to_string();
@@ -107,7 +107,7 @@ pub(crate) fn a_restarted_member_is_back_under_a_higher_epoch(kinds: [Kind; 3]) 
     a.join([a.local_addr()]).expect("joins");
     let b_id = NodeId::from_name("b");
     let mut epochs = Vec::new();
-    // The directory outlives the driver that wrote it.
+    // Each boot uses another driver on one directory.
     for kind in kinds {
         let b =
             kind.start_with("b", Options { state_dir: Some(dir.path().to_owned()), ..Options::default() });
@@ -144,7 +144,7 @@ pub(crate) fn a_journal_of_a_real_run_replays(kinds: [Kind; 3]) {
     assert_eq!((replayed, report.torn, report.boots), (received, 0, 1));
 }
 
-pub(crate) fn a_slow_reader_blocks_nobody_and_is_told(kinds: [Kind; 3]) {
+pub(crate) fn a_slow_reader_blocks_nobody_and_is_told_what_it_missed(kinds: [Kind; 3]) {
     let start =
         |kind: Kind, name| kind.start_with(name, Options { notices_max: Some(1), ..Options::default() });
     let (mut a, mut b) = (start(kinds[0], "a"), start(kinds[1], "b"));

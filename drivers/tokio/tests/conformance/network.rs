@@ -1,4 +1,4 @@
-//! What passes on the wire: pings, floods, names, address families.
+//! Pings, traces, floods, host names and address families.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub(crate) fn members_find_each_other_by_name_and_through_a_peers_file(kinds: [K
     assert!(error.contains("nonsense"), "{error}");
 }
 
-pub(crate) fn ipv6_sockets_that_take_ipv4_call_a_member_by_one_address(kinds: [Kind; 3]) {
+pub(crate) fn ipv6_sockets_that_take_ipv4_use_one_form_of_an_address(kinds: [Kind; 3]) {
     let Ok(mut a) = kinds[0].start_at("[::]:0", "a", Options::default()) else {
         return eprintln!("skipped: this machine has no IPv6 socket");
     };
