@@ -34,7 +34,7 @@ pub(crate) enum Does {
     Ask(Ask),
     /// Estimate delays and traffic for a cluster of a given size.
     Estimate(EstimateArgs),
-    /// Replay a journal and check that the node acts exactly as recorded.
+    /// Replay a journal, and check that the node acts exactly as recorded.
     Replay(ReplayArgs),
 }
 
@@ -58,7 +58,7 @@ pub(crate) enum Ask {
     Ping {
         /// The member's name, or its id such as n42.
         member: String,
-        /// Its address. It can be left out for a known member.
+        /// The member's address. It is not needed if the agent knows the member.
         addr: Option<SocketAddr>,
     },
     /// Print the agent's counters and gauges.
@@ -78,8 +78,9 @@ pub(crate) enum Ask {
         /// The member's name, or its id such as n42.
         member: String,
     },
-    /// Send a message to every member. It is refused before the first contact with another member, and while too many
-    /// messages wait to be sent.
+    /// Send a message to every member.
+    ///
+    /// It is refused before the first contact with another member, and while too many messages wait to be sent.
     Broadcast {
         /// The topic, at most 64 bytes. It must not begin with "bruit.".
         #[arg(long, default_value = "", hide_default_value = true)]
@@ -91,8 +92,9 @@ pub(crate) enum Ask {
         /// The message, or - to read it from standard input, as any bytes.
         text: OsString,
     },
-    /// Print the broadcasts delivered from now on, until Ctrl-C. It also prints which ones are lost, and how many notices
-    /// were dropped because they were read too slowly.
+    /// Print the broadcasts delivered from now on, until Ctrl-C.
+    ///
+    /// It also prints which broadcasts are lost, and how many notices were dropped because they were read too slowly.
     Listen {
         /// Only broadcasts of this topic.
         #[arg(long)]
@@ -103,7 +105,7 @@ pub(crate) enum Ask {
         /// Only broadcasts of this topic.
         #[arg(long)]
         topic: Option<String>,
-        /// The most broadcasts to list.
+        /// The largest number of broadcasts to list.
         #[arg(short = 'n', value_name = "N", default_value_t = 20)]
         max: usize,
     },

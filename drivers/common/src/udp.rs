@@ -38,9 +38,9 @@ pub use turn::{Sockets, Turn};
 pub mod exports {
     pub use bruit_core as core;
     pub use bruit_core::{
-        AdmissionPolicy, Answer, Broadcast, BroadcastConfig, Command, Config, ConfigError, Incarnation,
-        Member, MemberChange, MemberState, MembershipConfig, MessageId, Node, NodeId, Notice, Phase,
-        Rejected, Stats, Time,
+        Admission, AdmissionPolicy, Answer, Broadcast, BroadcastConfig, Command, Config, ConfigError,
+        Incarnation, Member, MemberChange, MemberState, MembershipConfig, MessageId, Node, NodeId, Notice,
+        Phase, Rejected, Stats, Time,
     };
 
     pub use crate::clock::Clock;

@@ -1,8 +1,9 @@
-//! The builder: the settings of a node, and its start.
+//! The start of a node, with its builder for more settings than a name and an address.
 
 use std::io;
 use std::sync::Arc;
 
+use bruit_core::Config;
 use bruit_driver::StartError;
 use bruit_driver::udp::{Opened, Setup, Turn};
 use tokio::net::UdpSocket;
@@ -17,6 +18,28 @@ use crate::wake::TaskWakeUp;
 #[must_use = "it does nothing until it is started"]
 pub struct Builder {
     setup: Setup,
+}
+
+impl Bruit {
+    /// Starts a node on this address (`host:port`; port 0 for any). It is silent until it [joins](Self::join).
+    ///
+    /// # Errors
+    /// The address cannot be bound, or a setting is out of its range.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, or in one without I/O or time.
+    pub async fn bind(
+        addr: impl ToString,
+        name: impl Into<String>,
+        config: Config,
+    ) -> Result<(Self, Notices), StartError> {
+        Builder::new(name, config).start(addr).await
+    }
+
+    /// Returns a builder, which takes more settings than a name and an address.
+    pub fn builder(name: impl Into<String>, config: Config) -> Builder {
+        Builder::new(name, config)
+    }
 }
 
 impl Builder {

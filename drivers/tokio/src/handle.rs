@@ -4,13 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bruit_core::{Command, Config, NodeId, PingId, Rejected};
+use bruit_core::{Command, NodeId, PingId, Rejected};
+use bruit_driver::Driver;
 use bruit_driver::udp::{LEAVE_SLACK, PING_TIMEOUT, Shared};
-use bruit_driver::{Driver, StartError};
 use tokio::sync::watch::Receiver;
 
-use crate::builder::Builder;
-use crate::notices::Notices;
 use crate::wake::TaskWakeUp;
 use crate::watch::Watch;
 
@@ -39,26 +37,6 @@ impl Bruit {
     pub(crate) fn new(shared: Arc<Shared<TaskWakeUp>>, ended: Receiver<()>) -> Self {
         let task = LoopTask { shared: Arc::clone(&shared), ended };
         Self { shared, task: Arc::new(task) }
-    }
-
-    /// Starts a node on this address (`host:port`; port 0 for any). It is silent until it [joins](Self::join).
-    ///
-    /// # Errors
-    /// The address cannot be bound, or a setting is out of its range.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime, or in one without I/O or time.
-    pub async fn bind(
-        addr: impl ToString,
-        name: impl Into<String>,
-        config: Config,
-    ) -> Result<(Self, Notices), StartError> {
-        Builder::new(name, config).start(addr).await
-    }
-
-    /// Starts from more settings than a name and an address.
-    pub fn builder(name: impl Into<String>, config: Config) -> Builder {
-        Builder::new(name, config)
     }
 
     /// Returns a watch of the node's status: the present one, and every later change.

@@ -1,8 +1,9 @@
-//! The builder: the settings of a node, and its start.
+//! The start of a node, with its builder for more settings than a name and an address.
 
 use std::sync::Arc;
 use std::thread;
 
+use bruit_core::Config;
 use bruit_driver::udp::{Opened, Setup, Turn};
 use bruit_driver::{Notices, StartError};
 use mio::net::UdpSocket;
@@ -22,6 +23,25 @@ pub struct Builder {
     setup: Setup,
 }
 
+impl Bruit {
+    /// Starts a node on this address (`host:port`; port 0 for any). It is silent until it [joins](Self::join).
+    ///
+    /// # Errors
+    /// The address cannot be bound, or a setting is out of its range.
+    pub fn bind(
+        addr: impl ToString,
+        name: impl Into<String>,
+        config: Config,
+    ) -> Result<(Self, Notices), StartError> {
+        Builder::new(name, config).start(addr)
+    }
+
+    /// Returns a builder, which takes more settings than a name and an address.
+    pub fn builder(name: impl Into<String>, config: Config) -> Builder {
+        Builder::new(name, config)
+    }
+}
+
 impl Builder {
     bruit_driver::builder_methods!();
 
@@ -31,7 +51,7 @@ impl Builder {
     /// # Errors
     /// The address cannot be bound, a setting is out of its range, or a directory cannot be used. No thread runs
     /// then.
-    #[expect(clippy::needless_pass_by_value, reason = "addresses and texts are passed as they are at hand")]
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass an address or a text, without a reference")]
     pub fn start(self, addr: impl ToString) -> Result<(Bruit, Notices), StartError> {
         run(self.setup.open(&addr.to_string())?)
     }

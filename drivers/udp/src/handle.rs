@@ -5,11 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bruit_core::{Command, Config, NodeId, Rejected};
+use bruit_core::{Command, NodeId, Rejected};
 use bruit_driver::udp::{LEAVE_SLACK, PING_TIMEOUT, Shared};
-use bruit_driver::{Notices, StartError};
 
-use crate::builder::Builder;
 use crate::wake::{ThreadWakeUp, wait};
 
 /// A running node. Clones are handles of one node. Dropping the last one stops the node without a leave, so the
@@ -34,23 +32,6 @@ impl Bruit {
     pub(crate) fn new(shared: Arc<Shared<ThreadWakeUp>>, handle: JoinHandle<()>) -> Self {
         let thread = LoopThread { shared: Arc::clone(&shared), handle: Mutex::new(Some(handle)) };
         Self { shared, thread: Arc::new(thread) }
-    }
-
-    /// Starts a node on this address (`host:port`; port 0 for any). It is silent until it [joins](Self::join).
-    ///
-    /// # Errors
-    /// The address cannot be bound, or a setting is out of its range.
-    pub fn bind(
-        addr: impl ToString,
-        name: impl Into<String>,
-        config: Config,
-    ) -> Result<(Self, Notices), StartError> {
-        Builder::new(name, config).start(addr)
-    }
-
-    /// Starts from more settings than a name and an address.
-    pub fn builder(name: impl Into<String>, config: Config) -> Builder {
-        Builder::new(name, config)
     }
 
     /// Waits until another member has been in contact. Returns false if that did not happen in time.

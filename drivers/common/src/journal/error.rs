@@ -45,7 +45,7 @@ pub enum JournalError {
     Setting {
         /// The setting.
         field: &'static str,
-        /// Its value.
+        /// The value that it was set to.
         value: u64,
         /// The smallest legal value.
         min: u64,

@@ -140,8 +140,8 @@ macro_rules! handle_methods {
 
         /// Calls `show` with every datagram, sent or received, that carries a message of one of these kinds.
         ///
-        /// It replaces the function of an earlier call; no kinds, no tracing. `show` runs on the thread that sends or
-        /// receives, so it must be quick.
+        /// It replaces the function of an earlier call; a call without kinds ends the tracing. `show` runs on the thread
+        /// that sends or receives, so it must be quick.
         pub fn trace(
             &self,
             kinds: impl IntoIterator<Item = $crate::core::wire::Kind>,

@@ -311,7 +311,7 @@ impl<W: WakeUp> Shared<W> {
         }
     }
 
-    /// Sets the function that is shown every datagram with a message of one of these kinds. No kinds, no tracing.
+    /// Sets the function that is shown every datagram with a message of one of these kinds. Without kinds, tracing ends.
     pub fn set_trace(
         &self,
         kinds: impl IntoIterator<Item = Kind>,

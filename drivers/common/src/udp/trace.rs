@@ -25,7 +25,7 @@ pub struct Traced<'a> {
     pub direction: Direction,
     /// The address that it was sent to, or that it came from.
     pub peer: SocketAddr,
-    /// Its bytes as they were on the wire.
+    /// The bytes of the datagram.
     pub bytes: &'a [u8],
     /// The decoded messages.
     pub described: Described<'a>,

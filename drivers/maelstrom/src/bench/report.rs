@@ -40,7 +40,7 @@ impl fmt::Display for Verdict {
 /// One cut of the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cut {
-    /// Its shape.
+    /// The shape of the cut.
     pub target: &'static str,
     /// The time of the cut.
     #[serde(serialize_with = "millis")]
