@@ -14,7 +14,7 @@
 //! output:    lines.rs the agent's lines, label.rs, table.rs, prometheus.rs
 //! ```
 #![forbid(unsafe_code)]
-#![expect(clippy::std_instead_of_core, reason = "a program stands on std; one spelling reads better")]
+#![expect(clippy::std_instead_of_core, reason = "a program is built on std, and one spelling reads better")]
 
 mod cli;
 mod config;

@@ -113,7 +113,7 @@ fn converted(setting: &Value, value: Value, path: &str) -> Result<Value, String>
     }
 }
 
-/// Refuses negative numbers, which no setting takes. The error can name the setting here.
+/// Refuses negative numbers, which no setting takes. The check stands here because this error can name the setting.
 fn fitting(value: Value, path: &str) -> Result<Value, String> {
     match value.as_integer().filter(|number| *number < 0) {
         Some(number) => Err(format!("{path} is {number}, but must not be negative")),

@@ -1,4 +1,4 @@
-//! The commands that need no agent: `estimate` and `replay`. Also printing.
+//! The commands that need no agent, `estimate` and `replay`, and the functions that print to stdout.
 
 use std::fmt::Display;
 

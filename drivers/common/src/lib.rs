@@ -14,7 +14,7 @@
 //!
 //! Nothing here decides anything about the protocol. Without the feature `udp`, nothing here opens a socket.
 #![forbid(unsafe_code)]
-#![expect(clippy::std_instead_of_core, reason = "drivers are what stands on std; one spelling reads better")]
+#![expect(clippy::std_instead_of_core, reason = "drivers are built on std, and one spelling reads better")]
 
 pub mod clock;
 mod driver;

@@ -15,7 +15,7 @@
 //! bench.rs bench/         the bench
 //! ```
 #![forbid(unsafe_code)]
-#![expect(clippy::std_instead_of_core, reason = "a driver stands on std; one spelling reads better")]
+#![expect(clippy::std_instead_of_core, reason = "a driver is built on std, and one spelling reads better")]
 
 mod base64;
 pub mod bench;

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 
 /// The most acknowledged values that wait until the core takes them. Beyond it a broadcast is refused.
 const WAITING_MAX: usize = 65_536;
-/// The most bytes of these values. Beyond it a broadcast is refused.
+/// The most bytes of acknowledged values that wait. Beyond it a broadcast is refused.
 const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// The longest time that values wait until every node is known. A value that is sent sooner does not reach the unknown

@@ -1,5 +1,5 @@
 //! Runs the program as several processes over real pipes, in real time. The test carries their lines, as Maelstrom does.
-#![expect(clippy::std_instead_of_core, reason = "a test stands on std; one spelling reads better")]
+#![expect(clippy::std_instead_of_core, reason = "a test is built on std, and one spelling reads better")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};

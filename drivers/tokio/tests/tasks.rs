@@ -1,5 +1,5 @@
 //! Tests of the parts that only the tokio driver has: the watch, the stream, cancelled waits, the end of the runtime.
-#![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
+#![expect(clippy::std_instead_of_core, reason = "a test is built on std")]
 
 use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, UdpSocket};

@@ -51,7 +51,10 @@ impl Builder {
     /// # Errors
     /// The address cannot be bound, a setting is out of its range, or a directory cannot be used. No thread runs
     /// then.
-    #[expect(clippy::needless_pass_by_value, reason = "callers pass an address or a text, without a reference")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers pass an address or a text, without a reference"
+    )]
     pub fn start(self, addr: impl ToString) -> Result<(Bruit, Notices), StartError> {
         run(self.setup.open(&addr.to_string())?)
     }

@@ -20,7 +20,7 @@
 //! The driver decides nothing about the protocol. It adds host names and a peers file, both read again while the node
 //! runs; a state directory; a journal; and counters of what the operating system refused.
 #![forbid(unsafe_code)]
-#![expect(clippy::std_instead_of_core, reason = "drivers are what stands on std; one spelling reads better")]
+#![expect(clippy::std_instead_of_core, reason = "drivers are built on std, and one spelling reads better")]
 
 mod builder;
 mod event_loop;

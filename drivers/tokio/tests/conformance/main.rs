@@ -1,6 +1,6 @@
 //! One set of scenarios over real sockets on loopback, run on each driver and on a cluster of several drivers. The tests
 //! use any free ports, and wait for conditions, never for a fixed time.
-#![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
+#![expect(clippy::std_instead_of_core, reason = "a test is built on std")]
 
 mod broadcast;
 mod lifecycle;
