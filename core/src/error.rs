@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
 
+pub use crate::wire::DecodeError;
+
 /// A configuration or a boot that cannot work. Names what disagrees and the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -180,37 +182,6 @@ impl fmt::Display for Rejected {
 }
 
 impl core::error::Error for Rejected {}
-
-/// Why bytes are not a datagram of this cluster, or a message in one not readable. Counted, never returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// Fewer bytes than the fixed part needs, or a length that points past the end.
-    Truncated,
-    /// Another format version.
-    Version(u8),
-    /// The cluster tag is another one's.
-    OtherCluster,
-    /// The checksum does not match: damaged on the way.
-    Checksum,
-    /// It is sealed with a cipher or key that this node does not have.
-    Sealed,
-    /// A field holds a value that the format does not allow.
-    Invalid(&'static str),
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => write!(f, "truncated"),
-            Self::Version(version) => write!(f, "format version {version}"),
-            Self::OtherCluster => write!(f, "another cluster"),
-            Self::Checksum => write!(f, "bad checksum"),
-            Self::Sealed => write!(f, "sealed with an unknown cipher or key"),
-            Self::Invalid(what) => write!(f, "invalid {what}"),
-        }
-    }
-}
 
 /// Something readable that no correct peer sends. Counted, dropped, and not relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
