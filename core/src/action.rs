@@ -10,6 +10,9 @@ use crate::error::Rejected;
 use crate::event::Slot;
 use crate::id::{Incarnation, MessageId, NodeId, PingId};
 use crate::time::Time;
+use crate::wire::Record;
+
+pub(crate) use crate::id::MemberState;
 
 /// Something for the driver to do. The enum is exhaustive on purpose: a driver handles every kind, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,20 +60,6 @@ impl Action<'_> {
     }
 }
 
-/// The state of a member in the local view. The variants are ordered as verdicts about one incarnation override
-/// each other: the greater one wins (SWIM §4.2; a graceful leave wins over a presumed failure).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub enum MemberState {
-    /// The member answers, or nobody has suspected it.
-    Alive,
-    /// A member got no answer from it. It still counts as a member and has time to refute.
-    Suspect,
-    /// The suspicion was not refuted in time: the member is taken to have failed.
-    Down,
-    /// The member has left, or an operator has removed it.
-    Left,
-}
-
 /// A member as the local view shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
@@ -92,7 +81,21 @@ pub struct Member<'a> {
     pub state: MemberState,
 }
 
-impl Member<'_> {
+impl<'a> Member<'a> {
+    pub(crate) fn new(record: Record<'a>, incarnation: Incarnation, state: MemberState) -> Self {
+        let fields = record.fields();
+        Self {
+            id: fields.id,
+            name: Cow::Borrowed(fields.name),
+            addr: fields.addr,
+            zone: Cow::Borrowed(fields.zone),
+            meta: Cow::Borrowed(fields.meta),
+            incarnation,
+            boot: fields.boot,
+            state,
+        }
+    }
+
     /// This member with its fields copied, so that it borrows nothing.
     #[must_use]
     pub fn into_owned(self) -> Member<'static> {

@@ -6,12 +6,11 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::id::{Incarnation, NodeId};
-use crate::outbox::{Letter, Outbox};
+use crate::id::NodeId;
+use crate::link::{DatagramWriter, Link, Outbox};
 use crate::reconcile::TABLES;
 use crate::stats::Stats;
 use crate::time::Time;
-use crate::wire::Letterhead;
 
 /// The surroundings of one call.
 #[derive(Debug)]
@@ -25,42 +24,14 @@ pub(crate) struct Ctx<'a> {
     pub(crate) others: usize,
     pub(crate) out: &'a mut Outbox,
     pub(crate) stats: &'a mut Stats,
-    pub(crate) post: &'a mut Post,
+    pub(crate) link: &'a mut Link,
     pub(crate) signals: &'a mut Signals,
 }
 
 impl Ctx<'_> {
-    /// Opens a datagram to `to`, for the member `receiver`.
-    pub(crate) fn letter(&mut self, to: SocketAddr, receiver: NodeId) -> Letter<'_> {
-        self.post.sequence += 1;
-        self.out.letter(to, receiver, &self.post.head, self.post.sequence, self.config.mtu)
-    }
-}
-
-/// What every datagram of this process begins with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Post {
-    cluster: u64,
-    id: NodeId,
-    boot: u64,
-    head: Letterhead,
-    sequence: u64,
-}
-
-impl Post {
-    pub(crate) fn new(cluster: u64, id: NodeId, incarnation: Incarnation, boot: u64) -> Self {
-        let head = Letterhead::new(cluster, id, incarnation, boot);
-        Self { cluster, id, boot, head, sequence: 0 }
-    }
-
-    /// The tag of our cluster.
-    pub(crate) const fn cluster(&self) -> u64 {
-        self.cluster
-    }
-
-    /// The own incarnation from now on.
-    pub(crate) fn speak_as(&mut self, incarnation: Incarnation) {
-        self.head = Letterhead::new(self.cluster, self.id, incarnation, self.boot);
+    /// Begins a datagram to the address `to`, for the member `receiver`.
+    pub(crate) fn letter(&mut self, to: SocketAddr, receiver: NodeId) -> DatagramWriter<'_> {
+        self.link.datagram(to, receiver, self.config.mtu, self.out)
     }
 }
 

@@ -86,6 +86,33 @@ impl fmt::Display for Incarnation {
     }
 }
 
+/// The state of a member in the local view. The variants are ordered as verdicts about one incarnation override
+/// each other: the greater one wins (SWIM §4.2; a graceful leave wins over a presumed failure).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum MemberState {
+    /// The member answers, or nobody has suspected it.
+    Alive,
+    /// A member got no answer from it. It still counts as a member and has time to refute.
+    Suspect,
+    /// The suspicion was not refuted in time: the member is taken to have failed.
+    Down,
+    /// The member has left, or an operator has removed it.
+    Left,
+}
+
+impl MemberState {
+    /// The name in lower case, as traces and commands spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Down => "down",
+            Self::Left => "left",
+        }
+    }
+}
+
 /// The id of a broadcast, the same on every member: its origin, the epoch in which the origin sent it, and its
 /// number within that epoch. Ordered as a triple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -18,11 +18,11 @@ use crate::context::{Ctx, Signal};
 use crate::deadlines::soonest;
 use crate::error::{ConfigError, Rejected};
 use crate::event::Slot;
-use crate::membership::{Arrival, Membership, Standing};
+use crate::link::{Packed, Shares};
+use crate::membership::{Arrival, Membership};
 use crate::reconcile::{MARKS, MEMBERS, TABLES};
-use crate::shares::{Packed, Shares};
 use crate::time::Time;
-use crate::wire::{Gossip, Message};
+use crate::wire::{Message, Standing};
 
 /// The machines, and the shares of a datagram that each of them is owed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,8 +68,16 @@ impl Machines {
     }
 
     pub(crate) fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Ctx<'_>) {
-        let Some((mut arrival, messages)) = self.membership.on_envelope(from, bytes, cx) else { return };
-        for message in messages {
+        cx.stats.datagrams_received += 1;
+        cx.stats.bytes_received += bytes.len() as u64;
+        if !self.membership.is_running() {
+            cx.stats.dropped_stopped += 1;
+            return;
+        }
+        let Some(datagram) = cx.link.open(bytes, cx.stats) else { return };
+        let arrival = self.membership.on_header(&datagram.header, from, bytes.len(), cx);
+        let Some(mut arrival) = arrival else { return };
+        for message in datagram.messages {
             match message {
                 Ok(message) => self.on_message(&mut arrival, &message, cx),
                 Err(error) => cx.stats.count_undecodable(error),
@@ -85,7 +93,7 @@ impl Machines {
     /// Hands a message to its machine, if its sender may say it.
     fn on_message(&mut self, arrival: &mut Arrival, message: &Message<'_>, cx: &mut Ctx<'_>) {
         let standing = arrival.standing();
-        if standing < required(message) {
+        if standing < message.kind().standing() {
             let counter = match standing {
                 Standing::Stale => &mut cx.stats.ignored_stale,
                 Standing::Unknown | Standing::Member | Standing::Validated => &mut cx.stats.ignored_stranger,
@@ -94,24 +102,19 @@ impl Machines {
             return;
         }
         let Self { membership, broadcast, .. } = self;
+        let from = arrival.partner();
         match message {
-            Message::Gossip(gossip) => {
-                broadcast.on_message(arrival.partner(), gossip, membership.peers(), cx);
-            }
-            Message::Compare(_) | Message::Items(_) | Message::Want(_) => match message.table() {
-                Some(MEMBERS) => membership.on_reconcile(arrival.partner(), message, cx),
-                Some(MARKS) => broadcast.on_reconcile(arrival.partner(), message, cx),
-                Some(_) | None => cx.stats.ignored_unknown += 1,
+            Message::Swim(message) => membership.on_message(arrival, message, cx),
+            Message::Reconcile(message) => match message.table() {
+                MEMBERS => membership.on_reconcile(arrival, message, cx),
+                MARKS => broadcast.on_reconcile(from, message, cx),
+                _ => cx.stats.ignored_unknown += 1,
             },
-            Message::Delta { table: MEMBERS | MARKS } => arrival.answers(message.table()),
-            Message::Delta { .. } | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
-            message => {
-                membership.on_message(arrival, message, cx);
-                if let Some(roots) = message.roots().filter(|_| standing == Standing::Validated) {
-                    let root = roots[usize::from(MARKS)];
-                    broadcast.compare_root(arrival.partner(), root, membership.peers(), cx);
-                }
-            }
+            Message::Gossip(message) => broadcast.on_message(from, message, membership.peers(), cx),
+            Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
+        }
+        if let Some(roots) = message.roots().filter(|_| standing == Standing::Validated) {
+            broadcast.compare_root(from, roots[usize::from(MARKS)], membership.peers(), cx);
         }
     }
 
@@ -187,9 +190,9 @@ impl Machines {
     /// Fills the datagrams of this call with what waits to be spread, each class by its share.
     fn fill(&mut self, cx: &mut Ctx<'_>) {
         let Self { membership, broadcast, shares } = self;
-        for draft in 0..cx.out.drafts() {
+        for place in 0..cx.out.unfinished() {
             let (config, now) = (cx.config, cx.now);
-            let Some(mut letter) = cx.out.reopen(draft) else { continue };
+            let Some(mut letter) = cx.out.reopen(place) else { continue };
             let receiver = letter.receiver();
             let has_some = Class::ALL.map(|class| match class {
                 Class::Membership => membership.has_updates(),
@@ -215,45 +218,5 @@ impl Machines {
             );
             letter.close();
         }
-    }
-}
-
-/// The least standing that the sender of a message needs for it to be used. What makes this node send more than it was
-/// sent is for senders at the address of their record (rule F6).
-const fn required(message: &Message<'_>) -> Standing {
-    match message {
-        Message::Ping { .. } => Standing::Stale,
-        Message::Ack { .. }
-        | Message::Alive(_)
-        | Message::Verdict(_)
-        | Message::Accused(_)
-        | Message::Join(_)
-        | Message::JoinEcho { .. }
-        | Message::JoinAnswer(_)
-        | Message::Unknown { .. } => Standing::Unknown,
-        Message::Gossip(
-            Gossip::Publish { .. }
-            | Gossip::Part { .. }
-            | Gossip::IHave(_)
-            | Gossip::Gone(_)
-            | Gossip::Lack(_)
-            | Gossip::PushAck(_)
-            | Gossip::Receipt(_),
-        ) => Standing::Member,
-        Message::PingReq { .. }
-        | Message::Nack { .. }
-        | Message::RelayedAck { .. }
-        | Message::Compare(_)
-        | Message::Items(_)
-        | Message::Want(_)
-        | Message::Delta { .. }
-        | Message::Gossip(
-            Gossip::Prune
-            | Gossip::Request { .. }
-            | Gossip::RequestParts { .. }
-            | Gossip::Digest(_)
-            | Gossip::ReceiptRequest(_)
-            | Gossip::Mark { .. },
-        ) => Standing::Validated,
     }
 }

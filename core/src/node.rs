@@ -10,13 +10,13 @@ use crate::action::{Action, Member};
 use crate::boot::{Boot, Phase};
 use crate::broadcast::{Mark, Pending, Report, Usage};
 use crate::config::Config;
-use crate::context::{Ctx, Post, Signals};
+use crate::context::{Ctx, Signals};
 use crate::error::ConfigError;
 use crate::event::Event;
 use crate::id::{Incarnation, MessageId, NodeId};
+use crate::link::{Link, Outbox};
 use crate::machines::Machines;
 use crate::membership::Obituary;
-use crate::outbox::Outbox;
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::cluster_tag;
@@ -30,7 +30,7 @@ pub struct Node {
     config: Config,
     now: Time,
     stats: Stats,
-    post: Post,
+    link: Link,
     signals: Signals,
     machines: Machines,
 }
@@ -46,8 +46,8 @@ impl Node {
         let machines = Machines::new(boot, &config, now)?;
         let Machines { membership, .. } = &machines;
         let tag = cluster_tag(&config.cluster);
-        let post = Post::new(tag, membership.id(), membership.incarnation(), membership.boot());
-        Ok(Self { config, now, stats: Stats::default(), post, signals: Signals::default(), machines })
+        let link = Link::new(tag, membership.id(), membership.incarnation(), membership.boot());
+        Ok(Self { config, now, stats: Stats::default(), link, signals: Signals::default(), machines })
     }
 
     /// Takes one event and returns the actions to carry out, the next wake-up last. For tests and simple loops; it
@@ -66,12 +66,12 @@ impl Node {
     /// It never fails, and never panics on what a peer sends or a clock does: a `now` before the latest one is
     /// taken as the latest one.
     pub fn handle_into(&mut self, event: Event<'_>, now: Time, out: &mut Outbox) {
-        let Self { config, now: last, stats, post, signals, machines } = self;
+        let Self { config, now: last, stats, link, signals, machines } = self;
         let now = now.max(*last);
         *last = now;
         let sent = out.sent();
         let (roots, others) = (machines.roots(), machines.membership.peers().others());
-        let mut cx = Ctx { now, config, roots, others, out, stats, post, signals };
+        let mut cx = Ctx { now, config, roots, others, out, stats, link, signals };
         machines.before_event(&mut cx);
         match event {
             Event::Datagram { from, bytes } => machines.on_datagram(from, bytes, &mut cx),
@@ -83,7 +83,7 @@ impl Node {
             Event::Stored { slot, serial } => machines.on_stored(slot, serial, &mut cx),
         }
         machines.after_event(&mut cx);
-        out.seal();
+        out.finish();
         stats.datagrams_sent += out.sent().datagrams - sent.datagrams;
         stats.bytes_sent += out.sent().bytes - sent.bytes;
     }

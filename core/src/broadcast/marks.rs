@@ -14,11 +14,11 @@ use super::seen::{Offer, Refusal};
 use super::{Broadcast, Epoch, Origin, Timer};
 use crate::context::{Ctx, Signal};
 use crate::id::{Incarnation, NodeId, hash64};
+use crate::link::DatagramWriter;
 use crate::membership::Peers;
-use crate::outbox::Letter;
 use crate::reconcile::{ItemFate, Partner, Sync, Table, Tree};
 use crate::time::Time;
-use crate::wire::{Gossip, Message, Run};
+use crate::wire::{Mark, Reconcile, Run};
 
 /// Origins that have spoken since their mark was last compared.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ impl Broadcast {
     }
 
     /// A message of an exchange about marks.
-    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
+    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Reconcile<'_>, cx: &mut Ctx<'_>) {
         let (sync, marks) = self.reconciliation();
         sync.on_message(&marks, from, message, cx);
     }
@@ -231,13 +231,13 @@ impl Table for Marks<'_> {
         self.tree
     }
 
-    fn push_item(&self, id: NodeId, letter: &mut Letter<'_>) -> ItemFate {
+    fn push_item(&self, id: NodeId, letter: &mut DatagramWriter<'_>) -> ItemFate {
         let Some(origin) = self.origins.get(&id) else { return ItemFate::Empty };
         let mut fate = ItemFate::Empty;
         for Epoch { epoch, seen, .. } in origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0) {
             let low = self.cache.of(id, *epoch).next().map_or(0, |(seq, _)| seq);
-            let mark = Gossip::Mark { origin: id, epoch: *epoch, low, top: seen.top() };
-            if !letter.push(&Message::Gossip(mark)) {
+            let mark = Mark { origin: id, epoch: *epoch, low, top: seen.top() };
+            if !letter.push(&mark.into()) {
                 return ItemFate::TooLong;
             }
             fate = ItemFate::Packed;

@@ -9,7 +9,6 @@ use crate::boot::Phase;
 use crate::config::Config;
 use crate::context::Ctx;
 use crate::id::{Incarnation, NodeId};
-use crate::outbox::member;
 use crate::reconcile::{MEMBERS, TABLES};
 use crate::time::Time;
 
@@ -104,5 +103,5 @@ impl Membership {
 }
 
 fn view(entry: &Entry) -> Option<Member<'_>> {
-    entry.record().map(|record| member(record, entry.incarnation(), entry.state()))
+    entry.record().map(|record| Member::new(record, entry.incarnation(), entry.state()))
 }

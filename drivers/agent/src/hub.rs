@@ -1,16 +1,17 @@
-//! Passes what the node says on to all who want to hear it: the agent's own output, listeners, whoever waits for a
-//! report. Each has a queue of its own, so that a slow one misses its own news, is told so, and holds up nobody.
+//! Copies the node's notices to several readers: the agent's own output, listeners, and callers that wait for a report.
+//! Each reader has a queue of its own, so that a slow reader misses only its own notices, is told how many, and does
+//! not delay the others.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bruit_driver::{NOTICES_MAX, NoticeSender, notices};
-use bruit_udp::{News, Notices};
+use bruit_udp::{DriverNotice, Notices};
 
-/// Readers at one time, so that some callers can always be answered.
+/// The most readers at one time. It is less than the number of callers, so that others can still ask.
 const READERS_MAX: usize = 24;
 
-/// Where the news are passed on.
+/// The hub that copies notices to its readers.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     readers: Mutex<Readers>,
@@ -22,9 +23,9 @@ struct Readers {
     ended: bool,
 }
 
-/// One who reads, and what of all the news.
+/// A reader's queue, and its choice of notices.
 struct Reader {
-    wants: Box<dyn Fn(&News) -> bool + Send>,
+    wants: Box<dyn Fn(&DriverNotice) -> bool + Send>,
     sender: NoticeSender,
 }
 
@@ -39,8 +40,8 @@ impl Hub {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is said from now on, as far as the reader wants it; `None` if too many read already.
-    pub(crate) fn read(&self, wants: impl Fn(&News) -> bool + Send + 'static) -> Option<Notices> {
+    /// Adds a reader of the notices that `wants` accepts from now on. Returns `None` if there are too many readers.
+    pub(crate) fn read(&self, wants: impl Fn(&DriverNotice) -> bool + Send + 'static) -> Option<Notices> {
         let mut readers = self.lock();
         readers.open.retain(|reader| !reader.sender.is_abandoned());
         if readers.open.len() == READERS_MAX {
@@ -53,16 +54,17 @@ impl Hub {
         Some(notices)
     }
 
-    /// Passes one piece of news on. Who wants any is also told what the hub itself has missed.
-    pub(crate) fn pass(&self, news: &News) {
+    /// Copies a notice to the readers that want it. `Lagged` goes to every reader, because the hub itself has then
+    /// missed notices of any kind.
+    pub(crate) fn pass(&self, notice: &DriverNotice) {
         for reader in &self.lock().open {
-            if matches!(news, News::Lagged { .. }) || (reader.wants)(news) {
-                reader.sender.push(news.clone());
+            if matches!(notice, DriverNotice::Lagged { .. }) || (reader.wants)(notice) {
+                reader.sender.push(notice.clone());
             }
         }
     }
 
-    /// Nothing more will be said.
+    /// Ends all readers after the notices that they have not read yet.
     pub(crate) fn end(&self) {
         let mut readers = self.lock();
         readers.ended = true;
@@ -73,19 +75,19 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::{NodeId, Notice};
+    use bruit_udp::core::{NodeId, Notice};
 
     #[test]
     fn each_reader_gets_what_it_wants_and_all_see_the_end() {
         let hub = Hub::default();
-        let joined = News::Notice(Notice::Joined { via: NodeId(1) });
+        let joined = DriverNotice::Node(Notice::Joined { via: NodeId(1) });
         let (all, none) = (hub.read(|_| true).expect("room"), hub.read(|_| false).expect("room"));
         hub.pass(&joined);
-        hub.pass(&News::Lagged { missed: 2 });
+        hub.pass(&DriverNotice::Lagged { missed: 2 });
         hub.end();
-        assert_eq!(all.collect::<Vec<_>>(), [joined, News::Lagged { missed: 2 }]);
-        assert_eq!(none.collect::<Vec<_>>(), [News::Lagged { missed: 2 }]);
-        assert_eq!(hub.read(|_| true).expect("room").collect::<Vec<_>>(), [], "who comes late sees the end");
+        assert_eq!(all.collect::<Vec<_>>(), [joined, DriverNotice::Lagged { missed: 2 }]);
+        assert_eq!(none.collect::<Vec<_>>(), [DriverNotice::Lagged { missed: 2 }]);
+        assert_eq!(hub.read(|_| true).expect("room").collect::<Vec<_>>(), [], "a late reader sees the end");
     }
 
     #[test]

@@ -1,5 +1,8 @@
-//! A node and all that must happen around each of its events, except sending: journal, notices, durable slots.
-//! A driver keeps it under a mutex; whoever holds the mutex steps the node and then sends what came out.
+//! The driver's own half of a node: it steps the node and does everything that must follow an event except sending
+//! (journal, notices, durable slots).
+//!
+//! An implementation keeps a [`Driver`] under a mutex. Each thread that has an event locks the mutex, steps the node,
+//! unlocks, and then sends the datagrams that came out.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,35 +19,35 @@ use crate::clock::{Clock, calendar_nanos};
 use crate::entropy;
 use crate::error::{StartError, Trouble};
 use crate::journal::{Journal, JournalSettings};
-use crate::notices::{NOTICES_MAX, News, NoticeSender, Notices, notices};
+use crate::notices::{DriverNotice, NOTICES_MAX, NoticeSender, Notices, notices};
 use crate::state::{StateDir, StateError, next_epoch};
 use crate::store::Store;
 
-/// What a driver needs to start a node, beside a socket.
+/// Everything that a driver needs to start a node, except a socket.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who.
+    /// The member's id, unique in the cluster.
     pub id: NodeId,
-    /// A name for people.
+    /// The member's name, shown to people.
     pub name: String,
-    /// The address to announce; unspecified to learn it.
+    /// The address that the member announces. If it is unspecified, the member learns it from the others.
     pub addr: SocketAddr,
     /// The failure zone; empty for none.
     pub zone: String,
-    /// Opaque bytes for the application.
+    /// Bytes for the application, which every member sees.
     pub meta: Vec<u8>,
-    /// What the cluster shares.
+    /// The settings that all members share.
     pub config: Config,
-    /// Where memory is kept across restarts, if it is.
+    /// The directory that keeps the durable slots across restarts. Without one, nothing is kept.
     pub state_dir: Option<PathBuf>,
-    /// Where every event is written, if it is.
+    /// The journal of every event. Without it, no event is recorded.
     pub journal: Option<JournalSettings>,
-    /// News that wait for a slow reader at most.
+    /// The largest number of notices that wait for a slow reader.
     pub notices_max: usize,
 }
 
 impl Settings {
-    /// A node of this name, with the id made from it, and nothing else.
+    /// Settings for a node of this name. The id is made from the name; every optional part is off.
     #[must_use]
     pub fn new(name: impl Into<String>, addr: SocketAddr, config: Config) -> Self {
         let name = name.into();
@@ -61,13 +64,13 @@ impl Settings {
         }
     }
 
-    /// Opens the state directory, picks the epoch, makes it durable, and makes the node.
+    /// Opens the state directory, picks the epoch of this boot, makes that epoch durable, and creates the node.
     ///
     /// # Errors
-    /// Settings out of range, a directory that cannot be used, or no randomness.
+    /// A setting is out of its range, a directory cannot be used, or the operating system gave no randomness.
     pub fn start(self) -> Result<Started, StartError> {
         self.config.validate()?;
-        // Without a directory nothing would ever be confirmed, and what waits for that never be delivered.
+        // Without a directory no write would ever be confirmed, and deliveries that wait for one would never come.
         if self.state_dir.is_none() && self.config.broadcast.persist_seen != PersistSeen::Never {
             return Err(StartError::NoStateDir);
         }
@@ -80,33 +83,33 @@ impl Settings {
         let clock = Clock::start();
         let now = clock.now();
         let node = Node::new(boot.clone(), self.config, now)?;
-        // An epoch is used for one boot only, so it is durable before anybody hears of it (rule A1).
+        // An epoch is used for one boot only, so it is durable before any other member hears of it (rule A1).
         if let Some(state) = &state {
             state.write(Slot::Epoch, &node.incarnation().epoch.to_le_bytes())?;
         }
         let journal = self.journal.map(|settings| Journal::create(settings, boot, &node, now)).transpose()?;
         let (sender, notices) = notices(self.notices_max);
-        Ok(Started { driven: Driven::new(node, clock, journal, sender), notices, state })
+        Ok(Started { driver: Driver::new(node, clock, journal, sender), notices, state })
     }
 }
 
-/// A node that is ready for its first event.
+/// The parts of a node that is ready for its first event.
 #[derive(Debug)]
 pub struct Started {
-    /// The node.
-    pub driven: Driven,
-    /// What it will tell.
+    /// The node with its driver.
+    pub driver: Driver,
+    /// The application's end of the notices.
     pub notices: Notices,
-    /// The open state directory, for [`Driven::keep`].
+    /// The open state directory, to be passed to [`Driver::keep_slots_in`].
     pub state: Option<StateDir>,
 }
 
-/// How a ping went, once it is known.
+/// The end of a ping: its round trip, or `None` if no try was answered.
 type PingEnd = Option<Duration>;
 
-/// The node, and what happens around its events.
+/// A node together with everything that surrounds its events, except sending.
 #[derive(Debug)]
-pub struct Driven {
+pub struct Driver {
     node: Node,
     clock: Clock,
     journal: Option<Journal>,
@@ -114,13 +117,15 @@ pub struct Driven {
     store: Option<Store>,
     departed: Option<bool>,
     pings: BTreeMap<PingId, Option<PingEnd>>,
-    told: u64,
+    notices_sent: u64,
     notices_missed: u64,
-    // Set while the node runs: a panic in there leaves it half-way, and it must not be stepped again.
+    /// The time until which the driver's loop sleeps, unless it is woken.
+    asleep_until: Time,
+    /// True while the node runs. A panic in there leaves it half-way, and it must not be stepped again.
     stepping: bool,
 }
 
-impl Driven {
+impl Driver {
     fn new(node: Node, clock: Clock, journal: Option<Journal>, sender: NoticeSender) -> Self {
         Self {
             node,
@@ -130,18 +135,19 @@ impl Driven {
             store: None,
             departed: None,
             pings: BTreeMap::new(),
-            told: 0,
+            notices_sent: 0,
             notices_missed: 0,
+            asleep_until: Time::MAX,
             stepping: false,
         }
     }
 
-    /// Keeps durable slots in `state` from now on. `done` is called on another thread after each write: it
-    /// steps the node with [`Event::Stored`], or tells [`Trouble::Store`].
+    /// Starts the thread that writes durable slots to `state`. After each write it calls `done`, which must step the
+    /// node with [`Event::Stored`], or report [`Trouble::Store`].
     ///
     /// # Errors
     /// The thread could not be started.
-    pub fn keep(
+    pub fn keep_slots_in(
         &mut self,
         state: StateDir,
         done: impl FnMut(Slot, u64, Result<(), StateError>) + Send + 'static,
@@ -162,8 +168,8 @@ impl Driven {
         self.clock
     }
 
-    /// Gives the node one event, and does all that follows except sending: the datagrams are left in `out`,
-    /// after whatever was there. The answer is there if the event was a command.
+    /// Gives the node one event, and does everything that follows except sending: the datagrams are appended to
+    /// `out`. Returns the answer if the event was a command.
     ///
     /// After [`stop`](Self::stop) nothing happens, and a command is refused.
     pub fn step(&mut self, event: Event<'_>, out: &mut Outbox) -> Option<Result<Answer, Rejected>> {
@@ -189,7 +195,7 @@ impl Driven {
         let Some(journal) = &mut self.journal else { return };
         if let Err(error) = journal.finish(out.iter().skip(before), &self.node) {
             self.journal = None;
-            self.trouble(Trouble::Journal { error: error.to_string() });
+            self.report_trouble(Trouble::Journal { error: error.to_string() });
         }
     }
 
@@ -199,7 +205,7 @@ impl Driven {
             match action {
                 Action::Send { .. } | Action::WakeAt(_) => {}
                 Action::Answer(answer) => answered = Some(answer),
-                Action::Notify(notice) => self.tell(notice.into_owned()),
+                Action::Notify(notice) => self.notify(notice.into_owned()),
                 Action::Store { slot, serial, bytes } => {
                     if let Some(store) = &self.store {
                         store.write(slot, serial, &bytes);
@@ -211,14 +217,14 @@ impl Driven {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these end something that a caller waits for")]
-    fn tell(&mut self, notice: Notice<'static>) {
+    fn notify(&mut self, notice: Notice<'static>) {
         match &notice {
             Notice::Departed { acknowledged } => self.departed = Some(*acknowledged),
             Notice::Pong { ping, round_trip, .. } => self.end_ping(*ping, Some(*round_trip)),
             Notice::PingFailed { ping, .. } => self.end_ping(*ping, None),
             _ => {}
         }
-        self.push(News::Notice(notice));
+        self.push(DriverNotice::Node(notice));
     }
 
     fn end_ping(&mut self, ping: PingId, end: PingEnd) {
@@ -228,79 +234,93 @@ impl Driven {
     }
 
     /// Tells the application that something around the node does not work.
-    pub fn trouble(&mut self, trouble: Trouble) {
-        self.push(News::Trouble(trouble));
+    pub fn report_trouble(&mut self, trouble: Trouble) {
+        self.push(DriverNotice::Trouble(trouble));
     }
 
-    fn push(&mut self, news: News) {
-        self.told += 1;
-        self.notices_missed += self.sender.as_ref().map_or(0, |sender| sender.push(news));
+    fn push(&mut self, notice: DriverNotice) {
+        self.notices_sent += 1;
+        self.notices_missed += self.sender.as_ref().map_or(0, |sender| sender.push(notice));
     }
 
-    /// News so far: it has risen when there is something new to wait for.
+    /// The number of notices sent so far. It has risen whenever a caller has something new to wait for.
     #[must_use]
-    pub const fn told(&self) -> u64 {
-        self.told
+    pub const fn notices_sent(&self) -> u64 {
+        self.notices_sent
     }
 
-    /// News that no reader took in time.
+    /// The number of notices that were dropped because they were not read in time.
     #[must_use]
     pub const fn notices_missed(&self) -> u64 {
         self.notices_missed
     }
 
-    /// When the node wants its next tick; `None` while nothing is due, and after the stop.
+    /// The time of the node's next tick; `None` while nothing is due, and after the stop.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
         if self.is_stopped() { None } else { self.node.next_wake() }
     }
 
-    /// How the last leave ended, once it has: whether enough members acknowledged it.
+    /// Returns [`next_wake`](Self::next_wake) and remembers that the driver's loop sleeps until then.
+    pub fn fall_asleep(&mut self) -> Option<Time> {
+        let wake = self.next_wake();
+        self.asleep_until = wake.unwrap_or(Time::MAX);
+        wake
+    }
+
+    /// True if the loop sleeps beyond the node's next tick, so that it must be woken.
+    #[must_use]
+    pub fn must_wake_loop(&self) -> bool {
+        self.next_wake().is_some_and(|wake| wake < self.asleep_until)
+    }
+
+    /// The result of the last leave once it has ended: true if enough members acknowledged it.
     #[must_use]
     pub const fn departed(&self) -> Option<bool> {
         self.departed
     }
 
-    /// Remembers how this ping will end, for [`take_ping`](Self::take_ping).
+    /// Remembers the end of this ping once it is known, until [`take_ping`](Self::take_ping) forgets it.
     pub fn await_ping(&mut self, ping: PingId) {
         self.pings.insert(ping, None);
     }
 
-    /// How the ping ended: not yet, unanswered (`Some(None)`), or after which time.
+    /// The end of the ping: `None` while it runs, `Some(None)` if no try was answered, else the round trip.
     #[must_use]
     pub fn ping_end(&self, ping: PingId) -> Option<PingEnd> {
         self.pings.get(&ping).copied().flatten()
     }
 
-    /// Forgets the ping; what is known of its end comes back.
+    /// Forgets the ping, and returns its end as [`ping_end`](Self::ping_end) does.
     pub fn take_ping(&mut self, ping: PingId) -> Option<PingEnd> {
         self.pings.remove(&ping).flatten()
     }
 
-    /// Whether it takes no more events.
+    /// True if the node takes no more events: it was stopped, or a panic left it half-way.
     #[must_use]
     pub const fn is_stopped(&self) -> bool {
         self.sender.is_none() || self.stepping
     }
 
-    /// Takes no more events; the reader of the notices sees their end. **Drop what comes back without the mutex
-    /// held**: it waits until durable slots are written, and their confirmation wants the mutex.
-    pub fn stop(&mut self) -> Stopped {
+    /// Makes the node take no more events; the reader of the notices sees their end. **Drop the returned value
+    /// without the mutex held**: dropping it waits for the last writes to the disk, and their confirmation needs the
+    /// mutex.
+    pub fn stop(&mut self) -> LastWrites {
         self.sender = None;
         self.journal = None;
-        Stopped { _store: self.store.take() }
+        LastWrites { _store: self.store.take() }
     }
 }
 
-/// What is left of a stopped node. Dropping it waits for the disk.
-#[must_use = "it is dropped once the mutex is free"]
-pub struct Stopped {
+/// The durable slots that a stopped node still has to write. Dropping it waits for the disk.
+#[must_use = "drop it once the mutex is free"]
+pub struct LastWrites {
     _store: Option<Store>,
 }
 
-impl fmt::Debug for Stopped {
+impl fmt::Debug for LastWrites {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stopped")
+        f.write_str("LastWrites")
     }
 }
 
@@ -319,7 +339,7 @@ mod tests {
         for _ in 0..3 {
             let started =
                 Settings { state_dir: Some(dir.path().to_owned()), ..settings() }.start().expect("starts");
-            epochs.push(started.driven.node().incarnation().epoch);
+            epochs.push(started.driver.node().incarnation().epoch);
             let state = started.state.expect("open");
             let restored = state.restore().expect("readable");
             assert_eq!(next_epoch(&restored, 0), epochs.last().map(|epoch| epoch + 1));
@@ -329,18 +349,18 @@ mod tests {
 
     #[test]
     fn a_stopped_node_refuses_commands_and_its_reader_sees_the_end() {
-        let Started { mut driven, mut notices, .. } = settings().start().expect("starts");
+        let Started { mut driver, mut notices, .. } = settings().start().expect("starts");
         let mut out = Outbox::new();
-        drop(driven.stop());
-        let answer = driven.step(Event::Command(Command::Join { seeds: vec![] }), &mut out);
+        drop(driver.stop());
+        let answer = driver.step(Event::Command(Command::Join { seeds: vec![] }), &mut out);
         assert_eq!(answer, Some(Err(Rejected::Stopped)));
-        assert_eq!(driven.step(Event::Tick, &mut out), None);
+        assert_eq!(driver.step(Event::Tick, &mut out), None);
         assert!(out.is_empty());
         assert_eq!(notices.recv(), None);
     }
 
     #[test]
-    fn what_shall_be_kept_needs_a_place() {
+    fn keeping_the_seen_set_needs_a_state_directory() {
         let dir = tempfile::tempdir().expect("a directory");
         for persist in [PersistSeen::Every(Duration::from_secs(1)), PersistSeen::BeforeDelivery] {
             let mut keeping = settings();
