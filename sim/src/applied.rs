@@ -1,4 +1,4 @@
-//! How often each kind of fault really did something (S9): a fault that never bit proves nothing.
+//! How often each kind of fault really did something (CS9): a fault that never bit proves nothing.
 
 use serde::{Deserialize, Serialize};
 

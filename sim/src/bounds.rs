@@ -26,28 +26,28 @@ pub struct Bounds {
     /// How long verdicts may be postponed because the fault may be here: one greatest suspicion time (rule B6);
     /// nothing where `isolation_periods` is 0.
     pub freeze: Duration,
-    /// M1: from a crash until all know: (2n − 1) longest periods until the last observer probes, one for the
+    /// CM1: from a crash until all know: (2n − 1) longest periods until the last observer probes, one for the
     /// failed probe, the greatest suspicion time, the freeze, the spread.
     pub completeness: Duration,
-    /// M6: from an accusation until all hold the accused alive again: one spread to the subject, one back.
+    /// CM6: from an accusation until all hold the accused alive again: one spread to the subject, one back.
     pub refutation: Duration,
-    /// M10: from `Join` until every member knows the joiner and it knows every member: tries of
+    /// CM10: from `Join` until every member knows the joiner and it knows every member: tries of
     /// `join_interval` until one exchange of four datagrams gets through, then one spread, and for what the
     /// spread brings by reconciliation one credit of records each `reconcile_interval` and round trip.
     pub join: Duration,
-    /// M10: from healing a cut until both sides are one: tries of the heal interval (half of it more for its
+    /// CM10: from healing a cut until both sides are one: tries of the heal interval (half of it more for its
     /// jitter) until one exchange gets through, the suspicion that a hearsay Down is (rule B1), two spreads.
     pub merge: Duration,
-    /// M7: from the last heal until all live sets and roots are equal: the later of the two above, and a crash
+    /// CM7: from the last heal until all live sets and roots are equal: the later of the two above, and a crash
     /// during the faults that is detected after them.
     pub agreement: Duration,
-    /// M8: from `Leave` until all hold the member as Left: one spread.
+    /// CM8: from `Leave` until all hold the member as Left: one spread.
     pub leave: Duration,
-    /// M13: from the meeting of two processes of one id until one of them has stopped: two refutations.
+    /// CM13: from the meeting of two processes of one id until one of them has stopped: two refutations.
     pub conflict: Duration,
-    /// M9: transmissions of one update by one node.
+    /// CM9: transmissions of one update by one node.
     pub transmissions: u32,
-    /// M9: bytes a second that a settled node may send: twice the estimate, since chance may choose it for two
+    /// CM9: bytes a second that a settled node may send: twice the estimate, since chance may choose it for two
     /// pings in a period, and for the share of probes that the declared loss fails the retries and, for each of
     /// k helpers, four datagrams.
     pub settled_bytes_per_second: u64,

@@ -12,7 +12,7 @@ use crate::process::Process;
 /// An invariant, with what it must remember. It sees every happening in order; it must not spend the size of
 /// the cluster on each of them.
 pub trait Check<P: Process> {
-    /// The name that failures carry, such as `M3`.
+    /// The name that failures carry, such as `CM3`.
     fn id(&self) -> &'static str;
 
     /// One happening; `cluster` is the state right after it.

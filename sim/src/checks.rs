@@ -1,21 +1,21 @@
-//! The promises as checks, one type an invariant: those of membership here, M1 to M13, those of the broadcast in
+//! The promises as checks, one type an invariant: those of membership here, CM1 to CM13, those of the broadcast in
 //! [`broadcast`].
 //!
 //! | id | invariant | judged |
 //! |---|---|---|
-//! | M1 | [`Completeness`]: a crash is known to every connected member within the bound | when the bound has passed |
-//! | M2 | [`Accuracy`]: nobody is called Down by a member that nothing ever stood between | every notice |
-//! | M3 | [`NoResurrection`]: nobody is Alive again at or below the incarnation at which he was Down | every notice |
-//! | M4 | [`Incarnations`]: they never fall, only their subject makes them, each for a reason | every event |
-//! | M5 | [`Lattice`]: the same updates in any order give the same table | at the end |
-//! | M6 | [`Refutation`]: a suspicion of a connected member is cleared before it ends | every notice, at the end |
-//! | M7 | [`Agreement`]: whoever can talk to each other agrees | at the end |
-//! | M8 | [`Farewell`]: nobody holds himself Down, and who leaves is not called Down | every event |
-//! | M9 | [`Budget`]: datagrams, transmissions and bytes a second are bounded | every datagram |
-//! | M10 | [`Joining`]: a join ends within the bound, and clusters of two names stay two | every notice, at the end |
-//! | M11 | [`Order`]: the notices about one member have one grammar | every notice |
-//! | M12 | [`Stability`]: verdicts do not oscillate, and the majority keeps its healthy members | every notice |
-//! | M13 | [`Twins`]: two processes of one id are told, and one stops | every notice, at the end |
+//! | CM1 | [`Completeness`]: a crash is known to every connected member within the bound | when the bound has passed |
+//! | CM2 | [`Accuracy`]: nobody is called Down by a member that nothing ever stood between | every notice |
+//! | CM3 | [`NoResurrection`]: nobody is Alive again at or below the incarnation at which he was Down | every notice |
+//! | CM4 | [`Incarnations`]: they never fall, only their subject makes them, each for a reason | every event |
+//! | CM5 | [`Lattice`]: the same updates in any order give the same table | at the end |
+//! | CM6 | [`Refutation`]: a suspicion of a connected member is cleared before it ends | every notice, at the end |
+//! | CM7 | [`Agreement`]: whoever can talk to each other agrees | at the end |
+//! | CM8 | [`Farewell`]: nobody holds himself Down, and who leaves is not called Down | every event |
+//! | CM9 | [`Budget`]: datagrams, transmissions and bytes a second are bounded | every datagram |
+//! | CM10 | [`Joining`]: a join ends within the bound, and clusters of two names stay two | every notice, at the end |
+//! | CM11 | [`Order`]: the notices about one member have one grammar | every notice |
+//! | CM12 | [`Stability`]: verdicts do not oscillate, and the majority keeps its healthy members | every notice |
+//! | CM13 | [`Twins`]: two processes of one id are told, and one stops | every notice, at the end |
 //!
 //! [`Promises`] runs them all, or those that are asked for, over one picture of the truth.
 

@@ -1,4 +1,4 @@
-//! B8: what broadcasts cost, as numbers: copies and bytes of their payloads, hops, delays, and messages of each kind.
+//! CB8: what broadcasts cost, as numbers: copies and bytes of their payloads, hops, delays, and messages of each kind.
 //! A check that never objects; whoever holds another handle of it reads the report.
 //!
 //! RMR (relative message redundancy) and LDH (last delivery hop) are those of Leitão et al. (SRDS 2007): payloads

@@ -211,7 +211,7 @@ impl Plan {
         ops
     }
 
-    /// The kinds of fault that the plan contains and that never did anything (S9).
+    /// The kinds of fault that the plan contains and that never did anything (CS9).
     #[must_use]
     pub fn idle_kinds(&self, applied: &Applied) -> Vec<Kind> {
         self.kinds.iter().copied().filter(|kind| !self.has_bitten(*kind, applied)).collect()

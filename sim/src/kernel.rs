@@ -125,7 +125,7 @@ impl<P: Process> Sim<P> {
         self.checks.push(check);
     }
 
-    /// Handles every `every`-th event twice, on a clone, and compares (S6). 0, the default, for none.
+    /// Handles every `every`-th event twice, on a clone, and compares (CS6). 0, the default, for none.
     pub const fn check_purity(&mut self, every: u64) {
         self.engine.purity_every = every;
     }
@@ -171,7 +171,7 @@ impl<P: Process> Sim<P> {
         &self.engine.hash
     }
 
-    /// How often each fault really did something (S9).
+    /// How often each fault really did something (CS9).
     #[must_use]
     pub fn applied(&self) -> crate::applied::Applied {
         self.applied.with_network(&self.cluster.network)

@@ -184,7 +184,7 @@ fn disagreement(sim: &Sim<Node>, within: Duration) -> Violation {
         |(index, text)| (Some(index), text),
     );
     let text = format!("no agreement {} after healing: {text}", crate::span::print(within));
-    Violation { node, ..Violation::new("M7", sim.now(), text) }
+    Violation { node, ..Violation::new("CM7", sim.now(), text) }
 }
 
 /// Two members with unequal tables, and where it is the marks of the broadcast, how they differ.

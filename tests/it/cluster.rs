@@ -47,7 +47,7 @@ fn an_hour_of_128_nodes_at_5_percent_loss_has_no_false_down() -> Checked {
 
 #[test]
 fn one_thousand_nodes_join_through_one_seed_within_10_s() -> Checked {
-    let checks = bruit_sim::checks::Promises::new(&lan(), millis(20), 0).only(&["M2", "M9", "M11"]);
+    let checks = bruit_sim::checks::Promises::new(&lan(), millis(20), 0).only(&["CM2", "CM9", "CM11"]);
     let config = lan();
     let mut lan = Lan::judged(209, &config.clone(), move |_| config.clone(), checks)?;
     lan.sim.spawn_many(1_000)?;

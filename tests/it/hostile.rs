@@ -88,7 +88,7 @@ fn a_down_heard_about_the_living_is_only_a_suspicion() {
 
 #[test]
 fn a_down_about_the_unknown_is_a_guard() {
-    // Rules B2 and M3: the older Alive that comes later does not enter.
+    // Rule B2, check CM3: the older Alive that comes later does not enter.
     let mut bench = pair();
     says(&mut bench, &[verdict(9, at(4, 2), MemberState::Down)]);
     assert!(bench.node(1).member(NodeId(9)).is_none(), "there is nothing to show");

@@ -324,7 +324,7 @@ fn protocol_versions_that_differ_do_not_show_each_other() -> Checked {
         config
     };
     let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM)
-        .only(&["M2", "M3", "M9", "M11"]);
+        .only(&["CM2", "CM3", "CM9", "CM11"]);
     let mut lan = Lan::judged(31, &lan(), move |boot| config(boot.id), checks)?;
     lan.sim.spawn_many(5)?;
     lan.sim.run_for(secs(120))?;
@@ -342,7 +342,8 @@ fn protocol_versions_that_differ_do_not_show_each_other() -> Checked {
 #[test]
 fn a_vetoed_member_is_hidden_and_the_roots_stay_equal() -> Checked {
     let asks = |id: NodeId| id == NodeId(1);
-    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["M2", "M9"]);
+    let checks =
+        bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["CM2", "CM9"]);
     let config_of = move |boot: &bruit_core::Boot| {
         let mut config = lan();
         if asks(boot.id) {
@@ -433,7 +434,7 @@ fn commands_before_the_start_and_after_the_end_are_refused() -> Checked {
 #[test]
 fn a_setting_that_all_must_share_is_named_where_it_differs() -> Checked {
     // Rule G4.
-    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).without(&["M4"]);
+    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).without(&["CM4"]);
     let config_of = |boot: &bruit_core::Boot| {
         let mut config = lan();
         if boot.id == NodeId(2) {

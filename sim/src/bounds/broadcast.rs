@@ -16,12 +16,12 @@ pub struct BroadcastBounds {
     /// one ping shows that the roots differ, another that they still do when gossip should have ended that, one
     /// exchange tells where, one request brings it.
     pub hop: Duration,
-    /// B6: from submission until all members have it, if nothing disturbs them: the first phase and the repair may
+    /// CB6: from submission until all members have it, if nothing disturbs them: the first phase and the repair may
     /// fail by chance, so it is the comparison of marks that bounds it, ⌈log₂(n + 1)⌉ hops of it at good health.
     pub everywhere: Duration,
-    /// B4: from the last disturbance: the same at the worst health, once membership agrees.
+    /// CB4: from the last disturbance: the same at the worst health, once membership agrees.
     pub repair: Duration,
-    /// B10: from the later of the last disturbance and the last submission until nothing is sent for broadcasts any
+    /// CB10: from the later of the last disturbance and the last submission until nothing is sent for broadcasts any
     /// more: the repair, every gap that remains is given up, and the rounds of the repair end.
     pub quiet: Duration,
     /// Bytes a second that one node sends of payloads at least, where so many wait.

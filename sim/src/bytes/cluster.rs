@@ -14,7 +14,7 @@ use crate::happening::{Happening, Memory};
 /// Three to five nodes whose datagrams are delivered in any order, lost, copied, and kept, while they crash,
 /// restart, leave, change and broadcast, all as the bytes say. Then everything arrives, and the survivors must agree
 /// within the bound of their configuration; what one was given and holds, all are given; and at every moment what is
-/// delivered was sent, once, and fits its limits (B1, B2, B3, B4, B7).
+/// delivered was sent, once, and fits its limits (CB1, CB2, CB3, CB4, CB7).
 ///
 /// # Panics
 /// They do not, or a node breaks one of its own invariants.
@@ -91,7 +91,7 @@ impl World {
     fn new(count: u8) -> Self {
         let members = (0..count).map(|_| Member { node: None, epoch: 0, left: false }).collect();
         let config = Config::local("fuzz");
-        let promises = Promises::new(&config, ROUND_TRIP, 0).only(&["B1", "B2", "B3", "B4", "B7"]);
+        let promises = Promises::new(&config, ROUND_TRIP, 0).only(&["CB1", "CB2", "CB3", "CB4", "CB7"]);
         let (letters, out, now) = (Vec::new(), Outbox::new(), Time::ZERO);
         let mut world = Self { config, promises, members, serial: 0, letters, out, now };
         (0..world.members.len()).for_each(|member| world.start(member));

@@ -1,4 +1,4 @@
-//! M7: after the bound, whoever can talk to each other holds the same members alive, exactly those that run on
+//! CM7: after the bound, whoever can talk to each other holds the same members alive, exactly those that run on
 //! their side, and has equal roots.
 
 use bruit_core::NodeId;
@@ -8,7 +8,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// M7. Judged once, at the end, if nothing has changed for the agreement bound.
+/// CM7. Judged once, at the end, if nothing has changed for the agreement bound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Agreement {
     /// How often it was judged: a run that never comes to rest proves nothing.
@@ -27,7 +27,7 @@ impl Agreement {
                 let text = format!(
                     "of those it can talk to it lacks {missing:?}, and it holds {spare:?} alive beside them"
                 );
-                return Err(scene.violation("M7", *observer, text));
+                return Err(scene.violation("CM7", *observer, text));
             }
         }
         let mut roots = side.iter().filter_map(|node| Some((*node, scene.nodes.roots(*node)?)));
@@ -35,7 +35,7 @@ impl Agreement {
         for (node, other) in roots {
             if other != root {
                 let text = format!("its roots differ from those of {first}, long after the last change");
-                return Err(scene.violation("M7", node, text));
+                return Err(scene.violation("CM7", node, text));
             }
         }
         Ok(())
@@ -44,7 +44,7 @@ impl Agreement {
 
 impl Rule for Agreement {
     fn id(&self) -> &'static str {
-        "M7"
+        "CM7"
     }
 
     fn observe(&mut self, _: &Happening<'_>, _: &Scene<'_>) -> Result<(), Violation> {
@@ -81,33 +81,33 @@ mod tests {
 
     #[test]
     fn a_member_that_one_lacks_is_found() {
-        let mut history = Fixture::new(3, "M7");
+        let mut history = Fixture::new(3, "CM7");
         let bound = history.bounds().agreement;
         history
             .acquainted()
             .tells(2, MemberChange::Down, 1, 0)
             .after(bound)
             .ends()
-            .fires("M7", "lacks [NodeId(1)]");
+            .fires("CM7", "lacks [NodeId(1)]");
     }
 
     #[test]
     fn a_dead_one_that_is_still_held_is_found() {
-        let mut history = Fixture::new(3, "M7");
+        let mut history = Fixture::new(3, "CM7");
         let bound = history.bounds().agreement;
-        history.acquainted().crashes(2).after(bound).ends().fires("M7", "holds [NodeId(3)] alive");
+        history.acquainted().crashes(2).after(bound).ends().fires("CM7", "holds [NodeId(3)] alive");
     }
 
     #[test]
     fn unequal_roots_are_found() {
-        let mut history = Fixture::new(3, "M7");
+        let mut history = Fixture::new(3, "CM7");
         let bound = history.bounds().agreement;
-        history.acquainted().root(1, 9).after(bound).ends().fires("M7", "roots differ");
+        history.acquainted().root(1, 9).after(bound).ends().fires("CM7", "roots differ");
     }
 
     #[test]
     fn agreement_on_each_side_of_a_cut_is_fine_and_so_is_a_young_quarrel() {
-        let mut history = Fixture::new(3, "M7");
+        let mut history = Fixture::new(3, "CM7");
         let bound = history.bounds().agreement;
         history.acquainted().cut(0, 2).cut(1, 2);
         for (observer, id) in [(0, 3), (1, 3), (2, 1), (2, 2)] {

@@ -1,16 +1,16 @@
-//! The promises of the broadcast as checks, one type an invariant: B1 to B4, B6, B7 and B10.
+//! The promises of the broadcast as checks, one type an invariant: CB1 to CB4, CB6, CB7 and CB10.
 //!
 //! | id | invariant | judged |
 //! |---|---|---|
-//! | B1 | [`Integrity`]: what is delivered was sent by its origin, with the same topic and bytes | every notice, every answer |
-//! | B2 | [`Once`]: each message at most once, in the lives that remember | every notice |
-//! | B3 | [`Holes`]: in the order of each origin; a hole is announced, and never filled after that | every notice, at the end |
-//! | B4 | [`Delivery`]: what one has, all who are connected get, or are told that it is lost | at the end |
-//! | B6 | [`Latency`]: undisturbed members have it within the bound | every notice |
-//! | B7 | [`Limits`]: caches, queues and sets keep their bounds | every event |
-//! | B10 | [`Quiet`]: without submissions the traffic ends | every datagram |
+//! | CB1 | [`Integrity`]: what is delivered was sent by its origin, with the same topic and bytes | every notice, every answer |
+//! | CB2 | [`Once`]: each message at most once, in the lives that remember | every notice |
+//! | CB3 | [`Holes`]: in the order of each origin; a hole is announced, and never filled after that | every notice, at the end |
+//! | CB4 | [`Delivery`]: what one has, all who are connected get, or are told that it is lost | at the end |
+//! | CB6 | [`Latency`]: undisturbed members have it within the bound | every notice |
+//! | CB7 | [`Limits`]: caches, queues and sets keep their bounds | every event |
+//! | CB10 | [`Quiet`]: without submissions the traffic ends | every datagram |
 //!
-//! B5 is statistical: [`Histogram`] and the experiment that fills it. B8 is a report: [`crate::costs`]. B9 compares two
+//! CB5 is statistical: [`Histogram`] and the experiment that fills it. CB8 is a report: [`crate::costs`]. CB9 compares two
 //! runs: a test.
 
 mod bimodality;

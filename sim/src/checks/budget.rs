@@ -1,4 +1,4 @@
-//! M9: no datagram above the mtu; no update passed on more often than λ · ⌈log₁₀(n + 1)⌉ times by one node;
+//! CM9: no datagram above the mtu; no update passed on more often than λ · ⌈log₁₀(n + 1)⌉ times by one node;
 //! and in a settled cluster no more bytes a second than the configuration promises.
 
 use core::time::Duration;
@@ -14,7 +14,7 @@ use crate::happening::Happening;
 
 const WINDOW: Duration = Duration::from_secs(20);
 
-/// M9. Reads every datagram that is sent.
+/// CM9. Reads every datagram that is sent.
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
     passed_on: HashMap<Index, HashMap<Update, u32>>,
@@ -64,7 +64,7 @@ impl Budget {
                 let text = format!(
                     "it has passed on {state:?} {id}@{incarnation} {count} times, and may {limit} times"
                 );
-                return Err(scene.violation("M9", from, text));
+                return Err(scene.violation("CM9", from, text));
             }
         }
         Ok(())
@@ -97,7 +97,7 @@ impl Budget {
             Some((node, bytes)) if bytes > cap => {
                 let text =
                     format!("it sent {bytes} bytes in {length:.0?} of a settled cluster, and may {cap}");
-                Err(scene.violation("M9", node, text))
+                Err(scene.violation("CM9", node, text))
             }
             _ => Ok(()),
         }
@@ -114,7 +114,7 @@ fn digest(record: Record<'_>) -> u64 {
 
 impl Rule for Budget {
     fn id(&self) -> &'static str {
-        "M9"
+        "CM9"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -133,7 +133,7 @@ impl Rule for Budget {
         let mtu = usize::from(scene.config.mtu);
         if bytes.len() > mtu {
             let text = format!("it sent a datagram of {} bytes, above the mtu of {mtu}", bytes.len());
-            return Err(scene.violation("M9", from, text));
+            return Err(scene.violation("CM9", from, text));
         }
         self.gossip(from, bytes, scene)?;
         // A pull goes on for ever, and has no part in the estimate.
@@ -167,32 +167,32 @@ mod tests {
 
     #[test]
     fn a_datagram_above_the_mtu_is_found() {
-        Fixture::new(2, "M9").sends(0, &[0; 1_401]).fires("M9", "1401 bytes");
+        Fixture::new(2, "CM9").sends(0, &[0; 1_401]).fires("CM9", "1401 bytes");
     }
 
     #[test]
     fn gossip_without_end_is_found() {
-        let mut history = Fixture::new(3, "M9");
+        let mut history = Fixture::new(3, "CM9");
         for _ in 0..2 * history.bounds().transmissions {
             history.sends(0, &suspicion(2)).is_silent();
         }
-        history.sends(0, &suspicion(2)).fires("M9", "Suspect n3@1.0");
+        history.sends(0, &suspicion(2)).fires("CM9", "Suspect n3@1.0");
     }
 
     #[test]
     fn a_chatterbox_in_a_settled_cluster_is_found() {
-        let mut history = Fixture::new(2, "M9");
+        let mut history = Fixture::new(2, "CM9");
         let bound = history.bounds().agreement;
         history.after(bound);
         for _ in 0..300 {
             history.after(Duration::from_millis(100)).sends(0, &[0; 1_000]);
         }
-        history.fires("M9", "settled cluster");
+        history.fires("CM9", "settled cluster");
     }
 
     #[test]
     fn a_buddy_and_a_moderate_pace_are_fine() {
-        let mut history = Fixture::new(3, "M9");
+        let mut history = Fixture::new(3, "CM9");
         for _ in 0..100 {
             history.after(Duration::from_secs(1)).sends(0, &suspicion(3)).is_silent();
         }

@@ -1,4 +1,4 @@
-//! M1: a permanently crashed member is Down, Left or unknown at every connected member within the bound
+//! CM1: a permanently crashed member is Down, Left or unknown at every connected member within the bound
 //! (SWIM §3.1: time-bounded completeness; round-robin probing makes it so).
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// M1. Waits, after each crash, for one completeness bound without a new disturbance.
+/// CM1. Waits, after each crash, for one completeness bound without a new disturbance.
 #[derive(Clone, Debug, Default)]
 pub struct Completeness {
     /// Crashes that are not yet judged, and the earliest time at which they may be.
@@ -58,7 +58,7 @@ impl Completeness {
                 let bound = scene.bounds.completeness;
                 let text =
                     format!("{id} crashed at {since} and is {state:?} here, {bound:.1?} and more later");
-                return Err(scene.violation("M1", observer, text));
+                return Err(scene.violation("CM1", observer, text));
             }
         }
         Ok(())
@@ -67,7 +67,7 @@ impl Completeness {
 
 impl Rule for Completeness {
     fn id(&self) -> &'static str {
-        "M1"
+        "CM1"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -93,15 +93,15 @@ mod tests {
 
     #[test]
     fn a_crash_that_nobody_notices_is_found() {
-        let mut history = Fixture::new(3, "M1");
+        let mut history = Fixture::new(3, "CM1");
         history.acquainted();
         let bound = history.bounds().completeness;
-        history.crashes(2).after(bound).ends().fires("M1", "n3 crashed");
+        history.crashes(2).after(bound).ends().fires("CM1", "n3 crashed");
     }
 
     #[test]
     fn before_the_bound_and_after_a_return_it_says_nothing() {
-        let mut history = Fixture::new(3, "M1");
+        let mut history = Fixture::new(3, "CM1");
         history.acquainted();
         let bound = history.bounds().completeness;
         history.crashes(2).after(bound - Duration::from_secs(1)).ends();

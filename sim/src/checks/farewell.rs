@@ -1,4 +1,4 @@
-//! M8: a node never holds itself Down or suspected, and a graceful leave is never shown as a failure at a
+//! CM8: a node never holds itself Down or suspected, and a graceful leave is never shown as a failure at a
 //! member that could hear it.
 
 use bruit_core::{MemberChange, MemberState, Phase, Time};
@@ -7,13 +7,13 @@ use super::{Rule, Scene, change};
 use crate::check::Violation;
 use crate::happening::Happening;
 
-/// M8.
+/// CM8.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Farewell;
 
 impl Rule for Farewell {
     fn id(&self) -> &'static str {
-        "M8"
+        "CM8"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -26,7 +26,7 @@ impl Rule for Farewell {
             if !fine {
                 let text =
                     format!("it holds itself {:?} in phase {:?}", state.expect("None is fine"), node.phase());
-                return Err(scene.violation("M8", index, text));
+                return Err(scene.violation("CM8", index, text));
             }
             return Ok(());
         }
@@ -35,7 +35,7 @@ impl Rule for Farewell {
         let Some(left) = scene.world.left(subject) else { return Ok(()) };
         if left < scene.at && scene.world.undisturbed(observer, subject) == Some(Time::ZERO) {
             let text = format!("{} said goodbye at {left}, and is called Down", member.id);
-            return Err(scene.violation("M8", observer, text));
+            return Err(scene.violation("CM8", observer, text));
         }
         Ok(())
     }
@@ -54,7 +54,7 @@ impl Rule for Farewell {
                 let state = scene.nodes.view(observer, id);
                 if matches!(state, Some(MemberState::Alive | MemberState::Suspect)) {
                     let text = format!("{id} said goodbye at {left}, and is still a member here");
-                    return Err(scene.violation("M8", observer, text));
+                    return Err(scene.violation("CM8", observer, text));
                 }
             }
         }
@@ -72,33 +72,33 @@ mod tests {
 
     #[test]
     fn a_node_that_holds_itself_down_is_found() {
-        let mut history = Fixture::new(2, "M8");
+        let mut history = Fixture::new(2, "CM8");
         history
             .tells(0, MemberChange::Down, 1, 0)
             .becomes(0, node(1, 1, config()))
-            .fires("M8", "holds itself Down");
+            .fires("CM8", "holds itself Down");
     }
 
     #[test]
     fn a_leaver_called_down_is_found() {
-        let mut history = Fixture::new(3, "M8");
+        let mut history = Fixture::new(3, "CM8");
         history
             .commanded(1, &LEAVE)
             .after(Duration::from_secs(9))
             .tells(0, MemberChange::Down, 2, 0)
-            .fires("M8", "n2 said goodbye");
+            .fires("CM8", "n2 said goodbye");
     }
 
     #[test]
     fn a_leaver_that_stays_a_member_is_found() {
-        let mut history = Fixture::new(3, "M8");
+        let mut history = Fixture::new(3, "CM8");
         let bound = history.bounds().completeness;
-        history.acquainted().commanded(1, &LEAVE).after(bound).ends().fires("M8", "still a member");
+        history.acquainted().commanded(1, &LEAVE).after(bound).ends().fires("CM8", "still a member");
     }
 
     #[test]
     fn a_good_goodbye_is_fine() {
-        let mut history = Fixture::new(3, "M8");
+        let mut history = Fixture::new(3, "CM8");
         let bound = history.bounds().completeness;
         history.acquainted().commanded(1, &LEAVE).tells(0, MemberChange::Left, 2, 0).tells(
             2,

@@ -1,4 +1,4 @@
-//! M4: an incarnation never falls, only its subject makes it, a restart is above the life before, and each
+//! CM4: an incarnation never falls, only its subject makes it, a restart is above the life before, and each
 //! bump has a reason: an accusation, another life or process of the same id, a change of the record.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -11,7 +11,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// M4. Sees every own incarnation, every accusation that arrives, and the incarnation in every notice.
+/// CM4. Sees every own incarnation, every accusation that arrives, and the incarnation in every notice.
 #[derive(Clone, Debug, Default)]
 pub struct Incarnations {
     own: HashMap<Index, Incarnation>,
@@ -48,14 +48,14 @@ impl Incarnations {
         let Some(before) = before else { return Ok(()) };
         if now < before {
             let text = format!("its own incarnation fell from {before} to {now}");
-            return Err(scene.violation("M4", index, text));
+            return Err(scene.violation("CM4", index, text));
         }
         let account = self.accounts.entry(index).or_default();
         account.bumps += if now.epoch == before.epoch { u64::from(now.counter - before.counter) } else { 1 };
         let reasons = account.reasons + account.accusations.len() as u64;
         if account.bumps > reasons {
             let text = format!("it raised its incarnation {} times for {reasons} reasons", account.bumps);
-            return Err(scene.violation("M4", index, text));
+            return Err(scene.violation("CM4", index, text));
         }
         Ok(())
     }
@@ -105,12 +105,12 @@ impl Incarnations {
             && issued.is_none_or(|counter| *counter < incarnation.counter)
         {
             let text = format!("it holds {id} at {incarnation}, which {id} never had");
-            return Err(scene.violation("M4", observer, text));
+            return Err(scene.violation("CM4", observer, text));
         }
         let told = self.told.entry((observer, id)).or_insert(incarnation);
         if incarnation < *told {
             let text = format!("its incarnation of {id} fell from {told} to {incarnation}");
-            return Err(scene.violation("M4", observer, text));
+            return Err(scene.violation("CM4", observer, text));
         }
         *told = incarnation;
         Ok(())
@@ -119,7 +119,7 @@ impl Incarnations {
 
 impl Rule for Incarnations {
     fn id(&self) -> &'static str {
-        "M4"
+        "CM4"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -173,7 +173,7 @@ impl Rule for Incarnations {
                     "after a restart it is at {}, not above its former life at {former}",
                     node.incarnation()
                 );
-                return Err(scene.violation("M4", *index, text));
+                return Err(scene.violation("CM4", *index, text));
             }
         }
         Ok(())
@@ -187,32 +187,32 @@ mod tests {
 
     #[test]
     fn a_falling_incarnation_of_ones_own_is_found() {
-        let mut history = Fixture::new(2, "M4");
+        let mut history = Fixture::new(2, "CM4");
         history
             .becomes(0, node(1, 5, config()))
             .becomes(0, node(1, 4, config()))
-            .fires("M4", "fell from 5.0 to 4.0");
+            .fires("CM4", "fell from 5.0 to 4.0");
     }
 
     #[test]
     fn a_bump_without_a_reason_is_found() {
-        let mut history = Fixture::new(2, "M4");
+        let mut history = Fixture::new(2, "CM4");
         history.becomes(0, node(1, 5, config()));
         for epoch in 6..9 {
             history.becomes(0, node(1, epoch, config()));
         }
-        history.fires("M4", "reasons");
+        history.fires("CM4", "reasons");
     }
 
     #[test]
     fn an_incarnation_that_its_subject_never_had_is_found() {
-        let mut history = Fixture::new(2, "M4");
-        history.tells(0, MemberChange::Suspected, 2, 3).fires("M4", "n2 never had");
+        let mut history = Fixture::new(2, "CM4");
+        history.tells(0, MemberChange::Suspected, 2, 3).fires("CM4", "n2 never had");
     }
 
     #[test]
     fn a_falling_incarnation_of_another_is_found() {
-        let mut history = Fixture::new(2, "M4");
+        let mut history = Fixture::new(2, "CM4");
         history.becomes(1, node(2, 1, config())).tells(0, MemberChange::Up, 2, 0).is_silent();
         let mut lower = super::super::fixture::member(2, 0, bruit_core::MemberState::Alive);
         history.becomes(1, node(2, 2, config()));
@@ -220,12 +220,12 @@ mod tests {
         history
             .notices(0, &bruit_core::Notice::Member { change: MemberChange::Updated, member: lower })
             .is_silent();
-        history.tells(0, MemberChange::Updated, 2, 0).fires("M4", "fell from 2.0 to 1.0");
+        history.tells(0, MemberChange::Updated, 2, 0).fires("CM4", "fell from 2.0 to 1.0");
     }
 
     #[test]
     fn a_join_and_what_was_issued_are_fine() {
-        let mut history = Fixture::new(2, "M4");
+        let mut history = Fixture::new(2, "CM4");
         history.becomes(0, node(1, 1, config())).becomes(0, node(1, 2, config()));
         history.tells(1, MemberChange::Up, 1, 0).tells(0, MemberChange::Up, 2, 0).is_silent();
     }

@@ -1,5 +1,5 @@
-//! M10: a join is known to all, and knows all, within the bound, as long as one of its seeds is a member; and
-//! clusters of different names never merge. (That split and healed ones do merge is part of M7.)
+//! CM10: a join is known to all, and knows all, within the bound, as long as one of its seeds is a member; and
+//! clusters of different names never merge. (That split and healed ones do merge is part of CM7.)
 
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// M10. Judges each join when its bound has passed without a new disturbance.
+/// CM10. Judges each join when its bound has passed without a new disturbance.
 #[derive(Clone, Debug, Default)]
 pub struct Joining {
     waiting: BTreeMap<Index, (Time, Vec<SocketAddr>)>,
@@ -69,11 +69,11 @@ impl Joining {
             let bound = scene.bounds.join;
             if !lives(other, id) {
                 let text = format!("{bound:.1?} after {id} joined it does not know {id}");
-                return Err(scene.violation("M10", other, text));
+                return Err(scene.violation("CM10", other, text));
             }
             if !lives(joiner, theirs.id()) {
                 let text = format!("{bound:.1?} after its join it does not know {}", theirs.id());
-                return Err(scene.violation("M10", joiner, text));
+                return Err(scene.violation("CM10", joiner, text));
             }
         }
         Ok(())
@@ -82,7 +82,7 @@ impl Joining {
 
 impl Rule for Joining {
     fn id(&self) -> &'static str {
-        "M10"
+        "CM10"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -100,7 +100,7 @@ impl Rule for Joining {
                 && ours != theirs
             {
                 let text = format!("{} of cluster {theirs} is a member of its cluster {ours}", member.id);
-                return Err(scene.violation("M10", observer, text));
+                return Err(scene.violation("CM10", observer, text));
             }
         }
         if self.next.is_some_and(|next| next <= scene.at) { self.judge(scene) } else { Ok(()) }
@@ -118,33 +118,33 @@ mod tests {
 
     #[test]
     fn a_joiner_that_one_member_never_learns_of_is_found() {
-        let mut history = Fixture::new(3, "M10");
+        let mut history = Fixture::new(3, "CM10");
         history.acquainted();
         let bound = history.bounds().join;
         history.after(bound).ends().is_silent();
         history.starts(node(4, 1, config())).acquainted().tells(1, MemberChange::Forgotten, 4, 0);
         let bound = history.bounds().join;
-        history.after(bound).ends().fires("M10", "does not know n4");
+        history.after(bound).ends().fires("CM10", "does not know n4");
     }
 
     #[test]
     fn a_joiner_that_does_not_learn_of_all_is_found() {
-        let mut history = Fixture::new(3, "M10");
+        let mut history = Fixture::new(3, "CM10");
         history.acquainted().tells(2, MemberChange::Forgotten, 1, 0);
         let bound = history.bounds().join;
-        history.after(bound).ends().fires("M10", "does not know n1");
+        history.after(bound).ends().fires("CM10", "does not know n1");
     }
 
     #[test]
     fn clusters_of_two_names_that_merge_are_found() {
-        let mut history = Fixture::new(2, "M10");
+        let mut history = Fixture::new(2, "CM10");
         history.starts(node(3, 1, Config::lan("another"))).tells(0, MemberChange::Up, 2, 0).is_silent();
-        history.tells(0, MemberChange::Up, 3, 0).fires("M10", "n3 of cluster another");
+        history.tells(0, MemberChange::Up, 3, 0).fires("CM10", "n3 of cluster another");
     }
 
     #[test]
     fn before_the_bound_and_across_a_cut_it_says_nothing() {
-        let mut history = Fixture::new(3, "M10");
+        let mut history = Fixture::new(3, "CM10");
         history.ends().cut(0, 1);
         let bound = history.bounds().join;
         history.after(bound).ends().is_silent();

@@ -1,4 +1,4 @@
-//! M5: the table is the join of the updates that were delivered, in whatever order and however often.
+//! CM5: the table is the join of the updates that were delivered, in whatever order and however often.
 //!
 //! The updates that one member received are told to fresh nodes in several shuffled orders, each twice, and all
 //! verdicts as fresh ones; the roots must be equal then. Left out is a Down of somebody who is alive at that
@@ -20,7 +20,7 @@ const ORDERS: u64 = 4;
 const FRESH: NodeId = NodeId(u64::MAX);
 const TELLER: NodeId = NodeId(u64::MAX - 1);
 
-/// M5. Keeps the first updates that the first process received.
+/// CM5. Keeps the first updates that the first process received.
 #[derive(Clone, Debug, Default)]
 pub struct Lattice {
     updates: Vec<Update>,
@@ -90,7 +90,7 @@ impl Lattice {
 
 impl Rule for Lattice {
     fn id(&self) -> &'static str {
-        "M5"
+        "CM5"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -117,7 +117,7 @@ impl Rule for Lattice {
                     "{} updates in the order {order:?} end in another table than in that of arrival",
                     order.len()
                 );
-                return Err(Violation::new("M5", scene.at, text));
+                return Err(Violation::new("CM5", scene.at, text));
             }
         }
         Ok(())
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn updates_of_all_kinds_in_any_order_are_fine() {
-        let mut history = Fixture::new(2, "M5");
+        let mut history = Fixture::new(2, "CM5");
         for counter in 0..4 {
             for id in 3..9 {
                 let bytes = record(id, counter, &[counter.to_le_bytes()[0]]);
@@ -182,11 +182,11 @@ mod tests {
         // More members than the table holds: those that come first win, so the order shows.
         let mut config = config();
         config.membership.members_max = 4;
-        let mut history = Fixture::configured(2, "M5", config);
+        let mut history = Fixture::configured(2, "CM5", config);
         for id in 3..13 {
             let bytes = record(id, 0, &[]);
             told(&mut history, Alive(Record::read(&bytes).expect("well made")).into());
         }
-        history.ends().fires("M5", "another table");
+        history.ends().fires("CM5", "another table");
     }
 }

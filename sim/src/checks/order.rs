@@ -1,4 +1,4 @@
-//! M11: the notices about one member at one observer follow one grammar: `Up`, then any of `Suspected`,
+//! CM11: the notices about one member at one observer follow one grammar: `Up`, then any of `Suspected`,
 //! `Refuted` and `Updated`, then `Down` or `Left`, then `Up` again or `Forgotten`; no repeats, no gaps, and the
 //! last one agrees with the view.
 
@@ -11,7 +11,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// M11. The automaton of each observer and member.
+/// CM11. The automaton of each observer and member.
 #[derive(Clone, Debug, Default)]
 pub struct Order {
     states: HashMap<(Index, NodeId), MemberState>,
@@ -33,7 +33,7 @@ const fn next(state: Option<MemberState>, change: MemberChange) -> Option<Option
 
 impl Rule for Order {
     fn id(&self) -> &'static str {
-        "M11"
+        "CM11"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -46,14 +46,14 @@ impl Rule for Order {
         let Some(after) = next(state, change) else {
             let before = state.map_or("unknown".to_owned(), |state| format!("{state:?}"));
             let text = format!("it told {change:?} of {}, which was {before}", member.id);
-            return Err(scene.violation("M11", observer, text));
+            return Err(scene.violation("CM11", observer, text));
         };
         if let Some(after) = after {
             // Who returns under suspicion is told as Up and then as Suspected, in one breath.
             let soon = change == MemberChange::Up && member.state == MemberState::Suspect;
             if member.state != after && !soon {
                 let text = format!("it told {change:?} of {} and shows it {:?}", member.id, member.state);
-                return Err(scene.violation("M11", observer, text));
+                return Err(scene.violation("CM11", observer, text));
             }
             self.states.insert(key, after);
         } else {
@@ -72,7 +72,7 @@ impl Rule for Order {
             let shown = scene.nodes.view(observer, id);
             if shown != Some(state) {
                 let text = format!("its last notice made {id} {state:?}, and it shows {shown:?}");
-                return Err(scene.violation("M11", observer, text));
+                return Err(scene.violation("CM11", observer, text));
             }
         }
         for observer in scene.world.indices().filter(|node| scene.world.joined(*node).is_some()) {
@@ -80,7 +80,7 @@ impl Rule for Order {
             for id in scene.nodes.live(observer).into_iter().filter(|id| *id != me) {
                 if !self.states.contains_key(&(observer, id)) {
                     return Err(scene.violation(
-                        "M11",
+                        "CM11",
                         observer,
                         format!("it shows {id}, and never told of it"),
                     ));
@@ -97,7 +97,7 @@ mod tests {
     use bruit_core::MemberChange::{Down, Forgotten, Left, Refuted, Suspected, Up, Updated};
 
     fn history(words: &[bruit_core::MemberChange]) -> Fixture {
-        let mut history = Fixture::new(2, "M11");
+        let mut history = Fixture::new(2, "CM11");
         for word in words {
             history.tells(0, *word, 2, 0);
         }
@@ -106,13 +106,13 @@ mod tests {
 
     #[test]
     fn words_out_of_place_are_found() {
-        history(&[Suspected]).fires("M11", "Suspected of n2, which was unknown");
-        history(&[Up, Up]).fires("M11", "Up of n2, which was Alive");
-        history(&[Up, Refuted]).fires("M11", "Refuted of n2, which was Alive");
-        history(&[Up, Down, Down]).fires("M11", "Down of n2, which was Down");
-        history(&[Up, Down, Left]).fires("M11", "Left of n2, which was Down");
-        history(&[Up, Forgotten]).fires("M11", "Forgotten of n2, which was Alive");
-        history(&[Up, Down, Updated]).fires("M11", "Updated of n2, which was Down");
+        history(&[Suspected]).fires("CM11", "Suspected of n2, which was unknown");
+        history(&[Up, Up]).fires("CM11", "Up of n2, which was Alive");
+        history(&[Up, Refuted]).fires("CM11", "Refuted of n2, which was Alive");
+        history(&[Up, Down, Down]).fires("CM11", "Down of n2, which was Down");
+        history(&[Up, Down, Left]).fires("CM11", "Left of n2, which was Down");
+        history(&[Up, Forgotten]).fires("CM11", "Forgotten of n2, which was Alive");
+        history(&[Up, Down, Updated]).fires("CM11", "Updated of n2, which was Down");
     }
 
     #[test]
@@ -120,8 +120,8 @@ mod tests {
         history(&[Up])
             .shows(0, 2, bruit_core::MemberState::Suspect)
             .ends()
-            .fires("M11", "it shows Some(Suspect)");
-        history(&[]).shows(0, 2, bruit_core::MemberState::Alive).ends().fires("M11", "never told");
+            .fires("CM11", "it shows Some(Suspect)");
+        history(&[]).shows(0, 2, bruit_core::MemberState::Alive).ends().fires("CM11", "never told");
     }
 
     #[test]

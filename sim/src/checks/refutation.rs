@@ -1,4 +1,4 @@
-//! M6: a suspicion of a live member ends in its refutation, everywhere, before the suspicion's own time is up,
+//! CM6: a suspicion of a live member ends in its refutation, everywhere, before the suspicion's own time is up,
 //! if observer and subject could talk for all of that time; and no suspicion lasts for ever.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// M6. Remembers since when each observer suspects whom.
+/// CM6. Remembers since when each observer suspects whom.
 #[derive(Clone, Debug, Default)]
 pub struct Refutation {
     suspected: HashMap<(Index, NodeId), Time>,
@@ -18,7 +18,7 @@ pub struct Refutation {
 
 impl Rule for Refutation {
     fn id(&self) -> &'static str {
-        "M6"
+        "CM6"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -42,7 +42,7 @@ impl Rule for Refutation {
         else {
             return Ok(());
         };
-        // Another's verdict on somebody who is suspected anyway is taken at its word (rule B1); M2 judges those.
+        // Another's verdict on somebody who is suspected anyway is taken at its word (rule B1); CM2 judges those.
         let author =
             scene.node(observer).and_then(|node| Some((node.id(), node.why_down(member.id)?.author)));
         if author.is_some_and(|(me, author)| me != author) {
@@ -60,7 +60,7 @@ impl Rule for Refutation {
                  from before {since} on",
                 member.id, member.id
             );
-            return Err(scene.violation("M6", observer, text));
+            return Err(scene.violation("CM6", observer, text));
         }
         Ok(())
     }
@@ -76,7 +76,7 @@ impl Rule for Refutation {
             let free = scene.world.undisturbed(*observer, *observer).is_some_and(|free| free <= *since);
             if runs && free && scene.nodes.view(*observer, *id) == Some(MemberState::Suspect) {
                 let text = format!("it suspects {id} since {since}, for longer than {bound:.1?}");
-                return Err(scene.violation("M6", *observer, text));
+                return Err(scene.violation("CM6", *observer, text));
             }
         }
         Ok(())
@@ -91,24 +91,24 @@ mod tests {
 
     #[test]
     fn a_suspicion_that_outlives_its_refutation_is_found() {
-        let mut history = Fixture::new(3, "M6");
+        let mut history = Fixture::new(3, "CM6");
         history.cut(0, 1).heals().after(Duration::from_secs(1)).tells(0, MemberChange::Suspected, 2, 0);
-        history.after(Duration::from_secs(9)).tells(0, MemberChange::Down, 2, 0).fires("M6", "n2 outlived");
+        history.after(Duration::from_secs(9)).tells(0, MemberChange::Down, 2, 0).fires("CM6", "n2 outlived");
     }
 
     #[test]
     fn a_suspicion_without_end_is_found() {
-        let mut history = Fixture::new(3, "M6");
+        let mut history = Fixture::new(3, "CM6");
         history
             .tells(0, MemberChange::Suspected, 2, 0)
             .after(Duration::from_secs(600))
             .ends()
-            .fires("M6", "suspects n2");
+            .fires("CM6", "suspects n2");
     }
 
     #[test]
     fn a_refuted_one_and_one_from_a_cut_are_fine() {
-        let mut history = Fixture::new(3, "M6");
+        let mut history = Fixture::new(3, "CM6");
         history
             .tells(0, MemberChange::Suspected, 2, 0)
             .tells(0, MemberChange::Refuted, 2, 1)

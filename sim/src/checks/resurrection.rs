@@ -1,4 +1,4 @@
-//! M3: no member is Alive again at or below an incarnation at which the same observer held it Down or Left,
+//! CM3: no member is Alive again at or below an incarnation at which the same observer held it Down or Left,
 //! within `forget_after` of that verdict (rule B3). The Down survives being forgotten early, purged and replayed.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// M3. Remembers for each observer the highest terminal verdict on each member, and when anybody first said it.
+/// CM3. Remembers for each observer the highest terminal verdict on each member, and when anybody first said it.
 #[derive(Clone, Debug, Default)]
 pub struct NoResurrection {
     held: HashMap<(Index, NodeId), Incarnation>,
@@ -19,7 +19,7 @@ pub struct NoResurrection {
 
 impl Rule for NoResurrection {
     fn id(&self) -> &'static str {
-        "M3"
+        "CM3"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -45,7 +45,7 @@ impl Rule for NoResurrection {
                         "{} is {change:?} at {}, and was Down or Left at {held}",
                         member.id, member.incarnation
                     );
-                    return Err(scene.violation("M3", observer, text));
+                    return Err(scene.violation("CM3", observer, text));
                 }
             }
             _ => {}
@@ -62,26 +62,26 @@ mod tests {
 
     #[test]
     fn the_same_incarnation_after_a_down_is_found() {
-        let mut history = Fixture::new(3, "M3");
+        let mut history = Fixture::new(3, "CM3");
         history
             .tells(0, MemberChange::Down, 2, 4)
             .tells(0, MemberChange::Up, 2, 4)
-            .fires("M3", "n2 is Up at 1.4");
+            .fires("CM3", "n2 is Up at 1.4");
     }
 
     #[test]
     fn a_stale_alive_after_an_early_forgetting_is_found() {
-        let mut history = Fixture::new(3, "M3");
+        let mut history = Fixture::new(3, "CM3");
         history.tells(0, MemberChange::Left, 2, 4).tells(0, MemberChange::Forgotten, 2, 4);
         history
             .after(Duration::from_secs(60))
             .tells(0, MemberChange::Up, 2, 3)
-            .fires("M3", "n2 is Up at 1.3");
+            .fires("CM3", "n2 is Up at 1.3");
     }
 
     #[test]
     fn higher_ones_late_ones_and_other_observers_are_fine() {
-        let mut history = Fixture::new(3, "M3");
+        let mut history = Fixture::new(3, "CM3");
         history.tells(0, MemberChange::Down, 2, 4).tells(0, MemberChange::Up, 2, 5).tells(
             1,
             MemberChange::Up,

@@ -1,4 +1,4 @@
-//! M12: whatever the faults, nobody's verdict on a member flips more than a few times a minute, and a majority
+//! CM12: whatever the faults, nobody's verdict on a member flips more than a few times a minute, and a majority
 //! never loses a healthy member for longer than a refutation takes (Rapid §7's scenarios).
 
 use core::time::Duration;
@@ -13,7 +13,7 @@ use crate::happening::Happening;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// M12. Remembers the latest returns of each member at each observer, and who holds a healthy one Down.
+/// CM12. Remembers the latest returns of each member at each observer, and who holds a healthy one Down.
 #[derive(Clone, Debug)]
 pub struct Stability {
     flips_max: usize,
@@ -42,7 +42,7 @@ impl Stability {
         returns.push_back(scene.at);
         if returns.len() > self.flips_max {
             let text = format!("{id} has come back {} times within a minute", returns.len());
-            return Err(scene.violation("M12", observer, text));
+            return Err(scene.violation("CM12", observer, text));
         }
         Ok(())
     }
@@ -65,7 +65,7 @@ impl Stability {
                 self.lost[&id].by.iter().any(|by| scene.world.undisturbed(*by, subject) != Some(Time::ZERO));
             if !cut_off && since + bound < scene.at {
                 let text = format!("a majority holds healthy {id} Down since {since}");
-                return Err(scene.violation("M12", *observer, text));
+                return Err(scene.violation("CM12", *observer, text));
             }
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Default for Stability {
 
 impl Rule for Stability {
     fn id(&self) -> &'static str {
-        "M12"
+        "CM12"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_oscillation_is_found() {
-        let mut history = Fixture::new(3, "M12");
+        let mut history = Fixture::new(3, "CM12");
         for _ in 0..8 {
             history.after(Duration::from_secs(5)).tells(0, MemberChange::Up, 2, 0).tells(
                 0,
@@ -127,20 +127,20 @@ mod tests {
                 0,
             );
         }
-        history.fires("M12", "n2 has come back");
+        history.fires("CM12", "n2 has come back");
     }
 
     #[test]
     fn a_healthy_member_that_a_majority_lost_is_found() {
-        let mut history = Fixture::new(3, "M12");
+        let mut history = Fixture::new(3, "CM12");
         history.tells(0, MemberChange::Down, 2, 0).tells(2, MemberChange::Down, 2, 0);
         let bound = history.bounds().refutation;
-        history.after(bound + Duration::from_secs(1)).ends().fires("M12", "healthy n2");
+        history.after(bound + Duration::from_secs(1)).ends().fires("CM12", "healthy n2");
     }
 
     #[test]
     fn slow_flips_a_lost_minority_and_the_crashed_are_fine() {
-        let mut history = Fixture::new(4, "M12");
+        let mut history = Fixture::new(4, "CM12");
         for _ in 0..20 {
             history.after(Duration::from_secs(20)).tells(0, MemberChange::Up, 2, 0).tells(
                 0,

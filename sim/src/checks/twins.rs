@@ -1,4 +1,4 @@
-//! M13: two processes of one id that can hear each other are told so, one of them stops, and their
+//! CM13: two processes of one id that can hear each other are told so, one of them stops, and their
 //! incarnations do not chase each other for ever (rule A2).
 
 use std::collections::HashMap;
@@ -11,10 +11,10 @@ use crate::cluster::Index;
 use crate::happening::Happening;
 
 /// Epochs that all processes of one id may go through after a twin has started. Refutations within an epoch are
-/// answers to doubts (M4), and no chase.
+/// answers to doubts (CM4), and no chase.
 const EPOCHS_MAX: u32 = 8;
 
-/// M13.
+/// CM13.
 #[derive(Clone, Debug, Default)]
 pub struct Twins {
     conflicts: HashMap<NodeId, Conflict>,
@@ -29,7 +29,7 @@ struct Conflict {
 
 impl Rule for Twins {
     fn id(&self) -> &'static str {
-        "M13"
+        "CM13"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -59,7 +59,7 @@ impl Rule for Twins {
                         "{id} and its twin chase each other: now at {incarnation}, epoch {} since",
                         conflict.epochs
                     );
-                    return Err(scene.violation("M13", node, text));
+                    return Err(scene.violation("CM13", node, text));
                 }
             }
             _ => {}
@@ -82,7 +82,7 @@ impl Rule for Twins {
             }
             let told = if conflict.told { "and one was told of the other" } else { "and nobody was told" };
             let text = format!("two processes of {id} run on, {told}");
-            return Err(scene.violation("M13", *first, text));
+            return Err(scene.violation("CM13", *first, text));
         }
         Ok(())
     }
@@ -95,24 +95,24 @@ mod tests {
 
     #[test]
     fn twins_that_run_on_are_found() {
-        let mut history = Fixture::new(2, "M13");
+        let mut history = Fixture::new(2, "CM13");
         let bound = history.bounds().conflict;
-        history.cloned(1).after(bound * 2).ends().fires("M13", "nobody was told");
+        history.cloned(1).after(bound * 2).ends().fires("CM13", "nobody was told");
     }
 
     #[test]
     fn a_chase_is_found() {
-        let mut history = Fixture::new(2, "M13");
+        let mut history = Fixture::new(2, "CM13");
         history.cloned(1);
         for epoch in 0..10 {
             history.notices(1, &Notice::Reincarnated { incarnation: incarnation(epoch, 0) });
         }
-        history.fires("M13", "chase each other");
+        history.fires("CM13", "chase each other");
     }
 
     #[test]
     fn one_that_stops_with_a_word_is_fine() {
-        let mut history = Fixture::new(2, "M13");
+        let mut history = Fixture::new(2, "CM13");
         let bound = history.bounds().conflict;
         history.cloned(1).notices(1, &Notice::Reincarnated { incarnation: incarnation(2, 0) });
         history.notices(1, &Notice::IdentityConflict { other: 1, stopped: true }).crashes(1);

@@ -1,4 +1,4 @@
-//! S3 and S5: nothing arrives too early, through a cut, or at a process that does not run.
+//! CS3 and CS5: nothing arrives too early, through a cut, or at a process that does not run.
 
 use bruit_core::Time;
 
@@ -7,7 +7,7 @@ use crate::cluster::{Cluster, Index, Status};
 use crate::happening::Happening;
 use crate::process::Process;
 
-/// S3: a datagram takes at least the least delay of its link, and one sent while a cut stood never arrives.
+/// CS3: a datagram takes at least the least delay of its link, and one sent while a cut stood never arrives.
 ///
 /// It assumes that the settings of a link are not made slower while datagrams are under way on it: it stops
 /// looking at delays when they change.
@@ -18,7 +18,7 @@ pub struct Causality {
 
 impl<P: Process> Check<P> for Causality {
     fn id(&self) -> &'static str {
-        "S3"
+        "CS3"
     }
 
     fn observe(
@@ -37,11 +37,11 @@ impl<P: Process> Check<P> for Causality {
             return Ok(());
         }
         let text = format!("from {from}, sent at {sent}: less than {least:?} on the way");
-        Err(Violation::new("S3", at, text).at_node(*to))
+        Err(Violation::new("CS3", at, text).at_node(*to))
     }
 }
 
-/// S5: a process that is crashed or paused gets nothing and does nothing.
+/// CS5: a process that is crashed or paused gets nothing and does nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silence;
 
@@ -61,7 +61,7 @@ impl Silence {
 
 impl<P: Process> Check<P> for Silence {
     fn id(&self) -> &'static str {
-        "S5"
+        "CS5"
     }
 
     fn observe(
@@ -72,7 +72,7 @@ impl<P: Process> Check<P> for Silence {
     ) -> Result<(), Violation> {
         match Self::active(happening) {
             Some(node) if cluster.status(node) != Status::Running => {
-                Err(Violation::new("S5", at, "it does not run, and acts").at_node(node))
+                Err(Violation::new("CS5", at, "it does not run, and acts").at_node(node))
             }
             Some(_) | None => Ok(()),
         }

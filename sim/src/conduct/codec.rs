@@ -1,4 +1,4 @@
-//! S8: what a node sends is readable, canonical and not longer than its mtu.
+//! CS8: what a node sends is readable, canonical and not longer than its mtu.
 
 use bruit_core::wire::{self, Message};
 use bruit_core::{DecodeError, Time};
@@ -8,7 +8,7 @@ use crate::cluster::Cluster;
 use crate::happening::Happening;
 use crate::process::{BRUIT_PORT, Process};
 
-/// S8: each datagram of a node decodes, and encoding what was decoded gives the same bytes.
+/// CS8: each datagram of a node decodes, and encoding what was decoded gives the same bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Codec {
     messages: Vec<u8>,
@@ -39,7 +39,7 @@ fn describe(error: &DecodeError) -> String {
 
 impl<P: Process> Check<P> for Codec {
     fn id(&self) -> &'static str {
-        "S8"
+        "CS8"
     }
 
     fn observe(
@@ -53,8 +53,8 @@ impl<P: Process> Check<P> for Codec {
         let mtu = usize::from(node.config().mtu);
         if bytes.len() > mtu {
             let text = format!("a datagram of {} bytes, with an mtu of {mtu}", bytes.len());
-            return Err(Violation::new("S8", at, text).at_node(*from));
+            return Err(Violation::new("CS8", at, text).at_node(*from));
         }
-        self.round_trip(bytes).map_err(|text| Violation::new("S8", at, text).at_node(*from))
+        self.round_trip(bytes).map_err(|text| Violation::new("CS8", at, text).at_node(*from))
     }
 }

@@ -1,4 +1,4 @@
-//! S2: no datagram appears or disappears without a name for it.
+//! CS2: no datagram appears or disappears without a name for it.
 
 use bruit_core::Time;
 
@@ -7,13 +7,13 @@ use crate::cluster::Cluster;
 use crate::happening::Happening;
 use crate::process::Process;
 
-/// S2: `sent + fanned out + duplicated = delivered + dropped + under way`, after every input.
+/// CS2: `sent + fanned out + duplicated = delivered + dropped + under way`, after every input.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conservation;
 
 impl<P: Process> Check<P> for Conservation {
     fn id(&self) -> &'static str {
-        "S2"
+        "CS2"
     }
 
     fn observe(
@@ -32,7 +32,7 @@ impl<P: Process> Check<P> for Conservation {
             return Ok(());
         }
         Err(Violation::new(
-            "S2",
+            "CS2",
             at,
             format!("{came} datagrams came into the network and {went} are accounted for"),
         ))

@@ -25,7 +25,7 @@ struct Drawing {
     safety: Duration,
     stay_down: Vec<Index>,
     acts: Vec<Act>,
-    /// When which process is down or stands still: nothing else happens to it then, or it would not bite (S9).
+    /// When which process is down or stands still: nothing else happens to it then, or it would not bite (CS9).
     busy: Vec<(Index, Duration, Duration)>,
 }
 

@@ -139,7 +139,7 @@ impl Desk<'_> {
         self.engine.outbox = outbox;
     }
 
-    /// Lets the node handle an event; now and then a clone of it as well, which must do the same (S6).
+    /// Lets the node handle an event; now and then a clone of it as well, which must do the same (CS6).
     pub(crate) fn handle(&mut self, node: &mut Node, event: Event<'_>, now: Time, out: &mut Outbox) {
         self.engine.events += 1;
         let sampled =
@@ -160,7 +160,7 @@ impl Desk<'_> {
         let same = out.iter().eq(twin_out.iter()) && state(node) == state(twin);
         if !same {
             let text = "a clone that was given the same event did something else";
-            self.engine.broken = Some(Violation::new("S6", self.now, text).at_node(self.me));
+            self.engine.broken = Some(Violation::new("CS6", self.now, text).at_node(self.me));
         }
     }
 

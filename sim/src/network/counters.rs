@@ -56,7 +56,7 @@ impl fmt::Display for DropReason {
 }
 
 /// Datagrams by what became of them. `sent + fanned_out + duplicated = delivered + all drops + in flight`, always
-/// (S2).
+/// (CS2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Handed to the network.

@@ -1,4 +1,4 @@
-//! Floods: memory and queues stay within their limits (B7 looks at every event), one flood costs only itself, and
+//! Floods: memory and queues stay within their limits (CB7 looks at every event), one flood costs only itself, and
 //! afterwards the traffic ends.
 
 use core::time::Duration;

@@ -1,5 +1,5 @@
 //! Broadcast traffic that no member of this version sends: from strangers, from addresses that are not a member's,
-//! with numbers out of range, or repeated. Nobody is made to send much, nothing is delivered, and nothing grows (B10, F6).
+//! with numbers out of range, or repeated. Nobody is made to send much, nothing is delivered, and nothing grows (check CB10, rule F6).
 
 use bruit_core::wire::Header;
 use bruit_core::{BroadcastConfig, Command, Event, Node, NodeId, Notice, virtual_addr};

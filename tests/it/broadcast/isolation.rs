@@ -1,4 +1,4 @@
-//! B9: members that stand still, lose nearly everything, or are slow cost the others at most a tenth of the
+//! CB9: members that stand still, lose nearly everything, or are slow cost the others at most a tenth of the
 //! deliveries that they have in good time without them (pbcast's headline claim).
 
 use core::time::Duration;
@@ -29,7 +29,7 @@ const IN_TIME: Duration = secs(1);
 fn deliveries(broadcast: BroadcastConfig, trouble: Trouble) -> Result<usize, Violation> {
     // Who is so slow is taken for dead, and rightly: only the checks of the broadcast apply.
     let config = with(broadcast);
-    let checks = Promises::new(&config, ROUND_TRIP, 0).only(&["B1", "B2", "B3", "B7"]);
+    let checks = Promises::new(&config, ROUND_TRIP, 0).only(&["CB1", "CB2", "CB3", "CB7"]);
     let mut group = Group::judged(370, MEMBERS, &config, checks)?;
     // Whatever is learnt is learnt.
     for index in 0..HEALTHY {

@@ -31,7 +31,7 @@ const CONTACT: &str = "core/src/membership/contact.rs";
 const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-verdict",
-        checks: &["M1", "M6", "M7"],
+        checks: &["CM1", "CM6", "CM7"],
         patches: &[(
             PROBE,
             "            self.declare_down(id, cx);",
@@ -41,13 +41,13 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "hearsay-at-its-word",
-        checks: &["M2"],
+        checks: &["CM2"],
         patches: &[(MERGE, "self.is_own_silence(id, age, cx)", "(self.is_own_silence(id, age, cx) || true)")],
         by: By::Sweep,
     },
     Mutant {
         name: "the-dead-return-at-the-same-incarnation",
-        checks: &["M3", "M11"],
+        checks: &["CM3", "CM11"],
         patches: &[(
             MERGE,
             "let revives = incarnation > entry.incarnation();",
@@ -57,25 +57,25 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-bump-for-every-old-accusation",
-        checks: &["M4"],
+        checks: &["CM4"],
         patches: &[(ME, "let refutes = accuses && heard == self.incarnation;", "let refutes = true;")],
         by: By::Sweep,
     },
     Mutant {
         name: "the-last-record-wins",
-        checks: &["M5"],
+        checks: &["CM5"],
         patches: &[(MERGE, "(key(record), record) > (key(held), held)", "record != held")],
         by: By::Sweep,
     },
     Mutant {
         name: "no-refutation",
-        checks: &["M2", "M6"],
+        checks: &["CM2", "CM6"],
         patches: &[(ME, "let refutes = accuses && heard == self.incarnation;", "let refutes = false;")],
         by: By::Sweep,
     },
     Mutant {
         name: "nobody-heals",
-        checks: &["M7", "M10"],
+        checks: &["CM7", "CM10"],
         patches: &[
             (
                 CONTACT,
@@ -92,7 +92,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-leaver-says-that-it-is-down",
-        checks: &["M8"],
+        checks: &["CM8"],
         patches: &[
             (
                 CONTACT,
@@ -105,7 +105,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "news-of-oneself-is-news-of-anybody",
-        checks: &["M8"],
+        checks: &["CM8"],
         patches: &[(
             MERGE,
             "        if id == self.me.id {\n            if removed",
@@ -115,7 +115,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "gossip-without-limit",
-        checks: &["M9"],
+        checks: &["CM9"],
         patches: &[(
             "core/src/membership/updates.rs",
             "Fate::Packed if transmissions + 1 < limit",
@@ -125,7 +125,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "datagrams-above-the-mtu",
-        checks: &["M9"],
+        checks: &["CM9"],
         patches: &[(
             "core/src/outbox.rs",
             "let end = start + usize::from(mtu) -",
@@ -135,7 +135,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "any-cluster-will-do",
-        checks: &["M10"],
+        checks: &["CM10"],
         patches: &[
             (
                 "core/src/wire/envelope.rs",
@@ -148,7 +148,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-cleared-suspect-is-new",
-        checks: &["M11"],
+        checks: &["CM11"],
         patches: &[(
             MERGE,
             "MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Refuted],",
@@ -158,7 +158,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-suspicion-lasts-no-time",
-        checks: &["M2", "M6", "M12"],
+        checks: &["CM2", "CM6", "CM12"],
         patches: &[(
             "core/src/membership/suspicion.rs",
             "            return self.started + self.min;",
@@ -168,7 +168,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "no-twin-yields",
-        checks: &["M7", "M13"],
+        checks: &["CM7", "CM13"],
         patches: &[(
             ME,
             "if self.boot > rival { Reaction::Outlive { rival } } else { Reaction::Yield { rival } }",

@@ -1,4 +1,4 @@
-//! B5: almost all or almost none. How large a share of the members each of many broadcasts reached, as a histogram,
+//! CB5: almost all or almost none. How large a share of the members each of many broadcasts reached, as a histogram,
 //! beside what a prediction says (Birman et al., TOCS 17(2), 1999).
 
 /// Broadcasts by the number of members that they reached.

@@ -1,4 +1,4 @@
-//! B4: what one correct member was given and still holds, all connected members are given, or are told that it is
+//! CB4: what one correct member was given and still holds, all connected members are given, or are told that it is
 //! lost; within `repair` and the time that so many bytes take, after the last disturbance (rules C1, C3, C4).
 
 use bruit_core::{
@@ -12,7 +12,7 @@ use super::super::{Rule, Scene};
 use crate::check::Violation;
 use crate::cluster::Index;
 
-/// B4. Judged at the end of a run that was calm for long enough; messages that were sent since are left out.
+/// CB4. Judged at the end of a run that was calm for long enough; messages that were sent since are left out.
 ///
 /// Who held the origin alive when the message was sent must have it, or know that it is lost; where no history is asked
 /// for, from the first one on that it was given. Who came later must have it if everybody else still holds it, and history
@@ -47,7 +47,7 @@ impl Case<'_> {
             "{} was sent at {} and {holder} holds it; here it was neither delivered nor lost: it {known}",
             self.id, self.sent.at
         );
-        Err(scene.violation("B4", node, text))
+        Err(scene.violation("CB4", node, text))
     }
 
     fn is_owed(&self, node: Index, scene: &Scene<'_>) -> bool {
@@ -76,7 +76,7 @@ impl Case<'_> {
 
 impl Rule for Delivery {
     fn id(&self) -> &'static str {
-        "B4"
+        "CB4"
     }
 
     fn observe(&mut self, _: &crate::happening::Happening<'_>, _: &Scene<'_>) -> Result<(), Violation> {
@@ -113,7 +113,7 @@ impl Rule for Delivery {
     }
 }
 
-/// Whether `node` shows that member alive; that it should is M7.
+/// Whether `node` shows that member alive; that it should is CM7.
 fn shows_alive(node: Index, id: NodeId, scene: &Scene<'_>) -> bool {
     scene.world.id(node) == id
         || matches!(scene.nodes.view(node, id), Some(MemberState::Alive | MemberState::Suspect))
@@ -129,12 +129,12 @@ mod tests {
 
     /// Beyond the bound, in groups of three and of four.
     fn bound() -> Duration {
-        Fixture::new(4, "B4").bounds().broadcast.repair + Duration::from_secs(1)
+        Fixture::new(4, "CB4").bounds().broadcast.repair + Duration::from_secs(1)
     }
 
     /// Two of three have it and hold it.
     fn told_two() -> Fixture {
-        let mut history = Fixture::new(3, "B4");
+        let mut history = Fixture::new(3, "CB4");
         history.acquainted().after(Duration::from_secs(1)).broadcasts(0, 1, b"a").holds(0, message(1, 1, 1));
         history.gets(1, message(1, 1, 1), b"a").holds(1, message(1, 1, 1));
         history
@@ -144,7 +144,7 @@ mod tests {
     fn a_message_that_one_lacks_is_found_after_the_bound() {
         let mut history = told_two();
         history.ends().is_silent();
-        history.after(bound()).ends().fires("B4", "n1:1:1 was sent at 1.000s and n1 holds it");
+        history.after(bound()).ends().fires("CB4", "n1:1:1 was sent at 1.000s and n1 holds it");
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
         let mut history = told_two();
         history.cut(0, 2).cut(1, 2).after(bound()).ends().is_silent();
         history.heals().ends().is_silent();
-        history.after(bound()).ends().fires("B4", "n1:1:1");
+        history.after(bound()).ends().fires("CB4", "n1:1:1");
     }
 
     #[test]
@@ -174,10 +174,10 @@ mod tests {
         let mut history = told_two();
         history.gets(2, message(1, 1, 1), b"a").holds(2, message(1, 1, 1));
         history.after(Duration::from_secs(1)).starts(node(4, 1, config())).acquainted();
-        history.after(bound()).ends().fires("B4", "n1:1:1");
+        history.after(bound()).ends().fires("CB4", "n1:1:1");
         let mut config = config();
         config.broadcast.history = History::None;
-        let mut history = Fixture::configured(3, "B4", config.clone());
+        let mut history = Fixture::configured(3, "CB4", config.clone());
         history.acquainted().broadcasts(0, 1, b"a").holds(0, message(1, 1, 1));
         for node in [1, 2] {
             history.gets(node, message(1, 1, 1), b"a").holds(node, message(1, 1, 1));

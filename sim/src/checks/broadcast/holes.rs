@@ -1,4 +1,4 @@
-//! B3: where the order of the origin is asked for, what is delivered of one origin rises; whatever is passed over is
+//! CB3: where the order of the origin is asked for, what is delivered of one origin rises; whatever is passed over is
 //! announced as `Lost` before; what is `Lost` exists, was not delivered and never will be; and in the end nothing
 //! that a node knows of is neither delivered, nor `Lost`, nor still being looked for (rules C1, C3, C4).
 
@@ -12,14 +12,14 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// B3.
+/// CB3.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Holes;
 
 impl Holes {
     fn delivered(node: Index, id: MessageId, scene: &Scene<'_>) -> Result<(), Violation> {
         let receiver = scene.messages.receiver(node);
-        let object = |text: String| Err(scene.violation("B3", node, text));
+        let object = |text: String| Err(scene.violation("CB3", node, text));
         if receiver.is_lost(id) {
             return object(format!("it is given {id}, which was announced as lost"));
         }
@@ -49,7 +49,7 @@ impl Holes {
         let receiver = scene.messages.receiver(node);
         let object = |text: &str| {
             Err(scene.violation(
-                "B3",
+                "CB3",
                 node,
                 format!("it is told that {origin}:{epoch}:{first}..={last} is lost, {text}"),
             ))
@@ -86,7 +86,7 @@ impl Holes {
             let text = format!(
                 "{origin}:{epoch}:{hole} counts as over, and it was neither delivered nor announced as lost"
             );
-            return Err(scene.violation("B3", node, text));
+            return Err(scene.violation("CB3", node, text));
         }
         let in_gap = |seq: u64| gaps.iter().any(|(first, last)| (*first..=*last).contains(&seq));
         let waiting: Vec<u64> = (contiguous + 1..=*highest)
@@ -102,7 +102,7 @@ impl Holes {
                 "{origin}:{epoch}:{} is known, and neither delivered, nor lost, nor looked for ({} held back)",
                 waiting[0], may_wait
             );
-            return Err(scene.violation("B3", node, text));
+            return Err(scene.violation("CB3", node, text));
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ fn earlier(node: Index, id: MessageId, scene: &Scene<'_>) -> bool {
 
 impl Rule for Holes {
     fn id(&self) -> &'static str {
-        "B3"
+        "CB3"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -151,7 +151,7 @@ mod tests {
     fn sent(count: u64, order: Order) -> Fixture {
         let mut config = config();
         config.broadcast.order = order;
-        let mut history = Fixture::configured(2, "B3", config);
+        let mut history = Fixture::configured(2, "CB3", config);
         for seq in 1..=count {
             history.broadcasts(0, seq, b"a");
         }
@@ -168,7 +168,7 @@ mod tests {
     fn what_comes_out_of_order_is_found_where_order_was_asked_for() {
         let mut history = sent(3, Order::Origin);
         gets(&mut history, &[2, 1]);
-        history.fires("B3", "n1:1:1 after n1:1:2");
+        history.fires("CB3", "n1:1:1 after n1:1:2");
         let mut history = sent(3, Order::Arrival);
         gets(&mut history, &[2, 1, 3]);
         history.is_silent();
@@ -178,7 +178,7 @@ mod tests {
     fn a_silent_hole_is_found() {
         let mut history = sent(4, Order::Origin);
         gets(&mut history, &[1, 4]);
-        history.fires("B3", "nobody has told it that n1:1:2 is lost");
+        history.fires("CB3", "nobody has told it that n1:1:2 is lost");
         let mut history = sent(4, Order::Origin);
         gets(&mut history, &[1]);
         history.loses(1, 1, (2, 3));
@@ -194,7 +194,7 @@ mod tests {
         let mut config = config();
         (config.broadcast.order, config.broadcast.persist_seen) =
             (Order::Origin, PersistSeen::BeforeDelivery);
-        let mut history = Fixture::configured(2, "B3", config.clone());
+        let mut history = Fixture::configured(2, "CB3", config.clone());
         (1..=4).for_each(|seq| _ = history.broadcasts(0, seq, b"a"));
         gets(&mut history, &[2, 3]);
         history.crashes(1).restarts_with(1, node(2, 2, config), Memory::Disk);
@@ -208,7 +208,7 @@ mod tests {
             let mut history = sent(4, order);
             history.loses(1, 1, (1, 3)).is_silent();
             gets(&mut history, &[2]);
-            history.fires("B3", "announced as lost");
+            history.fires("CB3", "announced as lost");
         }
     }
 
@@ -216,20 +216,20 @@ mod tests {
     fn an_impossible_loss_is_found() {
         let mut history = sent(4, Order::Arrival);
         gets(&mut history, &[2]);
-        history.loses(1, 1, (1, 3)).fires("B3", "was given number 2");
-        sent(4, Order::Arrival).loses(1, 1, (4, 5)).fires("B3", "never sent");
-        sent(4, Order::Arrival).loses(1, 1, (3, 2)).fires("B3", "no range");
-        sent(4, Order::Arrival).loses(1, 1, (1, 2)).loses(1, 1, (2, 3)).fires("B3", "second time");
+        history.loses(1, 1, (1, 3)).fires("CB3", "was given number 2");
+        sent(4, Order::Arrival).loses(1, 1, (4, 5)).fires("CB3", "never sent");
+        sent(4, Order::Arrival).loses(1, 1, (3, 2)).fires("CB3", "no range");
+        sent(4, Order::Arrival).loses(1, 1, (1, 2)).loses(1, 1, (2, 3)).fires("CB3", "second time");
     }
 
     #[test]
     fn what_is_known_and_forgotten_is_found() {
         let mut history = sent(5, Order::Arrival);
         gets(&mut history, &[1, 3]);
-        history.knows(1, mark(1, (3, 3), &[])).ends().fires("B3", "n1:1:2 counts as over");
+        history.knows(1, mark(1, (3, 3), &[])).ends().fires("CB3", "n1:1:2 counts as over");
         let mut history = sent(5, Order::Arrival);
         gets(&mut history, &[1, 3]);
-        history.knows(1, mark(1, (1, 5), &[(2, 2)])).ends().fires("B3", "n1:1:4 is known");
+        history.knows(1, mark(1, (1, 5), &[(2, 2)])).ends().fires("CB3", "n1:1:4 is known");
     }
 
     #[test]
@@ -245,6 +245,6 @@ mod tests {
         gets(&mut history, &[1]);
         history.knows(1, mark(1, (1, 4), &[(2, 2)]));
         history.holds_back(1, 2).ends().is_silent();
-        history.holds_back(1, 1).ends().fires("B3", "1 held back");
+        history.holds_back(1, 1).ends().fires("CB3", "1 held back");
     }
 }

@@ -1,4 +1,4 @@
-//! B6: a message reaches every member that nothing disturbs within `everywhere`, and the time that the bytes which
+//! CB6: a message reaches every member that nothing disturbs within `everywhere`, and the time that the bytes which
 //! were sent beside it take.
 
 use bruit_core::{MessageId, Notice, Time};
@@ -8,7 +8,7 @@ use crate::check::Violation;
 use crate::cluster::Index;
 use crate::happening::Happening;
 
-/// B6. Whoever gets a message later than that must have been disturbed since it was sent: it, the origin, or anybody
+/// CB6. Whoever gets a message later than that must have been disturbed since it was sent: it, the origin, or anybody
 /// that the message might have come by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Latency;
@@ -26,13 +26,13 @@ impl Latency {
         let text = format!(
             "it is given {id} {took:.1?} after it was sent, undisturbed, and {bound:.1?} are the bound"
         );
-        Err(scene.violation("B6", node, text))
+        Err(scene.violation("CB6", node, text))
     }
 }
 
 impl Rule for Latency {
     fn id(&self) -> &'static str {
-        "B6"
+        "CB6"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -50,7 +50,7 @@ mod tests {
     use super::super::super::fixture::{Fixture, message};
 
     fn late(by: Duration) -> Fixture {
-        let mut history = Fixture::new(3, "B6");
+        let mut history = Fixture::new(3, "CB6");
         let agreement = history.bounds().agreement;
         history.acquainted().after(agreement).broadcasts(0, 1, b"a").after(by);
         history
@@ -58,14 +58,14 @@ mod tests {
 
     #[test]
     fn a_late_delivery_is_found() {
-        let bound = Fixture::new(3, "B6").bounds().broadcast.everywhere;
-        late(bound + Duration::from_secs(1)).gets(1, message(1, 1, 1), b"a").fires("B6", "n1:1:1");
+        let bound = Fixture::new(3, "CB6").bounds().broadcast.everywhere;
+        late(bound + Duration::from_secs(1)).gets(1, message(1, 1, 1), b"a").fires("CB6", "n1:1:1");
         late(bound).gets(1, message(1, 1, 1), b"a").is_silent();
     }
 
     #[test]
     fn who_was_disturbed_may_be_late() {
-        let bound = Fixture::new(3, "B6").bounds().broadcast.everywhere;
+        let bound = Fixture::new(3, "CB6").bounds().broadcast.everywhere;
         let mut history = late(bound * 2);
         history.cut(0, 1).heals().gets(1, message(1, 1, 1), b"a").is_silent();
     }

@@ -1,4 +1,4 @@
-//! B7: what a node holds for broadcasts stays within its limits at every event, whatever arrives.
+//! CB7: what a node holds for broadcasts stays within its limits at every event, whatever arrives.
 
 use bruit_core::limits::{GAPS_MAX, QUEUE_MAX, REASSEMBLIES_MAX};
 
@@ -9,13 +9,13 @@ use crate::happening::Happening;
 /// Epochs of one origin that are open (rule C1).
 const EPOCHS_OPEN: usize = 2;
 
-/// B7.
+/// CB7.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits;
 
 impl Rule for Limits {
     fn id(&self) -> &'static str {
-        "B7"
+        "CB7"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -31,7 +31,7 @@ impl Rule for Limits {
         ];
         match counted.iter().find(|(_, count, most)| count > most) {
             Some((what, count, most)) => {
-                Err(scene.violation("B7", node, format!("it holds {count} {what}, and may hold {most}")))
+                Err(scene.violation("CB7", node, format!("it holds {count} {what}, and may hold {most}")))
             }
             None => Ok(()),
         }
@@ -47,17 +47,17 @@ mod tests {
     #[test]
     fn whoever_holds_too_much_is_found() {
         let most = config().broadcast.cache_bytes_max as usize;
-        let mut history = Fixture::new(2, "B7");
+        let mut history = Fixture::new(2, "CB7");
         history.uses(1, Usage { cached_bytes: most, ..Usage::default() }, Pending::default()).is_silent();
         history.uses(1, Usage { cached_bytes: most + 1, ..Usage::default() }, Pending::default());
-        history.fires("B7", "cached bytes");
-        let mut history = Fixture::new(2, "B7");
+        history.fires("CB7", "cached bytes");
+        let mut history = Fixture::new(2, "CB7");
         let pending = Pending { messages: 1, bytes: config().broadcast.pending_bytes_max as usize + 1 };
-        history.uses(0, Usage::default(), pending).fires("B7", "pending bytes");
-        let mut history = Fixture::new(2, "B7");
+        history.uses(0, Usage::default(), pending).fires("CB7", "pending bytes");
+        let mut history = Fixture::new(2, "CB7");
         history.uses(0, Usage { reassemblies: 17, ..Usage::default() }, Pending::default());
-        history.fires("B7", "17 unfinished reassemblies");
-        let mut history = Fixture::new(2, "B7");
-        history.uses(0, Usage { gaps: 257, ..Usage::default() }, Pending::default()).fires("B7", "257 gaps");
+        history.fires("CB7", "17 unfinished reassemblies");
+        let mut history = Fixture::new(2, "CB7");
+        history.uses(0, Usage { gaps: 257, ..Usage::default() }, Pending::default()).fires("CB7", "257 gaps");
     }
 }

@@ -1,4 +1,4 @@
-//! B10: without submissions and disturbances the traffic of the broadcast ends: no message causes others for ever.
+//! CB10: without submissions and disturbances the traffic of the broadcast ends: no message causes others for ever.
 
 use bruit_core::broadcast::Repair;
 use bruit_core::wire::{self, Kind};
@@ -9,13 +9,13 @@ use crate::check::Violation;
 use crate::happening::Happening;
 use crate::process::BRUIT_PORT;
 
-/// B10. Reads every datagram that is sent so late that none should be for a broadcast.
+/// CB10. Reads every datagram that is sent so late that none should be for a broadcast.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quiet;
 
 impl Rule for Quiet {
     fn id(&self) -> &'static str {
-        "B10"
+        "CB10"
     }
 
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -35,7 +35,7 @@ impl Rule for Quiet {
                     kind.name(),
                     scene.at.since(last)
                 );
-                Err(scene.violation("B10", from, text))
+                Err(scene.violation("CB10", from, text))
             }
             None => Ok(()),
         }
@@ -60,15 +60,15 @@ mod tests {
 
     #[test]
     fn traffic_that_does_not_end_is_found() {
-        let mut history = Fixture::new(2, "B10");
+        let mut history = Fixture::new(2, "CB10");
         let bound = history.bounds().broadcast.quiet;
         history.acquainted().broadcasts(0, 1, b"a").after(bound).sends(0, &fragment()).is_silent();
-        history.after(Duration::from_secs(1)).sends(0, &fragment()).fires("B10", "it sends part");
+        history.after(Duration::from_secs(1)).sends(0, &fragment()).fires("CB10", "it sends part");
     }
 
     #[test]
     fn a_new_submission_and_a_disturbance_begin_anew() {
-        let mut history = Fixture::new(2, "B10");
+        let mut history = Fixture::new(2, "CB10");
         let bound = history.bounds().broadcast.quiet + Duration::from_secs(1);
         history.broadcasts(0, 1, b"a").after(bound).broadcasts(0, 2, b"b").sends(0, &fragment()).is_silent();
         history.gets(1, message(1, 1, 2), b"b").after(bound).crashes(1).sends(0, &fragment()).is_silent();
