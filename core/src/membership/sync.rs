@@ -53,7 +53,7 @@ impl Membership {
     /// A root of the sender's, from its ping or ack.
     pub(super) fn compare_root(&mut self, source: &Source, roots: [u64; TABLES], cx: &mut Ctx<'_>) {
         let (config, members) = (cx.config, self.group());
-        let partner = (source.standing == Standing::Validated).then(|| source.partner());
+        let partner = || (source.standing == Standing::Validated).then(|| source.partner());
         let (sync, table) = self.reconciliation(cx.now);
         let spread_time = || super::peers::spread_time(config, members);
         sync.on_root(&table, roots[usize::from(MEMBERS)], partner, spread_time, cx);
