@@ -1,5 +1,5 @@
-//! What every other room builds on: the numbers of processes, seeded randomness, the trace hash, and durations and
-//! groups of processes as text.
+//! The foundations of every other room: indices of processes, seeded randomness, the trace hash, and durations and groups of
+//! processes as text.
 
 mod hash;
 mod lookup;

@@ -72,7 +72,7 @@ pub struct PairLink {
 }
 
 impl NetworkConfig {
-    /// The same settings for all links.
+    /// Settings that are the same for all links.
     #[must_use]
     pub fn uniform(link: Link) -> Self {
         Self { link, ..Self::default() }

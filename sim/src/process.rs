@@ -1,4 +1,5 @@
-//! What is simulated: a [`Process`], the host it runs on, and the [`Io`] through which it reaches the world.
+//! Processes: the trait [`Process`] of everything that is simulated, the host of a process, and the [`Io`] through which it
+//! reaches the world.
 //!
 //! A bare [`Node`] is a process. An application that holds a node can be one as well: it passes on what is for its
 //! node with [`Io::drive`], and sends its own datagrams on ports of its own.

@@ -19,7 +19,7 @@
 //! [[expect]]
 //! after = "10s"
 //! within = "20s"
-//! that = { held-dead = "n3" }
+//! that = { not-alive = "n3" }
 //! "#;
 //! let scenario = bruit_sim::scenario::Scenario::parse(text)?;
 //! assert_eq!(scenario.nodes, 5);
@@ -126,7 +126,7 @@ pub enum Condition {
     /// Every running member holds exactly the running members alive.
     AllKnowAll,
     /// No running member holds these members alive or suspected.
-    HeldDead(#[serde(with = "crate::base::names::group")] Vec<Index>),
+    NotAlive(#[serde(with = "crate::base::names::group")] Vec<Index>),
     /// Every running member holds these members alive.
     HeldAlive(#[serde(with = "crate::base::names::group")] Vec<Index>),
     /// Each of these members holds exactly the running ones among them alive.
@@ -149,7 +149,7 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AllKnowAll => f.write_str("all members know all"),
-            Self::HeldDead(nodes) => write!(f, "no member holds {} alive", print_group(nodes)),
+            Self::NotAlive(nodes) => write!(f, "no member holds {} alive", print_group(nodes)),
             Self::HeldAlive(nodes) => write!(f, "all members hold {} alive", print_group(nodes)),
             Self::AllHave(texts) => write!(f, "all members have {}", texts.join(", ")),
             Self::Have { nodes, texts } => {

@@ -1,4 +1,4 @@
-//! What the checks look at: the truth about a run beside the state of the nodes.
+//! The view of the checks on a run: the truth about it, and the state of the nodes.
 
 use core::time::Duration;
 

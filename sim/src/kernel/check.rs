@@ -54,7 +54,7 @@ pub struct Violation {
     pub at: Time,
     /// The process that the violation concerns; `None` if it concerns the whole cluster.
     pub node: Option<Index>,
-    /// What is wrong, in one sentence.
+    /// The reason, in one sentence.
     pub text: String,
 }
 

@@ -27,7 +27,7 @@ pub enum Op {
     Cut {
         /// The shape of the cut.
         cut: Cut,
-        /// What happens to the datagrams in flight.
+        /// The treatment of the datagrams in flight.
         #[serde(default)]
         in_flight: InFlight,
         /// Lets the cut come and go.
@@ -73,7 +73,7 @@ pub enum Op {
     Resume {
         /// The process to resume.
         node: Index,
-        /// What the process handles first.
+        /// The order in which the process handles its inbox and its timers.
         #[serde(default)]
         release: Release,
     },
@@ -156,7 +156,7 @@ const fn one() -> u32 {
     1
 }
 
-/// What a resumed process handles first.
+/// The order in which a resumed process handles its inbox and its timers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Release {

@@ -102,7 +102,7 @@ impl fmt::Display for Cut {
     }
 }
 
-/// What happens to datagrams that are in flight when a cut is made.
+/// The treatment of datagrams that are in flight when a cut is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InFlight {
@@ -190,7 +190,7 @@ fn is_in(set: &[bool], node: Index) -> bool {
 
 impl Shape {
     fn new(cut: &Cut, zone: &[Index], len: usize) -> Self {
-        let everybody = || vec![true; len];
+        let all = || vec![true; len];
         match cut {
             Cut::Split { groups } => Self::groups(groups, len),
             Cut::Isolate { nodes } => {
@@ -206,8 +206,8 @@ impl Shape {
                 Self::Directed { from: set(left, len), to: set(right, len), both: true }
             }
             Cut::Zone { .. } => Self::groups(&[zone.to_vec()], len),
-            Cut::Egress { nodes } => Self::Directed { from: set(nodes, len), to: everybody(), both: false },
-            Cut::Ingress { nodes } => Self::Directed { from: everybody(), to: set(nodes, len), both: false },
+            Cut::Egress { nodes } => Self::Directed { from: set(nodes, len), to: all(), both: false },
+            Cut::Ingress { nodes } => Self::Directed { from: all(), to: set(nodes, len), both: false },
         }
     }
 

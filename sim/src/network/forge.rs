@@ -1,14 +1,34 @@
 //! Forged datagrams for tests: as another version, an impostor or a recording would send them. The envelope is written
 //! from the documented format and not by the core's encoder.
 
-use bruit_core::wire::{Header, Message, cluster_tag};
-use bruit_core::{Incarnation, NodeId};
+use bruit_core::wire::{Header, Message, RecordFields, cluster_tag};
+use bruit_core::{Incarnation, NodeId, virtual_addr};
 
 /// The header of a datagram from the first boot of `sender`.
 #[must_use]
 pub fn header(cluster: &str, sender: NodeId, receiver: NodeId) -> Header {
     let cluster = cluster_tag(cluster);
     Header { cluster, sender, incarnation: Incarnation::first(1), boot: sender.0, receiver, sequence: 0 }
+}
+
+/// The fields of the record of a member, at the address `virtual_addr(id)`, with the id as its boot and without a name.
+/// Encode them, or change some first.
+#[must_use]
+pub fn record(id: u64, incarnation: Incarnation) -> RecordFields<'static> {
+    RecordFields {
+        id: NodeId(id),
+        incarnation,
+        boot: id,
+        shared: 0,
+        roster: 0,
+        priority: 0,
+        protocol: (1, 1),
+        eligible: true,
+        addr: virtual_addr(id),
+        name: "",
+        zone: "",
+        meta: &[],
+    }
 }
 
 /// A datagram that contains these messages.

@@ -18,8 +18,8 @@ pub(crate) fn command(command: &Command) -> u64 {
 pub(crate) fn notice(notice: &Notice<'_>) -> u64 {
     match notice {
         Notice::Member { change, member } => {
-            let life = mix(member.incarnation.epoch, member.incarnation.counter.into());
-            mix(mix(20 + change_code(*change), member.id.0), life ^ state_code(member.state))
+            let incarnation = mix(member.incarnation.epoch, member.incarnation.counter.into());
+            mix(mix(20 + change_code(*change), member.id.0), incarnation ^ state_code(member.state))
         }
         Notice::Joined { via } => mix(40, via.0),
         Notice::Reincarnated { incarnation } => mix(41 + incarnation.epoch, incarnation.counter.into()),

@@ -8,7 +8,7 @@ use bruit_core::Time;
 use crate::base::Index;
 use crate::network::DatagramId;
 
-/// What happens when an entry of the queue is due.
+/// The reason of a queue entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// A process may need a tick.

@@ -126,7 +126,7 @@ fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
     let mut observers = nodes.filter(|(_, node)| node.phase() == Phase::Running);
     match condition {
         Condition::AllKnowAll => cluster.all_know_all(),
-        Condition::HeldDead(subjects) => observers.all(|(me, node)| {
+        Condition::NotAlive(subjects) => observers.all(|(me, node)| {
             let held = |index: &Index| {
                 matches!(state(node, *index), Some(MemberState::Alive | MemberState::Suspect))
             };

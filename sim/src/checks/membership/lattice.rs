@@ -128,21 +128,7 @@ mod tests {
     use bruit_core::wire::RecordFields;
 
     fn record(id: u64, counter: u32, meta: &[u8]) -> Vec<u8> {
-        let fields = RecordFields {
-            id: NodeId(id),
-            incarnation: incarnation(1, counter),
-            boot: id,
-            shared: 0,
-            roster: 0,
-            priority: 0,
-            protocol: (1, 1),
-            eligible: true,
-            addr: virtual_addr(id),
-            name: "n",
-            zone: "",
-            meta,
-        };
-        fields.encode()
+        RecordFields { meta, ..forge::record(id, incarnation(1, counter)) }.encode()
     }
 
     fn hears(history: &mut Fixture, message: Message<'_>) {

@@ -8,7 +8,7 @@ use bruit_core::{Config, MessageId, Time};
 use super::recorder::{self, Recorder, Traffic, UNCHECKED};
 use bruit_sim::{Cluster, Index, NetworkConfig, Random, Sim};
 
-/// What is sent_messages, and when.
+/// The broadcasts of a measurement.
 #[derive(Clone, Debug)]
 pub(super) struct Talk {
     /// The number of messages before those that count, from which the members learn the tree.
