@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::context::{Ctx, Signal};
 use crate::deadlines::soonest;
 use crate::error::{ConfigError, Rejected};
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::link::{Packed, Shares};
 use crate::membership::{Arrival, Membership};
 use crate::reconcile::{MARKS, MEMBERS, TABLES};

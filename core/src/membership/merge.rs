@@ -17,7 +17,7 @@ use crate::boot::Phase;
 use crate::config::{AdmissionPolicy, SHARED_FIELDS};
 use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::OBITUARIES_MAX;
 use crate::time::{Time, nanos};
