@@ -220,11 +220,6 @@ impl Membership {
         matches!(self.phase, Phase::Running | Phase::Leaving)
     }
 
-    /// Makes `timer` due at `at`, but never in the call that sets it (rule G3).
-    fn arm(&mut self, timer: Timer, at: Time, cx: &Ctx<'_>) {
-        self.deadlines.set(timer, at.max(cx.now + Duration::from_nanos(1)));
-    }
-
     /// Notices that we were not called when we should have been, and gives others the time back (rule B7).
     /// `wake` is when the node was to be called at the latest.
     pub(crate) fn before_event(&mut self, wake: Option<Time>, cx: &mut Ctx<'_>) {
@@ -504,7 +499,7 @@ impl Membership {
         let alone = chosen.is_empty();
         self.chosen = chosen;
         if !self.updates.is_empty() && !alone {
-            self.arm(Timer::Gossip, cx.now + settings.gossip_interval, cx);
+            self.deadlines.arm(Timer::Gossip, cx.now + settings.gossip_interval, cx.now);
         }
     }
 
@@ -512,7 +507,7 @@ impl Membership {
     fn spread(&mut self, id: NodeId, cx: &Ctx<'_>) {
         self.updates.push(id);
         if self.deadlines.at(Timer::Gossip).is_none() {
-            self.arm(Timer::Gossip, self.gossiped + cx.config.membership.gossip_interval, cx);
+            self.deadlines.arm(Timer::Gossip, self.gossiped + cx.config.membership.gossip_interval, cx.now);
         }
     }
 

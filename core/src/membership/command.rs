@@ -60,7 +60,7 @@ impl Membership {
         cx.signals.push(Signal::Started);
         // A random phase, so that a group that starts together does not probe in step.
         let phase = self.rng.jitter(cx.config.membership.probe_interval);
-        self.arm(Timer::Probe, cx.now + phase, cx);
+        self.deadlines.arm(Timer::Probe, cx.now + phase, cx.now);
         self.arm_heal(cx);
     }
 
@@ -120,7 +120,7 @@ impl Membership {
         let own = self.me.addr;
         addrs.iter().filter(|addr| **addr != own).for_each(|addr| self.send_join(*addr, 0, cx));
         if !self.joined && self.deadlines.at(Timer::Join).is_none() {
-            self.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx);
+            self.deadlines.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx.now);
         }
     }
 

@@ -130,7 +130,7 @@ impl Membership {
             self.send_join(contact.addr, contact.cookie, cx);
         }
         if !others.is_empty() {
-            self.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx);
+            self.deadlines.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx.now);
         }
     }
 
@@ -290,7 +290,7 @@ impl Membership {
     pub(super) fn arm_heal(&mut self, cx: &Ctx<'_>) {
         let interval = cx.config.membership.heal_interval;
         let jitter = self.rng.jitter(interval / 5);
-        self.arm(Timer::Heal, cx.now + interval * 9 / 10 + jitter, cx);
+        self.deadlines.arm(Timer::Heal, cx.now + interval * 9 / 10 + jitter, cx.now);
     }
 
     pub(crate) fn leave(&mut self, within: Duration, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
@@ -308,7 +308,7 @@ impl Membership {
         if needed == 0 || within.is_zero() {
             self.depart(needed == 0, cx);
         } else {
-            self.arm(Timer::Departure, cx.now + within, cx);
+            self.deadlines.arm(Timer::Departure, cx.now + within, cx.now);
         }
         Ok(Answer::Done)
     }
@@ -329,7 +329,7 @@ impl Membership {
             }
         }
         self.chosen = chosen;
-        self.arm(Timer::Leave, cx.now + cx.config.membership.gossip_interval, cx);
+        self.deadlines.arm(Timer::Leave, cx.now + cx.config.membership.gossip_interval, cx.now);
     }
 
     pub(super) fn answer_goodbye(&mut self, author: NodeId, seq: u32, cx: &mut Ctx<'_>) {

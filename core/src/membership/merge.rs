@@ -309,7 +309,7 @@ impl Membership {
         }
         self.table.set_hidden(id, true);
         cx.out.notify(Notice::AdmissionAsked { id });
-        self.arm(Timer::Admit(id), cx.now + within, cx);
+        self.deadlines.arm(Timer::Admit(id), cx.now + within, cx.now);
         true
     }
 
@@ -366,7 +366,7 @@ impl Membership {
         let Some(suspicion) = self.suspicions.get(&id) else { return };
         let settings = &cx.config.membership;
         let lead = if settings.last_word { settings.probe_timeout } else { Duration::ZERO };
-        self.arm(Timer::Suspicion(id), suspicion.deadline() - lead, cx);
+        self.deadlines.arm(Timer::Suspicion(id), suspicion.deadline() - lead, cx.now);
     }
 
     /// Passes our own verdict: Down.
@@ -409,7 +409,7 @@ impl Membership {
 
     fn arm_fade(&mut self, cx: &Ctx<'_>) {
         if let Some(at) = self.table.next_fade() {
-            self.arm(Timer::Fade, at, cx);
+            self.deadlines.arm(Timer::Fade, at, cx.now);
         }
     }
 

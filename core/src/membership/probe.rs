@@ -95,14 +95,14 @@ impl Membership {
         let settings = &cx.config.membership;
         let stretch = u32::from(self.health());
         let (interval, timeout) = (settings.probe_interval * stretch, settings.probe_timeout * stretch);
-        self.arm(Timer::Probe, cx.now + interval, cx);
+        self.deadlines.arm(Timer::Probe, cx.now + interval, cx.now);
         let Some(target) = self.table.next_probed(&mut self.rng) else { return };
         let seq = self.prober.next_seq();
         let retries = settings.probe_retries;
         let pause = (interval.saturating_sub(timeout)) / u32::from(retries.max(1));
         self.prober.current =
             Some(Probe { target, seq, answered: false, retries, pause, helpers: 0, nacks: 0 });
-        self.arm(Timer::ProbeTimeout, cx.now + timeout, cx);
+        self.deadlines.arm(Timer::ProbeTimeout, cx.now + timeout, cx.now);
         cx.stats.probes += 1;
         self.ping_member(target, seq, cx);
     }
@@ -145,7 +145,7 @@ impl Membership {
         if retries > 0 {
             self.ping_member(target, seq, cx);
             if retries > 1 {
-                self.arm(Timer::ProbeTimeout, cx.now + pause, cx);
+                self.deadlines.arm(Timer::ProbeTimeout, cx.now + pause, cx.now);
             }
         }
         let asked = if helpers == 0 { self.ask_helpers(target, seq, cx) } else { helpers };
@@ -201,7 +201,7 @@ impl Membership {
 
     fn arm_relays(&mut self, cx: &Ctx<'_>) {
         match self.prober.relays.iter().map(|relay| relay.due).min() {
-            Some(due) => self.arm(Timer::Relay, due, cx),
+            Some(due) => self.deadlines.arm(Timer::Relay, due, cx.now),
             None => self.deadlines.cancel(Timer::Relay),
         }
     }
@@ -271,7 +271,7 @@ impl Membership {
     pub(super) fn on_suspicion_due(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
         if let Some(until) = self.frozen_until(cx) {
             cx.stats.verdicts_postponed += 1;
-            return self.arm(Timer::Suspicion(id), until, cx);
+            return self.deadlines.arm(Timer::Suspicion(id), until, cx.now);
         }
         let settings = &cx.config.membership;
         let Some(suspicion) = self.suspicions.get_mut(&id) else { return };
@@ -280,12 +280,16 @@ impl Membership {
             suspicion.waits_until(heard).filter(|until| settings.last_word && *until > cx.now)
         {
             suspicion.last_word = None;
-            return self.arm(Timer::Suspicion(id), until, cx);
+            return self.deadlines.arm(Timer::Suspicion(id), until, cx.now);
         }
         let asked = suspicion.last_word.unwrap_or(0);
         if settings.last_word && asked < LAST_WORDS {
             suspicion.last_word = Some(asked + 1);
-            self.arm(Timer::Suspicion(id), cx.now + settings.probe_timeout / LAST_WORDS.into(), cx);
+            self.deadlines.arm(
+                Timer::Suspicion(id),
+                cx.now + settings.probe_timeout / LAST_WORDS.into(),
+                cx.now,
+            );
             self.ask_suspect(id, cx);
         } else {
             self.declare_down(id, cx);
@@ -319,7 +323,7 @@ impl Membership {
                 suspicion.last_word = None;
             }
             if self.deadlines.at(Timer::Suspicion(*id)).is_some_and(|at| at < least) {
-                self.arm(Timer::Suspicion(*id), least, cx);
+                self.deadlines.arm(Timer::Suspicion(*id), least, cx.now);
             }
         }
         self.chosen = chosen;
@@ -362,7 +366,7 @@ impl Membership {
         ping.tries += 1;
         let last = ping.tries == PING_TRIES;
         let pause = if last { PING_PAUSE.max(cx.config.membership.probe_timeout) } else { PING_PAUSE };
-        self.arm(Timer::Ping(serial), cx.now + pause, cx);
+        self.deadlines.arm(Timer::Ping(serial), cx.now + pause, cx.now);
         let message = Message::Ping { seq, roots: self.roots(cx) };
         self.send(addr, id, &[message], cx);
     }
