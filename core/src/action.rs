@@ -12,6 +12,8 @@ use crate::id::{Incarnation, MessageId, NodeId, PingId};
 use crate::time::Time;
 use crate::wire::Record;
 
+pub(crate) use crate::id::MemberState;
+
 /// Something for the driver to do. Exhaustive: a driver handles every kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
@@ -55,20 +57,6 @@ impl Action<'_> {
             Self::WakeAt(time) => Action::WakeAt(time),
         }
     }
-}
-
-/// What the failure detector holds of a member, ordered as the verdicts of one incarnation override each
-/// other (SWIM §4.2; a graceful leave beats a presumed failure).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub enum MemberState {
-    /// It answers, or nobody has doubted it.
-    Alive,
-    /// Somebody got no answer; it has time to refute.
-    Suspect,
-    /// It is taken to have failed.
-    Down,
-    /// It said goodbye, or an operator removed it.
-    Left,
 }
 
 /// A member as the local view shows it.

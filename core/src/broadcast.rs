@@ -51,7 +51,7 @@ use crate::membership::Peers;
 use crate::reconcile::{MARKS, Partner, Sync, Tree};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
-use crate::wire::{Gossip, Message, Reassembly};
+use crate::wire::{self, Gossip, Message, Reassembly};
 
 use cache::Cache;
 use deliver::Stranger;
@@ -226,22 +226,28 @@ impl Broadcast {
             return;
         }
         match *message {
-            Gossip::Publish { id, hops, flags, item } => {
+            Gossip::Publish(wire::Publish { id, hops, flags, item }) => {
                 self.on_publish(from, id, hops, flags, item, peers, cx);
             }
-            Gossip::Part { hops, flags, part } => self.on_part(from, hops, flags, &part, peers, cx),
-            Gossip::IHave(runs) => self.on_i_have(from, runs, peers, cx),
-            Gossip::Gone(runs) => self.on_refusal(from, runs, Refusal::Gone, cx),
-            Gossip::Lack(runs) => self.on_refusal(from, runs, Refusal::Lack, cx),
-            Gossip::PushAck(runs) => self.on_push_ack(from.id, runs, cx),
-            Gossip::Receipt(runs) => self.on_receipt(from.id, runs, cx),
-            Gossip::Prune => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
-            Gossip::Request { round, flags, runs } => self.on_request(from, round, flags, runs, cx),
-            Gossip::RequestParts { id, missing } => self.on_request_parts(from, id, missing, cx),
+            Gossip::Part(wire::Part { hops, flags, part }) => {
+                self.on_part(from, hops, flags, &part, peers, cx)
+            }
+            Gossip::IHave(wire::IHave(runs)) => self.on_i_have(from, runs, peers, cx),
+            Gossip::Gone(wire::Gone(runs)) => self.on_refusal(from, runs, Refusal::Gone, cx),
+            Gossip::Lack(wire::Lack(runs)) => self.on_refusal(from, runs, Refusal::Lack, cx),
+            Gossip::PushAck(wire::PushAck(runs)) => self.on_push_ack(from.id, runs, cx),
+            Gossip::Receipt(wire::Receipt(runs)) => self.on_receipt(from.id, runs, cx),
+            Gossip::Prune(_) => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
+            Gossip::Request(wire::Request { round, flags, runs }) => {
+                self.on_request(from, round, flags, runs, cx)
+            }
+            Gossip::RequestParts(wire::RequestParts { id, missing }) => {
+                self.on_request_parts(from, id, missing, cx)
+            }
             Gossip::Digest(digest) if digest.is_pull() => self.on_pull(from, &digest, cx),
             Gossip::Digest(digest) => self.on_digest(from, &digest, peers, cx),
             Gossip::ReceiptRequest(_) => self.send_receipt(from.id, peers, cx),
-            Gossip::Mark { origin, epoch, low, top } => {
+            Gossip::Mark(wire::Mark { origin, epoch, low, top }) => {
                 self.on_mark(from, origin, epoch, low, top, peers, cx);
             }
         }

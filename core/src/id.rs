@@ -85,6 +85,33 @@ impl fmt::Display for Incarnation {
     }
 }
 
+/// What the failure detector holds of a member, ordered as the verdicts of one incarnation override each
+/// other (SWIM §4.2; a graceful leave beats a presumed failure).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum MemberState {
+    /// It answers, or nobody has doubted it.
+    Alive,
+    /// Somebody got no answer; it has time to refute.
+    Suspect,
+    /// It is taken to have failed.
+    Down,
+    /// It said goodbye, or an operator removed it.
+    Left,
+}
+
+impl MemberState {
+    /// The name in lower case, as traces and commands spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Down => "down",
+            Self::Left => "left",
+        }
+    }
+}
+
 /// Names one broadcast, everywhere: its origin, the epoch in which the origin sent it, and its number within
 /// that epoch, counted from 1. Ordered as a triple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -55,14 +55,14 @@ mod stats;
 mod time;
 pub mod wire;
 
-pub use action::{Action, Member, MemberChange, MemberState, Notice};
+pub use action::{Action, Member, MemberChange, Notice};
 pub use boot::{Boot, Phase};
 pub use command::{Admission, Answer, Broadcast, Command};
 pub use config::{AdmissionPolicy, BroadcastConfig, Config, MembershipConfig};
 pub use error::{ConfigError, DecodeError, Field, Misbehavior, Rejected};
 pub use estimate::Estimate;
 pub use event::{Event, Slot};
-pub use id::{Incarnation, MessageId, NodeId, PingId, virtual_addr};
+pub use id::{Incarnation, MemberState, MessageId, NodeId, PingId, virtual_addr};
 pub use link::Outbox;
 pub use membership::Obituary;
 pub use node::Node;

@@ -19,10 +19,10 @@ use crate::deadlines::soonest;
 use crate::error::{ConfigError, Rejected};
 use crate::event::Slot;
 use crate::link::{Packed, Shares};
-use crate::membership::{Arrival, Membership, Standing};
+use crate::membership::{Arrival, Membership};
 use crate::reconcile::{MARKS, MEMBERS, TABLES};
 use crate::time::Time;
-use crate::wire::{Gossip, Message};
+use crate::wire::{Message, Standing};
 
 /// The machines, and the shares of a datagram that each of them is owed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl Machines {
     /// Hands a message to its machine, if its sender may say it.
     fn on_message(&mut self, arrival: &mut Arrival, message: &Message<'_>, cx: &mut Ctx<'_>) {
         let standing = arrival.standing();
-        if standing < required(message) {
+        if standing < message.kind().standing() {
             let counter = match standing {
                 Standing::Stale => &mut cx.stats.ignored_stale,
                 Standing::Unknown | Standing::Member | Standing::Validated => &mut cx.stats.ignored_stranger,
@@ -102,24 +102,19 @@ impl Machines {
             return;
         }
         let Self { membership, broadcast, .. } = self;
+        let from = arrival.partner();
         match message {
-            Message::Gossip(gossip) => {
-                broadcast.on_message(arrival.partner(), gossip, membership.peers(), cx);
-            }
-            Message::Compare(_) | Message::Items(_) | Message::Want(_) => match message.table() {
-                Some(MEMBERS) => membership.on_reconcile(arrival.partner(), message, cx),
-                Some(MARKS) => broadcast.on_reconcile(arrival.partner(), message, cx),
-                Some(_) | None => cx.stats.ignored_unknown += 1,
+            Message::Swim(message) => membership.on_message(arrival, message, cx),
+            Message::Reconcile(message) => match message.table() {
+                MEMBERS => membership.on_reconcile(arrival, message, cx),
+                MARKS => broadcast.on_reconcile(from, message, cx),
+                _ => cx.stats.ignored_unknown += 1,
             },
-            Message::Delta { table: MEMBERS | MARKS } => arrival.answers(message.table()),
-            Message::Delta { .. } | Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
-            message => {
-                membership.on_message(arrival, message, cx);
-                if let Some(roots) = message.roots().filter(|_| standing == Standing::Validated) {
-                    let root = roots[usize::from(MARKS)];
-                    broadcast.compare_root(arrival.partner(), root, membership.peers(), cx);
-                }
-            }
+            Message::Gossip(message) => broadcast.on_message(from, message, membership.peers(), cx),
+            Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
+        }
+        if let Some(roots) = message.roots().filter(|_| standing == Standing::Validated) {
+            broadcast.compare_root(from, roots[usize::from(MARKS)], membership.peers(), cx);
         }
     }
 
@@ -223,45 +218,5 @@ impl Machines {
             );
             letter.close();
         }
-    }
-}
-
-/// The least standing that the sender of a message needs for it to be used. What makes this node send more than it was
-/// sent is for senders at the address of their record (rule F6).
-const fn required(message: &Message<'_>) -> Standing {
-    match message {
-        Message::Ping { .. } => Standing::Stale,
-        Message::Ack { .. }
-        | Message::Alive(_)
-        | Message::Verdict(_)
-        | Message::Accused(_)
-        | Message::Join(_)
-        | Message::JoinEcho { .. }
-        | Message::JoinAnswer(_)
-        | Message::Unknown { .. } => Standing::Unknown,
-        Message::Gossip(
-            Gossip::Publish { .. }
-            | Gossip::Part { .. }
-            | Gossip::IHave(_)
-            | Gossip::Gone(_)
-            | Gossip::Lack(_)
-            | Gossip::PushAck(_)
-            | Gossip::Receipt(_),
-        ) => Standing::Member,
-        Message::PingReq { .. }
-        | Message::Nack { .. }
-        | Message::RelayedAck { .. }
-        | Message::Compare(_)
-        | Message::Items(_)
-        | Message::Want(_)
-        | Message::Delta { .. }
-        | Message::Gossip(
-            Gossip::Prune
-            | Gossip::Request { .. }
-            | Gossip::RequestParts { .. }
-            | Gossip::Digest(_)
-            | Gossip::ReceiptRequest(_)
-            | Gossip::Mark { .. },
-        ) => Standing::Validated,
     }
 }

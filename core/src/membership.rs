@@ -42,7 +42,10 @@ use crate::id::NodeId;
 use crate::reconcile::{MEMBERS, Partner, Sync};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
-use crate::wire::{self, Accused, Header, Message, Record, Verdict, Want};
+use crate::wire::{
+    self, Accused, Ack, Alive, Header, JoinEcho, Message, Nack, Ping, PingReq, Record, RelayedAck, Standing,
+    Swim, Verdict, Want,
+};
 
 use contact::Contacts;
 use me::Me;
@@ -136,21 +139,6 @@ struct Source {
     delta: bool,
 }
 
-/// How far the sender of a datagram is believed (rules A4, B10, F6), from least to most. Every kind of message names the
-/// least standing that it needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Standing {
-    /// An earlier epoch of a member: its pings are acked, and nothing else is used.
-    Stale,
-    /// The sender is not held alive here: join, ping, ack and membership updates are used, and no answer is longer than
-    /// its question.
-    Unknown,
-    /// A live member, at another address than its record says.
-    Member,
-    /// A live member at the address of its record.
-    Validated,
-}
-
 /// A datagram that is being read.
 #[derive(Debug)]
 pub(crate) struct Arrival {
@@ -167,11 +155,6 @@ impl Arrival {
     /// The sender, at the address that the datagram came from.
     pub(crate) const fn partner(&self) -> Partner {
         self.source.partner()
-    }
-
-    /// The updates that follow in the datagram answer a reconciliation of this table.
-    pub(crate) fn answers(&mut self, table: Option<u8>) {
-        self.source.delta = table == Some(MEMBERS);
     }
 }
 
@@ -362,42 +345,35 @@ impl Membership {
         true
     }
 
-    pub(crate) fn on_message(&mut self, arrival: &mut Arrival, message: &Message<'_>, cx: &mut Ctx<'_>) {
+    pub(crate) fn on_message(&mut self, arrival: &mut Arrival, message: &Swim<'_>, cx: &mut Ctx<'_>) {
         let Arrival { source, reply, .. } = arrival;
         match *message {
-            Message::Ping { seq, roots } => {
+            Swim::Ping(Ping { seq, roots }) => {
                 reply.ack = Some(seq);
                 self.compare_root(source, roots, cx);
             }
-            Message::Ack { seq, roots } => {
+            Swim::Ack(Ack { seq, roots }) => {
                 self.on_ack(source, seq, cx);
                 match roots {
                     Some(roots) => self.compare_root(source, roots, cx),
                     None => self.introduce(source, cx),
                 }
             }
-            Message::Alive(record) => self.on_record(record, source, reply, cx),
-            Message::Verdict(verdict) => self.on_verdict(&verdict, source, cx),
-            Message::Accused(accused) => self.on_accused(source, &accused, cx),
-            Message::Join(join) => self.on_join(source, &join, cx),
-            Message::JoinEcho { cookie, seen } => self.on_join_echo(source.from, cookie, seen, cx),
-            Message::JoinAnswer(answer) => {
+            Swim::Alive(Alive(record)) => self.on_record(record, source, reply, cx),
+            Swim::Verdict(verdict) => self.on_verdict(&verdict, source, cx),
+            Swim::Accused(accused) => self.on_accused(source, &accused, cx),
+            Swim::Join(join) => self.on_join(source, &join, cx),
+            Swim::JoinEcho(JoinEcho { cookie, seen }) => self.on_join_echo(source.from, cookie, seen, cx),
+            Swim::JoinAnswer(answer) => {
                 self.on_join_answer(source, &answer, cx);
                 // The records behind it are news to the joiner alone.
                 source.delta = true;
             }
-            Message::PingReq { seq, target, addr } => self.on_ping_req(source, seq, target, addr, cx),
-            Message::Nack { seq } => self.on_nack(seq),
-            Message::RelayedAck { seq, author, incarnation } => {
+            Swim::PingReq(PingReq { seq, target, addr }) => self.on_ping_req(source, seq, target, addr, cx),
+            Swim::Nack(Nack { seq }) => self.on_nack(seq),
+            Swim::RelayedAck(RelayedAck { seq, author, incarnation }) => {
                 self.on_relayed_ack(seq, author, incarnation, cx);
             }
-            // These have been routed elsewhere.
-            Message::Compare(_)
-            | Message::Items(_)
-            | Message::Want(_)
-            | Message::Delta { .. }
-            | Message::Gossip(_)
-            | Message::Unknown { .. } => {}
         }
     }
 
@@ -416,18 +392,18 @@ impl Membership {
             letter.limit(question - wire::HEADER_BYTES - wire::CRC_BYTES);
         }
         if let Some(seq) = ack {
-            letter.push(&Message::Ack { seq, roots });
+            letter.push(&Ack { seq, roots }.into());
         }
         if let Some(accused) = accused {
-            letter.push(&Message::Accused(accused));
+            letter.push(&accused.into());
         }
         if validated {
             if wants_record && self.table.get(source.sender).is_some_and(Entry::lacks_content) {
                 let id = source.sender.0.to_le_bytes();
-                letter.push(&Message::Want(Want::of(MEMBERS, credit, &id)));
+                letter.push(&Want::of(MEMBERS, credit, &id).into());
             }
             if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, now)) {
-                letter.push(&Message::Verdict(verdict));
+                letter.push(&verdict.into());
             }
         }
         if letter.is_empty() {
@@ -450,7 +426,7 @@ impl Membership {
     fn introduce(&self, source: &Source, cx: &mut Ctx<'_>) {
         if source.standing == Standing::Validated && self.phase == Phase::Running {
             let record = self.me.record();
-            self.send(source.from, source.sender, &[Message::Alive(Record::trusted(&record))], cx);
+            self.send(source.from, source.sender, &[Alive(Record::trusted(&record)).into()], cx);
         }
     }
 
@@ -514,7 +490,7 @@ impl Membership {
     /// What is held of a member that is not alive.
     fn verdict_of(&self, id: NodeId, now: Time) -> Option<Verdict> {
         let update = update_of(self.table.get(id)?, &self.suspicions, now)?;
-        if let Message::Verdict(verdict) = update { Some(verdict) } else { None }
+        if let Message::Swim(Swim::Verdict(verdict)) = update { Some(verdict) } else { None }
     }
 
     fn hear_somebody(&mut self, cx: &Ctx<'_>) {
@@ -557,11 +533,11 @@ fn update_of<'a>(
     let (id, incarnation) = (entry.id, entry.incarnation());
     let age = || u32::try_from(entry.age(now) / 1_000_000).unwrap_or(u32::MAX);
     let verdict = |state, age, author| {
-        Some(Message::Verdict(Verdict { id, incarnation, state, removed: entry.flags.removed, age, author }))
+        Some(Verdict { id, incarnation, state, removed: entry.flags.removed, age, author }.into())
     };
     match entry.state() {
         MemberState::Alive if entry.lacks_content() => None,
-        MemberState::Alive => entry.record().map(Message::Alive),
+        MemberState::Alive => entry.record().map(|record| Alive(record).into()),
         MemberState::Suspect => verdict(MemberState::Suspect, 0, *suspicions.get(&id)?.authors.last()?),
         MemberState::Down | MemberState::Left => verdict(entry.state(), age(), NodeId::NOBODY),
     }

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Every item has an id and a fingerprint of its version and content. Ids are spread over a 64-bit line by a fixed
-//! permutation, and a [`Range`] is a prefix of that line; its fingerprint is the sum of those in it. No message needs
+//! permutation, and a [`KeyRange`](crate::wire::KeyRange) is a prefix of that line; its fingerprint is the sum of those in it. No message needs
 //! memory of an earlier one, so a lost one costs a repetition and nothing else.
 //!
 //! Nothing here knows what an item is: members and the marks of the broadcast, and later the frontiers of the store,
@@ -33,13 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::NodeId;
 use crate::link::DatagramWriter;
 
-/// Parts that a range is divided into.
-pub(crate) const WAYS: usize = 16;
-/// Divisions until a range is as fine as they get.
-const DEPTH_MAX: u8 = 8;
-
-/// Tables whose roots ride on pings and acks: members, the store's frontiers to come, and the broadcast's marks.
-pub(crate) const TABLES: usize = 3;
+pub(crate) use crate::wire::TABLES;
 
 /// The number of the table of member records.
 pub(crate) const MEMBERS: u8 = 0;
@@ -71,47 +65,6 @@ pub(crate) enum ItemFate {
 pub(crate) struct Partner {
     pub(crate) id: NodeId,
     pub(crate) addr: SocketAddr,
-}
-
-/// A part of the line: all positions that begin with the first `4 · depth` bits of `prefix`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Range {
-    prefix: u32,
-    depth: u8,
-}
-
-impl Range {
-    /// Everything.
-    pub const ROOT: Self = Self { prefix: 0, depth: 0 };
-
-    /// A range from its parts; `None` if it is too deep or has bits beyond its depth.
-    #[must_use]
-    pub const fn new(prefix: u32, depth: u8) -> Option<Self> {
-        if depth > DEPTH_MAX || (depth < DEPTH_MAX && prefix << (4 * depth) != 0) {
-            return None;
-        }
-        Some(Self { prefix, depth })
-    }
-
-    pub(crate) const fn prefix(self) -> u32 {
-        self.prefix
-    }
-
-    pub(crate) const fn depth(self) -> u8 {
-        self.depth
-    }
-
-    fn child(self, way: u32) -> Self {
-        Self { prefix: self.prefix | way << (28 - 4 * self.depth), depth: self.depth + 1 }
-    }
-
-    const fn first(self) -> u64 {
-        (self.prefix as u64) << 32
-    }
-
-    const fn last(self) -> u64 {
-        self.first() | if self.depth == 0 { u64::MAX } else { u64::MAX >> (4 * self.depth) }
-    }
 }
 
 #[cfg(test)]

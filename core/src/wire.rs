@@ -10,24 +10,39 @@ mod describe;
 mod envelope;
 mod fragment;
 mod gossip;
-mod message;
+mod join;
+mod kind;
+mod member;
+mod probe;
+mod reconcile;
 mod record;
+mod sizes;
 
-pub use crate::reconcile::Range as KeyRange;
-pub use describe::{Described, Kind, describe};
-pub use envelope::{Datagram, ENVELOPE_BYTES_MAX, Header, Messages, cluster_tag, compose, open};
+pub use describe::{Described, describe};
+pub use envelope::{Datagram, Header, Messages, cluster_tag, compose, open};
 pub use fragment::{Fragment, ItemId, Reassembly, fragments};
-pub use gossip::{Digest, DigestEntry, Gossip, Item, Run, Runs};
-pub use message::{Accused, Compare, Items, Join, JoinAnswer, Message, RangeItems, Verdict, Want};
+pub use gossip::{
+    Digest, DigestEntry, Gone, IHave, Item, Lack, Mark, Part, Prune, Publish, PushAck, Receipt,
+    ReceiptRequest, Request, RequestParts, Run, Runs,
+};
+pub use join::{Join, JoinAnswer, JoinEcho};
+pub use kind::{Gossip, Kind, Message, Reconcile, Standing, Swim};
+pub use member::{Accused, Alive, Verdict};
+pub use probe::{Ack, Nack, Ping, PingReq, RelayedAck};
+pub use reconcile::{Compare, Delta, Items, KeyRange, RangeItems, Want};
 pub use record::{Record, RecordFields};
+pub use sizes::ENVELOPE_BYTES_MAX;
 
 pub(crate) use codec::{Put, Reader};
-pub(crate) use envelope::{CRC_BYTES, HEADER_BYTES, Letterhead, finish};
+pub(crate) use envelope::{Letterhead, finish};
 pub(crate) use gossip::{
-    DIGEST_BYTES, DIGEST_GAPS_MAX, EAGER, EVERYONE, GRAFT, MULTICAST, PULL, PUSHED, REPORT, RUN_BYTES,
-    RUNS_BYTES, encode_item, put_digest_entry, put_run,
+    EAGER, EVERYONE, GRAFT, MULTICAST, PULL, PUSHED, REPORT, encode_item, put_digest_entry, put_run,
 };
-pub(crate) use message::{PROBE_BYTES, RECONCILE_BYTES, put_compare_range, put_items_range};
+pub(crate) use reconcile::{put_compare_range, put_items_range};
+pub(crate) use sizes::{
+    CRC_BYTES, DIGEST_BYTES, DIGEST_GAPS_MAX, HEADER_BYTES, PROBE_BYTES, RECONCILE_BYTES, RUN_BYTES,
+    RUNS_BYTES, TABLES, WAYS,
+};
 
 #[cfg(test)]
 mod tests;

@@ -129,8 +129,8 @@ impl Ledger {
     fn arrived(&mut self, bytes: &[u8], crosses: bool) {
         for message in messages(bytes).into_iter().flatten() {
             let len = match message {
-                Message::Gossip(Gossip::Publish { item, .. }) => item.payload().len(),
-                Message::Gossip(Gossip::Part { part, .. }) => part.bytes.len(),
+                Message::Gossip(Gossip::Publish(publish)) => publish.item.payload().len(),
+                Message::Gossip(Gossip::Part(part)) => part.part.bytes.len(),
                 _ => 0,
             };
             self.received += len as u64;

@@ -48,13 +48,13 @@ fn crc32c(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::wire::{Kind, describe};
+    use bruit_core::wire::{Kind, Nack, describe};
 
     #[test]
     fn the_core_reads_what_is_forged() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         let header = header("forge", NodeId(3), NodeId(4));
-        let bytes = datagram(&header, &[Message::Nack { seq: 7 }]);
+        let bytes = datagram(&header, &[Nack { seq: 7 }.into()]);
         let read = describe(&bytes).expect("a good envelope");
         assert_eq!(read.header, header);
         assert_eq!(read.kinds().collect::<Vec<_>>(), [Kind::Nack]);

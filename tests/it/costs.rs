@@ -1,7 +1,7 @@
 //! What reconciliation costs, counted in bytes of messages and in round trips between two tables that are made
 //! by hand.
 
-use bruit_core::wire::{Kind, Message, Record, RecordFields, describe};
+use bruit_core::wire::{Alive, Kind, Message, Ping, Record, RecordFields, describe};
 use bruit_core::{Event, Incarnation, Node, NodeId, virtual_addr};
 use bruit_sim::forge;
 
@@ -32,7 +32,7 @@ fn fill(bench: &mut Bench, members: u64) {
         for first in (1_000..1_000 + members).step_by(10) {
             let records: Vec<Vec<u8>> =
                 (first..(first + 10).min(1_000 + members)).map(|id| record(id, 0)).collect();
-            let read = |bytes| Message::Alive(Record::read(bytes).expect("well made"));
+            let read = |bytes| Message::from(Alive(Record::read(bytes).expect("well made")));
             let messages: Vec<Message<'_>> = records.iter().map(|bytes| read(bytes)).collect();
             let bytes = forge::datagram(&header, &messages);
             // Handled without running the datagrams that follow: the two must not gossip with each other yet.
@@ -61,7 +61,7 @@ fn payload(bytes: &[u8]) -> usize {
 fn ping(node: &Node, to: u64) -> Vec<u8> {
     let mut header = forge::header("test", node.id(), NodeId(to));
     (header.incarnation, header.boot) = (node.incarnation(), node.boot());
-    forge::datagram(&header, &[Message::Ping { seq: 1, roots: node.roots() }])
+    forge::datagram(&header, &[Ping { seq: 1, roots: node.roots() }.into()])
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn one_changed_record_among_10_000_is_found_in_4_round_trips_and_2_kb() {
     let mut bench = tables(10_000);
     let changed = record(4_711, 1);
     let header = forge::header("test", NodeId(1_000_000), NodeId(1));
-    let news = forge::datagram(&header, &[Message::Alive(Record::read(&changed).expect("well made"))]);
+    let news = forge::datagram(&header, &[Alive(Record::read(&changed).expect("well made")).into()]);
     bench.handle(1, Event::Datagram { from: virtual_addr(1_000_000), bytes: &news });
     assert_ne!(bench.node(1).roots(), bench.node(2).roots());
     // Only the messages of the reconciliation are passed on; gossip is held back.

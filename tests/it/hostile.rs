@@ -1,7 +1,7 @@
 //! Datagrams that no member of this version sends: replayed, forged, damaged, or from another version. The
 //! sequences that rules B2, B10, A3 and G5 warn of are played to bare nodes.
 
-use bruit_core::wire::{Message, Record, RecordFields, Verdict};
+use bruit_core::wire::{Alive, Message, Nack, Ping, PingReq, Record, RecordFields, Verdict};
 use bruit_core::{Event, Incarnation, MemberChange, MemberState, NodeId, Notice, Time, virtual_addr};
 use bruit_sim::{BRUIT_PORT, Index, Random, forge};
 
@@ -29,15 +29,8 @@ fn record(id: u64, incarnation: Incarnation, addr: u64) -> Vec<u8> {
     fields.encode()
 }
 
-const fn verdict(id: u64, incarnation: Incarnation, state: MemberState) -> Message<'static> {
-    Message::Verdict(Verdict {
-        id: NodeId(id),
-        incarnation,
-        state,
-        removed: false,
-        age: 0,
-        author: NodeId(2),
-    })
+fn verdict(id: u64, incarnation: Incarnation, state: MemberState) -> Message<'static> {
+    Verdict { id: NodeId(id), incarnation, state, removed: false, age: 0, author: NodeId(2) }.into()
 }
 
 /// What member 2 of the bench says to member 1, by its own hand.
@@ -63,7 +56,7 @@ fn suspect_7_before_alive_7_with_a_new_address() {
     let (old, new) = (record(9, at(5, 0), 90), record(9, at(7, 0), 91));
     let records = [Record::read(&old), Record::read(&new)].map(|record| record.expect("well made"));
     let messages =
-        [Message::Alive(records[0]), verdict(9, at(7, 0), MemberState::Suspect), Message::Alive(records[1])];
+        [Alive(records[0]).into(), verdict(9, at(7, 0), MemberState::Suspect), Alive(records[1]).into()];
     let mut roots = Vec::new();
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut bench = pair();
@@ -83,7 +76,7 @@ fn a_down_heard_about_the_living_is_only_a_suspicion() {
     // Rule B1.
     let mut bench = pair();
     let bytes = record(9, at(1, 0), 9);
-    says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
+    says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     says(&mut bench, &[verdict(9, at(1, 0), MemberState::Down)]);
     assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(MemberState::Suspect));
     let told = bench
@@ -101,11 +94,11 @@ fn a_down_about_the_unknown_is_a_guard() {
     assert!(bench.node(1).member(NodeId(9)).is_none(), "there is nothing to show");
     for counter in [0, 1, 2] {
         let bytes = record(9, at(4, counter), 9);
-        says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
+        says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     }
     assert!(bench.node(1).member(NodeId(9)).is_none_or(|member| member.state == MemberState::Down));
     let bytes = record(9, at(4, 3), 9);
-    says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
+    says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(MemberState::Alive));
 }
 
@@ -115,10 +108,10 @@ fn an_incarnation_at_the_end_of_its_range_is_refused() {
     let mut bench = pair();
     for incarnation in [at(u64::MAX, 0), at(1 << 63, 0), at(1, u32::MAX), at(1, 1 << 31)] {
         let bytes = record(1, incarnation, 1);
-        says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
+        says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
         says(&mut bench, &[verdict(1, incarnation, MemberState::Down)]);
         let bytes = record(9, incarnation, 9);
-        says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
+        says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     }
     assert!(bench.node(1).member(NodeId(9)).is_none());
     assert_eq!(bench.node(1).incarnation(), at(1, 0));
@@ -131,7 +124,7 @@ fn an_old_relay_between_two_newer_nodes() {
     let mut bench = pair();
     let mut newer = record(9, at(1, 0), 9);
     newer.extend([0xE1, 5, 1, 2, 3, 4, 5]);
-    says(&mut bench, &[Message::Alive(Record::read(&newer).expect("an extension is legal"))]);
+    says(&mut bench, &[Alive(Record::read(&newer).expect("an extension is legal")).into()]);
     bench.sent.clear();
     bench.add(3, &lan());
     bench.join(3, 1);
@@ -152,7 +145,7 @@ fn unknown_messages_are_skipped_and_counted() {
     let mut header = forge::header("test", NodeId(2), NodeId(1));
     (header.incarnation, header.boot) = (bench.node(2).incarnation(), bench.node(2).boot());
     let mut body = vec![200, 3, 0, 1, 2, 3];
-    Message::Ping { seq: 4_711, roots: [0; 3] }.encode(&mut body);
+    Message::from(Ping { seq: 4_711, roots: [0; 3] }).encode(&mut body);
     body.extend([77, 0, 0]);
     bench.sent.clear();
     bench.datagram(1, virtual_addr(2), &forge::raw(&header, &body));
@@ -229,10 +222,10 @@ fn a_stranger_gets_no_more_than_it_sent() {
     let stranger = "[fdb7:7569::ffff]:1".parse().expect("an address");
     let bytes = record(66, at(1, 0), 66);
     let messages = [
-        Message::Ping { seq: 1, roots: [9; 3] },
-        Message::PingReq { seq: 2, target: NodeId(2), addr: virtual_addr(2) },
-        Message::Alive(Record::read(&bytes).expect("well made")),
-        Message::Nack { seq: 3 },
+        Message::from(Ping { seq: 1, roots: [9; 3] }),
+        PingReq { seq: 2, target: NodeId(2), addr: virtual_addr(2) }.into(),
+        Alive(Record::read(&bytes).expect("well made")).into(),
+        Nack { seq: 3 }.into(),
     ];
     for message in messages {
         let header = forge::header("test", NodeId(66), NodeId(1));
@@ -257,7 +250,7 @@ fn a_joiner_is_announced_only_after_its_echo() {
         record: Record::read(&bytes).expect("well made"),
     };
     let header = forge::header("test", NodeId(66), NodeId::NOBODY);
-    let question = forge::datagram(&header, &[Message::Join(join)]);
+    let question = forge::datagram(&header, &[join.into()]);
     let (_, answers) = bench.handle(1, Event::Datagram { from: virtual_addr(66), bytes: &question });
     assert_eq!(answers.len(), 1, "an echo");
     assert!(answers[0].2.len() <= question.len());
@@ -321,7 +314,7 @@ fn a_flood_of_members_stops_at_the_limit() {
     bench.join(2, 1);
     for id in 100..300 {
         let bytes = record(id, at(1, 0), id);
-        says(&mut bench, &[Message::Alive(Record::read(&bytes).expect("well made"))]);
+        says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     }
     assert_eq!(bench.node(1).member_count(), 50);
     assert_eq!(bench.node(1).stats().ignored_table_full, 152);

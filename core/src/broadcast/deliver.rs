@@ -16,7 +16,7 @@ use crate::error::Misbehavior;
 use crate::id::{Incarnation, MessageId, NodeId};
 use crate::membership::Peers;
 use crate::reconcile::{MEMBERS, Partner};
-use crate::wire::{EAGER, Fragment, Item, Message, PUSHED, Want};
+use crate::wire::{EAGER, Fragment, Item, PUSHED, Want};
 
 /// Messages that wait for the record of their origin; the oldest gives way.
 const STRANGERS_MAX: usize = 64;
@@ -242,7 +242,7 @@ impl Broadcast {
             let Some(addr) = peers.receiver(of.id) else { return };
             let (bytes, credit) = (id.0.to_le_bytes(), cx.config.membership.reconcile_credit);
             let mut letter = cx.letter(addr, of.id);
-            letter.push(&Message::Want(Want::of(MEMBERS, credit, &bytes)));
+            letter.push(&Want::of(MEMBERS, credit, &bytes).into());
             letter.send_alone();
         }
     }

@@ -13,7 +13,7 @@ use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Peers;
 use crate::time::Time;
-use crate::wire::{EAGER, GRAFT, Gossip, MULTICAST, Message, PUSHED, Runs};
+use crate::wire::{EAGER, GRAFT, MULTICAST, PUSHED, Request, Runs};
 
 /// Neighbours of the tree in a configuration that has none.
 const TREE_FANOUT: u8 = 3;
@@ -292,8 +292,8 @@ impl Broadcast {
                 self.neighbours.pick(id);
                 let Some(addr) = peers.receiver(id) else { continue };
                 let mut letter = cx.letter(addr, id);
-                let graft = Gossip::Request { round: 0, flags: GRAFT, runs: Runs::of(&[]) };
-                letter.push(&Message::Gossip(graft));
+                let graft = Request { round: 0, flags: GRAFT, runs: Runs::of(&[]) };
+                letter.push(&graft.into());
                 letter.send();
             }
         }

@@ -18,7 +18,7 @@ use crate::link::DatagramWriter;
 use crate::membership::Peers;
 use crate::reconcile::{ItemFate, Partner, Sync, Table, Tree};
 use crate::time::Time;
-use crate::wire::{Gossip, Message, Run};
+use crate::wire::{Mark, Reconcile, Run};
 
 /// Origins that have spoken since their mark was last compared.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ impl Broadcast {
     }
 
     /// A message of an exchange about marks.
-    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
+    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Reconcile<'_>, cx: &mut Ctx<'_>) {
         let (sync, marks) = self.reconciliation();
         sync.on_message(&marks, from, message, cx);
     }
@@ -236,8 +236,8 @@ impl Table for Marks<'_> {
         let mut fate = ItemFate::Empty;
         for Epoch { epoch, seen, .. } in origin.epochs.iter().filter(|epoch| epoch.seen.top() > 0) {
             let low = self.cache.of(id, *epoch).next().map_or(0, |(seq, _)| seq);
-            let mark = Gossip::Mark { origin: id, epoch: *epoch, low, top: seen.top() };
-            if !letter.push(&Message::Gossip(mark)) {
+            let mark = Mark { origin: id, epoch: *epoch, low, top: seen.top() };
+            if !letter.push(&mark.into()) {
                 return ItemFate::TooLong;
             }
             fate = ItemFate::Packed;

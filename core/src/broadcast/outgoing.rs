@@ -17,7 +17,7 @@ use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
 use crate::limits::{FRAGMENT_BYTES, QUEUE_MAX};
 use crate::time::{Time, nanos};
-use crate::wire::{self, Gossip, Message, Run, Runs, fragments};
+use crate::wire::{self, Gone, IHave, Lack, Message, Part, Prune, PushAck, Run, Runs, fragments};
 
 /// A broadcast on its way to one receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -260,7 +260,7 @@ impl Outgoing {
         sent: &mut impl FnMut(MessageId),
     ) {
         let Some(parcels) = self.parcels.get_mut(&to) else { return };
-        if parcels.prune && push(&Message::Gossip(Gossip::Prune)) {
+        if parcels.prune && push(&Prune.into()) {
             parcels.prune = false;
         }
         let bytes = &mut self.bytes;
@@ -315,12 +315,12 @@ fn pack_runs<T: Ord>(
         put_merged(bytes, ids[..count].iter().map(&run));
         let runs = Runs::of(bytes);
         let message = match kind {
-            Kind::PushAck => Gossip::PushAck(runs),
-            Kind::IHave => Gossip::IHave(runs),
-            Kind::Gone => Gossip::Gone(runs),
-            Kind::Lack => Gossip::Lack(runs),
+            Kind::PushAck => PushAck(runs).into(),
+            Kind::IHave => IHave(runs).into(),
+            Kind::Gone => Gone(runs).into(),
+            Kind::Lack => Lack(runs).into(),
         };
-        if push(&Message::Gossip(message)) {
+        if push(&message) {
             ids.drain(..count);
             return;
         }
@@ -360,7 +360,7 @@ fn push_publish(
 ) -> bool {
     let Publish { id, flags, .. } = *publish;
     if item.bytes().len() <= FRAGMENT_BYTES {
-        return push(&Message::Gossip(Gossip::Publish { id, hops, flags, item }));
+        return push(&wire::Publish { id, hops, flags, item }.into());
     }
     let Some(parts) = fragments(id.into(), item.bytes()) else { return true };
     for part in parts {
@@ -368,7 +368,7 @@ fn push_publish(
         if publish.parts & bit == 0 {
             continue;
         }
-        if !push(&Message::Gossip(Gossip::Part { hops, flags, part })) {
+        if !push(&Part { hops, flags, part }.into()) {
             return false;
         }
         publish.parts &= !bit;

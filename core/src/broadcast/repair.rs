@@ -15,9 +15,7 @@ use crate::id::{MessageId, NodeId};
 use crate::membership::Peers;
 use crate::reconcile::Partner;
 use crate::time::Time;
-use crate::wire::{
-    self, DIGEST_BYTES, DIGEST_GAPS_MAX, Digest, DigestEntry, EVERYONE, Gossip, Message, PULL, RUN_BYTES, Run,
-};
+use crate::wire::{self, DIGEST_BYTES, DIGEST_GAPS_MAX, Digest, DigestEntry, EVERYONE, PULL, RUN_BYTES, Run};
 
 /// Datagrams of one digest.
 const DIGEST_DATAGRAMS_MAX: usize = 4;
@@ -152,7 +150,7 @@ impl Broadcast {
             let Some(addr) = peers.receiver(*to) else { continue };
             for bytes in &digests {
                 let mut letter = cx.letter(addr, *to);
-                letter.push(&Message::Gossip(Gossip::Digest(Digest::of(0, number, EVERYONE, bytes))));
+                letter.push(&Digest::of(0, number, EVERYONE, bytes).into());
                 letter.send();
             }
         }
@@ -262,7 +260,7 @@ impl Broadcast {
             for (bytes, origins) in digests.all.iter().zip(&digests.origins) {
                 let mut letter = cx.letter(addr, *to);
                 let digest = Digest::of(PULL, self.rounds.number, *origins, bytes);
-                letter.push(&Message::Gossip(Gossip::Digest(digest)));
+                letter.push(&digest.into());
                 letter.send();
             }
         }

@@ -16,7 +16,7 @@ use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Peers;
 use crate::time::Time;
-use crate::wire::{self, Gossip, Message, RUN_BYTES, RUNS_BYTES, Run, Runs};
+use crate::wire::{self, RUN_BYTES, RUNS_BYTES, Receipt, ReceiptRequest, Run, Runs};
 
 /// A receipt comes within so long for each member of the group …
 const JITTER_PER_MEMBER: Duration = Duration::from_millis(1);
@@ -154,7 +154,7 @@ impl Broadcast {
             let mut bytes = Vec::new();
             wire::put_run(&mut bytes, Run::one(id));
             let mut letter = cx.letter(addr, to);
-            letter.push(&Message::Gossip(Gossip::ReceiptRequest(Runs::of(&bytes))));
+            letter.push(&ReceiptRequest(Runs::of(&bytes)).into());
             letter.send();
         }
         let due = self.reports.open.values().map(|report| report.ends.min(report.asks)).min();
@@ -203,7 +203,7 @@ impl Broadcast {
         }
         if !bytes.is_empty() {
             let mut letter = cx.letter(addr, origin);
-            letter.push(&Message::Gossip(Gossip::Receipt(Runs::of(&bytes))));
+            letter.push(&Receipt(Runs::of(&bytes)).into());
             letter.send();
         }
     }

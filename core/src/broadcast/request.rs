@@ -19,7 +19,7 @@ use crate::limits::FRAGMENT_BYTES;
 use crate::membership::Peers;
 use crate::reconcile::Partner;
 use crate::time::Time;
-use crate::wire::{EAGER, GRAFT, Gossip, MULTICAST, Message, RUN_BYTES, RUNS_BYTES, Run, Runs};
+use crate::wire::{EAGER, GRAFT, MULTICAST, RUN_BYTES, RUNS_BYTES, Request, RequestParts, Run, Runs};
 
 /// Messages of one gap asked for at a time.
 const CHUNK: u64 = 256;
@@ -196,14 +196,14 @@ impl Broadcast {
         put_merged(&mut bytes, latest.into_iter());
         let mut letter = cx.letter(addr, to);
         for (id, missing) in ask.parts.iter().copied().take(8) {
-            letter.push(&Message::Gossip(Gossip::RequestParts { id, missing }));
+            letter.push(&RequestParts { id, missing }.into());
         }
         if !bytes.is_empty() {
-            let message = Gossip::Request { round: ask.round, flags, runs: Runs::of(&bytes) };
-            if !letter.push(&Message::Gossip(message)) {
+            let message = Request { round: ask.round, flags, runs: Runs::of(&bytes) };
+            if !letter.push(&message.into()) {
                 letter.send();
                 letter = cx.letter(addr, to);
-                letter.push(&Message::Gossip(message));
+                letter.push(&message.into());
             }
         }
         letter.send();

@@ -8,12 +8,11 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
 
-use super::writer::Unfinished;
 use crate::action::{Action, Member, MemberChange, MemberState, Notice};
 use crate::command::Answer;
 use crate::error::Rejected;
 use crate::event::Slot;
-use crate::id::{Incarnation, MessageId};
+use crate::id::{Incarnation, MessageId, NodeId};
 use crate::wire::Record;
 
 /// Collects the actions of one or more calls of `handle_into`, in order.
@@ -23,6 +22,18 @@ pub struct Outbox {
     pub(super) arena: Vec<u8>,
     pub(super) sent: Sent,
     pub(super) unfinished: Vec<Unfinished>,
+}
+
+/// A datagram of this call that has no checksum yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unfinished {
+    /// The place of its action.
+    pub(super) entry: usize,
+    pub(super) receiver: NodeId,
+    /// The checksum of the bytes that all datagrams of this node begin with.
+    pub(super) prefix: u32,
+    /// Bytes of messages that still fit.
+    pub(super) room: usize,
 }
 
 /// Datagrams and bytes since the outbox was made.

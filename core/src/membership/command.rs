@@ -13,7 +13,7 @@ use crate::context::{Ctx, Signal};
 use crate::error::{Field, Rejected};
 use crate::id::NodeId;
 use crate::limits::{META_BYTES_MAX, SEEDS_MAX};
-use crate::wire::{Message, Verdict};
+use crate::wire::Verdict;
 
 impl Membership {
     /// Refuses what only a running node can do.
@@ -146,7 +146,7 @@ impl Membership {
                 age: 0,
                 author: self.me.id,
             };
-            self.send(to, id, &[Message::Verdict(verdict)], cx);
+            self.send(to, id, &[verdict.into()], cx);
         }
         Ok(Answer::Done)
     }

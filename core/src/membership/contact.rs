@@ -32,7 +32,7 @@ use crate::error::Rejected;
 use crate::id::NodeId;
 use crate::limits::RECENT_JOINERS_MAX;
 use crate::time::Time;
-use crate::wire::{Join, JoinAnswer, Message, Put as _, Record, Verdict};
+use crate::wire::{Alive, Join, JoinAnswer, JoinEcho, Ping, Put as _, Record, Verdict};
 
 /// A cookie is good in the window it was made in and the next one.
 const COOKIE_WINDOW: Duration = Duration::from_secs(30);
@@ -138,7 +138,7 @@ impl Membership {
         let record = self.me.record();
         let cluster = &cx.config.cluster;
         let mut letter = cx.letter(to, NodeId::NOBODY);
-        let fits = letter.push(&Message::Join(Join { cookie, cluster, record: Record::trusted(&record) }));
+        let fits = letter.push(&Join { cookie, cluster, record: Record::trusted(&record) }.into());
         debug_assert!(fits, "the longest join fits the least mtu");
         letter.send_alone();
     }
@@ -164,7 +164,7 @@ impl Membership {
         let good = [now, now.wrapping_sub(1)].map(|window| self.contacts.cookie(to, join.record, window));
         if claimed != to || !good.contains(&join.cookie) {
             let mut letter = cx.letter(to, source.sender);
-            letter.push(&Message::JoinEcho { cookie: good[0], seen: source.from });
+            letter.push(&JoinEcho { cookie: good[0], seen: source.from }.into());
             return letter.send_alone();
         }
         let held = self.table.get(source.sender).map(Entry::incarnation);
@@ -201,7 +201,7 @@ impl Membership {
         let boot = entry.boot().unwrap_or(0);
         let accused = crate::wire::Accused { incarnation, state, removed, boot };
         let mut letter = cx.letter(source.from, source.sender);
-        letter.push(&Message::Accused(accused));
+        letter.push(&accused.into());
         letter.send_alone();
     }
 
@@ -209,11 +209,11 @@ impl Membership {
     fn answer_join(&self, source: &Source, cx: &mut Ctx<'_>) {
         let answer = JoinAnswer { seen: source.from, shared: self.me.shared(), members: self.group() };
         let mut letter = cx.letter(source.from, source.sender);
-        letter.push(&Message::JoinAnswer(answer));
+        letter.push(&answer.into());
         let recent = self.contacts.joiners.iter().rev().copied().filter(|id| *id != source.sender);
         for id in core::iter::once(self.me.id).chain(recent) {
             if let Some(record) = self.table.get(id).filter(|entry| entry.is_live()).and_then(Entry::record) {
-                letter.push(&Message::Alive(record));
+                letter.push(&Alive(record).into());
             }
         }
         letter.send_alone();
@@ -272,10 +272,10 @@ impl Membership {
     /// Tells a Down member so, and who we are: it may have forgotten us, or never known.
     fn contact_down(&mut self, id: NodeId, addr: SocketAddr, cx: &mut Ctx<'_>) {
         let record = self.me.record();
-        let ping = Message::Ping { seq: self.prober.next_seq(), roots: self.roots(cx) };
-        let own = Message::Alive(Record::trusted(&record));
+        let ping = Ping { seq: self.prober.next_seq(), roots: self.roots(cx) }.into();
+        let own = Alive(Record::trusted(&record)).into();
         match self.verdict_of(id, cx.now) {
-            Some(verdict) => self.send(addr, id, &[own, Message::Verdict(verdict), ping], cx),
+            Some(verdict) => self.send(addr, id, &[own, verdict.into(), ping], cx),
             None => self.send(addr, id, &[own, ping], cx),
         }
     }
@@ -324,8 +324,8 @@ impl Membership {
         self.table.choose(needed, id, &mut self.rng, &mut chosen);
         for helper in &chosen {
             if let Some(to) = self.table.get(*helper).and_then(Entry::addr) {
-                let ping = Message::Ping { seq, roots: self.roots(cx) };
-                self.send(to, *helper, &[Message::Verdict(verdict), ping], cx);
+                let ping = Ping { seq, roots: self.roots(cx) }.into();
+                self.send(to, *helper, &[verdict.into(), ping], cx);
             }
         }
         self.chosen = chosen;

@@ -21,7 +21,7 @@ use crate::event::Slot;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::OBITUARIES_MAX;
 use crate::time::{Time, nanos};
-use crate::wire::{Accused, Message, Record, Verdict};
+use crate::wire::{Accused, Alive, Record, Verdict};
 
 /// Why a member is held Down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -475,7 +475,7 @@ impl Membership {
         let corrected = self.me.incarnation() > before || accused.incarnation < self.me.incarnation();
         if corrected && self.phase == Phase::Running && (believed || self.me.incarnation() > before) {
             let record = self.me.record();
-            self.send(source.from, source.sender, &[Message::Alive(Record::trusted(&record))], cx);
+            self.send(source.from, source.sender, &[Alive(Record::trusted(&record)).into()], cx);
         }
     }
 

@@ -22,7 +22,7 @@ use crate::error::{Field, Rejected};
 use crate::id::{Incarnation, NodeId, PingId};
 use crate::limits::{PINGS_MAX, RELAYS_MAX};
 use crate::time::Time;
-use crate::wire::{Message, Verdict};
+use crate::wire::{self, Message, Nack, PingReq, RelayedAck, Verdict};
 
 /// Tries of a ping that the application asked for, and the time between them.
 const PING_TRIES: u8 = 3;
@@ -122,10 +122,10 @@ impl Membership {
     /// Pings a member. A suspected one is told so in the same datagram (Lifeguard's buddy system).
     pub(super) fn ping_member(&self, id: NodeId, seq: u32, cx: &mut Ctx<'_>) {
         let Some(to) = self.table.get(id).and_then(Entry::addr) else { return };
-        let ping = Message::Ping { seq, roots: self.roots(cx) };
+        let ping = wire::Ping { seq, roots: self.roots(cx) }.into();
         let accusation = if cx.config.membership.buddy { self.accusation(id) } else { None };
         match accusation {
-            Some(verdict) => self.send(to, id, &[Message::Verdict(verdict), ping], cx),
+            Some(verdict) => self.send(to, id, &[verdict.into(), ping], cx),
             None => self.send(to, id, &[ping], cx),
         }
     }
@@ -163,7 +163,7 @@ impl Membership {
         self.table.choose(cx.config.membership.indirect_probes.into(), target, &mut self.rng, &mut chosen);
         for helper in &chosen {
             if let Some(to) = self.table.get(*helper).and_then(Entry::addr) {
-                self.send(to, *helper, &[Message::PingReq { seq, target, addr }], cx);
+                self.send(to, *helper, &[PingReq { seq, target, addr }.into()], cx);
             }
         }
         let asked = u8::try_from(chosen.len()).unwrap_or(u8::MAX);
@@ -189,11 +189,11 @@ impl Membership {
         let (asker, asker_addr) = (source.sender, source.from);
         self.prober.relays.push_back(Relay { seq, target, asker, asker_addr, asker_seq, due, nacked: false });
         self.arm_relays(cx);
-        let ping = Message::Ping { seq, roots: self.roots(cx) };
+        let ping = wire::Ping { seq, roots: self.roots(cx) }.into();
         let accusation = if cx.config.membership.buddy { self.accusation(target) } else { None };
         // No updates ride on it: the asker names the address, and could name a stranger's (rule F6).
         let mut letter = cx.letter(addr, target);
-        accusation.into_iter().map(Message::Verdict).chain([ping]).for_each(|message| {
+        accusation.into_iter().map(Message::from).chain([ping]).for_each(|message| {
             letter.push(&message);
         });
         letter.send_alone();
@@ -215,7 +215,7 @@ impl Membership {
                 relay.nacked = true;
                 relay.due = cx.now + cx.config.membership.probe_interval;
                 let Relay { asker, asker_addr, asker_seq, .. } = *relay;
-                self.send(asker_addr, asker, &[Message::Nack { seq: asker_seq }], cx);
+                self.send(asker_addr, asker, &[Nack { seq: asker_seq }.into()], cx);
             }
         }
         self.arm_relays(cx);
@@ -231,7 +231,7 @@ impl Membership {
         self.arm_relays(cx);
         // Of a stranger's ack only the id is known; its incarnation stands in the table if it has one.
         let Some(incarnation) = self.table.get(source.sender).map(Entry::incarnation) else { return };
-        let message = Message::RelayedAck { seq: relay.asker_seq, author: source.sender, incarnation };
+        let message = RelayedAck { seq: relay.asker_seq, author: source.sender, incarnation }.into();
         self.send(relay.asker_addr, relay.asker, &[message], cx);
     }
 
@@ -367,7 +367,7 @@ impl Membership {
         let last = ping.tries == PING_TRIES;
         let pause = if last { PING_PAUSE.max(cx.config.membership.probe_timeout) } else { PING_PAUSE };
         self.deadlines.arm(Timer::Ping(serial), cx.now + pause, cx.now);
-        let message = Message::Ping { seq, roots: self.roots(cx) };
+        let message = wire::Ping { seq, roots: self.roots(cx) }.into();
         self.send(addr, id, &[message], cx);
     }
 

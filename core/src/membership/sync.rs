@@ -4,13 +4,13 @@ use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 
 use super::table::Table;
-use super::{Membership, Source, Standing, Suspicion, update_of};
+use super::{Arrival, Membership, Source, Standing, Suspicion, update_of};
 use crate::context::Ctx;
 use crate::id::NodeId;
 use crate::link::DatagramWriter;
 use crate::reconcile::{self, ItemFate, MEMBERS, Partner, Sync, TABLES, Tree};
 use crate::time::Time;
-use crate::wire::Message;
+use crate::wire::{Alive, Reconcile};
 
 /// The member table, as the reconciliation sees it.
 struct Members<'a> {
@@ -29,7 +29,7 @@ impl reconcile::Table for Members<'_> {
         let entry = self.table.get(id).filter(|entry| !entry.flags.faded);
         let Some(entry) = entry else { return ItemFate::Empty };
         let verdict = if entry.is_live() { None } else { update_of(entry, self.suspicions, self.now) };
-        let parts = [verdict, entry.record().map(Message::Alive)];
+        let parts = [verdict, entry.record().map(|record| Alive(record).into())];
         if parts.iter().flatten().all(|message| letter.push(message)) {
             ItemFate::Packed
         } else {
@@ -85,7 +85,10 @@ impl Membership {
     }
 
     /// A message of an exchange about members.
-    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Message<'_>, cx: &mut Ctx<'_>) {
+    pub(crate) fn on_reconcile(&mut self, arrival: &mut Arrival, message: &Reconcile<'_>, cx: &mut Ctx<'_>) {
+        // The records and verdicts behind a Delta are the answer.
+        arrival.source.delta |= matches!(message, Reconcile::Delta(_));
+        let from = arrival.partner();
         let (sync, table) = self.reconciliation(cx.now);
         sync.on_message(&table, from, message, cx);
     }

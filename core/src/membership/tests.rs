@@ -166,7 +166,7 @@ fn a_member_gets_its_share_of_records_and_no_more() {
     lan.run(2_000);
     let ids = [1_u64.to_le_bytes(); 100].concat();
     let mut body = Vec::new();
-    Message::Want(Want::of(MEMBERS, u32::MAX, &ids)).encode(&mut body);
+    Message::from(Want::of(MEMBERS, u32::MAX, &ids)).encode(&mut body);
     let two = &lan.nodes[&2];
     let header = Header {
         cluster: wire::cluster_tag("test"),

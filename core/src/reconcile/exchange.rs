@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::tree::Step;
-use super::{ItemFate, Partner, Range, Table};
+use super::{ItemFate, Partner, Table};
 use crate::context::Ctx;
 use crate::id::NodeId;
 use crate::limits::CREDIT_MAX;
 use crate::time::Time;
-use crate::wire::{self, Compare, Items, Message, Want};
+use crate::wire::{self, Compare, Delta, Items, KeyRange, Message, Want};
 
 /// Partners that are served in one interval; further ones wait for the next.
 const SERVED_MAX: usize = 4_096;
@@ -63,7 +63,7 @@ impl Exchange {
     pub(super) fn begin(&mut self, table: &impl Table, with: Partner, cx: &mut Ctx<'_>) {
         cx.stats.reconciliations += 1;
         self.bytes.clear();
-        wire::put_compare_range(&mut self.bytes, Range::ROOT, &table.tree().parts(Range::ROOT));
+        wire::put_compare_range(&mut self.bytes, KeyRange::ROOT, &table.tree().parts(KeyRange::ROOT));
         self.send(with, &self.bytes, DIVISIONS, cx);
     }
 
@@ -152,11 +152,11 @@ impl Exchange {
     fn send_ranges(
         &mut self,
         to: Partner,
-        ranges: impl Iterator<Item = Range>,
+        ranges: impl Iterator<Item = KeyRange>,
         message: Build,
         credit: &mut Credit,
         cx: &mut Ctx<'_>,
-        put: impl Fn(&mut Vec<u8>, Range),
+        put: impl Fn(&mut Vec<u8>, KeyRange),
     ) {
         let room = cx.config.payload_max() - wire::RECONCILE_BYTES;
         let mut bytes = core::mem::take(&mut self.bytes);
@@ -199,7 +199,7 @@ impl Exchange {
         let mut left = ids;
         while !left.is_empty() {
             let mut letter = cx.letter(to.addr, to.id);
-            letter.push(&Message::Delta { table: self.table });
+            letter.push(&Delta { table: self.table }.into());
             let empty = letter.len();
             let (mut taken, mut sent) = (0, 0);
             for id in left {
@@ -225,6 +225,6 @@ impl Exchange {
 /// Makes a message out of the number of the table, the credit granted for the answer, and the body.
 type Build = for<'a> fn(u8, u32, &'a [u8]) -> Message<'a>;
 
-const DIVISIONS: Build = |table, credit, bytes| Message::Compare(Compare::of(table, credit, bytes));
-const LISTS: Build = |table, credit, bytes| Message::Items(Items::of(table, credit, bytes));
-const WANTS: Build = |table, credit, bytes| Message::Want(Want::of(table, credit, bytes));
+const DIVISIONS: Build = |table, credit, bytes| Compare::of(table, credit, bytes).into();
+const LISTS: Build = |table, credit, bytes| Items::of(table, credit, bytes).into();
+const WANTS: Build = |table, credit, bytes| Want::of(table, credit, bytes).into();

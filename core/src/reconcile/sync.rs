@@ -8,7 +8,7 @@ use super::exchange::Exchange;
 use super::{Partner, Table};
 use crate::context::Ctx;
 use crate::time::Time;
-use crate::wire::Message;
+use crate::wire::Reconcile;
 
 /// For so many probe intervals after its start a node compares tables at the first sign of a difference.
 const YOUTH_PERIODS: u32 = 10;
@@ -100,15 +100,15 @@ impl Sync {
         &mut self,
         table: &impl Table,
         from: Partner,
-        message: &Message<'_>,
+        message: &Reconcile<'_>,
         cx: &mut Ctx<'_>,
     ) {
-        if let Message::Compare(compare) = message {
-            self.exchange.on_compare(table, from, compare, cx);
-        } else if let Message::Items(items) = message {
-            self.exchange.on_items(table, from, items, cx);
-        } else if let Message::Want(want) = message {
-            self.exchange.on_want(table, from, want, cx);
+        match message {
+            Reconcile::Compare(compare) => self.exchange.on_compare(table, from, compare, cx),
+            Reconcile::Items(items) => self.exchange.on_items(table, from, items, cx),
+            Reconcile::Want(want) => self.exchange.on_want(table, from, want, cx),
+            // What follows it in the datagram is for the machine that owns the table.
+            Reconcile::Delta(_) => {}
         }
     }
 

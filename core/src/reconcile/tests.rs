@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::tree::{LIST_MAX, Step, gather, scatter};
 use super::*;
+use crate::wire::{KeyRange, WAYS};
 
 proptest! {
     #[test]
@@ -30,7 +31,7 @@ proptest! {
             straight.set(NodeId(*id), Some(*fingerprint));
         }
         prop_assert_eq!(&walked, &straight);
-        let parts = walked.parts(Range::ROOT);
+        let parts = walked.parts(KeyRange::ROOT);
         prop_assert_eq!(parts.iter().fold(0_u64, |sum, part| sum.wrapping_add(part.0)), walked.root());
         prop_assert_eq!(parts.iter().map(|part| part.1).sum::<usize>(), model.len());
     }
@@ -38,10 +39,10 @@ proptest! {
 
 #[test]
 fn a_range_with_bits_beyond_its_depth_is_refused() {
-    assert!(Range::new(0x1000_0000, 1).is_some());
-    assert!(Range::new(0x0100_0000, 1).is_none());
-    assert!(Range::new(1, DEPTH_MAX).is_some());
-    assert!(Range::new(0, DEPTH_MAX + 1).is_none());
+    assert!(KeyRange::new(0x1000_0000, 1).is_some());
+    assert!(KeyRange::new(0x0100_0000, 1).is_none());
+    assert!(KeyRange::new(1, KeyRange::DEPTH_MAX).is_some());
+    assert!(KeyRange::new(0, KeyRange::DEPTH_MAX + 1).is_none());
 }
 
 fn tree(ids: impl Iterator<Item = u64>) -> Tree {
@@ -54,7 +55,7 @@ fn tree(ids: impl Iterator<Item = u64>) -> Tree {
 /// messages, and the fingerprints that crossed.
 fn descend(one: &mut Tree, two: &mut Tree) -> (usize, usize, usize) {
     let (mut moved, mut hops, mut fingerprints) = (0, 0, 0);
-    let mut asked = vec![Range::ROOT];
+    let mut asked = vec![KeyRange::ROOT];
     while !asked.is_empty() {
         hops += 1;
         let mut steps = Vec::new();

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DEPTH_MAX, Range, WAYS};
 use crate::id::NodeId;
+use crate::wire::{KeyRange, WAYS};
 
 /// A part with so few items of ours is listed rather than divided.
 pub(super) const LIST_MAX: usize = 8;
@@ -27,23 +27,23 @@ pub(crate) struct Tree {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Send the fingerprints of its parts.
-    Divide(Range),
+    Divide(KeyRange),
     /// Send the fingerprints of its items.
-    List(Range),
+    List(KeyRange),
     /// Send its items.
-    HandOver(Range),
+    HandOver(KeyRange),
 }
 
 impl Step {
-    pub(super) fn divided(&self) -> Option<Range> {
+    pub(super) fn divided(&self) -> Option<KeyRange> {
         if let Self::Divide(range) = self { Some(*range) } else { None }
     }
 
-    pub(super) fn listed(&self) -> Option<Range> {
+    pub(super) fn listed(&self) -> Option<KeyRange> {
         if let Self::List(range) = self { Some(*range) } else { None }
     }
 
-    pub(super) fn handed_over(&self) -> Option<Range> {
+    pub(super) fn handed_over(&self) -> Option<KeyRange> {
         if let Self::HandOver(range) = self { Some(*range) } else { None }
     }
 }
@@ -76,15 +76,15 @@ impl Tree {
     }
 
     /// The items of a range, in the order of the line.
-    pub(crate) fn items(&self, range: Range) -> impl Iterator<Item = (NodeId, u64)> {
+    pub(crate) fn items(&self, range: KeyRange) -> impl Iterator<Item = (NodeId, u64)> {
         let items = self.items.range(range.first()..=range.last());
         items.map(|(position, fingerprint)| (NodeId(gather(*position)), *fingerprint))
     }
 
     /// The fingerprints of a range's parts, and how many items are in each.
-    pub(crate) fn parts(&self, range: Range) -> [(u64, usize); WAYS] {
+    pub(crate) fn parts(&self, range: KeyRange) -> [(u64, usize); WAYS] {
         let mut parts = [(0_u64, 0); WAYS];
-        let shift = 60_u32.saturating_sub(4 * u32::from(range.depth));
+        let shift = 60_u32.saturating_sub(4 * u32::from(range.depth()));
         for (position, fingerprint) in self.items.range(range.first()..=range.last()) {
             let way = usize::try_from(position >> shift & 0xf).expect("four bits");
             let part = &mut parts[way];
@@ -94,8 +94,8 @@ impl Tree {
     }
 
     /// What to answer to somebody whose range of `count` items has these fingerprints in its parts.
-    pub(crate) fn compare(&self, range: Range, count: u32, theirs: &[u64; WAYS], steps: &mut Vec<Step>) {
-        if range.depth == DEPTH_MAX {
+    pub(crate) fn compare(&self, range: KeyRange, count: u32, theirs: &[u64; WAYS], steps: &mut Vec<Step>) {
+        if range.depth() == KeyRange::DEPTH_MAX {
             steps.push(Step::List(range));
             return;
         }
@@ -108,7 +108,7 @@ impl Tree {
             }
             steps.push(if *theirs == 0 || count > LIST_MAX && share * HAND_OVER < count {
                 Step::HandOver(part)
-            } else if count <= LIST_MAX || part.depth == DEPTH_MAX {
+            } else if count <= LIST_MAX || part.depth() == KeyRange::DEPTH_MAX {
                 Step::List(part)
             } else {
                 Step::Divide(part)
@@ -120,7 +120,7 @@ impl Tree {
     /// which of its we do.
     pub(crate) fn differences(
         &self,
-        range: Range,
+        range: KeyRange,
         theirs: impl Iterator<Item = (NodeId, u64)>,
         give: &mut Vec<NodeId>,
         want: &mut Vec<NodeId>,

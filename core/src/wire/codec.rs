@@ -1,10 +1,23 @@
-//! Reading and writing the primitive fields.
+//! Reading and writing the primitive fields, and the trait that a message implements with them.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId};
+
+/// The codec of one message: its body as bytes, and its line in a trace. Its tag and name stand in the table of kinds.
+pub(super) trait Body<'a>: Sized {
+    /// Reads the body. Bytes behind the known fields are ignored: a newer version put them there (rule G5).
+    fn decode(body: Reader<'a>) -> Result<Self, DecodeError>;
+
+    /// Appends the body to `out`.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Prints the message for a trace, beginning with `name`, its name in the table.
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
 
 /// Takes fields from the front of a byte string.
 #[derive(Clone, Copy, Debug)]

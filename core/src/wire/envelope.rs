@@ -6,19 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::checksum;
 use super::codec::{Put, Reader};
-use super::message::Message;
+use super::kind::Message;
+use super::sizes::{CRC_BYTES, HEADER_BYTES};
 use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId, hash64};
 
 const VERSION: u8 = 1;
 const CIPHER_NONE: u8 = 0;
-
-/// Version, cipher, reserved, key id, cluster tag, sender, incarnation, boot, receiver, sequence.
-pub(crate) const HEADER_BYTES: usize = 1 + 1 + 2 + 4 + 8 + 8 + 12 + 8 + 8 + 8;
-pub(crate) const CRC_BYTES: usize = 4;
-
-/// Bytes around the messages at the most: the header, and the salt and tag of a seal.
-pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES + 16 + 16;
 
 /// The cluster id as it stands in each header: the frozen hash of its bytes (rule B13).
 #[must_use]

@@ -42,13 +42,6 @@ pub struct Fragment<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Before the bytes of a fragment: its item, index and count; and hops and flags of a broadcast.
-const HEAD_BYTES: usize = 24 + 2 + 2;
-const _: () = assert!(
-    super::message::MESSAGE_BYTES + HEAD_BYTES + FRAGMENT_BYTES
-        <= crate::limits::MTU_MIN as usize - super::envelope::ENVELOPE_BYTES_MAX
-);
-
 impl<'a> Fragment<'a> {
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let item = ItemId { owner: reader.id()?, epoch: reader.u64()?, seq: reader.u64()? };

@@ -4,125 +4,140 @@
 //! the bytes received, with whatever a newer version has put behind the known fields (rule G5).
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::codec::{Put, Reader};
-use super::fragment::Fragment;
-use super::message::MESSAGE_BYTES;
+use super::codec::{Body, Put, Reader};
+use super::fragment::{Fragment, ItemId};
+use super::sizes::{CONTENT_BYTES_MIN, DIGEST_GAPS_MAX};
 use crate::error::DecodeError;
 use crate::id::{MessageId, NodeId};
 use crate::limits::TOPIC_BYTES_MAX;
 
-mod tag {
-    pub(super) const PUBLISH: u8 = 64;
-    pub(super) const PART: u8 = 65;
-    pub(super) const I_HAVE: u8 = 66;
-    pub(super) const REQUEST: u8 = 67;
-    pub(super) const REQUEST_PARTS: u8 = 68;
-    pub(super) const DIGEST: u8 = 69;
-    pub(super) const GONE: u8 = 70;
-    pub(super) const PUSH_ACK: u8 = 71;
-    pub(super) const PRUNE: u8 = 72;
-    pub(super) const RECEIPT: u8 = 73;
-    pub(super) const RECEIPT_REQUEST: u8 = 74;
-    pub(super) const MARK: u8 = 75;
-    pub(super) const LACK: u8 = 76;
-}
-
-/// Of a `Publish`: it came along an edge that the sender holds for eager (Plumtree).
+/// A flag of a [`Publish`] or [`Part`]: the sender sends it along an eager edge of its tree (Plumtree).
 pub(crate) const EAGER: u8 = 1;
-/// Of a `Publish`: the sender wants to know whether it was the first to bring it.
+/// A flag of a [`Publish`] or [`Part`]: the sender wants a [`PushAck`] if it was the first to bring it.
 pub(crate) const PUSHED: u8 = 2;
-/// Of a `Publish`: its origin sends it to all, so it need not be passed on.
+/// A flag of a [`Publish`] or [`Part`]: its origin sends it to all members, so the receiver need not pass it on.
 pub(crate) const MULTICAST: u8 = 4;
-/// Of a `Request`: and keep sending to me (Plumtree's graft).
+/// The flag of a [`Request`]: the sender wants further messages without asking (Plumtree's graft).
 pub(crate) const GRAFT: u8 = 1;
-/// Of a `Digest`: send me what it lacks, rather than ask for what you lack.
+/// The flag of a [`Digest`]: the receiver sends what the digest lacks, rather than ask for what it lacks itself.
 pub(crate) const PULL: u8 = 1;
-/// Of an item: its origin wants receipts.
+/// The flag of an [`Item`]: its origin wants receipts.
 pub(crate) const REPORT: u8 = 1;
 
-/// An item with an empty topic and payload.
-const ITEM_BYTES_MIN: usize = 1 + 1 + 4;
-/// One run of ids.
-pub(crate) const RUN_BYTES: usize = 32;
-/// What stands before the runs of a message that has some, at the most.
-pub(crate) const RUNS_BYTES: usize = MESSAGE_BYTES + 5;
-/// All origins.
+/// The range of all origins, both ends included.
 pub(crate) const EVERYONE: (NodeId, NodeId) = (NodeId(0), NodeId(u64::MAX));
-/// What stands before the entries of a digest, at the most.
-pub(crate) const DIGEST_BYTES: usize = MESSAGE_BYTES + 1 + 4 + 8 + 8;
-/// Gaps of one digest entry; an entry with more ends before the next one.
-pub(crate) const DIGEST_GAPS_MAX: usize = 16;
 
-/// One message of the broadcast, its variable parts borrowed from the datagram.
+/// The receiver delivers the broadcast if it is new, and passes it on as the flags say.
+///
+/// One that the receiver has already is answered with a [`Prune`] if it came along an eager edge. An item longer than
+/// [`FRAGMENT_BYTES`](crate::limits::FRAGMENT_BYTES) travels in [`Part`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Gossip<'a> {
-    /// A broadcast.
-    Publish {
-        /// Which.
-        id: MessageId,
-        /// How many nodes have sent it on its way here.
-        hops: u8,
-        /// Bit 0: along an eager edge; bit 1: say if you had it from me first; bit 2: sent to all, not to be passed on.
-        flags: u8,
-        /// What it is.
-        item: Item<'a>,
-    },
-    /// A piece of a broadcast longer than one fragment.
-    Part {
-        /// As in `Publish`.
-        hops: u8,
-        /// As in `Publish`.
-        flags: u8,
-        /// The piece.
-        part: Fragment<'a>,
-    },
-    /// I have these: an announcement over a lazy edge, or gogossip's PullSync.
-    IHave(Runs<'a>),
-    /// Send me these.
-    Request {
-        /// The round of the digest that this answers, or 0.
-        round: u32,
-        /// Bit 0: graft.
-        flags: u8,
-        /// Which.
-        runs: Runs<'a>,
-    },
-    /// Send me the pieces of this one that I lack.
-    RequestParts {
-        /// Which.
-        id: MessageId,
-        /// A bit for each missing piece.
-        missing: u128,
-    },
-    /// What I have.
-    Digest(Digest<'a>),
-    /// I cannot serve these any more.
-    Gone(Runs<'a>),
-    /// I cannot serve these: they have not come here.
-    Lack(Runs<'a>),
-    /// I had these from you first.
-    PushAck(Runs<'a>),
-    /// You sent me what I had: announce from now on (Plumtree).
-    Prune,
-    /// To an origin: I have these of yours.
-    Receipt(Runs<'a>),
-    /// From an origin: which of these have you?
-    ReceiptRequest(Runs<'a>),
-    /// An item of a reconciliation of marks: the origin has reached `top` in this epoch.
-    Mark {
-        /// Whose.
-        origin: NodeId,
-        /// In which epoch.
-        epoch: u64,
-        /// The lowest number that the sender still holds, or 0 if none.
-        low: u64,
-        /// The highest number that the sender knows of.
-        top: u64,
-    },
+pub struct Publish<'a> {
+    /// The id of the broadcast.
+    pub id: MessageId,
+    /// The number of nodes that have sent the broadcast on its way, the sender included.
+    pub hops: u8,
+    /// Bit 0: it came along an eager edge. Bit 1: the sender wants a [`PushAck`] if it was the first to bring it. Bit 2:
+    /// its origin sends it to all members, so it is not passed on.
+    pub flags: u8,
+    /// The content of the broadcast.
+    pub item: Item<'a>,
+}
+
+/// The receiver keeps the piece, and treats the last missing one of an item like a [`Publish`] of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// The number of nodes that have sent the piece on its way, the sender included.
+    pub hops: u8,
+    /// The flags, as in a [`Publish`].
+    pub flags: u8,
+    /// The piece.
+    pub part: Fragment<'a>,
+}
+
+/// The receiver sends these broadcasts, or says that it cannot with a [`Gone`] or [`Lack`].
+///
+/// The bytes that one member gets in this way are bounded; what exceeds the bound is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The round of the digest that the request answers, or 0. A request for an old round is ignored (pbcast).
+    pub round: u32,
+    /// Bit 0: the receiver also makes the edge to the sender eager (Plumtree's graft).
+    pub flags: u8,
+    /// The broadcasts that the sender asks for.
+    pub runs: Runs<'a>,
+}
+
+/// The receiver sends the missing pieces of a broadcast, within the bound of a [`Request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestParts {
+    /// The id of the broadcast.
+    pub id: MessageId,
+    /// One bit for each piece that the sender lacks.
+    pub missing: u128,
+}
+
+/// The receiver makes its edge to the sender lazy: it announces broadcasts with an [`IHave`] instead of sending them
+/// (Plumtree).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prune;
+
+/// The receiver learns how far an origin has got, and asks for the broadcasts that it lacks. An item of a
+/// reconciliation of marks, behind a [`Delta`](super::Delta) (rule C3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The member whose broadcasts are counted.
+    pub origin: NodeId,
+    /// The epoch in which the origin has sent them.
+    pub epoch: u64,
+    /// The lowest number that the sender still holds, or 0 if it holds none.
+    pub low: u64,
+    /// The highest number that the sender knows of, at least 1.
+    pub top: u64,
+}
+
+macro_rules! run_lists {
+    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a>(
+            /// The broadcasts that the message names.
+            pub Runs<'a>,
+        );
+
+        impl<'a> Body<'a> for $name<'a> {
+            fn decode(body: Reader<'a>) -> Result<Self, DecodeError> {
+                Runs::read(body).map(Self)
+            }
+
+            fn encode(&self, out: &mut Vec<u8>) {
+                out.put(self.0.bytes);
+            }
+
+            fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.print(name, f)
+            }
+        }
+    )+};
+}
+
+run_lists! {
+    /// The receiver notes that the sender has these broadcasts, and requests those that do not come by themselves.
+    IHave;
+    /// The receiver does not ask the sender for these broadcasts again: the sender does not hold them any more.
+    Gone;
+    /// The receiver asks others first for these broadcasts: they have not reached the sender either.
+    Lack;
+    /// The receiver counts the sender as reached: it was the first to bring these broadcasts to the sender.
+    PushAck;
+    /// The receiver, the origin of these broadcasts, counts the sender among those that have delivered them.
+    Receipt;
+    /// The receiver answers with a [`Receipt`] for those of the sender's broadcasts that it has.
+    ReceiptRequest;
 }
 
 /// A broadcast's content: flags, topic, payload, and what newer versions add.
@@ -178,7 +193,7 @@ impl<'a> Item<'a> {
 
 /// An item from its parts, whose lengths the caller has checked.
 pub(crate) fn encode_item(flags: u8, topic: &str, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(ITEM_BYTES_MIN + topic.len() + payload.len());
+    let mut bytes = Vec::with_capacity(CONTENT_BYTES_MIN + topic.len() + payload.len());
     bytes.put_u8(flags);
     bytes.put_u8(u8::try_from(topic.len()).expect("a topic is short"));
     bytes.put(topic.as_bytes());
@@ -215,6 +230,13 @@ impl Run {
     }
 }
 
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.origin, self.epoch, self.first)?;
+        if self.last > self.first { write!(f, "-{}", self.last) } else { Ok(()) }
+    }
+}
+
 /// The first number that no broadcast has.
 const SEQ_END: u64 = 1 << 63;
 
@@ -236,13 +258,18 @@ impl<'a> Runs<'a> {
         core::iter::from_fn(move || Run::read(&mut reader).ok())
     }
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let bytes = reader.rest();
-        let mut check = Reader::new(bytes);
+    fn read(mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+        let mut check = reader;
         while check.remaining() > 0 {
             Run::read(&mut check)?;
         }
-        Ok(Self { bytes })
+        Ok(Self { bytes: reader.rest() })
+    }
+
+    /// Prints `name` and the runs.
+    fn print(self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name)?;
+        self.iter().try_for_each(|run| write!(f, " {run}"))
     }
 }
 
@@ -324,17 +351,6 @@ impl<'a> Digest<'a> {
         let mut reader = Reader::new(self.bytes);
         core::iter::from_fn(move || DigestEntry::read(&mut reader).ok())
     }
-
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let (flags, round) = (reader.u8()?, reader.u32()?);
-        let origins = if flags & PULL == 0 { EVERYONE } else { (reader.id()?, reader.id()?) };
-        let bytes = reader.rest();
-        let mut check = Reader::new(bytes);
-        while check.remaining() > 0 {
-            DigestEntry::read(&mut check)?;
-        }
-        Ok(Self { flags, round, origins, bytes })
-    }
 }
 
 /// Appends one entry; at most [`DIGEST_GAPS_MAX`] gaps.
@@ -349,7 +365,12 @@ pub(crate) fn put_digest_entry(out: &mut Vec<u8>, run: Run, gaps: &[(u64, u64)])
 
 fn read_message_id(reader: &mut Reader<'_>) -> Result<MessageId, DecodeError> {
     let id = MessageId { origin: reader.id()?, epoch: reader.u64()?, seq: reader.u64()? };
-    if id.seq == 0 || id.seq >= SEQ_END { Err(DecodeError::Invalid("message id")) } else { Ok(id) }
+    check_seq(id.seq)?;
+    Ok(id)
+}
+
+const fn check_seq(seq: u64) -> Result<(), DecodeError> {
+    if seq == 0 || seq >= SEQ_END { Err(DecodeError::Invalid("message id")) } else { Ok(()) }
 }
 
 fn put_message_id(out: &mut Vec<u8>, id: MessageId) {
@@ -358,114 +379,136 @@ fn put_message_id(out: &mut Vec<u8>, id: MessageId) {
     out.put_u64(id.seq);
 }
 
-impl<'a> Gossip<'a> {
-    /// Reads a body; `None` if the tag is not known.
-    pub(super) fn decode(tag: u8, reader: &mut Reader<'a>) -> Result<Option<Self>, DecodeError> {
-        Ok(Some(match tag {
-            tag::PUBLISH => {
-                let id = read_message_id(reader)?;
-                let (hops, flags) = (reader.u8()?, reader.u8()?);
-                Self::Publish { id, hops, flags, item: Item::read(reader.rest())? }
-            }
-            tag::PART => {
-                let (hops, flags) = (reader.u8()?, reader.u8()?);
-                let part = Fragment::decode(reader)?;
-                if part.item.seq == 0 || part.item.seq >= SEQ_END {
-                    return Err(DecodeError::Invalid("message id"));
-                }
-                Self::Part { hops, flags, part }
-            }
-            tag::I_HAVE => Self::IHave(Runs::read(reader)?),
-            tag::REQUEST => {
-                let (round, flags) = (reader.u32()?, reader.u8()?);
-                Self::Request { round, flags, runs: Runs::read(reader)? }
-            }
-            tag::REQUEST_PARTS => {
-                let id = read_message_id(reader)?;
-                let (low, high) = (reader.u64()?, reader.u64()?);
-                Self::RequestParts { id, missing: u128::from(low) | u128::from(high) << 64 }
-            }
-            tag::DIGEST => Self::Digest(Digest::read(reader)?),
-            tag::GONE => Self::Gone(Runs::read(reader)?),
-            tag::LACK => Self::Lack(Runs::read(reader)?),
-            tag::PUSH_ACK => Self::PushAck(Runs::read(reader)?),
-            tag::PRUNE => Self::Prune,
-            tag::RECEIPT => Self::Receipt(Runs::read(reader)?),
-            tag::RECEIPT_REQUEST => Self::ReceiptRequest(Runs::read(reader)?),
-            tag::MARK => {
-                let (origin, epoch) = (reader.id()?, reader.u64()?);
-                let (low, top) = (reader.u64()?, reader.u64()?);
-                if low > top || top == 0 || top >= SEQ_END {
-                    return Err(DecodeError::Invalid("mark"));
-                }
-                Self::Mark { origin, epoch, low, top }
-            }
-            _ => return Ok(None),
-        }))
+impl<'a> Body<'a> for Publish<'a> {
+    fn decode(mut body: Reader<'a>) -> Result<Self, DecodeError> {
+        let id = read_message_id(&mut body)?;
+        let (hops, flags) = (body.u8()?, body.u8()?);
+        Ok(Self { id, hops, flags, item: Item::read(body.rest())? })
     }
 
-    pub(super) const fn tag(&self) -> u8 {
-        match self {
-            Self::Publish { .. } => tag::PUBLISH,
-            Self::Part { .. } => tag::PART,
-            Self::IHave(_) => tag::I_HAVE,
-            Self::Request { .. } => tag::REQUEST,
-            Self::RequestParts { .. } => tag::REQUEST_PARTS,
-            Self::Digest(_) => tag::DIGEST,
-            Self::Gone(_) => tag::GONE,
-            Self::Lack(_) => tag::LACK,
-            Self::PushAck(_) => tag::PUSH_ACK,
-            Self::Prune => tag::PRUNE,
-            Self::Receipt(_) => tag::RECEIPT,
-            Self::ReceiptRequest(_) => tag::RECEIPT_REQUEST,
-            Self::Mark { .. } => tag::MARK,
-        }
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_message_id(out, self.id);
+        out.put(&[self.hops, self.flags]);
+        out.put(self.item.bytes);
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{name} {} hop {}", self.id, self.hops)
+    }
+}
+
+impl<'a> Body<'a> for Part<'a> {
+    fn decode(mut body: Reader<'a>) -> Result<Self, DecodeError> {
+        let (hops, flags) = (body.u8()?, body.u8()?);
+        let part = Fragment::decode(&mut body)?;
+        check_seq(part.item.seq)?;
+        Ok(Self { hops, flags, part })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put(&[self.hops, self.flags]);
+        self.part.encode(out);
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fragment { item: ItemId { owner, epoch, seq }, index, count, .. } = self.part;
+        write!(f, "{name} {owner}:{epoch}:{seq} {}/{count}", index + 1)
+    }
+}
+
+impl<'a> Body<'a> for Request<'a> {
+    fn decode(mut body: Reader<'a>) -> Result<Self, DecodeError> {
+        let (round, flags) = (body.u32()?, body.u8()?);
+        Ok(Self { round, flags, runs: Runs::read(body)? })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u32(self.round);
+        out.put_u8(self.flags);
+        out.put(self.runs.bytes);
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.runs.print(name, f)
+    }
+}
+
+impl Body<'_> for RequestParts {
+    fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        let id = read_message_id(&mut body)?;
+        let (low, high) = (body.u64()?, body.u64()?);
+        Ok(Self { id, missing: u128::from(low) | u128::from(high) << 64 })
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of the bitmap")]
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        match *self {
-            Self::Publish { id, hops, flags, item } => {
-                put_message_id(out, id);
-                out.put(&[hops, flags]);
-                out.put(item.bytes);
-            }
-            Self::Part { hops, flags, part } => {
-                out.put(&[hops, flags]);
-                part.encode(out);
-            }
-            Self::Request { round, flags, runs } => {
-                out.put_u32(round);
-                out.put_u8(flags);
-                out.put(runs.bytes);
-            }
-            Self::RequestParts { id, missing } => {
-                put_message_id(out, id);
-                out.put_u64(missing as u64);
-                out.put_u64((missing >> 64) as u64);
-            }
-            Self::Digest(Digest { flags, round, origins, bytes }) => {
-                out.put_u8(flags);
-                out.put_u32(round);
-                if flags & PULL != 0 {
-                    out.put_id(origins.0);
-                    out.put_id(origins.1);
-                }
-                out.put(bytes);
-            }
-            Self::IHave(runs)
-            | Self::Gone(runs)
-            | Self::Lack(runs)
-            | Self::PushAck(runs)
-            | Self::Receipt(runs)
-            | Self::ReceiptRequest(runs) => out.put(runs.bytes),
-            Self::Prune => {}
-            Self::Mark { origin, epoch, low, top } => {
-                out.put_id(origin);
-                out.put_u64(epoch);
-                out.put_u64(low);
-                out.put_u64(top);
-            }
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_message_id(out, self.id);
+        out.put_u64(self.missing as u64);
+        out.put_u64((self.missing >> 64) as u64);
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{name} {} of {}", self.missing.count_ones(), self.id)
+    }
+}
+
+impl<'a> Body<'a> for Digest<'a> {
+    fn decode(mut body: Reader<'a>) -> Result<Self, DecodeError> {
+        let (flags, round) = (body.u8()?, body.u32()?);
+        let origins = if flags & PULL == 0 { EVERYONE } else { (body.id()?, body.id()?) };
+        let mut check = body;
+        while check.remaining() > 0 {
+            DigestEntry::read(&mut check)?;
         }
+        Ok(Self { flags, round, origins, bytes: body.rest() })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(self.flags);
+        out.put_u32(self.round);
+        if self.is_pull() {
+            out.put_id(self.origins.0);
+            out.put_id(self.origins.1);
+        }
+        out.put(self.bytes);
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_pull() { " (pull)" } else { "" };
+        write!(f, "{name} {} origins{kind}", self.entries().count())
+    }
+}
+
+impl Body<'_> for Prune {
+    fn decode(_body: Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+
+    fn encode(&self, _out: &mut Vec<u8>) {}
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name)
+    }
+}
+
+impl Body<'_> for Mark {
+    fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        let (origin, epoch) = (body.id()?, body.u64()?);
+        let (low, top) = (body.u64()?, body.u64()?);
+        if low > top || top == 0 || top >= SEQ_END {
+            return Err(DecodeError::Invalid("mark"));
+        }
+        Ok(Self { origin, epoch, low, top })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_id(self.origin);
+        out.put_u64(self.epoch);
+        out.put_u64(self.low);
+        out.put_u64(self.top);
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{name} {}:{}:{}", self.origin, self.epoch, self.top)
     }
 }

@@ -5,28 +5,10 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::codec::{Put, Reader, addr_bytes};
+use super::sizes::{KEYS_MAX, RECORD_FIXED_BYTES};
 use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::{EXTENSION_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
-
-/// Fields of fixed width: id, incarnation, boot, shared digest, roster version, priority, protocol range, flags.
-const FIXED_BYTES: usize = 8 + 12 + 8 + 8 + 4 + 4 + 2 + 1;
-const KEYS_MAX: usize = 4;
-
-/// The longest record.
-pub(crate) const RECORD_BYTES_MAX: usize = FIXED_BYTES
-    + 19
-    + (1 + NAME_BYTES_MAX)
-    + (1 + ZONE_BYTES_MAX)
-    + (2 + META_BYTES_MAX)
-    + (1 + 4 * KEYS_MAX)
-    + EXTENSION_BYTES_MAX;
-
-// The largest indivisible item fits the least mtu (rule G6).
-const _: () = assert!(
-    RECORD_BYTES_MAX + super::message::JOIN_BYTES_MAX
-        <= crate::limits::MTU_MIN as usize - super::envelope::ENVELOPE_BYTES_MAX
-);
 
 /// A member's record, checked when it was read and kept as its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +50,12 @@ impl RecordFields<'_> {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(
-            FIXED_BYTES + addr_bytes(self.addr) + 5 + self.name.len() + self.zone.len() + self.meta.len(),
+            RECORD_FIXED_BYTES
+                + addr_bytes(self.addr)
+                + 5
+                + self.name.len()
+                + self.zone.len()
+                + self.meta.len(),
         );
         out.put_id(self.id);
         out.put_incarnation(self.incarnation);
@@ -104,7 +91,7 @@ impl<'a> Record<'a> {
         if reader.id()? == NodeId::NOBODY {
             return Err(DecodeError::Invalid("record id"));
         }
-        reader.bytes(FIXED_BYTES - 8)?;
+        reader.bytes(RECORD_FIXED_BYTES - 8)?;
         reader.addr()?;
         utf8(short(&mut reader, NAME_BYTES_MAX, "name")?)?;
         utf8(short(&mut reader, ZONE_BYTES_MAX, "zone")?)?;
@@ -146,7 +133,7 @@ impl<'a> Record<'a> {
     }
 
     /// The fixed part.
-    fn head(self) -> &'a [u8; FIXED_BYTES] {
+    fn head(self) -> &'a [u8; RECORD_FIXED_BYTES] {
         self.bytes.first_chunk().expect(CHECKED)
     }
 
@@ -189,12 +176,12 @@ impl<'a> Record<'a> {
     /// Where its datagrams go.
     #[must_use]
     pub fn addr(self) -> SocketAddr {
-        Reader::new(&self.bytes[FIXED_BYTES..]).addr().expect(CHECKED)
+        Reader::new(&self.bytes[RECORD_FIXED_BYTES..]).addr().expect(CHECKED)
     }
 
     /// What it says beyond identity and settings: address, name, zone, metadata, keys, extensions.
     pub(crate) fn described(self) -> &'a [u8] {
-        &self.bytes[FIXED_BYTES..]
+        &self.bytes[RECORD_FIXED_BYTES..]
     }
 
     /// All known fields.

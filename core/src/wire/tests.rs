@@ -2,12 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::record::RECORD_BYTES_MAX;
+use super::sizes::RECORD_BYTES_MAX;
 use super::*;
-use crate::action::MemberState;
 use crate::error::DecodeError;
-use crate::id::{Incarnation, MessageId, NodeId};
-use crate::reconcile::Range;
+use crate::id::{Incarnation, MemberState, MessageId, NodeId};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -55,12 +53,12 @@ fn header() -> Header {
 
 #[test]
 fn the_envelope_has_golden_bytes() {
-    let bytes = compose(&header(), &encoded(&Message::Ping { seq: 7, roots: [8, 9, 10] }));
+    let bytes = compose(&header(), &encoded(&Ping { seq: 7, roots: [8, 9, 10] }.into()));
     let mut written = Vec::new();
     let letterhead =
         Letterhead::new(cluster_tag("golden"), NodeId(1), Incarnation { epoch: 2, counter: 3 }, 4);
     letterhead.begin(NodeId(5), 6, &mut written);
-    Message::Ping { seq: 7, roots: [8, 9, 10] }.encode(&mut written);
+    Message::from(Ping { seq: 7, roots: [8, 9, 10] }).encode(&mut written);
     written.put(&[0; CRC_BYTES]);
     finish(&mut written, letterhead.checksum());
     assert_eq!(written, bytes, "a letterhead saves work and changes nothing");
@@ -74,7 +72,7 @@ fn the_envelope_has_golden_bytes() {
     ");
     let opened = open(&bytes, cluster_tag("golden")).expect("just written");
     assert_eq!(opened.header, header());
-    assert_eq!(opened.messages.collect::<Vec<_>>(), [Ok(Message::Ping { seq: 7, roots: [8, 9, 10] })]);
+    assert_eq!(opened.messages.collect::<Vec<_>>(), [Ok(Ping { seq: 7, roots: [8, 9, 10] }.into())]);
     insta::assert_snapshot!(describe(&bytes).expect("just written"), @"n1@2.3 -> n5 #6: ping 7");
 }
 
@@ -105,25 +103,25 @@ fn every_message_has_golden_bytes() {
     };
     let accused = Accused { incarnation, state: MemberState::Down, removed: false, boot: 6 };
     let (mut compared, mut listed) = (Vec::new(), Vec::new());
-    put_compare_range(&mut compared, Range::new(0xa000_0000, 1).expect("valid"), &[(1, 2); 16]);
-    put_items_range(&mut listed, Range::ROOT, &[(NodeId(1), 2), (NodeId(3), 4)]);
-    let messages = [
-        Message::Ack { seq: 1, roots: None },
-        Message::Ack { seq: 1, roots: Some([2, 3, 4]) },
-        Message::PingReq { seq: 1, target: NodeId(2), addr },
-        Message::Nack { seq: 1 },
-        Message::RelayedAck { seq: 1, author: NodeId(2), incarnation },
-        Message::Alive(record),
-        Message::Verdict(verdict),
-        Message::Accused(accused),
-        Message::Join(Join { cookie: 1, cluster: "c", record }),
-        Message::JoinEcho { cookie: 1, seen: addr },
-        Message::JoinAnswer(JoinAnswer { seen: addr, shared: 1, members: 2 }),
-        Message::Compare(Compare::of(0, 1, &compared)),
-        Message::Items(Items::of(0, 1, &listed)),
-        Message::Want(Want::of(0, 1, &[1; 16])),
-        Message::Delta { table: 0 },
-        Message::Delta { table: 2 },
+    put_compare_range(&mut compared, KeyRange::new(0xa000_0000, 1).expect("valid"), &[(1, 2); 16]);
+    put_items_range(&mut listed, KeyRange::ROOT, &[(NodeId(1), 2), (NodeId(3), 4)]);
+    let messages: [Message<'_>; 16] = [
+        Ack { seq: 1, roots: None }.into(),
+        Ack { seq: 1, roots: Some([2, 3, 4]) }.into(),
+        PingReq { seq: 1, target: NodeId(2), addr }.into(),
+        Nack { seq: 1 }.into(),
+        RelayedAck { seq: 1, author: NodeId(2), incarnation }.into(),
+        Alive(record).into(),
+        verdict.into(),
+        accused.into(),
+        Join { cookie: 1, cluster: "c", record }.into(),
+        JoinEcho { cookie: 1, seen: addr }.into(),
+        JoinAnswer { seen: addr, shared: 1, members: 2 }.into(),
+        Compare::of(0, 1, &compared).into(),
+        Items::of(0, 1, &listed).into(),
+        Want::of(0, 1, &[1; 16]).into(),
+        Delta { table: 0 }.into(),
+        Delta { table: 2 }.into(),
     ];
     let golden: Vec<String> =
         messages.iter().map(|message| format!("{message}\n{}", hex(&encoded(message)))).collect();
@@ -218,7 +216,7 @@ fn a_damaged_or_foreign_datagram_is_refused_with_its_reason() {
 fn unknown_messages_are_skipped_and_longer_bodies_read() {
     let bytes = compose(&header(), &[200, 2, 0, 1, 1, 4, 6, 0, 7, 0, 0, 0, 99, 99]);
     let messages: Vec<_> = open(&bytes, cluster_tag("golden")).expect("good").messages.collect();
-    assert_eq!(messages, [Ok(Message::Unknown { tag: 200 }), Ok(Message::Nack { seq: 7 })]);
+    assert_eq!(messages, [Ok(Message::Unknown { tag: 200 }), Ok(Nack { seq: 7 }.into())]);
 }
 
 #[test]
@@ -227,7 +225,7 @@ fn extensions_of_a_record_are_kept_as_they_came() {
     bytes.extend_from_slice(&[77, 3, 1, 2, 3]);
     let record = Record::read(&bytes).expect("an extended record");
     assert_eq!(record.fields(), fields());
-    let relayed = encoded(&Message::Alive(record));
+    let relayed = encoded(&Alive(record).into());
     assert_eq!(&relayed[3..], bytes);
     bytes.push(1);
     assert_eq!(Record::read(&bytes), Err(DecodeError::Truncated));
@@ -277,27 +275,26 @@ fn every_message_of_the_broadcast_has_golden_bytes() {
     put_digest_entry(&mut entries, run, &[(4, 4)]);
     let runs = Runs::of(&runs);
     let part = Fragment { item: id.into(), index: 1, count: 2, bytes: b"end" };
-    let messages = [
-        Gossip::Publish { id, hops: 1, flags: EAGER, item },
-        Gossip::Part { hops: 1, flags: EAGER, part },
-        Gossip::IHave(runs),
-        Gossip::Request { round: 6, flags: GRAFT, runs },
-        Gossip::RequestParts { id, missing: 2 },
-        Gossip::Digest(Digest::of(PULL, 6, (NodeId(1), NodeId(7)), &entries)),
-        Gossip::Gone(runs),
-        Gossip::Lack(runs),
-        Gossip::PushAck(runs),
-        Gossip::Prune,
-        Gossip::Receipt(runs),
-        Gossip::ReceiptRequest(runs),
-        Gossip::Mark { origin: NodeId(1), epoch: 2, low: 3, top: 5 },
+    let messages: [Message<'_>; 13] = [
+        Publish { id, hops: 1, flags: EAGER, item }.into(),
+        Part { hops: 1, flags: EAGER, part }.into(),
+        IHave(runs).into(),
+        Request { round: 6, flags: GRAFT, runs }.into(),
+        RequestParts { id, missing: 2 }.into(),
+        Digest::of(PULL, 6, (NodeId(1), NodeId(7)), &entries).into(),
+        Gone(runs).into(),
+        Lack(runs).into(),
+        PushAck(runs).into(),
+        Prune.into(),
+        Receipt(runs).into(),
+        ReceiptRequest(runs).into(),
+        Mark { origin: NodeId(1), epoch: 2, low: 3, top: 5 }.into(),
     ];
     let golden: Vec<String> = messages
         .iter()
-        .map(|gossip| {
-            let message = Message::Gossip(*gossip);
-            let bytes = encoded(&message);
-            assert_eq!(Message::decode(bytes[0], &bytes[3..]), Ok(message));
+        .map(|message| {
+            let bytes = encoded(message);
+            assert_eq!(Message::decode(bytes[0], &bytes[3..]), Ok(*message));
             format!("{message}\n{}", hex(&bytes))
         })
         .collect();

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bruit_core::wire::{self, Header, cluster_tag};
+use bruit_core::wire::{self, Header, Message, Swim, cluster_tag};
 use bruit_core::{
     Action, Admission, Boot, Broadcast, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Time,
     virtual_addr,
@@ -128,7 +128,7 @@ impl Fuzzed {
 fn cookie(bytes: &[u8]) -> Option<u64> {
     let datagram = wire::open(bytes, cluster_tag(CLUSTER)).ok()?;
     datagram.messages.map_while(Result::ok).find_map(|message| {
-        if let wire::Message::JoinEcho { cookie, .. } = message { Some(cookie) } else { None }
+        if let Message::Swim(Swim::JoinEcho(echo)) = message { Some(echo.cookie) } else { None }
     })
 }
 

@@ -1,6 +1,6 @@
 //! Arbitrary bytes as a datagram.
 
-use bruit_core::wire::{self, Header, Message, Record, cluster_tag};
+use bruit_core::wire::{self, Alive, Header, Message, Record, Swim, cluster_tag};
 use bruit_core::{Incarnation, NodeId};
 
 /// Decodes arbitrary bytes, once as they are and once as the messages of a good envelope. Whatever is
@@ -32,7 +32,7 @@ fn read(bytes: &[u8]) {
     };
     for message in datagram.messages.map_while(Result::ok) {
         round_trip(&message);
-        if let Message::Alive(record) = message {
+        if let Message::Swim(Swim::Alive(Alive(record))) = message {
             fields_round_trip(record);
         }
     }
@@ -60,7 +60,9 @@ fn fields_round_trip(record: Record<'_>) {
     let whole = wire::compose(&header(), &message);
     let datagram = wire::open(&whole, cluster_tag("fuzz")).expect("a composed envelope is good");
     for message in datagram.messages {
-        let Ok(Message::Alive(record)) = message else { panic!("the fields of a record encode to a record") };
+        let Ok(Message::Swim(Swim::Alive(Alive(record)))) = message else {
+            panic!("the fields of a record encode to a record")
+        };
         assert_eq!(record.fields(), fields, "a record reads back as its fields");
     }
 }

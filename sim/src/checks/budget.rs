@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::HashMap;
 
-use bruit_core::wire::{Kind, Message, Record, cluster_tag, describe, open};
+use bruit_core::wire::{Alive, Kind, Message, Record, Swim, cluster_tag, describe, open};
 use bruit_core::{Incarnation, MemberChange, MemberState, NodeId, Time, broadcast::Repair};
 
 use super::{Rule, Scene, change};
@@ -42,10 +42,10 @@ impl Budget {
         let counts = self.passed_on.entry(from).or_default();
         for message in messages() {
             let update = match message {
-                Message::Alive(record) => {
+                Message::Swim(Swim::Alive(Alive(record))) => {
                     (record.id(), record.incarnation(), MemberState::Alive, NodeId::NOBODY, digest(record))
                 }
-                Message::Verdict(verdict) if verdict.id != datagram.header.receiver => {
+                Message::Swim(Swim::Verdict(verdict)) if verdict.id != datagram.header.receiver => {
                     let author =
                         if verdict.state == MemberState::Suspect { verdict.author } else { NodeId::NOBODY };
                     (verdict.id, verdict.incarnation, verdict.state, author, 0)
@@ -148,7 +148,7 @@ impl Rule for Budget {
 mod tests {
     use super::super::fixture::{Fixture, incarnation};
     use crate::forge;
-    use bruit_core::wire::{Message, Verdict};
+    use bruit_core::wire::Verdict;
     use bruit_core::{MemberState, NodeId};
     use core::time::Duration;
 
@@ -162,7 +162,7 @@ mod tests {
             age: 0,
             author: NodeId(1),
         };
-        forge::datagram(&forge::header("fixture", NodeId(1), NodeId(receiver)), &[Message::Verdict(verdict)])
+        forge::datagram(&forge::header("fixture", NodeId(1), NodeId(receiver)), &[verdict.into()])
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bruit_core::wire::{Message, cluster_tag, open};
+use bruit_core::wire::{Alive, Message, Swim, cluster_tag, open};
 use bruit_core::{Command, Incarnation, MemberState, Node, NodeId, Notice};
 
 use super::{Rule, Scene, change};
@@ -68,19 +68,20 @@ impl Incarnations {
             account.reasons += 1;
         }
         for message in datagram.messages.map_while(Result::ok) {
+            let Message::Swim(message) = message else { continue };
             match message {
-                Message::Verdict(verdict) if verdict.id == me => {
+                Swim::Verdict(verdict) if verdict.id == me => {
                     account.accusations.insert((verdict.incarnation, verdict.state));
                 }
-                Message::Accused(accused) => {
+                Swim::Accused(accused) => {
                     account.accusations.insert((accused.incarnation, accused.state));
                 }
                 // Another life or another process of ours.
-                Message::Alive(record) if record.id() == me => {
+                Swim::Alive(Alive(record)) if record.id() == me => {
                     account.accusations.insert((record.incarnation(), MemberState::Alive));
                 }
                 // It may tell us our address (rule A6).
-                Message::JoinAnswer(_) => account.reasons += 1,
+                Swim::JoinAnswer(_) => account.reasons += 1,
                 _ => {}
             }
         }

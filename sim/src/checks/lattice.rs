@@ -4,7 +4,7 @@
 //! verdicts as fresh ones; the roots must be equal then. Left out is a Down of somebody who is alive at that
 //! incarnation: what it does depends on how long he is suspected, on purpose (rule B1).
 
-use bruit_core::wire::{Message, Record, Verdict, cluster_tag, open};
+use bruit_core::wire::{Alive, Message, Record, Swim, Verdict, cluster_tag, open};
 use bruit_core::{Boot, Command, Event, MemberState, Node, NodeId, Time, virtual_addr};
 
 use super::{Rule, Scene};
@@ -37,8 +37,8 @@ impl Lattice {
         let Ok(datagram) = open(bytes, cluster_tag(cluster)) else { return };
         for message in datagram.messages.map_while(Result::ok) {
             let update = match message {
-                Message::Alive(record) => Update::Alive(record.bytes().to_vec()),
-                Message::Verdict(verdict) => Update::Verdict(Verdict { age: 0, ..verdict }),
+                Message::Swim(Swim::Alive(Alive(record))) => Update::Alive(record.bytes().to_vec()),
+                Message::Swim(Swim::Verdict(verdict)) => Update::Verdict(Verdict { age: 0, ..verdict }),
                 _ => continue,
             };
             if self.updates.len() < UPDATES_MAX && !self.updates.contains(&update) {
@@ -77,8 +77,8 @@ impl Lattice {
         let mut header = forge::header(&scene.config.cluster, TELLER, FRESH);
         for i in order.iter().chain(order) {
             let message = match &self.updates[*i] {
-                Update::Alive(bytes) => Message::Alive(Record::read(bytes).expect("it was read before")),
-                Update::Verdict(verdict) => Message::Verdict(*verdict),
+                Update::Alive(bytes) => Alive(Record::read(bytes).expect("it was read before")).into(),
+                Update::Verdict(verdict) => (*verdict).into(),
             };
             header.sequence += 1;
             let bytes = forge::datagram(&header, &[message]);
@@ -160,7 +160,7 @@ mod tests {
         for counter in 0..4 {
             for id in 3..9 {
                 let bytes = record(id, counter, &[counter.to_le_bytes()[0]]);
-                told(&mut history, Message::Alive(Record::read(&bytes).expect("well made")));
+                told(&mut history, Alive(Record::read(&bytes).expect("well made")).into());
                 let state = [MemberState::Suspect, MemberState::Down, MemberState::Left][(id % 3) as usize];
                 let (removed, age, author) = (false, 0, NodeId(2));
                 let verdict = Verdict {
@@ -171,7 +171,7 @@ mod tests {
                     age,
                     author,
                 };
-                told(&mut history, Message::Verdict(verdict));
+                told(&mut history, verdict.into());
             }
         }
         history.ends().is_silent();
@@ -185,7 +185,7 @@ mod tests {
         let mut history = Fixture::configured(2, "M5", config);
         for id in 3..13 {
             let bytes = record(id, 0, &[]);
-            told(&mut history, Message::Alive(Record::read(&bytes).expect("well made")));
+            told(&mut history, Alive(Record::read(&bytes).expect("well made")).into());
         }
         history.ends().fires("M5", "another table");
     }

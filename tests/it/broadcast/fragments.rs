@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use bruit_core::wire::{Gossip, Kind, Message};
+use bruit_core::wire::{Gossip, Kind, Message, Part};
 use bruit_core::{Broadcast, BroadcastConfig, Field, Rejected};
 use bruit_sim::{Filter, Index, NetworkConfig};
 
@@ -19,7 +19,7 @@ fn only_the_missing_pieces_are_asked_for_again() -> Checked {
     let counter = Arc::clone(&lost);
     // The fourth and the seventh piece are lost, the first time that they are sent.
     group.lan.sim.set_filter(Some(Filter::new(move |passing| {
-        let Message::Gossip(Gossip::Part { part, .. }) = passing.message else { return true };
+        let Message::Gossip(Gossip::Part(Part { part, .. })) = passing.message else { return true };
         let is_lost = matches!(part.index, 3 | 6) && counter.load(Ordering::Relaxed) < 2;
         counter.fetch_add(usize::from(is_lost), Ordering::Relaxed);
         !is_lost
@@ -32,10 +32,10 @@ fn only_the_missing_pieces_are_asked_for_again() -> Checked {
     for recorded in tape.datagrams() {
         for message in gossip(&recorded.bytes) {
             match message {
-                Gossip::Part { part, .. } => sent[usize::from(part.index)] += 1,
-                Gossip::RequestParts { missing, .. } => asked.push(missing),
-                Gossip::Request { runs, .. } => {
-                    assert_eq!(runs.iter().next(), None, "the whole is asked for")
+                Gossip::Part(Part { part, .. }) => sent[usize::from(part.index)] += 1,
+                Gossip::RequestParts(request) => asked.push(request.missing),
+                Gossip::Request(request) => {
+                    assert_eq!(request.runs.iter().next(), None, "the whole is asked for")
                 }
                 _ => {}
             }
@@ -102,7 +102,7 @@ fn unfinished_ones_give_way_and_are_asked_for_again() -> Checked {
     // Twenty origins at once, and sixteen places; the last piece of each is lost at first.
     let mut group = Group::of(354, 21, BroadcastConfig::tree())?;
     group.lan.sim.set_filter(Some(Filter::new(|passing| match passing.message {
-        Message::Gossip(Gossip::Part { part, .. }) => part.index + 1 < part.count,
+        Message::Gossip(Gossip::Part(Part { part, .. })) => part.index + 1 < part.count,
         _ => true,
     })));
     let mut ids = Vec::new();

@@ -1,6 +1,6 @@
 //! What gogossip promises: push, first-infection acknowledgements, the majority, and the wider PullSync.
 
-use bruit_core::wire::{Gossip, Kind, Message};
+use bruit_core::wire::{Gossip, Kind, Message, PushAck};
 use bruit_core::{BroadcastConfig, Notice, broadcast::Repair};
 use bruit_sim::{Delay, Filter, Index, Link, NetworkConfig, Violation};
 
@@ -76,7 +76,7 @@ fn without_pushes_the_pull_alone_brings_it_to_all() -> Checked {
     for broadcast in [push_alone(), BroadcastConfig::push_ack()] {
         let mut group = Group::of(311, 12, broadcast)?;
         // What was pushed wants an answer; what was asked for does not.
-        let asked = |message: &Message<'_>| !matches!(message, Message::Gossip(Gossip::Publish { flags, .. }) if flags & 2 != 0);
+        let asked = |message: &Message<'_>| !matches!(message, Message::Gossip(Gossip::Publish(publish)) if publish.flags & 2 != 0);
         group.lan.sim.set_filter(Some(Filter::new(move |passing| asked(&passing.message))));
         let id = group.says(0, "x")?;
         let within = group.lan.bounds().broadcast.everywhere;
@@ -107,7 +107,7 @@ fn duplicates_are_delivered_once_and_not_acknowledged() -> Checked {
     let mut acknowledged = std::collections::BTreeSet::new();
     for recorded in tape.datagrams() {
         for message in gossip(&recorded.bytes) {
-            let Gossip::PushAck(runs) = message else { continue };
+            let Gossip::PushAck(PushAck(runs)) = message else { continue };
             for run in runs.iter() {
                 for seq in run.first..=run.last {
                     assert!(

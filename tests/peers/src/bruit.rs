@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bruit_core::wire::{self, Header, Message, Record, RecordFields};
+use bruit_core::wire::{self, Ack, Alive, Delta, Header, Message, Ping, Record, RecordFields};
 use bruit_core::{Action, Boot, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Time};
 
 use crate::{Case, count};
@@ -77,7 +77,7 @@ impl Subject {
         node.handle_into(Event::Command(Command::Join { seeds: Vec::new() }), now, &mut out);
         // The records of oneself and of the peer travel as fresh news, all others by reconciliation.
         let peer = record(PEER, 0);
-        let peer = Message::Alive(Record::read(&peer).expect("just written"));
+        let peer = Alive(Record::read(&peer).expect("just written")).into();
         node.handle_into(
             Event::Datagram { from: addr(PEER), bytes: &datagram(PEER, ME, &[peer]) },
             now,
@@ -85,8 +85,8 @@ impl Subject {
         );
         let records: Vec<Vec<u8>> = (3..=u64::from(n)).map(|id| record(id, 0)).collect();
         for some in records.chunks(12) {
-            let mut messages = vec![Message::Delta { table: 0 }];
-            messages.extend(some.iter().map(|bytes| Message::Alive(Record::read(bytes).expect("good"))));
+            let mut messages = vec![Delta { table: 0 }.into()];
+            messages.extend(some.iter().map(|bytes| Message::from(Alive(Record::read(bytes).expect("good")))));
             let bytes = datagram(PEER, ME, &messages);
             node.handle_into(Event::Datagram { from: addr(PEER), bytes: &bytes }, now, &mut out);
             out.clear();
@@ -102,7 +102,7 @@ impl Subject {
     }
 
     fn ping(&self, from: u64, seq: u32) -> Vec<u8> {
-        datagram(from, ME, &[Message::Ping { seq, roots: self.node.roots() }])
+        datagram(from, ME, &[Ping { seq, roots: self.node.roots() }.into()])
     }
 
     fn hear(&mut self, from: u64, bytes: &[u8]) -> u64 {
@@ -181,8 +181,8 @@ fn updates(n: u32, most: usize, rounds: usize) -> Hear {
                     record(id, *counter)
                 })
                 .collect();
-            let mut messages = vec![Message::Ping { seq: 7, roots: subject.node.roots() }];
-            messages.extend(fresh.iter().map(|bytes| Message::Alive(Record::read(bytes).expect("good"))));
+            let mut messages = vec![Ping { seq: 7, roots: subject.node.roots() }.into()];
+            messages.extend(fresh.iter().map(|bytes| Message::from(Alive(Record::read(bytes).expect("good")))));
             let bytes = datagram(from, ME, &messages);
             assert!(bytes.len() <= 1_400 - 28, "{} bytes", bytes.len());
             (from, bytes)
@@ -217,7 +217,7 @@ impl Case for Period {
             });
             let (target, seq) = pinged.expect("a ping went out");
             let roots = Some(self.subject.node.roots());
-            (target, datagram(target, ME, &[Message::Ack { seq, roots }]))
+            (target, datagram(target, ME, &[Ack { seq, roots }.into()]))
         });
         self.subject.now = self.subject.now + Duration::from_millis(1);
         let start = Instant::now();

@@ -47,14 +47,14 @@ mod tests {
     use core::time::Duration;
 
     use bruit_core::NodeId;
-    use bruit_core::wire::{Fragment, Gossip, Message};
+    use bruit_core::wire::{Fragment, Part};
 
     use super::super::super::fixture::{Fixture, config, message};
     use crate::forge;
 
     fn fragment() -> Vec<u8> {
         let part = Fragment { item: message(1, 1, 1).into(), index: 0, count: 1, bytes: b"a" };
-        let fragment = Message::Gossip(Gossip::Part { hops: 1, flags: 0, part });
+        let fragment = Part { hops: 1, flags: 0, part }.into();
         forge::datagram(&forge::header(&config().cluster, NodeId(1), NodeId(2)), &[fragment])
     }
 

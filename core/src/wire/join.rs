@@ -1,0 +1,95 @@
+//! The messages of a join: three steps, so that nobody joins under an address that it cannot be reached at (rule B10).
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::SocketAddr;
+
+use super::codec::{Body, Put, Reader};
+use super::record::Record;
+use crate::error::DecodeError;
+
+/// The receiver answers a right cookie with a [`JoinAnswer`] and takes the record; any other with a [`JoinEcho`] to the
+/// address in the record (rule B10). A join to another cluster is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join<'a> {
+    /// The cookie of the last join echo, or 0.
+    pub cookie: u64,
+    /// The whole name of the cluster (rule B13).
+    pub cluster: &'a str,
+    /// The record of the joiner.
+    pub record: Record<'a>,
+}
+
+/// The receiver, which has asked to join, repeats its [`Join`] with this cookie.
+///
+/// One that was not asked for is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinEcho {
+    /// The cookie to repeat.
+    pub cookie: u64,
+    /// The address that the join came from. A joiner without an address of its own takes it (rule A6).
+    pub seen: SocketAddr,
+}
+
+/// The receiver is a member from now on. It learns the records behind this message in the datagram without gossiping them on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinAnswer {
+    /// The address that the join came from.
+    pub seen: SocketAddr,
+    /// The digest of the settings that all members must share, as the sender has them (rule G4).
+    pub shared: u64,
+    /// The number of members that the sender knows.
+    pub members: u32,
+}
+
+impl<'a> Body<'a> for Join<'a> {
+    fn decode(mut body: Reader<'a>) -> Result<Self, DecodeError> {
+        let cookie = body.u64()?;
+        let len = usize::from(body.u8()?);
+        let cluster = core::str::from_utf8(body.bytes(len)?);
+        let cluster = cluster.map_err(|_| DecodeError::Invalid("cluster id"))?;
+        Ok(Self { cookie, cluster, record: Record::read(body.rest())? })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.cookie);
+        out.put_u8(u8::try_from(self.cluster.len()).expect("the cluster id is bounded by validation"));
+        out.put(self.cluster.as_bytes());
+        out.put(self.record.bytes());
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{name} {}@{}", self.record.id(), self.record.incarnation())
+    }
+}
+
+impl Body<'_> for JoinEcho {
+    fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { cookie: body.u64()?, seen: body.addr()? })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.cookie);
+        out.put_addr(self.seen);
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{name} to {}", self.seen)
+    }
+}
+
+impl Body<'_> for JoinAnswer {
+    fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { seen: body.addr()?, shared: body.u64()?, members: body.u32()? })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_addr(self.seen);
+        out.put_u64(self.shared);
+        out.put_u32(self.members);
+    }
+
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{name} ({} members)", self.members)
+    }
+}
