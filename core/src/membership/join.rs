@@ -219,7 +219,7 @@ impl Membership {
             letter.push(&JoinEcho { cookie: good[0], seen: source.from }.into());
             return letter.send_alone();
         }
-        let held = self.table.get(source.sender).map(Entry::incarnation);
+        let was_known = self.table.get(source.sender).is_some();
         let source = Source { from: to, delta: false, ..*source };
         let mut reply = Reply::default();
         self.on_record(join.record, &source, &mut reply, cx);
@@ -228,19 +228,14 @@ impl Membership {
             record.boot() == join.record.boot() && record.incarnation() >= join.record.incarnation()
         };
         if entry.is_live() && entry.record().is_some_and(current) {
-            self.let_in(&source, held.is_none(), cx);
+            self.answer_join(&source, cx);
+            if !was_known {
+                self.contacts.add_joiner(source.sender);
+            }
+            self.first_contact(source.sender, cx);
         } else {
             self.turn_away(&source, cx);
         }
-    }
-
-    /// Answers a joiner that is a member now.
-    fn let_in(&mut self, source: &Source, new: bool, cx: &mut Ctx<'_>) {
-        self.answer_join(source, cx);
-        if new {
-            self.contacts.add_joiner(source.sender);
-        }
-        self.first_contact(source.sender, cx);
     }
 
     /// Tells a joiner that it is known at a higher incarnation, or as gone: it has to move above that first (rule A4).

@@ -50,7 +50,7 @@ struct Rival {
 
 /// The number of returns that an ended process may make: old news come in any order, so it may be heard at a higher
 /// incarnation than the first time. A rival that comes back more often is running.
-const RETURNS_OF_THE_DEAD: u8 = 1;
+const RETURNS_BY_OLD_NEWS: u8 = 1;
 
 /// The answer to news of the own id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Own {
         let known = self.rivals.iter().find(|known| known.boot == rival).copied();
         match known {
             // A process that has ended knows nothing of our jumps, so one that keeps going above them runs (rule A2).
-            Some(known) if heard > known.above && known.returns >= RETURNS_OF_THE_DEAD => {
+            Some(known) if heard > known.above && known.returns >= RETURNS_BY_OLD_NEWS => {
                 if self.boot > rival { Reaction::Outlive { rival } } else { Reaction::Yield { rival } }
             }
             Some(known) if heard > known.above => Reaction::Jump,
