@@ -193,24 +193,34 @@ impl Broadcast {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        soonest(soonest(self.deadlines.next(), self.sync.next_wake()), self.outgoing.next())
+        soonest(self.next_deadline(), self.outgoing.next())
     }
 
+    fn next_deadline(&self) -> Option<Time> {
+        soonest(self.deadlines.next(), self.sync.next_wake())
+    }
+
+    /// Fires what is due, in the order of time.
     pub(crate) fn on_tick(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        while let Some(timer) = self.deadlines.pop_due(cx.now) {
-            match timer {
-                Timer::Push => self.on_push_due(peers, cx),
-                Timer::Request => self.on_request_due(peers, cx),
-                Timer::Round => self.on_round(peers, cx),
-                Timer::Quiet => self.on_quiet_due(cx),
-                Timer::Receipt => self.on_receipt_due(peers, cx),
-                Timer::Report => self.on_report_due(peers, cx),
-                Timer::Persist => self.persist(cx),
-                Timer::Neighbours => self.on_neighbours_due(peers, cx),
+        while let Some(due) = self.next_deadline().filter(|due| *due <= cx.now) {
+            match self.deadlines.pop_due(due) {
+                Some(timer) => self.on_timer(timer, peers, cx),
+                None if self.sync.pop_due(due) => self.go_on_reconciling(peers, cx),
+                None => {}
             }
         }
-        if self.sync.pop_due(cx) {
-            self.go_on_reconciling(peers, cx);
+    }
+
+    fn on_timer(&mut self, timer: Timer, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        match timer {
+            Timer::Push => self.on_push_due(peers, cx),
+            Timer::Request => self.on_request_due(peers, cx),
+            Timer::Round => self.on_round(peers, cx),
+            Timer::Quiet => self.on_quiet_due(cx),
+            Timer::Receipt => self.on_receipt_due(peers, cx),
+            Timer::Report => self.on_report_due(peers, cx),
+            Timer::Persist => self.persist(cx),
+            Timer::Neighbours => self.on_neighbours_due(peers, cx),
         }
     }
 

@@ -179,26 +179,31 @@ impl Membership {
         soonest(self.deadlines.next(), self.sync.next_wake())
     }
 
-    /// Does all that is due. Each deadline that is armed meanwhile lies behind `now`, so this ends.
+    /// Fires what is due, in the order of time. Each deadline that a handler sets lies behind `now`, so this ends.
     pub(crate) fn on_tick(&mut self, cx: &mut Ctx<'_>) {
-        while let Some(timer) = self.deadlines.pop_due(cx.now) {
-            match timer {
-                Timer::Probe => self.start_probe(cx),
-                Timer::ProbeTimeout => self.on_probe_timeout(cx),
-                Timer::Relay => self.on_relay_due(cx),
-                Timer::Ping(ping) => self.on_ping_due(ping, cx),
-                Timer::Suspicion(id) => self.on_suspicion_due(id, cx),
-                Timer::Gossip => self.gossip(cx),
-                Timer::Heal => self.heal(cx),
-                Timer::Join => self.contact_seeds(cx),
-                Timer::Leave => self.say_goodbye(cx),
-                Timer::Departure => self.depart(false, cx),
-                Timer::Expiry => self.expire(cx),
-                Timer::Admit(id) => self.accept(id, cx),
+        while let Some(due) = self.next_wake().filter(|due| *due <= cx.now) {
+            match self.deadlines.pop_due(due) {
+                Some(timer) => self.on_timer(timer, cx),
+                None if self.sync.pop_due(due) => self.go_on_reconciling(cx),
+                None => {}
             }
         }
-        if self.sync.pop_due(cx) {
-            self.go_on_reconciling(cx);
+    }
+
+    fn on_timer(&mut self, timer: Timer, cx: &mut Ctx<'_>) {
+        match timer {
+            Timer::Probe => self.start_probe(cx),
+            Timer::ProbeTimeout => self.on_probe_timeout(cx),
+            Timer::Relay => self.on_relay_due(cx),
+            Timer::Ping(ping) => self.on_ping_due(ping, cx),
+            Timer::Suspicion(id) => self.on_suspicion_due(id, cx),
+            Timer::Gossip => self.gossip(cx),
+            Timer::Heal => self.heal(cx),
+            Timer::Join => self.contact_seeds(cx),
+            Timer::Leave => self.say_goodbye(cx),
+            Timer::Departure => self.depart(false, cx),
+            Timer::Expiry => self.expire(cx),
+            Timer::Admit(id) => self.accept(id, cx),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the README shows is what is compiled.
+//! The code that the README shows is compiled.
 
 use std::path::Path;
 

@@ -120,13 +120,10 @@ impl Sync {
         }
     }
 
-    /// Takes the deadline if it is due; whether an exchange with a random member is to follow.
-    pub(crate) fn pop_due(&mut self, cx: &Ctx<'_>) -> bool {
-        if self.due.is_none_or(|due| due > cx.now) {
-            return false;
-        }
-        self.due = None;
-        self.found
+    /// Takes the deadline that is due at `due`; whether an exchange with a random member is to follow.
+    pub(crate) fn pop_due(&mut self, due: Time) -> bool {
+        self.due = self.due.filter(|at| *at > due);
+        self.due.is_none() && self.found
     }
 
     /// Goes on with this partner, and looks again after the interval.

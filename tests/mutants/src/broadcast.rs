@@ -8,7 +8,7 @@ const MARKS: &str = "core/src/broadcast/marks.rs";
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "numbers-go-on-in-a-new-epoch",
-        checks: &["B1"],
+        checks: &["CB1"],
         patches: &[(
             "core/src/broadcast.rs",
             "        self.epoch = epoch;\n        self.seq = 0;\n",
@@ -18,7 +18,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-repeated-message-is-news",
-        checks: &["B2"],
+        checks: &["CB2"],
         patches: &[
             (
                 "core/src/broadcast/seen.rs",
@@ -35,7 +35,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "lost-without-a-word",
-        checks: &["B3", "B4"],
+        checks: &["CB3", "CB4"],
         patches: &[(
             DELIVER,
             "cx.out.notify(Notice::Lost { origin, epoch, first, last });",
@@ -45,7 +45,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "marks-are-never-compared",
-        checks: &["B4", "M7"],
+        checks: &["CB4", "CM7"],
         patches: &[(
             MARKS,
             "if self.exchange.is_due(root, ours, spread, cx) && members.receiver(from.id).is_some() {",
@@ -55,7 +55,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-request-waits-for-minutes",
-        checks: &["B4", "B6", "B10"],
+        checks: &["CB4", "CB6", "CB10"],
         patches: &[(
             "core/src/broadcast/request.rs",
             "            gap.due = cx.now + cx.config.broadcast.request_timeout;",
@@ -65,7 +65,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-cache-without-end",
-        checks: &["B7"],
+        checks: &["CB7"],
         patches: &[(
             "core/src/broadcast/cache.rs",
             "while self.bytes > limit {",
@@ -77,7 +77,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "nothing-is-ever-given-up",
-        checks: &["B10"],
+        checks: &["CB10"],
         patches: &[(
             "core/src/broadcast/request.rs",
             "|gap| gap.is_refused(needed) && now.since(gap.since) >= after",
