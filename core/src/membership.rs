@@ -5,13 +5,12 @@
 //! refutes it with a higher incarnation. Changes ride on every datagram; a change that was missed is found by comparing
 //! fingerprints.
 //!
-//! ```text
-//! the group          table (all members) · rules (which news wins) · verdict (their effects) · tombstone
-//! failure detector   probe · relay (pings for others) · ping (for the application) · suspicion · health (of this node)
-//! coming and going   own (record, incarnation) · join · heal · leave
-//! datagrams          sender (how far it is believed) · updates (what rides along) · sync (reconciliation)
-//! the application    command · admission (what it is told) · view (what it reads) · peers (what other machines read)
-//! ```
+//! Files: the members are in [`table`], [`rules`] (which news wins, pure), [`verdict`] (what follows from news) and
+//! [`tombstone`] (members that are gone). The failure detector is in [`probe`], [`relay`] (pings for others), [`ping`] (pings
+//! for the application), [`suspicion`] and [`health`] (of this node). Coming and going is in [`own`] (the own record and
+//! incarnation), [`join`], [`heal`] and [`leave`]. Datagrams are in [`sender`] (how far a sender is believed), [`updates`]
+//! (what rides along) and [`sync`] (reconciliation). The application's side is [`command`], [`admission`] (what it is told)
+//! and [`view`] (what it reads); the other machines read [`peers`].
 //!
 //! Beyond the papers: an observer that hears nothing, or wakes late, postpones its verdicts (rules B6 and B7); a Down
 //! that is heard about a member held Alive is only a suspicion (rule B1); Down members are contacted until they are
