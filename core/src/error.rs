@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
 
+pub use crate::wire::DecodeError;
+
 /// A configuration or a boot that cannot work, returned by [`Node::new`](crate::Node::new). It names the setting,
 /// its value and the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,38 +185,6 @@ impl fmt::Display for Rejected {
 }
 
 impl core::error::Error for Rejected {}
-
-/// Why a datagram, or a message in one, cannot be used. The node drops and counts it ([`Stats`](crate::Stats));
-/// only [`wire::describe`](crate::wire::describe) returns it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The datagram is shorter than its fixed part, or a length in it points past the end.
-    Truncated,
-    /// The datagram has this version of the format, which this release does not know.
-    Version(u8),
-    /// The datagram has the tag of another cluster. A typical cause is a misspelled `Config::cluster`.
-    OtherCluster,
-    /// The checksum does not match: the datagram was damaged on the way.
-    Checksum,
-    /// The datagram is encrypted with a cipher or key that this node does not have.
-    Sealed,
-    /// A field holds a value that the format does not allow.
-    Invalid(&'static str),
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => write!(f, "truncated"),
-            Self::Version(version) => write!(f, "format version {version}"),
-            Self::OtherCluster => write!(f, "another cluster"),
-            Self::Checksum => write!(f, "bad checksum"),
-            Self::Sealed => write!(f, "sealed with an unknown cipher or key"),
-            Self::Invalid(what) => write!(f, "invalid {what}"),
-        }
-    }
-}
 
 /// A readable message that no correct peer sends. The node counts it, drops it, and does not relay it. A typical
 /// cause is a defect or an attack.

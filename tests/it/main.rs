@@ -1,4 +1,4 @@
-//! The scenarios of bruit, each a test that is named after it.
+//! The scenario tests of bruit.
 
 mod allocations;
 mod broadcast;

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use super::outbox::{Entry, Outbox, Unfinished};
 use crate::id::NodeId;
-use crate::wire::{self, Letterhead, Message, Put as _};
+use crate::wire::{self, HeaderPrefix, Message, Put as _};
 
 /// A datagram with less room than this is not filled.
 const FILLED_BYTES_MIN: usize = 16;
@@ -17,7 +17,7 @@ impl Outbox {
         &mut self,
         to: SocketAddr,
         receiver: NodeId,
-        prefix: &Letterhead,
+        prefix: &HeaderPrefix,
         sequence: u64,
         mtu: u16,
     ) -> DatagramWriter<'_> {

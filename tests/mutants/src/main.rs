@@ -1,4 +1,4 @@
-//! Breaks the core on purpose, once for each check, and shows that the check notices. See README.md.
+//! Breaks the core on purpose, once for each check, to show that the check notices. See README.md.
 
 mod broadcast;
 
@@ -9,10 +9,10 @@ use std::{env, fs};
 
 const SEEDS: &str = "0..200";
 
-/// One bug: replacements, each of a text that occurs once in its file.
+/// A bug: replacements of texts that each occur once in their file.
 struct Mutant {
     name: &'static str,
-    /// Any of these checks may be the one that notices.
+    /// The mutant is caught if any of these checks notices it.
     checks: &'static [&'static str],
     patches: &'static [(&'static str, &'static str, &'static str)],
     by: By,
@@ -46,7 +46,7 @@ const MUTANTS: &[Mutant] = &[
         by: By::Sweep,
     },
     Mutant {
-        name: "the-dead-return-at-the-same-incarnation",
+        name: "down-members-return-at-the-same-incarnation",
         checks: &["CM3", "CM11"],
         patches: &[(
             MERGE,
@@ -74,7 +74,7 @@ const MUTANTS: &[Mutant] = &[
         by: By::Sweep,
     },
     Mutant {
-        name: "nobody-heals",
+        name: "no-healing",
         checks: &["CM7", "CM10"],
         patches: &[
             (
@@ -186,7 +186,7 @@ fn main() -> ExitCode {
         .filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let workshop = env::temp_dir().join("bruit-mutants");
-    eprintln!("the healthy core, for comparison");
+    eprintln!("the core without mutants, for comparison");
     copy(&source, &workshop);
     let healthy = match sweep(&workshop) {
         Ok(failures) => failures,
@@ -222,7 +222,7 @@ fn main() -> ExitCode {
     if stale > 0 { ExitCode::from(2) } else { ExitCode::from(u8::from(survivors > 0)) }
 }
 
-/// Copies the sources; what has been built stays, so that the next build is short.
+/// Copies the sources. Earlier build results stay, so that the next build is short.
 fn copy(source: &Path, workshop: &Path) {
     for part in ["core", "sim", "tests"] {
         let _ = fs::remove_dir_all(workshop.join(part));
@@ -275,7 +275,7 @@ fn cargo(workshop: &Path, arguments: &[&str]) -> Result<(bool, String), String> 
     Ok((output.status.success(), text.into_owned()))
 }
 
-/// The first check that failed, by seed.
+/// Runs the sweep. Returns the first check that failed for each seed that failed.
 fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
     let (built, text) = cargo(workshop, &["build", "-q", "-p", "bruit-sim"])?;
     if !built {
@@ -289,7 +289,7 @@ fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
         Some((seed.parse().ok()?, rest.split_whitespace().next()?.to_owned()))
     };
     if text.contains("panicked at") {
-        // An assertion of the core itself is as good as a check.
+        // An assertion of the core counts as a check.
         return Ok(BTreeMap::from([(0, "panic".to_owned())]));
     }
     Ok(text.lines().filter_map(failure).collect())
@@ -305,7 +305,7 @@ fn new_failure(
     new.filter(|(_, check)| expected(check)).map(|(seed, check)| (check.clone(), seed.to_string())).next()
 }
 
-/// Whether the scenario fails.
+/// Runs one test of `tests/it`. Returns whether it fails.
 fn scenario(workshop: &Path, name: &str) -> Result<bool, String> {
     let (built, text) = cargo(workshop, &["test", "-q", "-p", "bruit-tests", "--no-run"])?;
     if !built {
