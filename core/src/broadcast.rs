@@ -10,208 +10,161 @@
 //! ```
 //!
 //! A message is named by its origin, the origin's epoch and a number without gaps, so what is missing is known as soon
-//! as anything behind it is. Files: [`seen`] (numbers, gaps, and who is asked for them), [`cache`] (payloads kept),
-//! [`outgoing`] (what waits to be sent, and how fast), [`deliver`] (taking, ordering, giving up), [`first`] and
-//! [`neighbours`] (the first phase), [`repair`] (rounds, pulls, digests), [`request`] (asking and serving), [`marks`]
-//! (the comparison that finds the last message of a silent origin), [`reports`] (delivery status), [`persist`] (the
-//! seen set), [`zones`] (whom to prefer).
+//! as anything behind it is. The broadcast owns a few machines and routes between them; each depends only on those
+//! before it in this list:
+//!
+//! - [`log`]: what has been seen of every origin, and the payloads that are kept. It sends nothing.
+//! - [`spread`]: the first phase, and the queue of all that waits to be sent.
+//! - [`repair`]: rounds, pulls, requests and the comparison of marks.
+//! - [`reports`]: the delivery status of own messages, and the receipts owed to others.
+//! - [`unattributed`]: messages whose origin is not known yet.
+//!
+//! The files [`delivery`] (taking a message and handing it to the application), [`submit`] (the command) and [`read`]
+//! (what a node shows of its broadcasts) say how the machines work together.
 
-mod cache;
-mod deliver;
-mod first;
-mod marks;
-mod neighbours;
-mod outgoing;
-mod persist;
+mod delivery;
+mod log;
+mod read;
 mod repair;
 mod reports;
-mod request;
-mod roots;
-mod seen;
+mod spread;
 mod submit;
-mod view;
-mod zones;
+mod unattributed;
 
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec::Vec;
-
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::boot::Boot;
 use crate::config::Config;
 use crate::context::Ctx;
 use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
+use crate::event::Slot;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Peers;
-use crate::reconcile::{MARKS, Partner, Sync, Tree};
+use crate::reconcile::Partner;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
-use crate::wire::{self, Gossip, Message, Reassembly};
-
-use cache::Cache;
-use deliver::Stranger;
-use first::Pushes;
-use marks::Quiet;
-use neighbours::Neighbours;
-use outgoing::Outgoing;
-use persist::SeenSet;
-use repair::RoundState;
+use crate::wire::{Gone, Gossip, IHave, Item, Lack, Message, Publish, PushAck, Receipt, Reconcile, Runs};
+use log::Log;
+use log::seen::Refusal;
+use repair::Repairs;
 use reports::Reports;
-use roots::Roots;
-use seen::{Refusal, Seen};
-use zones::Zones;
+use spread::Spread;
+use unattributed::Unattributed;
 
-pub use view::{Mark, Pending, Report, Usage};
+pub use read::{Mark, Pending, Report, Usage};
 
 pub use crate::action::Reached;
 pub use crate::config::{FirstPhase, History, Order, PersistSeen, Ratio, Repair, Rounds};
 
-/// What is due at a deadline. Due together, they fire in this order.
+/// The deadlines of the broadcast. Those that are due together fire in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Timer {
-    /// Acknowledgements of a push are late.
+    /// The acknowledgements of a push are late.
     Push,
-    /// A gap is due to be asked for, or given up.
+    /// A gap is to be asked for, or given up.
     Request,
-    /// The next round of the repair, or the next pull.
+    /// The next round of the repair, or the next pull, begins.
     Round,
     /// An origin has been silent for long enough to compare its mark.
     Quiet,
-    /// Tell an origin what has come.
+    /// A receipt is to be sent to an origin.
     Receipt,
-    /// A report has run out, or is to be asked about.
+    /// A report has run out, or receipts for it are to be asked for.
     Report,
-    /// Write the seen set down.
+    /// The seen set is to be written to disk.
     Persist,
-    /// Neighbours of the tree are missing.
+    /// The tree lacks neighbours.
     Neighbours,
 }
 
 /// The broadcast of one node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Broadcast {
-    me: NodeId,
-    epoch: u64,
-    /// The number of the last own message in this epoch.
-    seq: u64,
-    origins: BTreeMap<NodeId, Origin>,
-    /// Those that have gaps.
-    gappy: BTreeSet<NodeId>,
-    cache: Cache,
-    reassembly: Reassembly,
-    outgoing: Outgoing,
-    neighbours: Neighbours,
-    pushes: Pushes,
-    rounds: RoundState,
+    log: Log,
+    spread: Spread,
+    repair: Repairs,
     reports: Reports,
-    /// Messages that wait for the record of their origin.
-    strangers: VecDeque<Stranger>,
-    /// When a record was asked for last.
-    record_asked: Option<Time>,
-    /// To whom receipts are due.
-    receipts: BTreeMap<NodeId, Time>,
-    quiet: Quiet,
-    marks: Tree,
-    sync: Sync,
-    seen_set: SeenSet,
-    pending: Pending,
-    /// The node does not run.
-    stopped: bool,
+    unattributed: Unattributed,
+    shared: Shared,
+}
+
+/// What the machines of the broadcast share.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Shared {
     deadlines: Deadlines<Timer>,
     rng: Rng,
-    /// Reused by whoever chooses members.
-    chosen: Vec<NodeId>,
-    zones: Zones,
-    roots: Roots,
+    /// The node does not run.
+    stopped: bool,
 }
 
-/// What is known of one origin: its last two epochs (rule C1).
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Origin {
-    /// Ascending.
-    epochs: SmallVec<[Epoch; 2]>,
-}
-
-/// One epoch of an origin.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Epoch {
-    epoch: u64,
-    seen: Seen,
-    /// Everything up to here has been handed to the application, where its origin's order matters.
-    delivered: u64,
+/// A message that has arrived.
+#[derive(Clone, Copy, Debug)]
+struct Received<'a> {
+    /// The member that sent it.
+    from: Partner,
+    id: MessageId,
+    /// The number of nodes that have sent the message on its way here.
+    hops: u8,
+    /// The flags of a [`Publish`](crate::wire::Publish).
+    flags: u8,
+    item: Item<'a>,
 }
 
 impl Broadcast {
     pub(crate) fn new(boot: &Boot, epoch: u64, config: &Config, now: Time) -> Result<Self, ConfigError> {
-        let mut broadcast = Self {
-            me: boot.id,
-            epoch,
-            seq: 0,
-            origins: BTreeMap::new(),
-            gappy: BTreeSet::new(),
-            cache: Cache::default(),
-            reassembly: Reassembly::new(),
-            outgoing: Outgoing::new(&config.broadcast),
-            neighbours: Neighbours::default(),
-            pushes: Pushes::default(),
-            rounds: RoundState::default(),
-            reports: Reports::default(),
-            strangers: VecDeque::new(),
-            record_asked: None,
-            receipts: BTreeMap::new(),
-            quiet: Quiet::default(),
-            marks: Tree::new(),
-            sync: Sync::new(MARKS),
-            seen_set: SeenSet::default(),
-            pending: Pending::default(),
-            stopped: true,
-            deadlines: Deadlines::new(),
-            rng: Rng::new(boot.seed, Stream::Broadcast),
-            chosen: Vec::new(),
-            zones: Zones::default(),
-            roots: Roots::default(),
-        };
-        broadcast.restore(boot, now)?;
-        Ok(broadcast)
-    }
-
-    /// Makes `timer` due at `at`, but never in the call that sets it (rule G3).
-    fn arm(&mut self, timer: Timer, at: Time, cx: &Ctx<'_>) {
-        self.deadlines.set(timer, at.max(cx.now + core::time::Duration::from_nanos(1)));
-    }
-
-    /// The same, unless it is due earlier.
-    fn arm_by(&mut self, timer: Timer, at: Time, cx: &Ctx<'_>) {
-        if self.deadlines.at(timer).is_none_or(|due| due > at) {
-            self.arm(timer, at, cx);
+        let mut log = Log::new(boot.id, epoch);
+        if let Some((slot, bytes)) = boot.restored.iter().find(|(slot, _)| *slot == Slot::SeenSet) {
+            log.decode_seen(bytes, now).ok_or(ConfigError::Restored { slot: *slot })?;
         }
+        let rng = Rng::new(boot.seed, Stream::Broadcast);
+        Ok(Self {
+            spread: Spread::new(boot.id, config),
+            repair: Repairs::new(&log),
+            reports: Reports::default(),
+            unattributed: Unattributed::default(),
+            shared: Shared { deadlines: Deadlines::new(), rng, stopped: true },
+            log,
+        })
+    }
+
+    /// The root of the fingerprint tree of the marks.
+    pub(crate) const fn marks_root(&self) -> u64 {
+        self.repair.marks_root()
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        soonest(soonest(self.deadlines.next(), self.sync.next_wake()), self.outgoing.next())
+        soonest(soonest(self.shared.deadlines.next(), self.repair.next_wake()), self.spread.queue.next())
     }
 
     pub(crate) fn on_tick(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        while let Some(timer) = self.deadlines.pop_due(cx.now) {
+        while let Some(timer) = self.shared.deadlines.pop_due(cx.now) {
+            let Self { log, spread, repair, reports, shared, .. } = self;
             match timer {
-                Timer::Push => self.on_push_due(peers, cx),
+                Timer::Push => spread.on_push_due(log.me(), shared, peers, cx),
                 Timer::Request => self.on_request_due(peers, cx),
-                Timer::Round => self.on_round(peers, cx),
-                Timer::Quiet => self.on_quiet_due(cx),
-                Timer::Receipt => self.on_receipt_due(peers, cx),
-                Timer::Report => self.on_report_due(peers, cx),
+                Timer::Round => repair.on_round(log, spread, shared, peers, cx),
+                Timer::Quiet => repair.on_quiet_due(log, shared, cx),
+                Timer::Receipt => reports.on_receipt_due(log, shared, peers, cx),
+                Timer::Report => reports.on_report_due(shared, peers, cx),
                 Timer::Persist => self.persist(cx),
-                Timer::Neighbours => self.on_neighbours_due(peers, cx),
+                Timer::Neighbours => spread.on_neighbours_due(shared, peers, cx),
             }
         }
-        if self.sync.pop_due(cx) {
-            self.go_on_reconciling(peers, cx);
-        }
+        let Self { log, spread, repair, shared, .. } = self;
+        repair.go_on_reconciling(log, spread, shared, peers, cx);
+    }
+
+    fn on_request_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let asks = self.repair.collect_asks(&mut self.log, &mut self.shared, peers, cx);
+        // The application hears of what was given up before others are asked for the rest.
+        self.settle(cx);
+        repair::send_requests(&asks, &mut self.spread, peers, cx);
+        self.repair.arm_requests(&self.log, &mut self.shared, cx);
+        self.bound(cx);
     }
 
     pub(crate) fn on_message(
@@ -225,123 +178,143 @@ impl Broadcast {
             cx.stats.dropped_stopped += 1;
             return;
         }
-        match *message {
-            Gossip::Publish(wire::Publish { id, hops, flags, item }) => {
-                self.on_publish(from, id, hops, flags, item, peers, cx);
+        let Self { log, spread, repair, reports, .. } = self;
+        match message {
+            Gossip::Publish(message) => {
+                let Publish { id, hops, flags, item } = *message;
+                self.on_received(&Received { from, id, hops, flags, item }, peers, cx);
             }
-            Gossip::Part(wire::Part { hops, flags, part }) => {
-                self.on_part(from, hops, flags, &part, peers, cx)
+            Gossip::Part(message) => self.on_part(from, message, peers, cx),
+            Gossip::IHave(IHave(runs)) => self.on_announced(*runs, from.id, peers, cx),
+            Gossip::Gone(Gone(runs)) => self.on_refusal(from.id, *runs, Refusal::Gone, cx),
+            Gossip::Lack(Lack(runs)) => self.on_refusal(from.id, *runs, Refusal::Lack, cx),
+            Gossip::PushAck(PushAck(runs)) => spread.on_push_ack(from.id, *runs, log.me(), cx),
+            Gossip::Receipt(Receipt(runs)) => reports.on_receipt(from.id, *runs, log.me(), cx),
+            Gossip::Prune(_) => spread.on_prune(from.id, cx),
+            Gossip::Request(request) => repair.on_request(from.id, request, log, spread, cx),
+            Gossip::RequestParts(request) => repair.on_request_parts(from.id, *request, log, spread, cx),
+            Gossip::Digest(digest) if digest.is_pull() => repair.on_pull(from.id, digest, log, spread, cx),
+            Gossip::Digest(digest) => {
+                for entry in digest.entries() {
+                    if self.has_record(entry.origin, from, peers, cx) {
+                        let Self { log, repair, shared, .. } = self;
+                        repair.on_digest_entry(&entry, digest.round, from.id, log, shared, cx);
+                        self.settle(cx);
+                    }
+                }
             }
-            Gossip::IHave(wire::IHave(runs)) => self.on_i_have(from, runs, peers, cx),
-            Gossip::Gone(wire::Gone(runs)) => self.on_refusal(from, runs, Refusal::Gone, cx),
-            Gossip::Lack(wire::Lack(runs)) => self.on_refusal(from, runs, Refusal::Lack, cx),
-            Gossip::PushAck(wire::PushAck(runs)) => self.on_push_ack(from.id, runs, cx),
-            Gossip::Receipt(wire::Receipt(runs)) => self.on_receipt(from.id, runs, cx),
-            Gossip::Prune(_) => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
-            Gossip::Request(wire::Request { round, flags, runs }) => {
-                self.on_request(from, round, flags, runs, cx)
-            }
-            Gossip::RequestParts(wire::RequestParts { id, missing }) => {
-                self.on_request_parts(from, id, missing, cx)
-            }
-            Gossip::Digest(digest) if digest.is_pull() => self.on_pull(from, &digest, cx),
-            Gossip::Digest(digest) => self.on_digest(from, &digest, peers, cx),
-            Gossip::ReceiptRequest(_) => self.send_receipt(from.id, peers, cx),
-            Gossip::Mark(wire::Mark { origin, epoch, low, top }) => {
-                self.on_mark(from, origin, epoch, low, top, peers, cx);
+            Gossip::ReceiptRequest(_) => reports::send_receipt(from.id, log, peers, cx),
+            Gossip::Mark(mark) => {
+                if self.has_record(mark.origin, from, peers, cx) {
+                    let Self { log, repair, shared, .. } = self;
+                    repair.on_mark(from.id, mark, log, shared, cx);
+                }
             }
         }
+        self.settle(cx);
+    }
+
+    /// A member announces these: over a lazy edge of its tree, or because too few have acknowledged its push.
+    fn on_announced(&mut self, runs: Runs<'_>, from: NodeId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        for run in runs.iter() {
+            self.spread.forget_announcement(from, run);
+            if self.is_origin(run.origin, peers) {
+                self.repair.on_announced(run, from, &mut self.log, &mut self.shared, cx);
+                self.settle(cx);
+            }
+        }
+    }
+
+    /// A member cannot serve these.
+    fn on_refusal(&mut self, from: NodeId, runs: Runs<'_>, why: Refusal, cx: &mut Ctx<'_>) {
+        for run in runs.iter() {
+            self.repair.refuse(run, from, why, &mut self.log, &mut self.shared, cx);
+            self.settle(cx);
+        }
+    }
+
+    /// Whether messages of this origin are taken: it is this node, or its record is known (rule C1).
+    fn is_origin(&self, id: NodeId, peers: Peers<'_>) -> bool {
+        id == self.log.me() || peers.is_origin(id)
+    }
+
+    /// Whether messages of this origin are taken; if not, its record is asked for from the member that speaks of it.
+    fn has_record(&mut self, id: NodeId, from: Partner, peers: Peers<'_>, cx: &mut Ctx<'_>) -> bool {
+        let known = self.is_origin(id, peers);
+        if !known {
+            self.unattributed.ask_record(id, from, peers, cx);
+        }
+        known
+    }
+
+    /// Compares the root that a member sent with its ping or ack.
+    pub(crate) fn on_marks_root(&mut self, from: Partner, root: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        self.repair.on_marks_root(from, root, &self.log, peers, cx);
+    }
+
+    /// A message of an exchange about marks.
+    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Reconcile<'_>, cx: &mut Ctx<'_>) {
+        self.repair.on_reconcile(from, message, &self.log, cx);
     }
 
     /// The node has started, or started again.
     pub(crate) fn on_started(&mut self, cx: &mut Ctx<'_>) {
-        self.stopped = false;
-        self.sync.start(cx);
-        self.arm_repair(cx);
-        if !self.gappy.is_empty() {
-            self.arm(Timer::Request, cx.now, cx);
-        }
-        if !self.seen_set.is_clean() {
+        self.shared.stopped = false;
+        self.repair.start(&self.log, &mut self.shared, cx);
+        if !self.log.disk.is_clean() {
             self.persist(cx);
         }
-        self.arm_quiet(cx);
-        self.arm_neighbours(cx);
+        self.spread.arm_neighbours(&mut self.shared, cx);
     }
 
-    /// The node has stopped: what has been delivered is written down.
+    /// The node has stopped: the seen set is written to disk, and nothing is sent any more.
     pub(crate) fn on_stopped(&mut self, cx: &mut Ctx<'_>) {
-        self.stopped = true;
-        self.deadlines.clear();
-        self.sync.stop();
+        self.shared.stopped = true;
+        self.shared.deadlines.clear();
+        self.repair.stop();
         self.persist(cx);
-        self.receipts.clear();
-        self.pushes = Pushes::default();
         self.reports = Reports::default();
-        self.outgoing.clear().into_iter().for_each(|id| self.unqueue(id));
-    }
-
-    /// What waits is due.
-    pub(crate) fn hurry(&mut self) {
-        self.outgoing.hurry();
+        self.spread.stop(&mut self.log.cache);
     }
 
     pub(crate) fn on_member_gone(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
-        for publish in self.outgoing.drop_receiver(id) {
-            self.unqueue(publish.id);
-        }
-        self.neighbours.remove(id);
-        self.arm_neighbours(cx);
-        self.receipts.remove(&id);
-        self.on_reader_gone(id, cx);
+        self.spread.on_member_gone(id, &mut self.log.cache, &mut self.shared, cx);
+        self.reports.on_member_gone(id, cx);
     }
 
-    /// Nothing is shared about this member any more, and so nothing of what it said.
+    /// Nothing is shared about this member any more, and so none of its messages.
     pub(crate) fn on_member_faded(&mut self, id: NodeId) {
-        self.marks.set(id, None);
-        self.origins.remove(&id);
-        self.gappy.remove(&id);
-        let kept: Vec<MessageId> =
-            self.cache.iter().map(|(id, _)| id).filter(|message| message.origin == id).collect();
-        kept.into_iter().for_each(|id| _ = self.cache.remove(id));
+        self.log.forget(id);
+        self.repair.forget(id);
     }
 
     pub(crate) fn on_new_epoch(&mut self, epoch: u64) {
-        self.epoch = epoch;
-        self.seq = 0;
+        self.log.use_epoch(epoch);
     }
 
-    /// Sends what is due; called at the end of each event.
+    /// Makes every queued transmission due now, before a leave.
+    pub(crate) fn flush_all(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        self.spread.queue.hasten();
+        self.flush(peers, cx);
+    }
+
+    /// Sends the transmissions that are due; called at the end of each event.
     pub(crate) fn flush(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        if self.outgoing.next().is_none_or(|due| due > cx.now) {
-            return;
-        }
-        let mut outgoing = core::mem::replace(&mut self.outgoing, Outgoing::empty());
-        let group = first::group(cx.config);
-        let address = |id| if id == NodeId::NOBODY { group } else { peers.receiver(id) };
-        let mut sent = core::mem::take(&mut self.rounds.sent);
-        outgoing.flush(&self.cache, address, cx, &mut |id| sent.push(id));
-        self.outgoing = outgoing;
-        sent.drain(..).for_each(|id| self.unqueue(id));
-        self.rounds.sent = sent;
+        self.spread.flush(&mut self.log.cache, peers, cx);
     }
 
-    /// Whether something waits to be sent.
-    pub(crate) fn has_parcels(&self) -> bool {
-        !self.outgoing.is_empty()
+    /// Whether something is queued.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.spread.queue.is_empty()
     }
 
-    /// Whether something waits for this receiver.
-    pub(crate) fn has_parcels_for(&self, receiver: NodeId) -> bool {
-        self.outgoing.has_for(receiver)
+    /// Whether something is queued for this receiver.
+    pub(crate) fn has_queued_for(&self, receiver: NodeId) -> bool {
+        self.spread.queue.has_for(receiver)
     }
 
-    /// Offers a datagram to `receiver` what waits for it; `push` says whether one has fitted.
+    /// Offers a datagram to `receiver` what is queued for it; `push` says whether a message has fitted.
     pub(crate) fn pack(&mut self, receiver: NodeId, push: impl FnMut(&Message<'_>) -> bool) {
-        if !self.outgoing.has_for(receiver) {
-            return;
-        }
-        let mut sent = Vec::new();
-        self.outgoing.pack(receiver, &self.cache, push, &mut |id| sent.push(id));
-        sent.into_iter().for_each(|id| self.unqueue(id));
+        self.spread.queue.pack(receiver, &mut self.log.cache, push);
     }
 }
