@@ -37,7 +37,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::boot::Boot;
-use crate::config::Config;
+use crate::config::{BroadcastConfig, Config};
 use crate::context::Ctx;
 use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
@@ -47,7 +47,9 @@ use crate::membership::Peers;
 use crate::reconcile::Partner;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
-use crate::wire::{Gone, Gossip, IHave, Item, Lack, Message, Publish, PushAck, Receipt, Reconcile, Runs};
+use crate::wire::{
+    self, Digest, Gone, Gossip, IHave, Item, Lack, Message, Publish, PushAck, Receipt, Reconcile,
+};
 use log::Log;
 use log::seen::Refusal;
 use repair::Repairs;
@@ -89,16 +91,46 @@ pub(crate) struct Broadcast {
     repair: Repairs,
     reports: Reports,
     unattributed: Unattributed,
-    shared: Shared,
-}
-
-/// What the machines of the broadcast share.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Shared {
     deadlines: Deadlines<Timer>,
     rng: Rng,
     /// The node does not run.
     stopped: bool,
+}
+
+/// The surroundings of one call of a machine of the broadcast: all that it is given beside its own state.
+#[derive(Debug)]
+struct Tools<'a, 'c> {
+    log: &'a mut Log,
+    deadlines: &'a mut Deadlines<Timer>,
+    rng: &'a mut Rng,
+    /// The node does not run.
+    stopped: bool,
+    peers: Peers<'a>,
+    cx: &'a mut Ctx<'c>,
+}
+
+impl<'c> Tools<'_, 'c> {
+    const fn settings(&self) -> &'c BroadcastConfig {
+        &self.cx.config.broadcast
+    }
+
+    /// Sends a message to a member, if it can be sent something.
+    fn send(&mut self, to: NodeId, message: &Message<'_>) {
+        let Some(addr) = self.peers.receiver(to) else { return };
+        let mut letter = self.cx.letter(addr, to);
+        letter.push(message);
+        letter.send();
+    }
+
+    /// Makes `timer` due at `at`, as [`Deadlines::arm`] does.
+    fn arm(&mut self, timer: Timer, at: Time) {
+        self.deadlines.arm(timer, at, self.cx.now);
+    }
+
+    /// Makes `timer` due at `at`, unless it is due earlier.
+    fn arm_by(&mut self, timer: Timer, at: Time) {
+        self.deadlines.arm_by(timer, at, self.cx.now);
+    }
 }
 
 /// A message that has arrived.
@@ -120,15 +152,26 @@ impl Broadcast {
         if let Some((slot, bytes)) = boot.restored.iter().find(|(slot, _)| *slot == Slot::SeenSet) {
             log.decode_seen(bytes, now).ok_or(ConfigError::Restored { slot: *slot })?;
         }
-        let rng = Rng::new(boot.seed, Stream::Broadcast);
         Ok(Self {
             spread: Spread::new(boot.id, config),
             repair: Repairs::new(&log),
             reports: Reports::default(),
             unattributed: Unattributed::default(),
-            shared: Shared { deadlines: Deadlines::new(), rng, stopped: true },
+            deadlines: Deadlines::new(),
+            rng: Rng::new(boot.seed, Stream::Broadcast),
+            stopped: true,
             log,
         })
+    }
+
+    /// The machines beside the log, and the tools for one call of them.
+    const fn parts<'a, 'c>(
+        &'a mut self,
+        peers: Peers<'a>,
+        cx: &'a mut Ctx<'c>,
+    ) -> (&'a mut Spread, &'a mut Repairs, &'a mut Reports, Tools<'a, 'c>) {
+        let Self { log, spread, repair, reports, deadlines, rng, stopped, .. } = self;
+        (spread, repair, reports, Tools { log, deadlines, rng, stopped: *stopped, peers, cx })
     }
 
     /// The root of the fingerprint tree of the marks.
@@ -137,34 +180,37 @@ impl Broadcast {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        soonest(soonest(self.shared.deadlines.next(), self.repair.next_wake()), self.spread.queue.next())
+        soonest(soonest(self.deadlines.next(), self.repair.next_wake()), self.spread.queue.next())
     }
 
     pub(crate) fn on_tick(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        while let Some(timer) = self.shared.deadlines.pop_due(cx.now) {
-            let Self { log, spread, repair, reports, shared, .. } = self;
+        while let Some(timer) = self.deadlines.pop_due(cx.now) {
+            let (spread, repair, reports, tools) = &mut self.parts(peers, cx);
             match timer {
-                Timer::Push => spread.on_push_due(log.me(), shared, peers, cx),
+                Timer::Push => spread.on_push_due(tools),
                 Timer::Request => self.on_request_due(peers, cx),
-                Timer::Round => repair.on_round(log, spread, shared, peers, cx),
-                Timer::Quiet => repair.on_quiet_due(log, shared, cx),
-                Timer::Receipt => reports.on_receipt_due(log, shared, peers, cx),
-                Timer::Report => reports.on_report_due(shared, peers, cx),
-                Timer::Persist => self.persist(cx),
-                Timer::Neighbours => spread.on_neighbours_due(shared, peers, cx),
+                Timer::Round => repair.on_round(spread, tools),
+                Timer::Quiet => repair.on_quiet_due(tools),
+                Timer::Receipt => reports.on_receipt_due(tools),
+                Timer::Report => reports.on_report_due(tools),
+                Timer::Persist => self.log.write(cx),
+                Timer::Neighbours => spread.on_neighbours_due(tools),
             }
+            self.settle(peers, cx);
         }
-        let Self { log, spread, repair, shared, .. } = self;
-        repair.go_on_reconciling(log, spread, shared, peers, cx);
+        let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+        repair.go_on_reconciling(spread, tools);
     }
 
     fn on_request_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        let asks = self.repair.collect_asks(&mut self.log, &mut self.shared, peers, cx);
+        let (_, repair, _, tools) = &mut self.parts(peers, cx);
+        let asks = repair.collect_asks(tools);
         // The application hears of what was given up before others are asked for the rest.
-        self.settle(cx);
-        repair::send_requests(&asks, &mut self.spread, peers, cx);
-        self.repair.arm_requests(&self.log, &mut self.shared, cx);
-        self.bound(cx);
+        self.settle(peers, cx);
+        let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+        repair::send_requests(&asks, spread, tools);
+        repair.arm_requests(tools);
+        self.bound(peers, cx);
     }
 
     pub(crate) fn on_message(
@@ -178,69 +224,51 @@ impl Broadcast {
             cx.stats.dropped_stopped += 1;
             return;
         }
-        let Self { log, spread, repair, reports, .. } = self;
+        let (spread, repair, reports, tools) = &mut self.parts(peers, cx);
         match message {
             Gossip::Publish(message) => {
                 let Publish { id, hops, flags, item } = *message;
                 self.on_received(&Received { from, id, hops, flags, item }, peers, cx);
             }
             Gossip::Part(message) => self.on_part(from, message, peers, cx),
-            Gossip::IHave(IHave(runs)) => self.on_announced(*runs, from.id, peers, cx),
-            Gossip::Gone(Gone(runs)) => self.on_refusal(from.id, *runs, Refusal::Gone, cx),
-            Gossip::Lack(Lack(runs)) => self.on_refusal(from.id, *runs, Refusal::Lack, cx),
-            Gossip::PushAck(PushAck(runs)) => spread.on_push_ack(from.id, *runs, log.me(), cx),
-            Gossip::Receipt(Receipt(runs)) => reports.on_receipt(from.id, *runs, log.me(), cx),
-            Gossip::Prune(_) => spread.on_prune(from.id, cx),
-            Gossip::Request(request) => repair.on_request(from.id, request, log, spread, cx),
-            Gossip::RequestParts(request) => repair.on_request_parts(from.id, *request, log, spread, cx),
-            Gossip::Digest(digest) if digest.is_pull() => repair.on_pull(from.id, digest, log, spread, cx),
-            Gossip::Digest(digest) => {
-                for entry in digest.entries() {
-                    if self.has_record(entry.origin, from, peers, cx) {
-                        let Self { log, repair, shared, .. } = self;
-                        repair.on_digest_entry(&entry, digest.round, from.id, log, shared, cx);
-                        self.settle(cx);
-                    }
-                }
-            }
-            Gossip::ReceiptRequest(_) => reports::send_receipt(from.id, log, peers, cx),
-            Gossip::Mark(mark) => {
-                if self.has_record(mark.origin, from, peers, cx) {
-                    let Self { log, repair, shared, .. } = self;
-                    repair.on_mark(from.id, mark, log, shared, cx);
-                }
-            }
+            Gossip::IHave(IHave(runs)) => repair.on_announced(from.id, *runs, spread, tools),
+            Gossip::Gone(Gone(runs)) => repair.on_refusal(from.id, *runs, Refusal::Gone, tools),
+            Gossip::Lack(Lack(runs)) => repair.on_refusal(from.id, *runs, Refusal::Lack, tools),
+            Gossip::PushAck(PushAck(runs)) => spread.on_push_ack(from.id, *runs, tools),
+            Gossip::Receipt(Receipt(runs)) => reports.on_receipt(from.id, *runs, tools),
+            Gossip::Prune(_) => spread.on_prune(from.id, tools.cx),
+            Gossip::Request(request) => repair.on_request(from.id, request, spread, tools),
+            Gossip::RequestParts(request) => repair.on_request_parts(from.id, *request, spread, tools),
+            Gossip::Digest(digest) if digest.is_pull() => repair.on_pull(from.id, digest, spread, tools),
+            Gossip::Digest(digest) => self.on_digest(from, digest, peers, cx),
+            Gossip::ReceiptRequest(_) => reports::send_receipt(from.id, tools),
+            Gossip::Mark(mark) => self.on_mark(from, mark, peers, cx),
         }
-        self.settle(cx);
+        self.settle(peers, cx);
     }
 
-    /// A member announces these: over a lazy edge of its tree, or because too few have acknowledged its push.
-    fn on_announced(&mut self, runs: Runs<'_>, from: NodeId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        for run in runs.iter() {
-            self.spread.forget_announcement(from, run);
-            if self.is_origin(run.origin, peers) {
-                self.repair.on_announced(run, from, &mut self.log, &mut self.shared, cx);
-                self.settle(cx);
+    /// A member lists what it holds.
+    fn on_digest(&mut self, from: Partner, digest: &Digest<'_>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        for entry in digest.entries() {
+            if self.has_record(entry.origin, from, peers, cx) {
+                let (_, repair, _, tools) = &mut self.parts(peers, cx);
+                repair.on_digest_entry(&entry, digest.round, from.id, tools);
+                self.settle(peers, cx);
             }
         }
     }
 
-    /// A member cannot serve these.
-    fn on_refusal(&mut self, from: NodeId, runs: Runs<'_>, why: Refusal, cx: &mut Ctx<'_>) {
-        for run in runs.iter() {
-            self.repair.refuse(run, from, why, &mut self.log, &mut self.shared, cx);
-            self.settle(cx);
+    /// A member says how far an origin has got.
+    fn on_mark(&mut self, from: Partner, mark: &wire::Mark, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        if self.has_record(mark.origin, from, peers, cx) {
+            let (_, repair, _, tools) = &mut self.parts(peers, cx);
+            repair.on_mark(from.id, mark, tools);
         }
-    }
-
-    /// Whether messages of this origin are taken: it is this node, or its record is known (rule C1).
-    fn is_origin(&self, id: NodeId, peers: Peers<'_>) -> bool {
-        id == self.log.me() || peers.is_origin(id)
     }
 
     /// Whether messages of this origin are taken; if not, its record is asked for from the member that speaks of it.
     fn has_record(&mut self, id: NodeId, from: Partner, peers: Peers<'_>, cx: &mut Ctx<'_>) -> bool {
-        let known = self.is_origin(id, peers);
+        let known = id == self.log.me() || peers.is_origin(id);
         if !known {
             self.unattributed.ask_record(id, from, peers, cx);
         }
@@ -249,7 +277,8 @@ impl Broadcast {
 
     /// Compares the root that a member sent with its ping or ack.
     pub(crate) fn on_marks_root(&mut self, from: Partner, root: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        self.repair.on_marks_root(from, root, &self.log, peers, cx);
+        let (_, repair, _, tools) = &mut self.parts(peers, cx);
+        repair.on_marks_root(from, root, tools);
     }
 
     /// A message of an exchange about marks.
@@ -258,28 +287,30 @@ impl Broadcast {
     }
 
     /// The node has started, or started again.
-    pub(crate) fn on_started(&mut self, cx: &mut Ctx<'_>) {
-        self.shared.stopped = false;
-        self.repair.start(&self.log, &mut self.shared, cx);
-        if !self.log.disk.is_clean() {
-            self.persist(cx);
-        }
-        self.spread.arm_neighbours(&mut self.shared, cx);
+    pub(crate) fn on_started(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        self.stopped = false;
+        let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+        repair.start(tools);
+        spread.arm_neighbours(tools);
+        self.log.write(cx);
+        self.settle(peers, cx);
     }
 
     /// The node has stopped: the seen set is written to disk, and nothing is sent any more.
-    pub(crate) fn on_stopped(&mut self, cx: &mut Ctx<'_>) {
-        self.shared.stopped = true;
-        self.shared.deadlines.clear();
+    pub(crate) fn on_stopped(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        self.stopped = true;
+        self.deadlines.clear();
         self.repair.stop();
-        self.persist(cx);
+        self.log.write(cx);
+        self.settle(peers, cx);
         self.reports = Reports::default();
         self.spread.stop(&mut self.log.cache);
     }
 
-    pub(crate) fn on_member_gone(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
-        self.spread.on_member_gone(id, &mut self.log.cache, &mut self.shared, cx);
-        self.reports.on_member_gone(id, cx);
+    pub(crate) fn on_member_gone(&mut self, id: NodeId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let (spread, _, reports, tools) = &mut self.parts(peers, cx);
+        spread.on_member_gone(id, tools);
+        reports.on_member_gone(id, tools);
     }
 
     /// Nothing is shared about this member any more, and so none of its messages.

@@ -147,7 +147,7 @@ impl Machines {
     /// A slot is durable. Nothing waits for the epoch: a boot that loses it jumps above it when it hears of it (rule A1).
     pub(crate) fn on_stored(&mut self, slot: Slot, serial: u64, cx: &mut Ctx<'_>) {
         match slot {
-            Slot::SeenSet => self.broadcast.on_stored(serial, cx),
+            Slot::SeenSet => self.broadcast.on_stored(serial, self.membership.peers(), cx),
             Slot::Epoch | Slot::Roster | Slot::Ballot => {}
         }
     }
@@ -175,13 +175,13 @@ impl Machines {
         let Self { membership, broadcast, .. } = self;
         while let Some(signal) = cx.signals.pop() {
             match signal {
-                Signal::Started => broadcast.on_started(cx),
+                Signal::Started => broadcast.on_started(membership.peers(), cx),
                 Signal::MemberKnown(id) => broadcast.on_member_known(id, membership.peers(), cx),
-                Signal::MemberGone(id) => broadcast.on_member_gone(id, cx),
+                Signal::MemberGone(id) => broadcast.on_member_gone(id, membership.peers(), cx),
                 Signal::MemberFaded(id) => broadcast.on_member_faded(id),
                 Signal::EpochUsed(epoch) => membership.leave_epoch(epoch, cx),
                 Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
-                Signal::Stopped => broadcast.on_stopped(cx),
+                Signal::Stopped => broadcast.on_stopped(membership.peers(), cx),
             }
         }
     }

@@ -22,15 +22,16 @@ impl Broadcast {
         let Received { from, id, hops, flags, .. } = *received;
         if self.log.is_own(id) && flags & EAGER != 0 {
             cx.stats.broadcasts_duplicate += 1;
-            return self.spread.on_own_back(id, from.id, hops, &mut self.log.cache, peers, cx);
+            let (spread, _, _, tools) = &mut self.parts(peers, cx);
+            return spread.on_own_back(id, from.id, hops, tools);
         }
         match self.take(received, peers, cx) {
             Taken::New => {
-                let Self { log, spread, repair, shared, .. } = self;
-                spread.on_new(received, log, shared, peers, cx);
-                repair.arm_round(&log.cache, shared, cx);
-                repair.after_serving(id, from.id, log, shared, cx);
-                self.bound(cx);
+                let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+                spread.on_new(received, tools);
+                repair.arm_round(tools);
+                repair.after_serving(id, from.id, tools);
+                self.bound(peers, cx);
             }
             Taken::Known => {
                 cx.stats.broadcasts_duplicate += 1;
@@ -45,7 +46,8 @@ impl Broadcast {
         let Part { hops, flags, part } = *message;
         let id = MessageId { origin: part.item.owner, epoch: part.item.epoch, seq: part.item.seq };
         if self.log.is_own(id) && flags & EAGER != 0 {
-            return self.spread.on_own_back(id, from.id, hops, &mut self.log.cache, peers, cx);
+            let (spread, _, _, tools) = &mut self.parts(peers, cx);
+            return spread.on_own_back(id, from.id, hops, tools);
         }
         if self.log.is_known(id) {
             cx.stats.broadcasts_duplicate += 1;
@@ -60,7 +62,8 @@ impl Broadcast {
         if peers.is_origin(id.origin) {
             // The rest is on its way; if it does not come, it is asked for.
             let offer = Offer { from: from.id, round: 0, graft: flags & EAGER != 0 };
-            self.repair.expect(id, offer, &mut self.log, &mut self.shared, cx);
+            let (_, repair, _, tools) = &mut self.parts(peers, cx);
+            repair.expect(id, offer, tools);
         }
     }
 
@@ -77,36 +80,38 @@ impl Broadcast {
             cx.stats.count_misbehavior(Misbehavior::Oversized);
             return Taken::Refused;
         }
-        if !self.is_origin(id.origin, peers) {
+        if id.origin != self.log.me() && !peers.is_origin(id.origin) {
             self.unattributed.add(received, peers, cx);
             return Taken::Refused;
         }
         if self.waits_for_disk(item.bytes().len(), cx) {
             return Taken::Refused;
         }
-        let hidden = id.origin != self.log.me() && !peers.is_visible(id.origin);
-        let cached = Cached::new(item.bytes(), cx.now, self.repair.round(), hops).hidden(hidden);
+        let mut cached = Cached::new(item.bytes(), cx.now, self.repair.round(), hops);
+        cached.hidden = id.origin != self.log.me() && !peers.is_visible(id.origin);
         let taken = self.log.take(id, cached, from.id, cx);
         if taken == Taken::New {
-            self.after_taking(id, cx);
-            self.repair.after_learning(id.origin, id.epoch, &mut self.log, &mut self.shared, cx);
+            self.after_taking(id, peers, cx);
+            let (_, repair, _, tools) = &mut self.parts(peers, cx);
+            repair.after_learning(id.origin, id.epoch, tools);
         }
-        self.settle(cx);
+        self.settle(peers, cx);
         taken
     }
 
     /// Takes a new message of this node.
-    pub(super) fn take_own(&mut self, id: MessageId, item: &[u8], cx: &mut Ctx<'_>) {
+    pub(super) fn take_own(&mut self, id: MessageId, item: &[u8], peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let cached = Cached::new(item, cx.now, self.repair.round(), 0);
         self.log.take_own(id, cached, cx);
-        self.after_taking(id, cx);
-        self.bound(cx);
+        self.after_taking(id, peers, cx);
+        self.bound(peers, cx);
     }
 
-    fn after_taking(&mut self, id: MessageId, cx: &mut Ctx<'_>) {
-        self.repair.add(id);
-        self.repair.touch(id.origin, &mut self.shared, cx);
-        self.settle(cx);
+    fn after_taking(&mut self, id: MessageId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let (_, repair, _, tools) = &mut self.parts(peers, cx);
+        repair.add(id);
+        repair.touch(id.origin, tools);
+        self.settle(peers, cx);
     }
 
     /// The record of an origin has come: the messages that waited for it are taken.
@@ -117,60 +122,57 @@ impl Broadcast {
         for waiting in self.unattributed.take(id) {
             self.on_received(&waiting.received(), peers, cx);
         }
-        self.settle(cx);
+        self.settle(peers, cx);
     }
 
     /// Does what follows from the changes of the log, in the order in which they happened.
-    pub(super) fn settle(&mut self, cx: &mut Ctx<'_>) {
+    pub(super) fn settle(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         while let Some(event) = self.log.pop_event() {
             match event {
-                Event::Opened(origin) => self.repair.touch(origin, &mut self.shared, cx),
+                Event::Opened(origin) => {
+                    let (_, repair, _, tools) = &mut self.parts(peers, cx);
+                    repair.touch(origin, tools);
+                }
                 Event::Stale => cx.stats.ignored_stale += 1,
                 Event::EpochUsed(epoch) => cx.signals.push(Signal::EpochUsed(epoch)),
                 Event::Lost(Run { origin, epoch, first, last }) => {
                     cx.stats.broadcasts_lost += last - first + 1;
                     cx.out.notify(Notice::Lost { origin, epoch, first, last });
                 }
-                Event::Ready(id) => self.hand_over(id, cx),
+                Event::Ready(id) => self.deliver(id, peers, cx),
+                Event::Store { serial, bytes } => cx.out.store(Slot::SeenSet, serial, &bytes),
             }
         }
-        if !self.log.disk.is_clean() {
-            self.schedule_persist(cx);
+        if let PersistSeen::Every(interval) = cx.config.broadcast.persist_seen
+            && !self.log.disk.is_clean()
+        {
+            self.deadlines.arm_by(Timer::Persist, cx.now + interval, cx.now);
         }
     }
 
-    /// Hands a message to the application, at once or when the seen set that holds it is durable (rule C2).
-    fn hand_over(&mut self, id: MessageId, cx: &mut Ctx<'_>) {
-        if cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery {
-            self.log.cache.pin(id, true);
-            self.log.disk.wait(id);
-        } else {
-            self.deliver(id, cx);
-        }
-    }
-
-    fn deliver(&mut self, id: MessageId, cx: &mut Ctx<'_>) {
+    fn deliver(&mut self, id: MessageId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.log.cache.pin(id, false);
         self.log.cache.deliver(id);
         let Some(cached) = self.log.cache.get(id) else { return };
         let item = cached.item();
-        if !cached.is_hidden() {
+        if !cached.hidden {
             cx.stats.broadcasts_delivered += 1;
             cx.out.deliver(id, item.topic(), item.payload(), cached.hops);
         }
         if item.wants_receipt() && id.origin != self.log.me() {
-            self.reports.owe_receipt(id.origin, &mut self.shared, cx);
+            let (_, _, reports, tools) = &mut self.parts(peers, cx);
+            reports.owe_receipt(id.origin, tools);
         }
     }
 
     /// Keeps the cache within its bytes. Messages that are held back may take a quarter of them; beyond that the gaps they
     /// wait for are given up, of the origin that holds most first.
-    pub(super) fn bound(&mut self, cx: &mut Ctx<'_>) {
+    pub(super) fn bound(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let max = cx.config.broadcast.cache_bytes_max as usize;
         while self.log.cache.pinned_bytes() > max / 4 {
             let Some(Run { origin, epoch, first, .. }) = self.log.costliest_gap() else { break };
             self.log.give_up(origin, epoch, |gap| gap.first == first, cx);
-            self.settle(cx);
+            self.settle(peers, cx);
         }
         self.log.cache.shrink(max);
     }
@@ -182,30 +184,10 @@ impl Broadcast {
         cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery && pinned > 0 && pinned + len > most
     }
 
-    fn schedule_persist(&mut self, cx: &mut Ctx<'_>) {
-        match cx.config.broadcast.persist_seen {
-            PersistSeen::Never => {}
-            PersistSeen::Every(interval) => {
-                self.shared.deadlines.arm_by(Timer::Persist, cx.now + interval, cx.now);
-            }
-            PersistSeen::BeforeDelivery => self.persist(cx),
-        }
-    }
-
-    /// Writes the seen set to disk, unless a writing is under way: then after it.
-    pub(super) fn persist(&mut self, cx: &mut Ctx<'_>) {
-        if let Some(serial) = self.log.disk.begin_write(cx.config.broadcast.persist_seen) {
-            cx.out.store(Slot::SeenSet, serial, &self.log.encode_seen());
-        }
-    }
-
     /// A seen set is durable: the messages that waited for it are delivered.
-    pub(crate) fn on_stored(&mut self, serial: u64, cx: &mut Ctx<'_>) {
-        self.log.disk.end_write(serial);
-        while let Some(id) = self.log.disk.pop_waiting(serial) {
-            self.deliver(id, cx);
-        }
-        self.persist(cx);
-        self.bound(cx);
+    pub(crate) fn on_stored(&mut self, serial: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        self.log.on_stored(serial, cx);
+        self.settle(peers, cx);
+        self.bound(peers, cx);
     }
 }

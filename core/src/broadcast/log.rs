@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The log sends nothing and draws nothing. It takes messages, opens epochs and gives gaps up; what follows from that
-//! for others it leaves behind as [`Event`]s, which its owner pops in the order in which they happened. Files: [`seen`]
+//! for others it leaves behind as [`Event`]s, which its owner pops in the order in which they arose. Files: [`seen`]
 //! (the numbers of one epoch), [`cache`] (payloads), [`disk`] (the seen set that survives a restart).
 
 pub(super) mod cache;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::read::Mark;
-use crate::config::{History, Order};
+use crate::config::{History, Order, PersistSeen};
 use crate::context::Ctx;
 use crate::id::{Incarnation, MessageId, NodeId, hash64};
 use crate::time::Time;
@@ -61,7 +61,7 @@ pub(super) struct Epoch {
     released: u64,
 }
 
-/// What became of a message that was to be taken.
+/// The fate of a message that was to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// The message is new, and kept from now on.
@@ -72,8 +72,8 @@ pub(super) enum Taken {
     Refused,
 }
 
-/// What follows for others from a change of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A consequence of a change of the log, for its owner to carry out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Event {
     /// An epoch of this origin was opened.
     Opened(NodeId),
@@ -83,8 +83,10 @@ pub(super) enum Event {
     EpochUsed(u64),
     /// These messages will never be delivered, and the application is to hear it.
     Lost(Run),
-    /// The turn of this message has come: it may be handed to the application.
+    /// The turn of this message has come: it is to be handed to the application.
     Ready(MessageId),
+    /// These bytes are to be written to disk as the seen set with this serial.
+    Store { serial: u64, bytes: Vec<u8> },
 }
 
 /// The number below which nothing is wanted of an epoch that is first heard of by `seq` (rule C4). With
@@ -233,10 +235,11 @@ impl Log {
         epochs.insert(place, Epoch { epoch, seen: Seen::new(base), released: base });
         let ended: Vec<u64> = epochs.iter().rev().skip(open).map(|older| older.epoch).collect();
         for ended in ended {
-            self.give_up(origin, ended, |_| true, cx);
+            self.end_gaps(origin, ended, |_| true, cx);
         }
-        self.events.push_back(Event::Opened(origin));
         self.close_oldest(origin);
+        self.events.push_back(Event::Opened(origin));
+        self.write_ahead(cx);
     }
 
     fn close_oldest(&mut self, origin: NodeId) {
@@ -263,7 +266,7 @@ impl Log {
         true
     }
 
-    /// Takes a message that `from` has brought. What is missing before it is asked for later, and of `from` first.
+    /// Takes a message that `from` has brought. Messages that are missing before it are asked for later, of `from` first.
     pub(super) fn take(&mut self, id: MessageId, cached: Cached, from: NodeId, cx: &Ctx<'_>) -> Taken {
         let due = cx.now + cx.config.broadcast.request_delay;
         let Some(epoch) = self.open(id.origin, id.epoch, id.seq, cx) else { return Taken::Refused };
@@ -292,12 +295,13 @@ impl Log {
         self.cache.insert(id, cached);
         self.disk.change();
         match cx.config.broadcast.order {
-            Order::Arrival => self.events.push_back(Event::Ready(id)),
+            Order::Arrival => self.make_ready(id, cx),
             Order::Origin => {
                 self.cache.pin(id, true);
                 self.release(id.origin, id.epoch, cx);
             }
         }
+        self.write_ahead(cx);
     }
 
     /// Makes ready what was held back for its order, as far as nothing is missing before it.
@@ -315,12 +319,46 @@ impl Log {
         for seq in ready.into_iter().rev() {
             let id = MessageId { origin, epoch, seq };
             self.cache.pin(id, false);
+            self.make_ready(id, cx);
+        }
+    }
+
+    /// Lets a message go to the application, at once or when the seen set that holds it is durable (rule C2).
+    fn make_ready(&mut self, id: MessageId, cx: &Ctx<'_>) {
+        if cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery {
+            self.cache.pin(id, true);
+            self.disk.wait(id);
+        } else {
             self.events.push_back(Event::Ready(id));
         }
     }
 
-    /// Notes that `by` cannot serve these; when to ask the next one, if something of them is missing. What may be of a
-    /// time before ours is given up once enough do not hold it any more (rule C4).
+    /// Writes the seen set if messages wait for it.
+    fn write_ahead(&mut self, cx: &Ctx<'_>) {
+        if cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery {
+            self.write(cx);
+        }
+    }
+
+    /// Writes the seen set to disk if it has changed, unless a writing is under way: then after it.
+    pub(super) fn write(&mut self, cx: &Ctx<'_>) {
+        if let Some(serial) = self.disk.begin_write(cx.config.broadcast.persist_seen) {
+            let bytes = self.encode_seen();
+            self.events.push_back(Event::Store { serial, bytes });
+        }
+    }
+
+    /// The seen set with this serial is durable: the messages that waited for it are ready.
+    pub(super) fn on_stored(&mut self, serial: u64, cx: &Ctx<'_>) {
+        self.disk.end_write(serial);
+        while let Some(id) = self.disk.pop_waiting(serial) {
+            self.events.push_back(Event::Ready(id));
+        }
+        self.write(cx);
+    }
+
+    /// Notes that `by` cannot serve these messages. Returns when to ask the next member, if any of them are missing. Gaps
+    /// that may lie before our time are given up once enough members do not hold them any more (rule C4).
     pub(super) fn refuse(&mut self, run: Run, by: NodeId, why: Refusal, cx: &Ctx<'_>) -> Option<Time> {
         let patience = cx.config.broadcast.request_timeout / 4;
         let known = self.get_mut(run.origin, run.epoch)?;
@@ -343,6 +381,11 @@ impl Log {
         hopeless: impl FnMut(&Gap) -> bool,
         cx: &Ctx<'_>,
     ) {
+        self.end_gaps(origin, epoch, hopeless, cx);
+        self.write_ahead(cx);
+    }
+
+    fn end_gaps(&mut self, origin: NodeId, epoch: u64, hopeless: impl FnMut(&Gap) -> bool, cx: &Ctx<'_>) {
         let mut given_up = Vec::new();
         let Some(known) = self.get_mut(origin, epoch) else { return };
         known.seen.give_up(refusals_needed(cx), hopeless, &mut given_up);
@@ -356,6 +399,7 @@ impl Log {
         known.seen.bound(&mut given_up);
         let due = known.seen.gaps().iter().map(|gap| gap.due).min();
         self.lose(origin, epoch, &given_up, cx);
+        self.write_ahead(cx);
         due
     }
 
@@ -386,7 +430,7 @@ impl Log {
         self.get(origin, epoch).map_or_else(|| vec![(1, u64::MAX)], |known| known.seen.never_had())
     }
 
-    /// What the marks of an origin say, as one number: its open epochs with their highest numbers. `None` without any.
+    /// The fingerprint of an origin's marks: of its open epochs with their highest numbers. `None` without any.
     pub(super) fn fingerprint(&self, origin: NodeId) -> Option<u64> {
         let mut bytes = [0; 40];
         bytes[32..].copy_from_slice(&origin.0.to_le_bytes());
@@ -432,7 +476,7 @@ impl Log {
 }
 
 impl Epoch {
-    /// What the application sees of this epoch.
+    /// The epoch as the application sees it.
     pub(super) fn mark(&self, origin: NodeId) -> Mark {
         Mark {
             origin,

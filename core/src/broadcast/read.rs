@@ -31,7 +31,7 @@ pub struct Report {
     pub missing: Vec<NodeId>,
 }
 
-/// What is known of the broadcasts of one origin in one epoch.
+/// How far the broadcasts of one origin in one epoch are known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The member that sent the broadcasts.
@@ -47,7 +47,7 @@ pub struct Mark {
     pub gaps: Vec<(u64, u64)>,
 }
 
-/// What the broadcast holds at present, against its limits.
+/// The memory that the broadcast uses at present, to compare with its limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// The number of payloads kept.
@@ -73,7 +73,7 @@ impl Broadcast {
     }
 
     pub(crate) fn recent_all(&self) -> impl Iterator<Item = (MessageId, &str, &[u8])> {
-        let visible = self.log.cache.latest().filter(|(_, cached)| !cached.is_hidden());
+        let visible = self.log.cache.latest().filter(|(_, cached)| !cached.hidden);
         visible.map(|(id, cached)| (id, cached.item())).map(|(id, item)| (id, item.topic(), item.payload()))
     }
 

@@ -14,15 +14,14 @@ use alloc::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::log::Log;
-use super::log::cache::Cache;
-use super::log::seen::{Offer, Refusal};
-use super::{Shared, Timer};
+use super::log::seen::{Gap, Offer, Refusal};
+use super::spread::Spread;
+use super::{Timer, Tools};
 use crate::config::{FirstPhase, Repair};
-use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
 use crate::reconcile::{MARKS, Sync, Tree};
 use crate::time::Time;
-use crate::wire::Run;
+use crate::wire::{Run, Runs};
 use digest::Rounds;
 use marks::Quiet;
 pub(super) use request::send_requests;
@@ -58,13 +57,13 @@ impl Repairs {
     }
 
     /// The node has started, or started again.
-    pub(super) fn start(&mut self, log: &Log, shared: &mut Shared, cx: &mut Ctx<'_>) {
-        self.sync.start(cx);
-        self.arm_round(&log.cache, shared, cx);
+    pub(super) fn start(&mut self, tools: &mut Tools<'_, '_>) {
+        self.sync.start(tools.cx);
+        self.arm_round(tools);
         if !self.gappy.is_empty() {
-            shared.deadlines.arm(Timer::Request, cx.now, cx.now);
+            tools.arm(Timer::Request, tools.cx.now);
         }
-        self.arm_quiet(shared, cx);
+        self.arm_quiet(tools);
     }
 
     /// The node has stopped.
@@ -80,124 +79,106 @@ impl Repairs {
 
     /// The number of the current round.
     pub(super) const fn round(&self) -> u32 {
-        self.rounds.number()
+        self.rounds.number
     }
 
     /// A message has come, and is listed in digests from now on.
     pub(super) fn add(&mut self, id: MessageId) {
-        self.rounds.add(id);
+        self.rounds.hot.push_back(id);
     }
 
     /// Makes the next round due, if there is something to do in it.
-    pub(super) fn arm_round(&mut self, cache: &Cache, shared: &mut Shared, cx: &Ctx<'_>) {
-        let drops = cx.config.broadcast.keep_rounds.is_some() && cache.len() > 0;
-        let period = match cx.config.broadcast.repair {
-            Repair::None => return self.rounds.clear(),
-            Repair::Rounds(_) if self.rounds.is_idle() && !drops => return,
+    pub(super) fn arm_round(&mut self, tools: &mut Tools<'_, '_>) {
+        let drops = tools.settings().keep_rounds.is_some() && tools.log.cache.len() > 0;
+        let period = match tools.settings().repair {
+            Repair::None => return self.rounds.hot.clear(),
+            Repair::Rounds(_) if self.rounds.hot.is_empty() && !drops => return,
             Repair::Rounds(rounds) => rounds.period,
             Repair::Pull { period, .. } => period,
         };
-        if shared.deadlines.at(Timer::Round).is_none() && !shared.stopped {
+        if tools.deadlines.at(Timer::Round).is_none() && !tools.stopped {
             // Within a tenth around the period, so that a group does not go in step.
-            let jitter = shared.rng.jitter(period / 5);
-            shared.deadlines.arm(Timer::Round, cx.now + period * 9 / 10 + jitter, cx.now);
+            let jitter = tools.rng.jitter(period / 5);
+            tools.arm(Timer::Round, tools.cx.now + period * 9 / 10 + jitter);
         }
     }
 
-    /// A member announces messages.
+    /// A member announces messages: over a lazy edge of its tree, or because too few have acknowledged its push.
     pub(super) fn on_announced(
         &mut self,
-        run: Run,
         from: NodeId,
-        log: &mut Log,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
+        runs: Runs<'_>,
+        spread: &mut Spread,
+        tools: &mut Tools<'_, '_>,
     ) {
-        let tree = matches!(cx.config.broadcast.first, FirstPhase::Tree { .. });
-        // Where there is a tree, its message may be on its way still.
-        let due = if tree { cx.now + cx.config.broadcast.request_delay } else { cx.now };
-        self.on_offer(run, Offer { from, round: 0, graft: tree }, due, log, shared, cx);
+        let tree = matches!(tools.settings().first, FirstPhase::Tree { .. });
+        // The tree may still bring the message.
+        let due = if tree { tools.cx.now + tools.settings().request_delay } else { tools.cx.now };
+        for run in runs.iter() {
+            spread.forget_announcement(from, run);
+            if run.origin == tools.log.me() || tools.peers.is_origin(run.origin) {
+                self.on_offer(run, Offer { from, round: 0, graft: tree }, due, tools);
+            }
+        }
+    }
+
+    /// A member cannot serve these messages.
+    pub(super) fn on_refusal(
+        &mut self,
+        from: NodeId,
+        runs: Runs<'_>,
+        why: Refusal,
+        tools: &mut Tools<'_, '_>,
+    ) {
+        runs.iter().for_each(|run| refuse(run, from, why, tools));
     }
 
     /// A member has these messages: they exist, and it can be asked for those that are missing here.
-    fn on_offer(
-        &mut self,
-        run: Run,
-        offer: Offer,
-        due: Time,
-        log: &mut Log,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
-    ) {
-        let Run { origin, epoch, first, last } = run;
-        if log.is_current(origin, epoch, last) {
+    fn on_offer(&mut self, run: Run, offer: Offer, due: Time, tools: &mut Tools<'_, '_>) {
+        if tools.log.is_current(run.origin, run.epoch, run.last) {
             return;
         }
-        let Some(known) = log.open(origin, epoch, last, cx) else { return };
-        let news = known.seen.learn(last, cx.now, due);
-        for gap in known.seen.within(first, last) {
-            gap.add(offer);
+        self.learn(run, offer, due, tools, |gap| {
             // A member that is asked already gets its time.
             if gap.asked.is_none() {
                 gap.due = gap.due.min(due);
             }
-        }
-        if news {
-            self.touch(origin, shared, cx);
-        }
-        self.after_learning(origin, epoch, log, shared, cx);
+        });
     }
 
     /// A piece of a message has come. The others are on their way; if they do not come, they are asked for.
-    pub(super) fn expect(
-        &mut self,
-        id: MessageId,
-        offer: Offer,
-        log: &mut Log,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
-    ) {
-        let MessageId { origin, epoch, seq } = id;
-        let due = cx.now + cx.config.broadcast.request_delay;
-        let Some(known) = log.open(origin, epoch, seq, cx) else { return };
-        let news = known.seen.learn(seq, cx.now, due);
-        for gap in known.seen.within(seq, seq) {
-            gap.add(offer);
-            gap.due = due;
-        }
-        if news {
-            self.touch(origin, shared, cx);
-        }
-        self.after_learning(origin, epoch, log, shared, cx);
+    pub(super) fn expect(&mut self, id: MessageId, offer: Offer, tools: &mut Tools<'_, '_>) {
+        let due = tools.cx.now + tools.settings().request_delay;
+        self.learn(Run::one(id), offer, due, tools, |gap| gap.due = due);
     }
 
-    /// A member cannot serve these messages.
-    pub(super) fn refuse(
+    /// Learns that these messages exist. The offer is added to their gaps, and `set_due` says when those are due.
+    fn learn(
         &mut self,
         run: Run,
-        by: NodeId,
-        why: Refusal,
-        log: &mut Log,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
+        offer: Offer,
+        due: Time,
+        tools: &mut Tools<'_, '_>,
+        set_due: impl Fn(&mut Gap),
     ) {
-        if let Some(due) = log.refuse(run, by, why, cx) {
-            shared.deadlines.arm_by(Timer::Request, due, cx.now);
+        let Run { origin, epoch, first, last } = run;
+        let Some(known) = tools.log.open(origin, epoch, last, tools.cx) else { return };
+        let news = known.seen.learn(last, tools.cx.now, due);
+        for gap in known.seen.within(first, last) {
+            gap.add(offer);
+            set_due(gap);
         }
+        if news {
+            self.touch(origin, tools);
+        }
+        self.after_learning(origin, epoch, tools);
     }
 
     /// Bounds the gaps of an epoch that may have got new ones, and makes it due to ask for them.
-    pub(super) fn after_learning(
-        &mut self,
-        origin: NodeId,
-        epoch: u64,
-        log: &mut Log,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
-    ) {
-        if let Some(due) = log.bound_gaps(origin, epoch, cx) {
+    pub(super) fn after_learning(&mut self, origin: NodeId, epoch: u64, tools: &mut Tools<'_, '_>) {
+        if let Some(due) = tools.log.bound_gaps(origin, epoch, tools.cx) {
             self.gappy.insert(origin);
-            shared.deadlines.arm_by(Timer::Request, due, cx.now);
+            tools.arm_by(Timer::Request, due);
         }
     }
 
@@ -208,5 +189,12 @@ impl Repairs {
             assert!(listed, "the gaps of {origin} are asked for");
         }
         self.check_marks(log);
+    }
+}
+
+/// Notes that a member cannot serve these messages, and makes it due to ask the next one.
+fn refuse(run: Run, by: NodeId, why: Refusal, tools: &mut Tools<'_, '_>) {
+    if let Some(due) = tools.log.refuse(run, by, why, tools.cx) {
+        tools.arm_by(Timer::Request, due);
     }
 }

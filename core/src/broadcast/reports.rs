@@ -9,13 +9,11 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::log::Log;
 use super::read::Report;
-use super::{Shared, Timer};
+use super::{Timer, Tools};
 use crate::action::{Notice, Reached};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
-use crate::membership::Peers;
 use crate::time::Time;
 use crate::wire::{self, RUN_BYTES, RUNS_BYTES, Receipt, ReceiptRequest, Run, Runs};
 
@@ -72,30 +70,23 @@ impl Reports {
     }
 
     /// Reports on an own message for the time `within`.
-    pub(super) fn open(
-        &mut self,
-        id: MessageId,
-        within: Duration,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
-        let missing: BTreeSet<NodeId> = peers.receivers_alive().collect();
-        let asks = cx.now + jitter(cx) * 2 + cx.config.broadcast.request_delay * 4;
+    pub(super) fn open(&mut self, id: MessageId, within: Duration, tools: &mut Tools<'_, '_>) {
+        let missing: BTreeSet<NodeId> = tools.peers.receivers_alive().collect();
+        let asks = tools.cx.now + jitter(tools.cx) * 2 + tools.settings().request_delay * 4;
         let report = Open {
             of: missing.len() + 1,
             have: 1,
             missing,
             without: Vec::new(),
             majority_told: false,
-            ends: cx.now + within,
+            ends: tools.cx.now + within,
             asks,
             turn: NodeId::NOBODY,
         };
         let due = report.ends.min(report.asks);
         self.open.insert(id, report);
-        shared.deadlines.arm_by(Timer::Report, due, cx.now);
-        self.tell(cx);
+        tools.arm_by(Timer::Report, due);
+        self.tell(tools.cx);
     }
 
     /// Tells the application how far messages have spread, and closes the reports that have ended.
@@ -121,8 +112,8 @@ impl Reports {
     }
 
     /// A member has these messages of this node.
-    pub(super) fn on_receipt(&mut self, from: NodeId, runs: Runs<'_>, me: NodeId, cx: &mut Ctx<'_>) {
-        for run in runs.iter().filter(|run| run.origin == me) {
+    pub(super) fn on_receipt(&mut self, from: NodeId, runs: Runs<'_>, tools: &mut Tools<'_, '_>) {
+        for run in runs.iter().filter(|run| run.origin == tools.log.me()) {
             for (id, report) in &mut self.open {
                 let told = id.epoch == run.epoch && run.first <= id.seq && id.seq <= run.last;
                 if told && report.missing.remove(&from) {
@@ -130,11 +121,11 @@ impl Reports {
                 }
             }
         }
-        self.tell(cx);
+        self.tell(tools.cx);
     }
 
     /// A member has failed or left: no report waits for it.
-    pub(super) fn on_member_gone(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+    pub(super) fn on_member_gone(&mut self, id: NodeId, tools: &mut Tools<'_, '_>) {
         self.owed.remove(&id);
         for report in self.open.values_mut() {
             if report.missing.remove(&id) {
@@ -142,15 +133,15 @@ impl Reports {
                 report.without.insert(place, id);
             }
         }
-        self.tell(cx);
+        self.tell(tools.cx);
     }
 
     /// Asks some of the members that are missing in reports, and closes the reports that have run out.
-    pub(super) fn on_report_due(&mut self, shared: &mut Shared, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        self.tell(cx);
-        let again = cx.now + jitter(cx) + cx.config.broadcast.request_timeout * 2;
+    pub(super) fn on_report_due(&mut self, tools: &mut Tools<'_, '_>) {
+        self.tell(tools.cx);
+        let again = tools.cx.now + jitter(tools.cx) + tools.settings().request_timeout * 2;
         let mut asked: BTreeMap<NodeId, MessageId> = BTreeMap::new();
-        for (id, report) in self.open.iter_mut().filter(|(_, report)| report.asks <= cx.now) {
+        for (id, report) in self.open.iter_mut().filter(|(_, report)| report.asks <= tools.cx.now) {
             report.asks = again;
             let (before, after) = (report.missing.range(..report.turn), report.missing.range(report.turn..));
             let chosen: Vec<NodeId> = after.chain(before).copied().take(ASKED_MAX).collect();
@@ -158,55 +149,45 @@ impl Reports {
             asked.extend(chosen.into_iter().map(|to| (to, *id)));
         }
         for (to, id) in asked {
-            let Some(addr) = peers.receiver(to) else { continue };
             let mut bytes = Vec::new();
             wire::put_run(&mut bytes, Run::one(id));
-            let mut letter = cx.letter(addr, to);
-            letter.push(&ReceiptRequest(Runs::of(&bytes)).into());
-            letter.send();
+            tools.send(to, &ReceiptRequest(Runs::of(&bytes)).into());
         }
         if let Some(due) = self.open.values().map(|report| report.ends.min(report.asks)).min() {
-            shared.deadlines.arm_by(Timer::Report, due, cx.now);
+            tools.arm_by(Timer::Report, due);
         }
     }
 
     /// Lets an origin that wants receipts have one in a while.
-    pub(super) fn owe_receipt(&mut self, origin: NodeId, shared: &mut Shared, cx: &Ctx<'_>) {
+    pub(super) fn owe_receipt(&mut self, origin: NodeId, tools: &mut Tools<'_, '_>) {
         if self.owed.contains_key(&origin) {
             return;
         }
-        let due = cx.now + shared.rng.jitter(jitter(cx));
+        let due = tools.cx.now + tools.rng.jitter(jitter(tools.cx));
         self.owed.insert(origin, due);
-        shared.deadlines.arm_by(Timer::Receipt, due, cx.now);
+        tools.arm_by(Timer::Receipt, due);
     }
 
-    pub(super) fn on_receipt_due(
-        &mut self,
-        log: &Log,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
-        let due = |(id, due): (&NodeId, &Time)| (*due <= cx.now).then_some(*id);
+    pub(super) fn on_receipt_due(&mut self, tools: &mut Tools<'_, '_>) {
+        let due = |(id, due): (&NodeId, &Time)| (*due <= tools.cx.now).then_some(*id);
         let origins: Vec<NodeId> = self.owed.iter().filter_map(due).collect();
         for origin in origins {
             self.owed.remove(&origin);
-            send_receipt(origin, log, peers, cx);
+            send_receipt(origin, tools);
         }
         if let Some(due) = self.owed.values().min().copied() {
-            shared.deadlines.arm_by(Timer::Receipt, due, cx.now);
+            tools.arm_by(Timer::Receipt, due);
         }
     }
 }
 
 /// Tells an origin which messages of its latest epoch have been seen.
-pub(super) fn send_receipt(origin: NodeId, log: &Log, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-    let Some(addr) = peers.receiver(origin) else { return };
-    let Some(known) = log.epochs(origin).last() else { return };
+pub(super) fn send_receipt(origin: NodeId, tools: &mut Tools<'_, '_>) {
+    let Some(known) = tools.log.epochs(origin).last() else { return };
     let epoch = known.epoch;
     let mut bytes = Vec::new();
     let (mut first, mut runs) = (1, 0);
-    let room = (cx.config.payload_max() - RUNS_BYTES) / RUN_BYTES;
+    let room = (tools.cx.config.payload_max() - RUNS_BYTES) / RUN_BYTES;
     let gaps = known.seen.gaps().iter().map(|gap| (gap.first, gap.last));
     for (gap_first, gap_last) in gaps.chain([(known.seen.top() + 1, u64::MAX)]) {
         if first < gap_first && runs < room {
@@ -216,8 +197,6 @@ pub(super) fn send_receipt(origin: NodeId, log: &Log, peers: Peers<'_>, cx: &mut
         first = gap_last.saturating_add(1);
     }
     if !bytes.is_empty() {
-        let mut letter = cx.letter(addr, origin);
-        letter.push(&Receipt(Runs::of(&bytes)).into());
-        letter.send();
+        tools.send(origin, &Receipt(Runs::of(&bytes)).into());
     }
 }

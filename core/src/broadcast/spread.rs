@@ -15,9 +15,8 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::log::Log;
 use super::log::cache::Cache;
-use super::{Received, Shared, Timer};
+use super::{Received, Timer, Tools};
 use crate::config::{Config, FirstPhase};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
@@ -100,37 +99,22 @@ impl Spread {
     }
 
     /// Sends an own message.
-    pub(super) fn start(
-        &mut self,
-        id: MessageId,
-        first: FirstPhase,
-        log: &mut Log,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
-        self.pass_on(Passing { id, from: None }, first, log, shared, peers, cx);
+    pub(super) fn start(&mut self, id: MessageId, first: FirstPhase, tools: &mut Tools<'_, '_>) {
+        self.pass_on(Passing { id, from: None }, first, tools);
     }
 
     /// Acknowledges a message that is new here, learns the tree from it, and sends it on as it came.
-    pub(super) fn on_new(
-        &mut self,
-        received: &Received<'_>,
-        log: &mut Log,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
+    pub(super) fn on_new(&mut self, received: &Received<'_>, tools: &mut Tools<'_, '_>) {
         let Received { from, id, flags, .. } = *received;
-        self.neighbours.hear(id.origin, cx.config.broadcast.quiet_after * SHAPER_WINDOW, cx.now);
+        self.neighbours.hear(id.origin, tools.settings().quiet_after * SHAPER_WINDOW, tools.cx.now);
         if flags & PUSHED != 0 {
-            self.queue.acknowledge(from.id, id, cx.now);
+            self.queue.acknowledge(from.id, id, tools.cx.now);
         }
-        if flags & EAGER != 0 && !self.make_eager(from.id, cx) {
-            self.queue.prune(from.id, cx.now);
+        if flags & EAGER != 0 && !self.make_eager(from.id, tools.cx) {
+            self.queue.prune(from.id, tools.cx.now);
         }
-        if let Some(first) = first_phase_of(flags, cx.config.broadcast.first) {
-            self.pass_on(Passing { id, from: Some(from.id) }, first, log, shared, peers, cx);
+        if let Some(first) = first_phase_of(flags, tools.settings().first) {
+            self.pass_on(Passing { id, from: Some(from.id) }, first, tools);
         }
     }
 
@@ -143,84 +127,62 @@ impl Spread {
         }
     }
 
-    fn pass_on(
-        &mut self,
-        message: Passing,
-        first: FirstPhase,
-        log: &mut Log,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
+    fn pass_on(&mut self, message: Passing, first: FirstPhase, tools: &mut Tools<'_, '_>) {
         match first {
             FirstPhase::None => {}
             FirstPhase::Multicast { .. } if message.from.is_some() => {}
-            FirstPhase::Multicast { .. } => self.multicast(message.id, &mut log.cache, peers, cx),
+            FirstPhase::Multicast { .. } => self.multicast(message.id, tools),
             FirstPhase::Push { fanout } => {
-                self.push(message, fanout.into(), &mut log.cache, shared, peers, cx);
+                self.push(message, fanout.into(), tools);
             }
             FirstPhase::Tree { fanout } => {
-                self.send_along_tree(message, fanout.into(), log, shared, peers, cx);
+                self.send_along_tree(message, fanout.into(), tools);
             }
         }
     }
 
     /// Sends a message to the group address, or to every member, once (pbcast's first phase).
-    fn multicast(&mut self, id: MessageId, cache: &mut Cache, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        let due = cx.now + cx.config.broadcast.batch;
-        if group(cx.config).is_some() {
-            return self.queue.send(NodeId::NOBODY, id, MULTICAST, due, cache, cx);
+    fn multicast(&mut self, id: MessageId, tools: &mut Tools<'_, '_>) {
+        let due = tools.cx.now + tools.settings().batch;
+        if group(tools.cx.config).is_some() {
+            return self.queue.send(NodeId::NOBODY, id, MULTICAST, due, tools);
         }
-        for to in peers.receivers() {
-            self.queue.send(to, id, MULTICAST, due, cache, cx);
+        for to in tools.peers.receivers() {
+            self.queue.send(to, id, MULTICAST, due, tools);
         }
     }
 
-    fn push(
-        &mut self,
-        message: Passing,
-        fanout: usize,
-        cache: &mut Cache,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
+    fn push(&mut self, message: Passing, fanout: usize, tools: &mut Tools<'_, '_>) {
         let Passing { id, from } = message;
-        let due = cx.now + cx.config.broadcast.batch;
+        let due = tools.cx.now + tools.settings().batch;
         let welcome = |to| Some(to) != from && to != id.origin;
-        let chosen = self.zones.choose(fanout, &mut shared.rng, peers, cx, welcome);
-        chosen.iter().for_each(|to| self.queue.send(*to, id, PUSHED, due, cache, cx));
-        let late = due + cx.config.broadcast.ack_timeout;
+        let chosen = self.zones.choose(fanout, tools, welcome);
+        chosen.iter().for_each(|to| self.queue.send(*to, id, PUSHED, due, tools));
+        let late = due + tools.settings().ack_timeout;
         if self.pushes.open(id, &chosen, late) {
-            shared.deadlines.arm_by(Timer::Push, late, cx.now);
+            tools.arm_by(Timer::Push, late);
         }
     }
 
     /// A member acknowledges that it had these from this node first.
-    pub(super) fn on_push_ack(&mut self, from: NodeId, runs: Runs<'_>, me: NodeId, cx: &mut Ctx<'_>) {
-        self.pushes.on_ack(from, runs, me, cx);
+    pub(super) fn on_push_ack(&mut self, from: NodeId, runs: Runs<'_>, tools: &mut Tools<'_, '_>) {
+        self.pushes.on_ack(from, runs, tools.log.me(), tools.cx);
     }
 
     /// Announces the messages whose pushes were acknowledged by too few to more members (gogossip's PullSync).
-    pub(super) fn on_push_due(
-        &mut self,
-        me: NodeId,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
-        for (id, push) in self.pushes.end_late(me, cx) {
+    pub(super) fn on_push_due(&mut self, tools: &mut Tools<'_, '_>) {
+        for (id, push) in self.pushes.end_late(tools.log.me(), tools.cx) {
             let wider = push.contacted.len() * 2;
             let welcome = |to| to != id.origin && !push.contacted.contains(&to);
-            let mut chosen = self.zones.choose(wider, &mut shared.rng, peers, cx, welcome);
+            let mut chosen = self.zones.choose(wider, tools, welcome);
             if chosen.is_empty() {
                 // All members were contacted: they are told again.
                 chosen.extend(push.contacted.iter().filter(|to| !push.acked.contains(to)));
             }
-            chosen.iter().for_each(|to| self.queue.announce(*to, id, cx.now));
+            chosen.iter().for_each(|to| self.queue.announce(*to, id, tools.cx.now));
         }
         if let Some(due) = self.pushes.next() {
-            shared.deadlines.arm_by(Timer::Push, due, cx.now);
+            tools.arm_by(Timer::Push, due);
         }
     }
 
@@ -231,16 +193,10 @@ impl Spread {
         }
     }
 
-    pub(super) fn on_member_gone(
-        &mut self,
-        id: NodeId,
-        cache: &mut Cache,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
-    ) {
-        self.queue.drop_receiver(id, cache);
+    pub(super) fn on_member_gone(&mut self, id: NodeId, tools: &mut Tools<'_, '_>) {
+        self.queue.drop_receiver(id, &mut tools.log.cache);
         self.neighbours.remove(id);
-        self.arm_neighbours(shared, cx);
+        self.arm_neighbours(tools);
     }
 
     /// The node has stopped: nothing waits to be sent any more.
@@ -250,14 +206,8 @@ impl Spread {
     }
 
     /// Up to `count` distinct receivers at random.
-    pub(super) fn choose(
-        &mut self,
-        count: usize,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &Ctx<'_>,
-    ) -> alloc::vec::Vec<NodeId> {
-        self.zones.choose(count, &mut shared.rng, peers, cx, |_| true)
+    pub(super) fn choose(&mut self, count: usize, tools: &mut Tools<'_, '_>) -> alloc::vec::Vec<NodeId> {
+        self.zones.choose(count, tools, |_| true)
     }
 
     /// Sends the transmissions that are due.

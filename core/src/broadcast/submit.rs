@@ -26,15 +26,16 @@ impl Broadcast {
         self.must_have_room(bytes.len(), peers, cx)?;
         let id = self.log.next_id();
         if let Some(within) = message.report {
-            self.reports.open(id, within, &mut self.shared, peers, cx);
+            let (_, _, reports, tools) = &mut self.parts(peers, cx);
+            reports.open(id, within, tools);
         }
         cx.stats.broadcasts_submitted += 1;
-        self.take_own(id, &bytes, cx);
+        self.take_own(id, &bytes, peers, cx);
         let first = message.first.unwrap_or(cx.config.broadcast.first);
-        let Self { log, spread, repair, shared, .. } = self;
-        spread.start(id, first, log, shared, peers, cx);
-        repair.arm_round(&log.cache, shared, cx);
-        log.cache.hold_pending(id);
+        let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+        spread.start(id, first, tools);
+        repair.arm_round(tools);
+        tools.log.cache.hold_pending(id);
         Ok(Answer::Sent(id))
     }
 

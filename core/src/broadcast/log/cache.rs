@@ -12,11 +12,12 @@ use crate::id::{MessageId, NodeId};
 use crate::time::Time;
 use crate::wire::Item;
 
-/// What an entry costs beside its bytes, roughly; counted, so that a flood of empty messages is bounded too.
+/// The bytes that an entry costs beside its item, roughly. They are counted, so that a flood of empty messages is
+/// bounded too.
 pub(crate) const ENTRY_BYTES: usize = 128;
 
 /// A broadcast that is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cached {
     item: Box<[u8]>,
     /// The place in the order of delivery; 0 while the message is not delivered.
@@ -24,7 +25,7 @@ pub(crate) struct Cached {
     /// The message is not to be dropped: it waits for its origin's order, or for the disk.
     pinned: bool,
     /// The application does not see the origin (rule B5).
-    hidden: bool,
+    pub(crate) hidden: bool,
     /// The time at which the message came.
     pub(crate) received: Time,
     /// The round of the repair in which the message came.
@@ -41,27 +42,7 @@ pub(crate) struct Cached {
 
 impl Cached {
     pub(crate) fn new(item: &[u8], received: Time, round: u32, hops: u8) -> Self {
-        Self {
-            item: item.into(),
-            delivered: 0,
-            pinned: false,
-            hidden: false,
-            received,
-            round,
-            hops,
-            queued: 0,
-            pending: false,
-            requests: 0,
-        }
-    }
-
-    /// The same message, hidden from the application or not.
-    pub(crate) fn hidden(self, hidden: bool) -> Self {
-        Self { hidden, ..self }
-    }
-
-    pub(crate) const fn is_hidden(&self) -> bool {
-        self.hidden
+        Self { item: item.into(), received, round, hops, ..Self::default() }
     }
 
     /// Whether transmissions of the message wait in the queue.
@@ -96,7 +77,7 @@ pub(crate) struct Cache {
     bytes: usize,
     by_origin: BTreeMap<NodeId, usize>,
     by_bytes: BTreeSet<(usize, NodeId)>,
-    /// In the order of delivery.
+    /// The messages in the order of delivery.
     deliveries: BTreeMap<u64, MessageId>,
     serial: u64,
     pinned: usize,
@@ -117,7 +98,7 @@ impl Cache {
         self.items.len()
     }
 
-    /// Bytes that count against the limit.
+    /// The bytes that count against the limit.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -127,12 +108,12 @@ impl Cache {
         self.pending
     }
 
-    /// How many are pinned.
+    /// The number of messages that are pinned.
     pub(crate) const fn pinned(&self) -> usize {
         self.pinned
     }
 
-    /// Bytes of those.
+    /// The bytes of the pinned messages.
     pub(crate) const fn pinned_bytes(&self) -> usize {
         self.pinned_bytes
     }
@@ -236,19 +217,19 @@ impl Cache {
         all.into_iter().for_each(|id| _ = self.remove(id));
     }
 
-    /// Those of one origin and epoch, first to last.
+    /// The messages of one origin and epoch, first to last.
     pub(crate) fn of(&self, origin: NodeId, epoch: u64) -> impl DoubleEndedIterator<Item = (u64, &Cached)> {
         let id = |seq| MessageId { origin, epoch, seq };
         self.items.range(id(0)..=id(u64::MAX)).map(|(id, cached)| (id.seq, cached))
     }
 
-    /// The last one of one origin and epoch before a number.
+    /// The number of the last message of one origin and epoch before `seq`.
     pub(crate) fn before(&self, origin: NodeId, epoch: u64, seq: u64) -> Option<u64> {
         let id = |seq| MessageId { origin, epoch, seq };
         self.items.range(id(0)..id(seq)).next_back().map(|(id, _)| id.seq)
     }
 
-    /// Those of one origin and epoch within two numbers, the last one first.
+    /// The numbers of the messages of one origin and epoch from `first` to `last`, the last one first.
     pub(crate) fn within(
         &self,
         origin: NodeId,
@@ -260,17 +241,17 @@ impl Cache {
         self.items.range(id(first)..=id(last)).rev().map(|(id, _)| id.seq)
     }
 
-    /// All, by id.
+    /// All messages, by id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageId, &Cached)> {
         self.items.iter().map(|(id, cached)| (*id, cached))
     }
 
-    /// Those that have been delivered, the latest first.
+    /// The messages that have been delivered, the latest first.
     pub(crate) fn latest(&self) -> impl Iterator<Item = (MessageId, &Cached)> {
         self.deliveries.values().rev().filter_map(|id| Some((*id, self.items.get(id)?)))
     }
 
-    /// The one that was delivered first.
+    /// The message that was delivered first.
     pub(crate) fn oldest(&self) -> Option<(MessageId, &Cached)> {
         let id = self.deliveries.values().next()?;
         Some((*id, self.items.get(id)?))

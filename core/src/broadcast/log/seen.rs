@@ -1,8 +1,9 @@
-//! What has been seen of one origin in one epoch (rule C1): a highest number, and the gaps below it.
+//! The numbers that have been seen of one origin in one epoch (rule C1): a highest number, and the gaps below it.
 //!
 //! Everything up to the highest number that lies in no gap has been seen, lies below the base, or is given up. A gap
-//! is at the same time the entry of the table of wanted ids (rule C7): who has offered it, who has been asked, who
-//! could not serve it, and when the next one is asked. So one id has one timer, whoever offers it.
+//! is at the same time the entry of the table of wanted ids (rule C7): it holds the members that offered it, the one that
+//! was asked, those that could not serve it, and the time at which the next one is asked. So one id has one timer, however
+//! many members offer it.
 
 use alloc::vec::Vec;
 
@@ -13,7 +14,7 @@ use crate::id::NodeId;
 use crate::limits::{GAPS_MAX, SOURCES_MAX};
 use crate::time::Time;
 
-/// What has been seen of one epoch.
+/// The numbers that have been seen of one epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     top: u64,
@@ -213,7 +214,7 @@ impl Seen {
         }
         let Ok(place) = self.find(seq) else { return false };
         self.begun = true;
-        // What comes after something that has come is of our time.
+        // Gaps behind a message that has come are of our time.
         self.gaps[place + 1..].iter_mut().for_each(|gap| gap.firm = true);
         let gap = &mut self.gaps[place];
         match (gap.first == seq, gap.last == seq) {
@@ -289,7 +290,7 @@ impl Seen {
         self.begin_after(given_up);
     }
 
-    /// Remembers what was given up. What lies behind a gap that is told as lost is of our time too.
+    /// Remembers what was given up. Gaps behind one that is told as lost are of our time too.
     fn begin_after(&mut self, given_up: &[GivenUp]) {
         for gap in given_up.iter().filter(|gap| gap.told) {
             if self.lost.len() == LOST_MAX {

@@ -7,16 +7,14 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::Shared;
-use super::super::log::Log;
+use super::super::Tools;
 use super::super::log::cache::{Cache, Cached};
 use super::super::log::seen::{Offer, Refusal};
 use super::super::spread::Spread;
-use super::Repairs;
+use super::{Repairs, refuse};
 use crate::config::{self, FirstPhase, Ratio, Repair};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
-use crate::membership::Peers;
 use crate::time::Time;
 use crate::wire::{self, DIGEST_BYTES, DIGEST_GAPS_MAX, Digest, DigestEntry, EVERYONE, PULL, RUN_BYTES, Run};
 
@@ -32,9 +30,9 @@ const PULLED_MAX: usize = 1_024;
 /// The rounds of this node. Every node numbers its own (pbcast).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Rounds {
-    number: u32,
+    pub(super) number: u32,
     /// The messages that digests list, the oldest first.
-    hot: VecDeque<MessageId>,
+    pub(super) hot: VecDeque<MessageId>,
     /// The bytes served since `served_since`.
     served: u32,
     served_since: Time,
@@ -43,28 +41,6 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) const fn number(&self) -> u32 {
-        self.number
-    }
-
-    pub(super) fn add(&mut self, id: MessageId) {
-        self.hot.push_back(id);
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.hot.clear();
-    }
-
-    /// Whether digests have nothing to list.
-    pub(super) fn is_idle(&self) -> bool {
-        self.hot.is_empty()
-    }
-
-    /// The messages that digests list.
-    pub(super) fn hot(&self) -> impl Iterator<Item = MessageId> {
-        self.hot.iter().copied()
-    }
-
     /// Whether so many bytes more may be served in this interval.
     pub(super) fn may_serve(&mut self, bytes: u32, every: Duration, most: u32, now: Time) -> bool {
         if now.since(self.served_since) >= every {
@@ -91,27 +67,20 @@ fn fanout(beta: Ratio, peers: usize, messages: usize, most: usize) -> usize {
 }
 
 impl Repairs {
-    pub(crate) fn on_round(
-        &mut self,
-        log: &mut Log,
-        spread: &mut Spread,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
+    pub(crate) fn on_round(&mut self, spread: &mut Spread, tools: &mut Tools<'_, '_>) {
         self.rounds.number = self.rounds.number.wrapping_add(1).max(1);
-        match cx.config.broadcast.repair {
+        match tools.settings().repair {
             Repair::None => {}
-            Repair::Rounds(rounds) => self.send_digests(rounds, &log.cache, spread, shared, peers, cx),
+            Repair::Rounds(rounds) => self.send_digests(rounds, spread, tools),
             Repair::Pull { fanout, .. } => {
-                let to = spread.choose(fanout.into(), shared, peers, cx);
-                self.send_pulls(&to, log, peers, cx);
+                let to = spread.choose(fanout.into(), tools);
+                self.send_pulls(&to, tools);
             }
         }
-        if let Some(keep) = cx.config.broadcast.keep_rounds {
-            self.drop_old(keep, &mut log.cache);
+        if let Some(keep) = tools.settings().keep_rounds {
+            self.drop_old(keep, &mut tools.log.cache);
         }
-        self.arm_round(&log.cache, shared, cx);
+        self.arm_round(tools);
     }
 
     /// Drops the messages that have been kept for their rounds, whatever became of them (pbcast).
@@ -122,37 +91,26 @@ impl Repairs {
         }
     }
 
-    fn send_digests(
-        &mut self,
-        rounds: config::Rounds,
-        cache: &Cache,
-        spread: &mut Spread,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
+    fn send_digests(&mut self, rounds: config::Rounds, spread: &mut Spread, tools: &mut Tools<'_, '_>) {
         let number = self.rounds.number;
         let is_told = |cached: &Cached| number.wrapping_sub(cached.round) > rounds.rounds.into();
-        self.rounds.hot.retain(|id| cache.get(*id).is_some_and(|cached| !is_told(cached)));
+        self.rounds.hot.retain(|id| tools.log.cache.get(*id).is_some_and(|cached| !is_told(cached)));
         let ripe: Vec<MessageId> = self
             .rounds
             .hot
             .iter()
             .rev()
-            .filter(|id| cache.get(**id).is_some_and(is_ripe(cx)))
+            .filter(|id| tools.log.cache.get(**id).is_some_and(is_ripe(tools.cx)))
             .copied()
             .collect();
-        let fanout = fanout(rounds.beta, peers.others(), ripe.len(), rounds.fanout_max.into());
+        let fanout = fanout(rounds.beta, tools.peers.others(), ripe.len(), rounds.fanout_max.into());
         if fanout == 0 {
             return;
         }
-        let digests = digests_of(&ripe, cache, cx);
-        for to in spread.choose(fanout, shared, peers, cx) {
-            let Some(addr) = peers.receiver(to) else { continue };
+        let digests = digests_of(&ripe, &tools.log.cache, tools.cx);
+        for to in spread.choose(fanout, tools) {
             for bytes in &digests {
-                let mut letter = cx.letter(addr, to);
-                letter.push(&Digest::of(0, number, EVERYONE, bytes).into());
-                letter.send();
+                tools.send(to, &Digest::of(0, number, EVERYONE, bytes).into());
             }
         }
     }
@@ -163,38 +121,38 @@ impl Repairs {
         entry: &DigestEntry<'_>,
         round: u32,
         from: NodeId,
-        log: &mut Log,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
+        tools: &mut Tools<'_, '_>,
     ) {
         let DigestEntry { origin, epoch, low, high, .. } = *entry;
-        // Where no history is wanted, none is asked for: the messages that the entry lists were sent before.
-        if log.is_current(origin, epoch, high) || log.open(origin, epoch, high + 1, cx).is_none() {
+        // An epoch that is first heard of here begins behind the entry: its messages were sent before.
+        if tools.log.is_current(origin, epoch, high)
+            || tools.log.open(origin, epoch, high + 1, tools.cx).is_none()
+        {
             return;
         }
-        let graft = matches!(cx.config.broadcast.first, FirstPhase::Tree { .. });
+        let graft = matches!(tools.settings().first, FirstPhase::Tree { .. });
         let offer = Offer { from, round, graft };
         let mut first = low;
         for (gap_first, gap_last) in entry.gaps() {
             if first < gap_first {
                 let run = Run { origin, epoch, first, last: gap_first - 1 };
-                self.on_offer(run, offer, cx.now, log, shared, cx);
+                self.on_offer(run, offer, tools.cx.now, tools);
             }
             first = gap_last + 1;
         }
-        self.on_offer(Run { origin, epoch, first, last: high }, offer, cx.now, log, shared, cx);
+        self.on_offer(Run { origin, epoch, first, last: high }, offer, tools.cx.now, tools);
         if low > 1 {
             let run = Run { origin, epoch, first: 1, last: low - 1 };
-            self.refuse(run, from, Refusal::Lack, log, shared, cx);
+            refuse(run, from, Refusal::Lack, tools);
         }
     }
 
     /// Says to these members what has been seen here; they send what is missing.
-    fn send_pulls(&mut self, to: &[NodeId], log: &Log, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        let mut digests = Digests::new(cx.config.payload_max());
+    fn send_pulls(&mut self, to: &[NodeId], tools: &mut Tools<'_, '_>) {
+        let mut digests = Digests::new(tools.cx.config.payload_max());
         let start = NodeId(self.rounds.cursor);
         let mut end = NodeId(u64::MAX);
-        for (origin, epochs) in log.origins_from(start) {
+        for (origin, epochs) in tools.log.origins_from(start) {
             if !digests.has_room() {
                 end = NodeId(origin.0 - 1);
                 break;
@@ -214,11 +172,8 @@ impl Repairs {
         self.rounds.cursor = end.0.wrapping_add(1);
         digests.bounds(start, end);
         for to in to {
-            let Some(addr) = peers.receiver(*to) else { continue };
             for (bytes, origins) in digests.all.iter().zip(&digests.origins) {
-                let mut letter = cx.letter(addr, *to);
-                letter.push(&Digest::of(PULL, self.rounds.number, *origins, bytes).into());
-                letter.send();
+                tools.send(*to, &Digest::of(PULL, self.rounds.number, *origins, bytes).into());
             }
         }
     }
@@ -228,9 +183,8 @@ impl Repairs {
         &mut self,
         from: NodeId,
         digest: &Digest<'_>,
-        log: &mut Log,
         spread: &mut Spread,
-        cx: &mut Ctx<'_>,
+        tools: &mut Tools<'_, '_>,
     ) {
         let entries: BTreeMap<(NodeId, u64), DigestEntry<'_>> =
             digest.entries().map(|entry| ((entry.origin, entry.epoch), entry)).collect();
@@ -244,9 +198,9 @@ impl Repairs {
             })
         };
         let lacking: Vec<MessageId> =
-            log.cache.latest().map(|(id, _)| id).filter(lacks).take(PULLED_MAX).collect();
+            tools.log.cache.latest().map(|(id, _)| id).filter(lacks).take(PULLED_MAX).collect();
         for id in lacking {
-            self.serve(from, id, 0, log, spread, cx);
+            self.serve(from, id, 0, spread, tools);
         }
     }
 }
@@ -257,7 +211,7 @@ fn is_ripe(cx: &Ctx<'_>) -> impl Fn(&Cached) -> bool + use<> {
     move |cached| now.since(cached.received) >= patience
 }
 
-/// What is held of the origins of these messages, the latest first, in as many digests as may be.
+/// Digests of what is held of the origins of these messages, the latest first, as many as may be sent.
 fn digests_of(ids: &[MessageId], cache: &Cache, cx: &Ctx<'_>) -> Vec<Vec<u8>> {
     let mut listed: Vec<(NodeId, u64)> = Vec::new();
     let mut digests = Digests::new(cx.config.payload_max());

@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::super::log::Log;
 use super::super::log::seen::{Offer, Refusal};
 use super::super::spread::Spread;
-use super::super::{Shared, Timer};
-use super::Repairs;
+use super::super::{Timer, Tools};
+use super::{Repairs, refuse};
 use crate::context::Ctx;
 use crate::id::NodeId;
 use crate::link::DatagramWriter;
-use crate::membership::Peers;
 use crate::reconcile::{ItemFate, Partner, Sync, Table, Tree};
 use crate::time::{Time, nanos};
 use crate::wire::{Mark, Reconcile, Run};
@@ -60,28 +59,28 @@ impl Quiet {
 
 impl Repairs {
     /// Something new is known of an origin.
-    pub(crate) fn touch(&mut self, origin: NodeId, shared: &mut Shared, cx: &Ctx<'_>) {
-        self.quiet.touch(origin, cx.now);
-        self.arm_quiet(shared, cx);
+    pub(crate) fn touch(&mut self, origin: NodeId, tools: &mut Tools<'_, '_>) {
+        self.quiet.touch(origin, tools.cx.now);
+        self.arm_quiet(tools);
     }
 
-    pub(super) fn arm_quiet(&self, shared: &mut Shared, cx: &Ctx<'_>) {
+    pub(super) fn arm_quiet(&self, tools: &mut Tools<'_, '_>) {
         if let Some((noticed, _)) = self.quiet.queue.front().copied()
-            && shared.deadlines.at(Timer::Quiet).is_none()
-            && !shared.stopped
+            && tools.deadlines.at(Timer::Quiet).is_none()
+            && !tools.stopped
         {
-            shared.deadlines.arm(Timer::Quiet, noticed + cx.config.broadcast.quiet_after, cx.now);
+            tools.arm(Timer::Quiet, noticed + tools.settings().quiet_after);
         }
     }
 
     /// Lets the origins that have been silent for long enough take part in the comparison.
-    pub(crate) fn on_quiet_due(&mut self, log: &Log, shared: &mut Shared, cx: &Ctx<'_>) {
-        let after = nanos(cx.config.broadcast.quiet_after);
-        let before = Time::from_nanos(cx.now.as_nanos().saturating_sub(after));
+    pub(crate) fn on_quiet_due(&mut self, tools: &mut Tools<'_, '_>) {
+        let after = nanos(tools.settings().quiet_after);
+        let before = Time::from_nanos(tools.cx.now.as_nanos().saturating_sub(after));
         while let Some(origin) = self.quiet.pop(before) {
-            self.compare(origin, log);
+            self.compare(origin, tools.log);
         }
-        self.arm_quiet(shared, cx);
+        self.arm_quiet(tools);
     }
 
     /// Lets an origin take part in the comparison with what is known of it.
@@ -99,18 +98,11 @@ impl Repairs {
     }
 
     /// Compares the root that a member sent with its ping or ack.
-    pub(crate) fn on_marks_root(
-        &mut self,
-        from: Partner,
-        root: u64,
-        log: &Log,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
-        let spread_time = peers.spread_time(cx.config);
-        let partner = peers.receiver(from.id).map(|_| from);
-        let (sync, marks) = self.reconciliation(log);
-        sync.on_root(&marks, root, partner, || spread_time, cx);
+    pub(crate) fn on_marks_root(&mut self, from: Partner, root: u64, tools: &mut Tools<'_, '_>) {
+        let spread_time = tools.peers.spread_time(tools.cx.config);
+        let partner = tools.peers.receiver(from.id).map(|_| from);
+        let (sync, marks) = self.reconciliation(tools.log);
+        sync.on_root(&marks, root, partner, || spread_time, tools.cx);
     }
 
     /// A message of an exchange about marks.
@@ -126,61 +118,47 @@ impl Repairs {
     }
 
     /// Follows an exchange that found something with one with a random member, if that is due.
-    pub(crate) fn go_on_reconciling(
-        &mut self,
-        log: &Log,
-        spread: &mut Spread,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
-        if !self.sync.pop_due(cx) {
+    pub(crate) fn go_on_reconciling(&mut self, spread: &mut Spread, tools: &mut Tools<'_, '_>) {
+        if !self.sync.pop_due(tools.cx) {
             return;
         }
-        let chosen = spread.choose(1, shared, peers, cx);
-        if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, peers.receiver(*id)?))) {
-            let (sync, marks) = self.reconciliation(log);
-            sync.go_on(&marks, Partner { id, addr }, cx);
+        let chosen = spread.choose(1, tools);
+        if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, tools.peers.receiver(*id)?))) {
+            let (sync, marks) = self.reconciliation(tools.log);
+            sync.go_on(&marks, Partner { id, addr }, tools.cx);
         }
     }
 
     /// An item of an exchange: the origin has got so far, and the sender holds its messages from `low` on.
-    pub(crate) fn on_mark(
-        &mut self,
-        from: NodeId,
-        mark: &Mark,
-        log: &mut Log,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
-    ) {
+    pub(crate) fn on_mark(&mut self, from: NodeId, mark: &Mark, tools: &mut Tools<'_, '_>) {
         let Mark { origin, epoch, top, .. } = *mark;
-        if log.is_current(origin, epoch, top) {
+        if tools.log.is_current(origin, epoch, top) {
             return;
         }
-        let before = log.fingerprint(origin);
-        if !log.note_ended(origin, epoch, top, cx) {
-            self.take_mark(from, mark, log, shared, cx);
+        let before = tools.log.fingerprint(origin);
+        if !tools.log.note_ended(origin, epoch, top, tools.cx) {
+            self.take_mark(from, mark, tools);
         }
-        if log.fingerprint(origin) != before {
+        if tools.log.fingerprint(origin) != before {
             // It is old news to others: it takes part in the comparison at once, and the next exchange follows.
-            self.compare(origin, log);
-            self.sync.find(cx);
+            self.compare(origin, tools.log);
+            self.sync.find(tools.cx);
         }
     }
 
-    fn take_mark(&mut self, from: NodeId, mark: &Mark, log: &mut Log, shared: &mut Shared, cx: &Ctx<'_>) {
+    fn take_mark(&mut self, from: NodeId, mark: &Mark, tools: &mut Tools<'_, '_>) {
         let Mark { origin, epoch, low, top } = *mark;
-        let Some(known) = log.open(origin, epoch, top + 1, cx) else { return };
-        known.seen.learn(top, cx.now, cx.now);
-        self.after_learning(origin, epoch, log, shared, cx);
+        let Some(known) = tools.log.open(origin, epoch, top + 1, tools.cx) else { return };
+        known.seen.learn(top, tools.cx.now, tools.cx.now);
+        self.after_learning(origin, epoch, tools);
         if low > 0 {
             let offer = Offer { from, round: 0, graft: false };
-            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, cx.now, log, shared, cx);
+            self.on_offer(Run { origin, epoch, first: low, last: top }, offer, tools.cx.now, tools);
         }
         let held_from = if low == 0 { top + 1 } else { low };
         if held_from > 1 {
             let run = Run { origin, epoch, first: 1, last: held_from - 1 };
-            self.refuse(run, from, Refusal::Lack, log, shared, cx);
+            refuse(run, from, Refusal::Lack, tools);
         }
     }
 

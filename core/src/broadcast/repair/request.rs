@@ -3,13 +3,12 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::super::log::refusals_needed;
 use super::super::log::seen::{Gap, Offer};
-use super::super::log::{Log, refusals_needed};
 use super::super::spread::Spread;
 use super::super::spread::queue::put_merged;
-use super::super::{Shared, Timer};
+use super::super::{Timer, Tools};
 use super::Repairs;
-use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
 use crate::membership::Peers;
 use crate::wire::{GRAFT, RUN_BYTES, RUNS_BYTES, Request, RequestParts, Run, Runs};
@@ -21,10 +20,10 @@ const HELPERS: usize = 8;
 /// The number of long messages whose pieces are asked for in one datagram.
 const PARTS_MAX: usize = 8;
 
-/// What each member is asked for.
+/// The requests to each member.
 pub(crate) type Asks = BTreeMap<NodeId, Ask>;
 
-/// What one member is asked for.
+/// The requests to one member, collected before they are sent.
 #[derive(Debug, Default)]
 pub(crate) struct Ask {
     runs: Vec<Run>,
@@ -36,26 +35,21 @@ pub(crate) struct Ask {
 impl Repairs {
     /// Gives up the gaps that nobody can serve (rule C1), and collects a request to the next source of every other gap
     /// that is due.
-    pub(crate) fn collect_asks(
-        &mut self,
-        log: &mut Log,
-        shared: &mut Shared,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) -> Asks {
+    pub(crate) fn collect_asks(&mut self, tools: &mut Tools<'_, '_>) -> Asks {
         // Any member may help, also one of another zone.
         let mut helpers = Vec::new();
-        peers.choose(HELPERS, &mut shared.rng, &mut helpers, |_| true);
-        let (after, needed) = (cx.config.broadcast.lost_after, refusals_needed(cx));
+        tools.peers.choose(HELPERS, tools.rng, &mut helpers, |_| true);
+        let (after, needed) = (tools.settings().lost_after, refusals_needed(tools.cx));
         let mut asks = Asks::new();
         for origin in self.gappy.clone() {
-            let epochs: Vec<u64> = log.epochs(origin).iter().map(|epoch| epoch.epoch).collect();
+            let epochs: Vec<u64> = tools.log.epochs(origin).iter().map(|epoch| epoch.epoch).collect();
             for epoch in epochs {
-                let is_hopeless = |gap: &Gap| gap.is_refused(needed) && cx.now.since(gap.since) >= after;
-                log.give_up(origin, epoch, is_hopeless, cx);
-                collect_asks_of((origin, epoch), &helpers, &mut asks, log, peers, cx);
+                let is_hopeless =
+                    |gap: &Gap| gap.is_refused(needed) && tools.cx.now.since(gap.since) >= after;
+                tools.log.give_up(origin, epoch, is_hopeless, tools.cx);
+                collect_asks_of((origin, epoch), &helpers, &mut asks, tools);
             }
-            if log.gaps(origin).next().is_none() {
+            if tools.log.gaps(origin).next().is_none() {
                 self.gappy.remove(&origin);
             }
         }
@@ -63,29 +57,22 @@ impl Repairs {
     }
 
     /// Makes it due to ask for the next gap.
-    pub(crate) fn arm_requests(&self, log: &Log, shared: &mut Shared, cx: &Ctx<'_>) {
-        let due = self.gappy.iter().flat_map(|origin| log.gaps(*origin)).map(|gap| gap.due).min();
+    pub(crate) fn arm_requests(&self, tools: &mut Tools<'_, '_>) {
+        let due = self.gappy.iter().flat_map(|origin| tools.log.gaps(*origin)).map(|gap| gap.due).min();
         if let Some(due) = due {
-            shared.deadlines.arm_by(Timer::Request, due, cx.now);
+            tools.arm_by(Timer::Request, due);
         }
     }
 
     /// Asks for a gap's next chunk, once the last one has come.
-    pub(crate) fn after_serving(
-        &self,
-        id: MessageId,
-        from: NodeId,
-        log: &mut Log,
-        shared: &mut Shared,
-        cx: &Ctx<'_>,
-    ) {
-        let Some(known) = log.get_mut(id.origin, id.epoch) else { return };
+    pub(crate) fn after_serving(&self, id: MessageId, from: NodeId, tools: &mut Tools<'_, '_>) {
+        let Some(known) = tools.log.get_mut(id.origin, id.epoch) else { return };
         let is_next = |gap: &&mut Gap| gap.asked == Some(from) && gap.last < gap.asked_from;
         let Some(gap) = known.seen.gaps_mut().iter_mut().find(is_next) else { return };
         gap.add(Offer { from, round: 0, graft: false });
         gap.asked = None;
-        gap.due = cx.now;
-        shared.deadlines.arm(Timer::Request, cx.now, cx.now);
+        gap.due = tools.cx.now;
+        tools.arm(Timer::Request, tools.cx.now);
     }
 }
 
@@ -93,26 +80,24 @@ fn collect_asks_of(
     (origin, epoch): (NodeId, u64),
     helpers: &[NodeId],
     asks: &mut Asks,
-    log: &mut Log,
-    peers: Peers<'_>,
-    cx: &mut Ctx<'_>,
+    tools: &mut Tools<'_, '_>,
 ) {
-    let mut asked = Vec::new();
-    let Some(known) = log.get_mut(origin, epoch) else { return };
-    for gap in known.seen.gaps_mut().iter_mut().filter(|gap| gap.due <= cx.now) {
-        gap.due = cx.now + cx.config.broadcast.request_timeout;
-        let Some(offer) = next_source(gap, helpers, peers) else { continue };
+    let (mut asked, timeout) = (Vec::new(), tools.settings().request_timeout);
+    let Some(known) = tools.log.get_mut(origin, epoch) else { return };
+    for gap in known.seen.gaps_mut().iter_mut().filter(|gap| gap.due <= tools.cx.now) {
+        gap.due = tools.cx.now + timeout;
+        let Some(offer) = next_source(gap, helpers, tools.peers) else { continue };
         gap.asked = Some(offer.from);
         gap.asked_from = gap.first.max(gap.last.saturating_sub(CHUNK - 1));
         asked.push((offer, Run { origin, epoch, first: gap.asked_from, last: gap.last }));
     }
     for (offer, run) in asked {
-        cx.stats.broadcasts_requested += run.last - run.first + 1;
+        tools.cx.stats.broadcasts_requested += run.last - run.first + 1;
         let ask = asks.entry(offer.from).or_default();
         ask.round = ask.round.max(offer.round);
         ask.graft |= offer.graft;
         let id = MessageId { origin, epoch, seq: run.first };
-        match log.reassembly.missing(id.into()).filter(|_| run.first == run.last) {
+        match tools.log.reassembly.missing(id.into()).filter(|_| run.first == run.last) {
             Some(missing) => ask.parts.push((id, missing)),
             None => ask.runs.push(run),
         }
@@ -120,18 +105,18 @@ fn collect_asks_of(
 }
 
 /// Sends the requests.
-pub(crate) fn send_requests(asks: &Asks, spread: &mut Spread, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-    let room = (cx.config.payload_max() - RUNS_BYTES) / RUN_BYTES;
+pub(crate) fn send_requests(asks: &Asks, spread: &mut Spread, tools: &mut Tools<'_, '_>) {
+    let room = (tools.cx.config.payload_max() - RUNS_BYTES) / RUN_BYTES;
     for (to, ask) in asks {
-        let Some(addr) = peers.receiver(*to) else { continue };
+        let Some(addr) = tools.peers.receiver(*to) else { continue };
         if ask.graft {
-            spread.make_eager(*to, cx);
+            spread.make_eager(*to, tools.cx);
         }
         let mut bytes = Vec::new();
         // The latest first: what does not fit waits for its next turn.
         let latest: Vec<Run> = ask.runs.iter().rev().take(room).copied().collect();
         put_merged(&mut bytes, latest.into_iter());
-        let mut letter = cx.letter(addr, *to);
+        let mut letter = tools.cx.letter(addr, *to);
         for (id, missing) in ask.parts.iter().copied().take(PARTS_MAX) {
             letter.push(&RequestParts { id, missing }.into());
         }
@@ -140,7 +125,7 @@ pub(crate) fn send_requests(asks: &Asks, spread: &mut Spread, peers: Peers<'_>, 
             let message = Request { round: ask.round, flags, runs: Runs::of(&bytes) };
             if !letter.push(&message.into()) {
                 letter.send();
-                letter = cx.letter(addr, *to);
+                letter = tools.cx.letter(addr, *to);
                 letter.push(&message.into());
             }
         }

@@ -1,6 +1,6 @@
 //! The tree's neighbours (Plumtree, Leitão et al., SRDS 2007, §3): over eager edges messages travel, over lazy ones
 //! only announcements of them. Edges start eager; a message that comes twice makes the later edge lazy, one that has
-//! to be asked for makes its edge eager. What is left is a tree, and the lazy edges heal it.
+//! to be asked for makes its edge eager. The eager edges that are left form a tree, and the lazy ones heal it.
 //!
 //! A node picks `fanout` neighbours at random and learns of those who picked it when they send.
 

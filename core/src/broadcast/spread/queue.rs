@@ -1,6 +1,6 @@
 //! The queue: what waits to be sent, by receiver, and how fast it may go.
 //!
-//! What is queued for a receiver waits until its time has come: at once, after `batch`, or, for an announcement, when the
+//! A message that is queued for a receiver waits until its time has come: at once, after `batch`, or, for an announcement, when the
 //! tree has had its time. Any datagram that goes to that receiver before takes it along. A bucket of bytes bounds the
 //! rate, so that a flood of broadcasts leaves the wire to the other machines; the receivers then take turns.
 
@@ -11,6 +11,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::Tools;
 use super::super::log::cache::{Cache, Cached};
 use crate::config::BroadcastConfig;
 use crate::context::Ctx;
@@ -28,7 +29,7 @@ struct Transmission {
     parts: u128,
 }
 
-/// What waits for one receiver.
+/// The queue of one receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct PeerQueue {
     due: Time,
@@ -123,39 +124,24 @@ impl Queue {
         id: MessageId,
         flags: u8,
         due: Time,
-        cache: &mut Cache,
-        cx: &mut Ctx<'_>,
+        tools: &mut Tools<'_, '_>,
     ) {
-        let Some(cached) = cache.get(id) else { return };
+        let Some(cached) = tools.log.cache.get(id) else { return };
         let count =
             u32::try_from(cached.len().div_ceil(FRAGMENT_BYTES).max(1)).expect("an item has few fragments");
         let transmission = Transmission { id, flags, parts: u128::MAX >> (u128::BITS - count) };
-        self.add(to, transmission, due, cache, cx);
+        self.add(to, transmission, due, tools);
     }
 
     /// Queues some pieces of a long message that is kept.
-    pub(crate) fn send_parts(
-        &mut self,
-        to: NodeId,
-        id: MessageId,
-        parts: u128,
-        cache: &mut Cache,
-        cx: &mut Ctx<'_>,
-    ) {
-        self.add(to, Transmission { id, flags: 0, parts }, cx.now, cache, cx);
+    pub(crate) fn send_parts(&mut self, to: NodeId, id: MessageId, parts: u128, tools: &mut Tools<'_, '_>) {
+        self.add(to, Transmission { id, flags: 0, parts }, tools.cx.now, tools);
     }
 
     /// Queues a transmission, unless the queue is full. One of the same message that waits for the same receiver takes it in.
-    fn add(
-        &mut self,
-        to: NodeId,
-        transmission: Transmission,
-        due: Time,
-        cache: &mut Cache,
-        cx: &mut Ctx<'_>,
-    ) {
+    fn add(&mut self, to: NodeId, transmission: Transmission, due: Time, tools: &mut Tools<'_, '_>) {
         if !self.has_room(1) {
-            cx.stats.broadcasts_unqueued += 1;
+            tools.cx.stats.broadcasts_unqueued += 1;
             return;
         }
         let waiting = &mut self.peer(to, due).transmissions;
@@ -167,7 +153,7 @@ impl Queue {
         }
         waiting.push_back(transmission);
         self.transmissions += 1;
-        cache.add_queued(transmission.id);
+        tools.log.cache.add_queued(transmission.id);
     }
 
     /// Queues an announcement of a message.

@@ -1,4 +1,4 @@
-//! From where the tree is flooded: a few members that all agree on.
+//! The roots: a few members, the same for all nodes, from which the tree is flooded.
 //!
 //! A tree that any member floods from its own place is twice as deep as one flooded from its middle, and each origin
 //! draws it another way. Every member knows the whole group, so the origin of a message gives it to the roots, the few

@@ -9,10 +9,9 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::Ctx;
+use super::super::Tools;
 use crate::id::{NodeId, hash64};
 use crate::membership::Peers;
-use crate::rng::Rng;
 
 /// The number of bridges of each zone.
 const BRIDGES: usize = 2;
@@ -34,28 +33,26 @@ impl Zones {
         Self { me, members: None, near: Vec::new(), far: Vec::new() }
     }
 
-    /// Up to `count` distinct receivers that are `welcome`, at random. Where zones count, they are of the own zone, and a
+    /// Up to `count` distinct receivers that are `welcome`, at random. With `prefer_zone` they are of the own zone, and a
     /// bridge adds as many bridges of other zones.
     pub(super) fn choose(
         &mut self,
         count: usize,
-        rng: &mut Rng,
-        peers: Peers<'_>,
-        cx: &Ctx<'_>,
+        tools: &mut Tools<'_, '_>,
         welcome: impl Fn(NodeId) -> bool,
     ) -> Vec<NodeId> {
         let mut chosen = Vec::new();
-        if !cx.config.broadcast.prefer_zone {
-            peers.choose(count, rng, &mut chosen, welcome);
+        if !tools.settings().prefer_zone {
+            tools.peers.choose(count, tools.rng, &mut chosen, welcome);
             return chosen;
         }
-        if self.members != Some(peers.root()) {
-            self.work_out(peers);
+        if self.members != Some(tools.peers.root()) {
+            self.work_out(tools.peers);
         }
         for all in [&self.near, &self.far] {
-            let is_welcome = |id: &&NodeId| peers.receiver(**id).is_some() && welcome(**id);
+            let is_welcome = |id: &&NodeId| tools.peers.receiver(**id).is_some() && welcome(**id);
             let mut some: Vec<NodeId> = all.iter().filter(is_welcome).copied().collect();
-            rng.shuffle(&mut some);
+            tools.rng.shuffle(&mut some);
             chosen.extend(some.into_iter().take(count));
         }
         chosen
