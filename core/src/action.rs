@@ -1,4 +1,4 @@
-//! What comes out of a node. Plain data.
+//! The actions and notices that come out of a node. Plain data.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -7,44 +7,45 @@ use core::time::Duration;
 
 use crate::command::Answer;
 use crate::error::Rejected;
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::id::{Incarnation, MessageId, NodeId, PingId};
 use crate::time::Time;
 use crate::wire::Record;
 
 pub(crate) use crate::id::MemberState;
 
-/// Something for the driver to do. Exhaustive: a driver handles every kind.
+/// Something for the driver to do. The enum is exhaustive on purpose: a driver handles every kind, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// Send this datagram. Losing it is no error.
+    /// Send this datagram. Losing it is not an error: whatever matters is sent again.
     Send {
-        /// The destination.
+        /// The destination; a multicast group where `broadcast.first` names one.
         to: SocketAddr,
-        /// The payload, at most `mtu` bytes.
+        /// The payload of the datagram, at most `mtu` bytes.
         bytes: Cow<'a, [u8]>,
     },
-    /// The answer to the command of this call.
+    /// The answer to the command that this call was given.
     Answer(Result<Answer, Rejected>),
-    /// Tell the application.
+    /// Tell the application of this.
     Notify(Notice<'a>),
-    /// Make these bytes the durable content of `slot`, then say [`Event::Stored`](crate::Event::Stored).
-    /// A driver without a disk ignores it.
+    /// Make these bytes the durable content of `slot`, then confirm it with
+    /// [`Event::Stored`](crate::Event::Stored). A driver without a disk ignores it; with
+    /// `PersistSeen::BeforeDelivery` nothing is then ever delivered.
     Store {
-        /// Which slot.
+        /// The slot to overwrite.
         slot: Slot,
-        /// Rises with each store of the slot; the confirmation names it.
+        /// The number of this write. It rises with each write of the slot, and the confirmation names it.
         serial: u64,
-        /// The new content.
+        /// The whole new content of the slot.
         bytes: Cow<'a, [u8]>,
     },
-    /// Call again at this time at the latest. Only [`Node::handle`](crate::Node::handle) says it; loops that
-    /// use `handle_into` pull [`Node::next_wake`](crate::Node::next_wake).
+    /// Call the node again at this time at the latest. Only [`Node::handle`](crate::Node::handle) returns it; loops
+    /// that use `handle_into` ask [`Node::next_wake`](crate::Node::next_wake) instead.
     WakeAt(Time),
 }
 
 impl Action<'_> {
-    /// The same action, owning its bytes.
+    /// This action with its bytes copied, so that it borrows nothing.
     #[must_use]
     pub fn into_owned(self) -> Action<'static> {
         match self {
@@ -62,21 +63,21 @@ impl Action<'_> {
 /// A member as the local view shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// Who.
+    /// The member's id.
     pub id: NodeId,
-    /// The name it chose.
+    /// The name that the member chose, at most 64 bytes.
     pub name: Cow<'a, str>,
-    /// Where its datagrams go.
+    /// The address to which datagrams for the member are sent.
     pub addr: SocketAddr,
-    /// Its failure zone; empty if it has none.
+    /// The failure zone of the member, at most 32 bytes; empty if it has none.
     pub zone: Cow<'a, str>,
-    /// Opaque bytes of its application.
+    /// Opaque bytes of the member's application, at most 512.
     pub meta: Cow<'a, [u8]>,
-    /// Its incarnation, as far as known.
+    /// The highest incarnation of the member that is known here.
     pub incarnation: Incarnation,
-    /// The random number of its process.
+    /// The random number of the member's process. If it changes, the member has restarted.
     pub boot: u64,
-    /// What is held of it.
+    /// The state of the member in the local view.
     pub state: MemberState,
 }
 
@@ -95,7 +96,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// The same member, owning its fields.
+    /// This member with its fields copied, so that it borrows nothing.
     #[must_use]
     pub fn into_owned(self) -> Member<'static> {
         Member {
@@ -111,158 +112,163 @@ impl<'a> Member<'a> {
     }
 }
 
-/// How a member changed in the local view. Per member the order is `Up`, then any of `Suspected`, `Refuted`
-/// and `Updated`, then `Down` or `Left`; then `Up` again if it returns, or `Forgotten`.
+/// How a member changed in the local view.
+///
+/// For each member the order is `Up`, then any of `Suspected`, `Refuted` and `Updated`, then `Down` or `Left`; then
+/// `Up` again if the member returns, or `Forgotten`. A member that restarts before anybody has missed it is `Updated`
+/// if its address or metadata differ, and else unchanged: compare [`Member::boot`] to notice it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum MemberChange {
-    /// It is a member now, for the first time or again.
+    /// The node is a member now, for the first time or again.
     Up,
-    /// Its address, metadata, zone or name changed.
+    /// The address, metadata, zone or name of the member changed.
     Updated,
-    /// It is doubted.
+    /// The member is suspected to have failed.
     Suspected,
-    /// It has cleared itself.
+    /// The suspicion was refuted: the member is alive.
     Refuted,
-    /// It is taken to have failed.
+    /// The member is taken to have failed.
     Down,
-    /// It left.
+    /// The member has left, or was removed.
     Left,
-    /// Nothing is remembered of it any more.
+    /// The Down or Left member is removed from the table (`membership.forget_after`).
     Forgotten,
 }
 
-/// How far an own broadcast has spread among the members that were alive when it was submitted; who joined
-/// later does not count (rule C6).
+/// How far an own broadcast has spread among the members that were alive when it was submitted. Members that joined
+/// later do not count (rule C6).
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Reached {
     /// More than half of them have it, this node included.
     Majority,
-    /// All of them have it that have not failed or left since.
+    /// All of them have it, except those that have failed or left since.
     All {
-        /// Who failed or left without having said that it has the message, by id.
+        /// The members that failed or left before they acknowledged the message, by id.
         without: Vec<NodeId>,
     },
     /// The time that the submission named has passed.
     TimedOut {
-        /// Who has not said that it has the message, by id.
+        /// The members that have not acknowledged the message, by id. They may have it nevertheless.
         missing: Vec<NodeId>,
     },
 }
 
-/// Something the application may want to know.
+/// Something that the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice<'a> {
-    /// First contact: a member has answered our join, or has joined through us.
+    /// This node has its first contact: a member has answered its join, or has joined through it.
     Joined {
-        /// Who answered.
+        /// The member of the first contact.
         via: NodeId,
     },
-    /// A member changed in the local view.
+    /// A member changed in the local view. Changes of this node itself come as [`Notice::Reincarnated`] instead.
     Member {
-        /// How.
+        /// How the member changed.
         change: MemberChange,
-        /// The member as it is now.
+        /// The member after the change.
         member: Member<'a>,
     },
-    /// The own record has a new incarnation: a refutation, a change, or a jump over a former life.
+    /// The own record has a new incarnation: after a refutation, after a change of the own address or metadata, or
+    /// because an earlier process had used a higher one (rule A1).
     Reincarnated {
-        /// The new one.
+        /// The new incarnation of this node.
         incarnation: Incarnation,
     },
-    /// The own address was learnt from the join answer (rule A6).
+    /// This node was started without an address and has learnt it from the member that it joined through (rule A6).
     AddressLearnt {
-        /// The address that others now use.
+        /// The address that this node now announces.
         addr: SocketAddr,
     },
-    /// Another process lives under our id. The smaller of the two stops; `stopped` says whether it is us
-    /// (rule A2).
+    /// Another running process uses the id of this node. The one with the smaller boot number stops (rule A2).
     IdentityConflict {
-        /// The random number of the other process.
+        /// The boot number of the other process.
         other: u64,
-        /// Whether this node has stopped.
+        /// `true` if it is this node that has stopped.
         stopped: bool,
     },
-    /// An operator has removed this member; the node has stopped (rule A7).
+    /// An operator has removed this member, and the node has stopped for good (rule A7).
     Removed,
-    /// The leave has ended and the node has stopped.
+    /// The leave is complete, or its time has passed, and the node has stopped.
     Departed {
-        /// Whether enough members acknowledged it.
+        /// `true` if `membership.leave_acks` members, or all, have acknowledged the leave.
         acknowledged: bool,
     },
-    /// A member runs with another value of a setting that all must share (rule G4).
+    /// A member has another value of a setting that all members must share (rule G4). It stays a member.
     ConfigMismatch {
-        /// Who.
+        /// The member that differs.
         id: NodeId,
         /// The name of the setting.
         field: &'static str,
     },
-    /// A member is new and the settings say to ask. Unanswered it counts as accepted.
+    /// A member is new, and `membership.admission` says to ask. Without an answer in time it is accepted.
     AdmissionAsked {
-        /// Answer with [`Command::Admit`](crate::Command::Admit) of this id.
+        /// The new member; the answer is [`Command::Admit`](crate::Command::Admit) with this id.
         id: NodeId,
     },
-    /// A broadcast has arrived, or was submitted here. At most once for each message in one boot (rules C1, C2).
+    /// A broadcast has arrived, or was submitted here. It comes at most once for each message in one boot of this
+    /// node (rules C1, C2).
     Delivered {
-        /// Which message.
+        /// The id of the message.
         id: MessageId,
-        /// Its topic.
+        /// The topic of the message.
         topic: Cow<'a, str>,
-        /// Its bytes.
+        /// The payload of the message.
         payload: Cow<'a, [u8]>,
-        /// How many nodes have passed it on until here; 0 at its origin.
+        /// Over how many hops the message came; 0 at its origin.
         hops: u8,
     },
-    /// These broadcasts exist, and nobody within reach could serve them. They will not be delivered (rule C1).
+    /// These broadcasts of one origin exist, and no reachable member could serve them. They will not be delivered
+    /// here (rule C1).
     Lost {
-        /// Of which origin.
+        /// The member that sent the broadcasts.
         origin: NodeId,
-        /// In which epoch of it.
+        /// The epoch of the origin in which it sent them.
         epoch: u64,
-        /// The first one that is missing.
+        /// The number of the first broadcast that is lost.
         first: u64,
-        /// The last one that is missing.
+        /// The number of the last broadcast that is lost; all between are lost, too.
         last: u64,
     },
-    /// The first phase of an own broadcast in `Push` mode has ended: a majority of those it was pushed to had it
-    /// from us first, or the time to say so has passed and more members were told of it.
+    /// The first phase of an own broadcast in `Push` mode has ended: a majority of its receivers acknowledged it as
+    /// new, or `broadcast.ack_timeout` has passed and more members were told that it exists.
     Pushed {
-        /// Which message.
+        /// The id of the message.
         id: MessageId,
-        /// How many acknowledged a first infection.
+        /// How many receivers acknowledged it as new to them.
         acked: u8,
-        /// How many it was pushed to.
+        /// How many members it was pushed to.
         contacted: u8,
     },
-    /// How far an own broadcast that asked for reports has spread (rule C6).
+    /// How far an own broadcast has spread, if its submission asked for reports (rule C6).
     Report {
-        /// Which message.
+        /// The id of the message.
         id: MessageId,
-        /// How far.
+        /// The stage that it has reached.
         reached: Reached,
     },
-    /// A ping was answered.
+    /// A [`Command::Ping`](crate::Command::Ping) was answered.
     Pong {
-        /// Which.
+        /// The id from the command's answer.
         ping: PingId,
-        /// Who.
+        /// The node that answered.
         id: NodeId,
-        /// From the try that was answered to its answer.
+        /// The time from the try that was answered to its answer.
         round_trip: Duration,
     },
-    /// No try of a ping was answered.
+    /// No try of a [`Command::Ping`](crate::Command::Ping) was answered.
     PingFailed {
-        /// Which.
+        /// The id from the command's answer.
         ping: PingId,
-        /// Who.
+        /// The node that was to answer.
         id: NodeId,
     },
 }
 
 impl Notice<'_> {
-    /// The same notice, owning its fields.
+    /// This notice with its fields copied, so that it borrows nothing.
     #[must_use]
     pub fn into_owned(self) -> Notice<'static> {
         match self {

@@ -1,4 +1,4 @@
-//! What a node is given at its start, and where it stands in its life. Plain data.
+//! What a node is given at its start ([`Boot`]), and the phase of its life cycle ([`Phase`]). Plain data.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,35 +8,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::length;
 use crate::error::ConfigError;
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::{META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
 
-/// What differs between members, and what this boot brings.
+/// The identity of a member, and what its process brings to this start. One process start is one boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boot {
-    /// Who. Two processes of one id fight until one stops (rule A2).
+    /// The id of this member, not zero. It must be unique in the cluster: of two running processes with one id, one
+    /// stops (rule A2).
     pub id: NodeId,
     /// A name for people, at most 64 bytes.
     pub name: String,
-    /// Where others reach this member. An unspecified address (`0.0.0.0`, `[::]`) is replaced by the one that
-    /// the join answer saw (rule A6).
+    /// The address at which others reach this member. An unspecified address (`0.0.0.0`, `[::]`) is replaced by the
+    /// one that the join shows (rule A6).
     pub addr: SocketAddr,
-    /// The failure zone, at most 32 bytes; empty for none.
+    /// The failure zone of this member, such as a rack or a data centre, at most 32 bytes; empty for none.
     pub zone: String,
-    /// Opaque bytes for the application, at most 512.
+    /// Opaque bytes of the application, which all members see, at most 512.
+    /// [`Command::SetMeta`](crate::Command::SetMeta) changes them later.
     pub meta: Vec<u8>,
-    /// Above every epoch that this id has used; for one boot only. Drivers take the maximum of the stored one
-    /// plus one and the clock in nanoseconds.
+    /// The epoch of this boot, below 2⁶³. It must be above every epoch that this id has used before, and serves one
+    /// boot only. Drivers take the greater of the stored epoch plus one and the clock in nanoseconds. A reused
+    /// epoch is noticed and left, at the cost of one round trip (rule A1).
     pub epoch: u64,
-    /// From the operating system's randomness, never twice the same (rule F1); in simulations from the seed.
+    /// The seed of all random numbers of this node. It must come from the operating system's randomness, and never
+    /// be used twice (rule F1). Simulations derive it from their own seed.
     pub seed: [u8; 32],
-    /// The bytes of each slot that was stored and confirmed, if this member has a disk.
+    /// The latest bytes of each slot that an earlier boot of this member stored, if the driver has a disk.
     pub restored: Vec<(Slot, Vec<u8>)>,
 }
 
 impl Boot {
-    /// A boot without zone, metadata and memory.
+    /// A boot without zone, metadata and restored slots.
     #[must_use]
     pub fn new(id: NodeId, name: impl Into<String>, addr: SocketAddr, epoch: u64, seed: [u8; 32]) -> Self {
         let (zone, meta, restored) = (String::new(), Vec::new(), Vec::new());
@@ -57,7 +61,7 @@ impl Boot {
         Ok(())
     }
 
-    /// The epoch to use: above the stored one, if there is one.
+    /// The epoch to use: `self.epoch`, or one above the stored epoch if that is greater.
     pub(crate) fn epoch(&self) -> Result<u64, ConfigError> {
         let stored = self.restored.iter().find(|(slot, _)| *slot == Slot::Epoch);
         let Some((slot, bytes)) = stored else { return Ok(self.epoch) };
@@ -67,18 +71,23 @@ impl Boot {
     }
 }
 
-/// Where a node stands in its life.
+/// The phase of a node's life cycle.
+///
+/// ```text
+/// Idle ──Join──► Running ──Leave──► Leaving ──acknowledged, or timed out──► Left ──Join──► Running
+///                   └──────removed, or lost an identity conflict──────► Ended
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Made, and not started: [`Command::Join`](crate::Command::Join) starts it.
+    /// The node is made and silent. [`Command::Join`](crate::Command::Join) starts it.
     Idle,
-    /// Running.
+    /// The node runs.
     Running,
-    /// Saying goodbye.
+    /// The node has announced that it leaves and waits for acknowledgements.
     Leaving,
-    /// Has left; it may join again.
+    /// The node has left. [`Command::Join`](crate::Command::Join) starts it again.
     Left,
-    /// Removed by an operator, or the loser of an identity conflict. Final.
+    /// The node was removed by an operator, or has lost an identity conflict. This is final.
     Ended,
 }

@@ -41,8 +41,7 @@ use crate::config::{BroadcastConfig, Config};
 use crate::context::Ctx;
 use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
-use crate::event::Slot;
-use crate::id::{MessageId, NodeId};
+use crate::id::{MessageId, NodeId, Slot};
 use crate::membership::Peers;
 use crate::reconcile::Partner;
 use crate::rng::{Rng, Stream};
@@ -180,26 +179,39 @@ impl Broadcast {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        soonest(soonest(self.deadlines.next(), self.repair.next_wake()), self.spread.queue.next())
+        soonest(self.next_deadline(), self.spread.queue.next())
     }
 
+    fn next_deadline(&self) -> Option<Time> {
+        soonest(self.deadlines.next(), self.repair.next_wake())
+    }
+
+    /// Fires the deadlines that are due, in the order of time.
     pub(crate) fn on_tick(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        while let Some(timer) = self.deadlines.pop_due(cx.now) {
-            let (spread, repair, reports, tools) = &mut self.parts(peers, cx);
-            match timer {
-                Timer::Push => spread.on_push_due(tools),
-                Timer::Request => self.on_request_due(peers, cx),
-                Timer::Round => repair.on_round(spread, tools),
-                Timer::Quiet => repair.on_quiet_due(tools),
-                Timer::Receipt => reports.on_receipt_due(tools),
-                Timer::Report => reports.on_report_due(tools),
-                Timer::Persist => self.log.write(cx),
-                Timer::Neighbours => spread.on_neighbours_due(tools),
+        while let Some(due) = self.next_deadline().filter(|due| *due <= cx.now) {
+            match self.deadlines.pop_due(due) {
+                Some(timer) => self.on_timer(timer, peers, cx),
+                None => {
+                    let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+                    repair.go_on_reconciling(due, spread, tools);
+                }
             }
-            self.settle(peers, cx);
         }
-        let (spread, repair, _, tools) = &mut self.parts(peers, cx);
-        repair.go_on_reconciling(spread, tools);
+    }
+
+    fn on_timer(&mut self, timer: Timer, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let (spread, repair, reports, tools) = &mut self.parts(peers, cx);
+        match timer {
+            Timer::Push => spread.on_push_due(tools),
+            Timer::Request => self.on_request_due(peers, cx),
+            Timer::Round => repair.on_round(spread, tools),
+            Timer::Quiet => repair.on_quiet_due(tools),
+            Timer::Receipt => reports.on_receipt_due(tools),
+            Timer::Report => reports.on_report_due(tools),
+            Timer::Persist => self.log.write(cx),
+            Timer::Neighbours => spread.on_neighbours_due(tools),
+        }
+        self.settle(peers, cx);
     }
 
     fn on_request_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {

@@ -1,4 +1,4 @@
-//! A hash map for look-ups only: what is walked must have an order of its own.
+//! A hash map for look-ups only. Whatever is iterated is kept in an ordered collection instead.
 
 use core::hash::{BuildHasher, Hash, Hasher};
 
@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A hash map that cannot be iterated, so that no decision can depend on its order. Its hasher is keyed from
-/// the node's seed: repeatable for us, unknown to a peer who would like all its ids in one bucket.
+/// A hash map that cannot be iterated, so that no decision can depend on its order.
+///
+/// Its hasher is keyed from the node's seed: a replay hashes alike, and a peer cannot choose ids that fall into one
+/// bucket.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup<K, V> {
     map: HashMap<K, V, Keyed>,
@@ -35,7 +37,7 @@ impl<K: Eq + Hash, V> Lookup<K, V> {
     }
 }
 
-/// Written sorted, so that equal maps have equal bytes.
+/// Serialises the entries sorted by key, so that equal maps have equal bytes.
 impl<K: Ord + Serialize, V: Serialize> Serialize for Lookup<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut sorted: Vec<(&K, &V)> = self.map.iter().collect();
@@ -53,7 +55,7 @@ impl<'de, K: Eq + Hash + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de>
     }
 }
 
-/// Folded multiplication of each word with a secret key: a few cycles for an id.
+/// Makes hashers that multiply each word with a secret key and fold the product: a few cycles for an id.
 #[derive(Clone, Copy, Debug)]
 struct Keyed {
     key: u64,

@@ -1,4 +1,4 @@
-//! What an application may ask of a node, and the answers. Plain data.
+//! The commands of an application to its node, and their answers. Plain data.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,46 +10,59 @@ use serde::{Deserialize, Serialize};
 use crate::config::FirstPhase;
 use crate::id::{MessageId, NodeId, PingId};
 
-/// A request to the node. Owned, so that it can cross a thread or wait in a queue.
+/// A request of the application to its node. It owns its data, so that it can cross a thread or wait in a queue.
+///
+/// Each command is answered in the same call, by an [`Answer`] or a [`Rejected`](crate::Rejected). A refused
+/// command has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Command {
-    /// Start, and contact these addresses until one answers, for ever; they stay seeds for healing. Without
-    /// seeds the node is a cluster of one. Repeating it adds seeds. After a leave it is a rejoin.
+    /// Start the node and join through any of these addresses. They are contacted until one answers, without end,
+    /// and stay seeds for healing. Without seeds the node is a cluster of one. A second `Join` adds seeds. After a
+    /// leave it joins again, under a higher incarnation.
     Join {
-        /// Addresses of members; one's own among them is fine. At most `limits::SEEDS_MAX` in all.
+        /// Addresses of members, at most `limits::SEEDS_MAX` (64) in all. The own address among them is ignored, so
+        /// all members can have one list.
         seeds: Vec<SocketAddr>,
     },
-    /// Tell the group that this member goes, and stop. [`Notice::Departed`](crate::Notice::Departed) follows,
-    /// at the latest after `within`.
+    /// Tell the group that this member leaves, then stop. [`Notice::Departed`](crate::Notice::Departed) follows, at
+    /// the latest after `within`. A node that stops without it is detected as a failure.
     Leave {
-        /// How long to wait for acknowledgements. Zero says it once and stops.
+        /// How long to wait for acknowledgements. With zero the node announces the leave once and stops.
         within: Duration,
     },
-    /// Replace the own metadata, visible in every member's view. At most `limits::META_BYTES_MAX` bytes.
+    /// Replace the own metadata, which every member sees in [`Member::meta`](crate::Member::meta). At most
+    /// `limits::META_BYTES_MAX` (512) bytes.
     SetMeta(Vec<u8>),
-    /// Announce another own address.
+    /// Announce another own address, to which the others then send.
     SetAddr(SocketAddr),
-    /// Measure the round trip to a node: 3 tries, 100 ms apart. [`Notice::Pong`](crate::Notice::Pong) or
-    /// [`Notice::PingFailed`](crate::Notice::PingFailed) follows under the answered id.
+    /// Measure the round trip to a node with up to 3 pings, 100 ms apart. [`Notice::Pong`](crate::Notice::Pong) or
+    /// [`Notice::PingFailed`](crate::Notice::PingFailed) follows, with the id of [`Answer::Pinging`]. At most
+    /// `limits::PINGS_MAX` (64) at a time.
     Ping {
-        /// Whom the datagram is for; a node with another id at that address does not answer.
+        /// The node that is to answer. A node with another id at that address does not.
         id: NodeId,
-        /// Where to send it.
+        /// The address to send the pings to.
         addr: SocketAddr,
     },
-    /// One more address to send Join to, for ever: the answerer becomes known through membership (rule A7).
+    /// Add one address to the seeds of this node (rule A7). It is an address to contact, not a member: whoever
+    /// answers there becomes known through the join.
     AddPeer(SocketAddr),
-    /// Replace all addresses that came from an external source (a file, a registry) by these.
+    /// Replace all seeds that came from an external source (a file, a registry) by these. Those of `Join` and
+    /// `AddPeer` stay.
     SetPeers(Vec<SocketAddr>),
-    /// An operator's verdict: the member has left. It stops when it hears so, and may only come back under a
-    /// higher incarnation (rule A7).
+    /// Declare that a member has left: an operator's verdict, for a member that has failed for good. **A running
+    /// member stops when it hears it**, and may come back only under a higher incarnation (rule A7). It is not the
+    /// opposite of `AddPeer`.
     RemovePeer(NodeId),
-    /// Tell every member. It is delivered here too, in this call (with `PersistSeen::BeforeDelivery` once it is
-    /// stored). Answered by [`Answer::Sent`]; refused with [`Rejected::NotJoined`](crate::Rejected::NotJoined)
-    /// before the first contact, and with [`Rejected::Busy`](crate::Rejected::Busy) while too much waits.
+    /// Send a message to every member. It is also delivered here, in this call (with `PersistSeen::BeforeDelivery`
+    /// once it is stored), and answered by [`Answer::Sent`].
+    ///
+    /// It is refused with [`Rejected::NotJoined`](crate::Rejected::NotJoined) before the first contact, and with
+    /// [`Rejected::Busy`](crate::Rejected::Busy) while too many bytes wait to be sent.
     Broadcast(Broadcast),
-    /// The answer to [`Notice::AdmissionAsked`](crate::Notice::AdmissionAsked), or a later change of mind.
+    /// Decide whether the local view shows a member: the answer to
+    /// [`Notice::AdmissionAsked`](crate::Notice::AdmissionAsked), or a later change of it.
     Admit {
         /// The member in question.
         id: NodeId,
@@ -58,29 +71,29 @@ pub enum Command {
     },
 }
 
-/// A message for every member.
+/// A message to every member, and how to send it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broadcast {
-    /// What it is about, at most `limits::TOPIC_BYTES_MAX` bytes; may be empty. Names that begin with `bruit.` are
-    /// reserved.
+    /// The topic by which receivers filter, at most `limits::TOPIC_BYTES_MAX` (64) bytes; it may be empty. Topics
+    /// that begin with `bruit.` are reserved.
     pub topic: String,
-    /// Opaque bytes, at most `broadcast.payload_bytes_max`.
+    /// Opaque bytes, at most `broadcast.payload_bytes_max` (64 KiB by default).
     pub payload: Vec<u8>,
-    /// Report how far it has spread, until all have it or this time has passed: see
-    /// [`Notice::Report`](crate::Notice::Report). At most `limits::REPORTS_MAX` at a time.
+    /// If set, [`Notice::Report`](crate::Notice::Report) tells how far the message has spread, until all members
+    /// have it or this time has passed. At most `limits::REPORTS_MAX` (64) messages at a time.
     pub report: Option<Duration>,
-    /// Go out in another way than `broadcast.first` says.
+    /// The first phase of this message, if it is to differ from `broadcast.first`.
     pub first: Option<FirstPhase>,
 }
 
 impl Broadcast {
-    /// A message that nobody reports on, in the configured way.
+    /// A message without reports, with the configured first phase.
     #[must_use]
     pub fn new(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
         Self { topic: topic.into(), payload: payload.into(), report: None, first: None }
     }
 
-    /// The same, with reports until all have it or `within` has passed.
+    /// This message with reports, until all members have it or `within` has passed.
     #[must_use]
     pub const fn report(mut self, within: Duration) -> Self {
         self.report = Some(within);
@@ -88,23 +101,23 @@ impl Broadcast {
     }
 }
 
-/// Whether the application lets a member into its local view (rule B5: the table below is not touched).
+/// Whether the application lets a member into its local view. The table of members stays the same (rule B5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Admission {
-    /// Show it.
+    /// The view shows the member.
     Accept,
-    /// Do not show, count or use it.
+    /// The view does not show the member, `member_count` does not count it, and its broadcasts are not delivered.
     Veto,
 }
 
-/// The prompt result of a command.
+/// The immediate result of a command that was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Answer {
-    /// Taken; where more follows, a notice will say so.
+    /// The command was carried out or started; where it takes time, a notice tells its end.
     Done,
-    /// The ping is under way; its notice carries this id.
+    /// The ping was sent; its notice carries this id.
     Pinging(PingId),
-    /// The message is under way, under this name.
+    /// The broadcast was accepted, under this id.
     Sent(MessageId),
 }

@@ -1,8 +1,11 @@
-//! What a cluster shares: one [`Config`], built from a preset and checked once, by `Node::new`.
+//! The settings of a node: [`Config`], which a preset fills and `Node::new` checks once.
 //!
-//! Three presets are ours, tuned by sweeps: [`Config::local`], [`Config::lan`], [`Config::wan`]. Two copy
-//! hashicorp/memberlist exactly, so that its published behaviour can be compared:
-//! [`Config::memberlist_lan`] and [`Config::memberlist_wan`].
+//! Three presets are ours: [`Config::local`], [`Config::lan`] and [`Config::wan`]. Two copy hashicorp/memberlist,
+//! so that its published behaviour can be compared: [`Config::memberlist_lan`] and [`Config::memberlist_wan`].
+//!
+//! Each setting states its values in the presets and the source of the number: a paper, memberlist's default,
+//! "measured" (chosen or confirmed by sweeps of the simulator), or "a guess" (reasonable, works in all tests, never
+//! varied systematically).
 
 use alloc::string::String;
 use core::time::Duration;
@@ -17,86 +20,229 @@ mod broadcast;
 
 pub use broadcast::{BroadcastConfig, FirstPhase, History, Order, PersistSeen, Ratio, Repair, Rounds};
 
-/// The settings of a node. All fields are public; a preset gives the values.
+/// The settings of a node. All fields are public, and a preset gives the values.
+///
+/// Start from a preset and change single fields:
+///
+/// ```
+/// use std::time::Duration;
+/// use bruit_core::{Boot, Config, Node, NodeId, Time};
+///
+/// let mut config = Config::lan("shop");
+/// config.membership.forget_after = Duration::from_secs(3_600); // shared: the same on every member
+/// config.membership.probe_timeout = Duration::from_secs(2); // longer than `probe_interval`
+/// let boot = Boot::new(NodeId::from_name("web-1"), "web-1", "127.0.0.1:7000".parse()?, 1, [7; 32]);
+/// let error = Node::new(boot, config, Time::ZERO).unwrap_err();
+/// assert!(error.to_string().contains("must not exceed membership.probe_interval"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Members may use different values, except for the settings marked **Shared**. A digest of the shared settings is
+/// part of every member's record; a member that differs is reported by
+/// [`Notice::ConfigMismatch`](crate::Notice::ConfigMismatch) and stays a member (rule G4). Nothing is negotiated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The cluster's name. It has no default: two clusters of one name that meet become one (rule B13).
+    /// The name of the cluster, 1 to 64 bytes. A node ignores datagrams of other clusters.
+    ///
+    /// It has no default, because two clusters of one name that reach each other become one cluster (rule B13).
+    /// **All members need the same name**: a member with another name never joins, and the only sign of it is the
+    /// counter [`Stats::dropped_other_cluster`](crate::Stats). The name is not a password.
     pub cluster: String,
-    /// Longest datagram in bytes, 1 200 to 65 507. Default 1 400 (memberlist's; leaves room for tunnels).
+    /// The longest datagram that this node sends, in bytes without UDP and IP headers: 1 200 to 65 507.
+    ///
+    /// Default 1 400 in every preset (memberlist's default; leaves room for a tunnel in a path of 1 500). Lower it
+    /// to 1 200 where paths are narrower. Raise it on one machine or with jumbo frames. Above the path's limit,
+    /// datagrams are fragmented by IP or dropped: small messages then still arrive and large ones do not, which is
+    /// hard to diagnose. Members may differ: each receives any size.
     pub mtu: u16,
-    /// The failure detector and what spreads its findings.
+    /// Failure detection, and the spread of its findings.
     pub membership: MembershipConfig,
-    /// Messages for everybody.
+    /// Broadcasts to all members.
     pub broadcast: BroadcastConfig,
 }
 
-/// Settings of membership. Durations at the level of nanoseconds are honoured.
+/// The settings of membership: failure detection, gossip, reconciliation, joining and healing.
+///
+/// `n` is the number of members that are alive or suspected in the local view. Intervals have the resolution of a
+/// nanosecond and must lie between 1 ms and one day. "memberlist" stands for both presets that copy it where they
+/// agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MembershipConfig {
-    /// The protocol period: one member is probed in each (SWIM §3.1). Stretched by the health multiplier.
+    /// The protocol period: this node probes one member in each (SWIM §3.1). The health multiplier stretches it
+    /// (`health_max`).
+    ///
+    /// `local` 500 ms, `lan` 900 ms (measured), `wan` 4 s, `memberlist_lan` 1 s, `memberlist_wan` 5 s (its
+    /// defaults). The time to detect a failure is proportional to it, and the idle traffic inversely proportional.
+    /// Lower it to detect sooner, as far as `probe_timeout` allows. Too low: pauses of a busy host look like
+    /// failures. Too high: failures stay unnoticed. Members should agree, because the suspicion time is a multiple
+    /// of the observer's own value.
     pub probe_interval: Duration,
-    /// How long to wait for a direct answer before helpers are asked. At most `probe_interval`.
+    /// How long to wait for the answer to a direct ping before other members are asked to probe, too. At most
+    /// `probe_interval`.
+    ///
+    /// `local` 100 ms, `lan` 300 ms, `wan` 1.5 s, `memberlist_lan` 500 ms, `memberlist_wan` 3 s (its defaults; ours
+    /// are guesses). Set it above the slowest round trip that is normal. Too low: every slow answer costs indirect
+    /// probes, and then a suspicion. Too high: no time is left in the period for the indirect probes.
     pub probe_timeout: Duration,
-    /// Helpers asked to probe in our place: SWIM's k.
+    /// How many members are asked to probe a member that has not answered directly: SWIM's k (§3.1). 0 to 32.
+    ///
+    /// Default 3 in every preset (Lifeguard's and memberlist's value). Raise it when links between single pairs of
+    /// members often fail. 0 leaves the decision to one link. High values multiply the traffic when many members
+    /// fail together.
     pub indirect_probes: u8,
-    /// Further direct pings in a period whose first ping was not answered. Ours: a lossy link then costs a
-    /// datagram rather than a suspicion. 0 in the memberlist presets.
+    /// How many more direct pings are sent in the period of a probe whose first ping was not answered, spaced over
+    /// the rest of the period. 0 to 8. This is an addition to SWIM: a lost datagram then costs a datagram and not a
+    /// suspicion.
+    ///
+    /// `local`, `lan` and `wan` 2 (measured), memberlist 0 (it has no such thing). Raise it on links that lose more
+    /// than a quarter of the datagrams. 0 makes suspicions frequent on lossy links.
     pub probe_retries: u8,
-    /// Lifeguard's α: the least suspicion time is α · log₁₀(n) · `probe_interval`.
+    /// Lifeguard's α: a suspect has at least α · max(1, log₁₀ n) · `probe_interval` to refute. 1 to 100.
+    ///
+    /// `local`, `lan` and `wan` 2 (measured; lower than memberlist's, because retries and the last word prevent
+    /// most false suspicions), `memberlist_lan` 4, `memberlist_wan` 6 (its defaults). Raise it if healthy members
+    /// are declared Down. 1 leaves a refutation little time in large groups. High values delay each verdict.
     pub suspicion_mult: u8,
-    /// Lifeguard's β: the greatest suspicion time is β times the least. 1 switches LHA-Suspicion off.
+    /// Lifeguard's β: a suspicion that nobody confirms lasts β times the least time. 1 to 100; 1 switches
+    /// Lifeguard's dynamic suspicion time off.
+    ///
+    /// Default 6 in every preset (Lifeguard §IV, memberlist's default). Raise it if a slow observer, whose
+    /// suspicions nobody shares, declares healthy members Down. High values delay verdicts that one member alone
+    /// can reach, and the postponement of rule B6, which lasts as long as the greatest suspicion time.
     pub suspicion_max_mult: u8,
-    /// Lifeguard's K: after so many independent confirmations the suspicion time is the least one.
+    /// Lifeguard's K: after so many confirmations by other members a suspicion lasts the least time only. 0 to 4; 0
+    /// always uses the least time.
+    ///
+    /// `local`, `lan`, `wan` and `memberlist_lan` 2, `memberlist_wan` 4 (memberlist's α − 2 with its own α;
+    /// Lifeguard's paper has 3). Lower it to decide sooner, raise it to need more witnesses. In a group with fewer
+    /// than K + 2 members the confirmations cannot come, so the least time applies.
     pub suspicion_confirmations: u8,
-    /// Lifeguard's S: the health multiplier lies between 1 and this. 1 switches LHA-Probe off.
+    /// Lifeguard's S: the health multiplier, by which a node that misses answers slows down its own probes, lies
+    /// between 1 and this. 1 to 64; 1 switches it off.
+    ///
+    /// Default 8 in every preset (Lifeguard §IV, memberlist's default). At 1 an overloaded node accuses others at
+    /// full speed. At high values an overloaded node takes long to detect a real failure: its period is up to
+    /// `health_max` times as long.
     pub health_max: u8,
-    /// Lifeguard's buddy system: a ping to a suspected member carries the suspicion.
+    /// Lifeguard's buddy system: a ping to a member that this node suspects carries the suspicion, so that the
+    /// member can refute at once.
+    ///
+    /// Default `true` in every preset (Lifeguard §IV). It costs some bytes in pings to suspects only; switch it off
+    /// only to compare with SWIM.
     pub buddy: bool,
-    /// Ours: before its own verdict of Down an observer pings the suspect once more itself, within the last
-    /// `probe_timeout` of the suspicion. Off in the memberlist presets.
+    /// Before it declares a suspect Down, this node pings the suspect itself twice within the last `probe_timeout`,
+    /// and it waits for a suspect that it has heard since the suspicion began. This is an addition to Lifeguard
+    /// (rule B1): a lost refutation then costs nobody its membership.
+    ///
+    /// `local`, `lan` and `wan` `true`, memberlist `false`. Switch it off only to compare: verdicts come about one
+    /// `probe_timeout` sooner and are wrong more often.
     pub last_word: bool,
-    /// Ours: silence from every member for so many periods means that the fault may be here, and postpones
-    /// verdicts (rule B6). 0 switches it off.
+    /// If this node hears no member at all for so many `probe_interval`s, it takes itself for isolated and
+    /// postpones its verdicts, at the latest until one greatest suspicion time after the last datagram from a
+    /// member (rule B6). 0 switches it off.
+    ///
+    /// `local`, `lan` and `wan` 4 (a guess), memberlist 0 (it has no such thing). 1 or 2 postpone verdicts at every
+    /// short silence, above all in small groups. At 0, or at high values, an isolated node declares everybody Down.
     pub isolation_periods: u8,
-    /// A wake-up later than this after its deadline shifts the pending verdicts (rule B7).
+    /// If the driver calls this node later than its next wake-up by more than this, the deadlines of probes and
+    /// suspicions move by the delay (rule B7): the answers may wait in the socket's buffer.
+    ///
+    /// Default 200 ms in every preset (a guess: longer than usual scheduling delays, shorter than a probe's timeout
+    /// in `lan`). Much longer: after a pause (a stopped process, a suspended machine) this node suspects healthy
+    /// members. Much shorter: ordinary delays postpone real detections.
     pub late_slack: Duration,
-    /// Updates that wait are sent to `gossip_fanout` random members at this interval, beside riding on pings.
+    /// Updates are sent to `gossip_fanout` random members at this interval, as long as there are any, in addition
+    /// to those that travel on pings and acks.
+    ///
+    /// `local` 50 ms, `lan` and `memberlist_lan` 200 ms (memberlist's default), `wan` 400 ms, `memberlist_wan` 500
+    /// ms. The time until all members know of a change is proportional to it. Too low: more datagrams, each with
+    /// less in it. Too high: suspicions end before a refutation has spread.
     pub gossip_interval: Duration,
-    /// Members that receive one gossip round.
+    /// How many members receive each round of gossip. 1 to 32.
+    ///
+    /// Default 3 (memberlist's), `memberlist_wan` 4 (its default). Higher values spread sooner, with a slowly
+    /// growing benefit, and cost traffic in proportion.
     pub gossip_fanout: u8,
-    /// λ: an update is sent λ · ⌈log₁₀(n + 1)⌉ times by each node that learns it.
+    /// λ: each node that learns an update sends it λ · ⌈log₁₀(n + 1)⌉ times, at most 64 times (SWIM §4.1). 1 to 16.
+    ///
+    /// Default 4 in every preset (memberlist's). Raise it on very lossy links. At 1 or 2 some members miss an
+    /// update and get it later from the reconciliation. High values send the same bytes again and again.
     pub retransmit_mult: u8,
-    /// Least time between two reconciliations that this node starts; the pace while they find something.
+    /// The least time between two reconciliations that this node starts. While they find differences, the next one
+    /// follows after this time.
+    ///
+    /// `local` 50 ms, `wan` 300 ms, all others 100 ms (a guess). Raise it if reconciliations load slow links after
+    /// large changes. Too low: several are under way at once and send the same records. Too high: mass joins and
+    /// the merging after a partition take longer. It also bounds what this node serves: 64 KiB of records to one
+    /// member in each interval.
     pub reconcile_interval: Duration,
-    /// Bytes of records that we let a partner of a reconciliation send at once; at most 64 KiB.
+    /// How many bytes of records the partner of a reconciliation may send to this node in answer to one request. 1
+    /// 024 to 65 536.
+    ///
+    /// Default 65 536 in every preset (a guess, and the greatest value). Lower it if the socket's receive buffer is
+    /// small and bursts are lost. Low values need more round trips after a mass join.
     pub reconcile_credit: u32,
-    /// One random Down member and one silent seed are contacted at this interval, for ever (rule B8).
+    /// At this interval, varied by a tenth, this node contacts one Down member and one seed that is not the address
+    /// of a live member, without end (rule B8). It heals partitions, however long they last. At most half of
+    /// `forget_after`.
+    ///
+    /// `local` 3 s, `lan` 10 s, `wan` 30 s (guesses), `memberlist_lan` 30 s, `memberlist_wan` 60 s (its push-pull
+    /// intervals). Lower it to merge sooner after a partition. The cost is two datagrams an interval, whatever the
+    /// size of the group.
     pub heal_interval: Duration,
-    /// Until the first contact the seeds are tried at this interval.
+    /// Until the first contact with a member, every seed is contacted at this interval.
+    ///
+    /// `local` 250 ms, `wan` 3 s, all others 500 ms (guesses). Lower than a round trip, it sends needless Joins.
+    /// High values make a lost datagram delay the start.
     pub join_interval: Duration,
-    /// **Shared.** Down and Left are remembered this long; half of it they spread (rule B3).
+    /// **Shared.** How long members that are Down or Left are remembered. For the first half of it the verdict
+    /// spreads; for the second half it only guards against old news (rule B3). Above zero, at most 40 days.
+    ///
+    /// Default 24 h in every preset (a guess). Raise it above the longest partition that should heal without seeds.
+    /// Lower it where members come and go with ever new ids. Too low: a member returns after it was forgotten, or a
+    /// delayed datagram of a dead member shows it as alive for one detection time. Too high: `tombstones_max` cuts
+    /// the memory instead.
     pub forget_after: Duration,
-    /// **Shared.** Members kept; unknown ones beyond it are ignored and counted.
+    /// **Shared.** How many live members are kept. Unknown members beyond it are ignored and counted
+    /// ([`Stats::ignored_table_full`](crate::Stats)). 1 to 1 048 576.
+    ///
+    /// Default 20 000 in every preset (a guess; simulated up to 10 000). It bounds the memory that a flood of
+    /// invented members can take. If the group grows above it, members disagree about who is in it.
     pub members_max: u32,
-    /// Terminal entries kept; Left go before Down, oldest first (rule B11).
+    /// How many Down and Left members are kept. Beyond it Left ones are forgotten before Down ones, the oldest
+    /// first (rule B11). 1 to 1 048 576.
+    ///
+    /// Default 8 192 in every preset (a guess). Raise it if more than so many ids fail or leave within
+    /// `forget_after`. If it is too low, members are forgotten early, with the effects of a low `forget_after`.
     pub tombstones_max: u32,
-    /// A leave is acknowledged when so many members said so, or all there are.
+    /// A leave is complete when so many members have acknowledged it, or all, if there are fewer.
+    ///
+    /// Default 3 in every preset (a guess). At 0 the node stops without telling anybody, so the others see a
+    /// failure instead of a leave. High values make a leave wait for slow members, at the longest for the time that
+    /// [`Command::Leave`](crate::Command::Leave) names.
     pub leave_acks: u8,
-    /// Whether the application is asked about new members.
+    /// Whether new members are shown at once, or after the application has been asked.
+    ///
+    /// Default [`AdmissionPolicy::Open`] in every preset. It filters the local view only; the table below is the
+    /// same on every member (rule B5).
     pub admission: AdmissionPolicy,
-    /// Protocol versions spoken, least and greatest. A member outside is held but not shown, probed or judged.
+    /// The protocol versions that this node speaks, least and greatest. A member whose range does not overlap is
+    /// kept in the table, but neither shown nor probed nor judged (rule B5).
+    ///
+    /// Default `(1, 1)`, the only version there is. Leave it alone, except to rehearse an upgrade in a simulation.
     pub protocol: (u8, u8),
 }
 
 /// Whether new members are shown at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdmissionPolicy {
-    /// Show every member.
+    /// Every member is shown at once.
     Open,
-    /// Say [`Notice::AdmissionAsked`](crate::Notice::AdmissionAsked), and show it when accepted, or when this
-    /// time has passed without an answer.
+    /// The node sends [`Notice::AdmissionAsked`](crate::Notice::AdmissionAsked) for each new member, and shows the
+    /// member once it is accepted, or once this time has passed without an answer. A short time turns a slow
+    /// application into one that accepts everybody.
     Ask(Duration),
 }
 
@@ -109,14 +255,17 @@ impl Config {
         Self { cluster, mtu: 1_400, membership, broadcast: BroadcastConfig::tree() }
     }
 
-    /// For one data centre, links of 0.1 to 30 ms. Sources: SWIM and Lifeguard for the shape; the numbers
-    /// from sweeps at n = 128 over 0 to 25 % loss.
+    /// For one data centre: round trips of 0.1 to 30 ms.
+    ///
+    /// The failure detector was tuned by sweeps of 128 simulated members at 0 to 25 % loss. The sources of the
+    /// single numbers are at [`MembershipConfig`] and [`BroadcastConfig`].
     #[must_use]
     pub fn lan(cluster: impl Into<String>) -> Self {
         Self::of(cluster.into(), MembershipConfig::lan())
     }
 
-    /// For one machine: loopback, containers, tests.
+    /// For one machine: loopback, containers, tests. The intervals of `lan`, shortened to about a half or less
+    /// (guesses).
     #[must_use]
     pub fn local(cluster: impl Into<String>) -> Self {
         let membership = MembershipConfig {
@@ -133,7 +282,11 @@ impl Config {
         Self { broadcast, ..Self::of(cluster.into(), membership) }
     }
 
-    /// Across continents: links of up to 500 ms.
+    /// Across continents: round trips of up to 500 ms. The intervals of `lan`, stretched two- to sixfold (guesses).
+    ///
+    /// The settings of the broadcast are those of `lan`. Where round trips often exceed 100 ms, raise
+    /// [`BroadcastConfig::request_delay`] and [`BroadcastConfig::request_timeout`], or members ask for messages
+    /// that are already on their way.
     #[must_use]
     pub fn wan(cluster: impl Into<String>) -> Self {
         let membership = MembershipConfig {
@@ -148,14 +301,15 @@ impl Config {
         Self::of(cluster.into(), membership)
     }
 
-    /// memberlist's `DefaultLANConfig`, with its push-pull interval as the healing one and none of our
-    /// additions to the failure detector.
+    /// The values of memberlist's `DefaultLANConfig`, for comparison: its push-pull interval is the
+    /// `heal_interval`, and our additions to the failure detector are off. What memberlist has no setting for is as
+    /// in `lan`.
     #[must_use]
     pub fn memberlist_lan(cluster: impl Into<String>) -> Self {
         Self::of(cluster.into(), MembershipConfig::memberlist())
     }
 
-    /// memberlist's `DefaultWANConfig`, likewise.
+    /// The values of memberlist's `DefaultWANConfig`, for comparison, in the way of [`Config::memberlist_lan`].
     #[must_use]
     pub fn memberlist_wan(cluster: impl Into<String>) -> Self {
         let membership = MembershipConfig {
@@ -171,16 +325,17 @@ impl Config {
         Self::of(cluster.into(), membership)
     }
 
-    /// Bytes of messages that fit in one datagram: `mtu` less the envelope, with room for a seal.
+    /// How many bytes of messages fit into one datagram: `mtu` less the envelope, which has room for a seal.
     #[must_use]
     pub const fn payload_max(&self) -> usize {
         self.mtu as usize - crate::wire::ENVELOPE_BYTES_MAX
     }
 
-    /// Checks every range and every pair of settings that depend on each other.
+    /// Checks the range of every setting, and every pair of settings that depend on each other. `Node::new` calls
+    /// it.
     ///
     /// # Errors
-    /// The first disagreement, with values and limits.
+    /// The first setting that is wrong, with its value and the limit it breaks.
     pub fn validate(&self) -> Result<(), ConfigError> {
         length("cluster", self.cluster.len(), 1, CLUSTER_BYTES_MAX)?;
         range("mtu", self.mtu.into(), MTU_MIN.into(), MTU_MAX.into())?;
@@ -188,8 +343,8 @@ impl Config {
         self.broadcast.validate()
     }
 
-    /// One byte of hash for each setting that all members must share, in the order of [`SHARED_FIELDS`]; a
-    /// setting that this version does not have is zero. Nothing is negotiated: a difference is a notice.
+    /// One byte of hash for each setting that all members must share, in the order of [`SHARED_FIELDS`]. The byte
+    /// of a setting that this version does not have is zero. A difference becomes a notice (rule G4).
     #[must_use]
     pub(crate) fn shared_digest(&self) -> u64 {
         let byte = |value: u64| hash64(&value.to_le_bytes()).to_le_bytes()[0];
@@ -202,41 +357,42 @@ impl Config {
     }
 }
 
-/// Names of the settings behind each byte of the shared digest (rule G4).
+/// The setting behind each byte of the shared digest (rule G4). Those that this version lacks keep their place.
 pub(crate) const SHARED_FIELDS: [&str; 8] =
     ["lease_max", "drift", "forget_after", "grace", "quota", "payload_bytes_max", "members_max", "electors"];
 
 impl MembershipConfig {
     const fn lan() -> Self {
         Self {
-            probe_interval: ms(900),
-            probe_timeout: ms(300),
-            indirect_probes: 3,
-            probe_retries: 2,
-            suspicion_mult: 2,
-            suspicion_max_mult: 6,
-            suspicion_confirmations: 2,
-            health_max: 8,
-            buddy: true,
-            last_word: true,
-            isolation_periods: 4,
-            late_slack: ms(200),
-            gossip_interval: ms(200),
-            gossip_fanout: 3,
-            retransmit_mult: 4,
-            reconcile_interval: ms(100),
-            reconcile_credit: 64 * 1024,
-            heal_interval: ms(10_000),
-            join_interval: ms(500),
-            forget_after: Duration::from_secs(24 * 3_600),
-            members_max: 20_000,
-            tombstones_max: 8_192,
-            leave_acks: 3,
+            probe_interval: ms(900),                       // measured
+            probe_timeout: ms(300),                        // a guess
+            indirect_probes: 3,                            // Lifeguard, memberlist
+            probe_retries: 2,                              // measured
+            suspicion_mult: 2,                             // measured
+            suspicion_max_mult: 6,                         // Lifeguard, memberlist
+            suspicion_confirmations: 2,                    // memberlist
+            health_max: 8,                                 // Lifeguard, memberlist
+            buddy: true,                                   // Lifeguard
+            last_word: true,                               // rule B1
+            isolation_periods: 4,                          // a guess
+            late_slack: ms(200),                           // a guess
+            gossip_interval: ms(200),                      // memberlist
+            gossip_fanout: 3,                              // memberlist
+            retransmit_mult: 4,                            // memberlist
+            reconcile_interval: ms(100),                   // a guess
+            reconcile_credit: 64 * 1024,                   // a guess
+            heal_interval: ms(10_000),                     // a guess
+            join_interval: ms(500),                        // a guess
+            forget_after: Duration::from_secs(24 * 3_600), // a guess
+            members_max: 20_000,                           // a guess
+            tombstones_max: 8_192,                         // a guess
+            leave_acks: 3,                                 // a guess
             admission: AdmissionPolicy::Open,
-            protocol: (1, 1),
+            protocol: (1, 1), // the only version there is
         }
     }
 
+    /// The defaults of memberlist's `config.go` for a LAN.
     const fn memberlist() -> Self {
         Self {
             probe_interval: ms(1_000),

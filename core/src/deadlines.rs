@@ -1,4 +1,4 @@
-//! The deadlines of one sub-machine.
+//! The deadlines of one machine of a node.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
 
-/// At most one deadline a key, popped in the order of (time, key).
+/// A set of deadlines, at most one for each key, popped in the order of (time, key).
 ///
-/// A sorted vector, soonest last: a settled node has about ten deadlines, and setting one again neither
-/// allocates nor frees. A storm of suspicions makes it a thousand, which still is one short `memmove` each.
+/// It is a sorted vector with the soonest deadline last: a node of a settled cluster has about ten, and setting one
+/// again neither allocates nor frees. Many suspicions at once make it a thousand, and setting one is still one
+/// short `memmove`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Deadlines<K> {
     latest_first: Vec<(Time, K)>,
 }
 
-/// The earlier of two times, where there are any.
+/// The earlier of two optional times; `None` if there is neither.
 pub(crate) fn soonest(one: Option<Time>, other: Option<Time>) -> Option<Time> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
@@ -29,7 +30,7 @@ impl<K: Copy + Ord> Deadlines<K> {
         Self { latest_first: Vec::new() }
     }
 
-    /// Makes `key` due at `at`, whatever it was before.
+    /// Makes `key` due at `at`, and replaces its earlier deadline.
     pub(crate) fn set(&mut self, key: K, at: Time) {
         self.cancel(key);
         let place = self.latest_first.partition_point(|entry| *entry > (at, key));
@@ -49,21 +50,24 @@ impl<K: Copy + Ord> Deadlines<K> {
         }
     }
 
+    /// Removes the deadline of `key`, if it has one.
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(place) = self.latest_first.iter().rposition(|(_, k)| *k == key) {
             self.latest_first.remove(place);
         }
     }
 
+    /// The deadline of `key`, if it has one.
     pub(crate) fn at(&self, key: K) -> Option<Time> {
         self.latest_first.iter().rev().find(|(_, k)| *k == key).map(|(at, _)| *at)
     }
 
+    /// The soonest deadline of all.
     pub(crate) fn next(&self) -> Option<Time> {
         self.latest_first.last().map(|(at, _)| *at)
     }
 
-    /// Takes the soonest deadline that was due at `now`.
+    /// Removes the soonest deadline and returns its key, if it is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<K> {
         let (at, _) = self.latest_first.last()?;
         if *at > now {
@@ -72,7 +76,7 @@ impl<K: Copy + Ord> Deadlines<K> {
         self.latest_first.pop().map(|(_, key)| key)
     }
 
-    /// Moves every deadline that `postpones` by `late` (rule B7).
+    /// Moves each deadline for whose key `postpones` is true by `late` (rule B7).
     pub(crate) fn postpone(&mut self, late: Duration, postpones: impl Fn(K) -> bool) {
         for (at, key) in &mut self.latest_first {
             if postpones(*key) {

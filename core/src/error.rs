@@ -1,5 +1,5 @@
-//! Three different things: the caller's mistake ([`ConfigError`], [`Rejected`]), a peer's mistake
-//! ([`DecodeError`], [`Misbehavior`]), and ours, which is a panic with a sentence.
+//! Errors of three kinds: mistakes of the caller ([`ConfigError`], [`Rejected`]) and of a peer ([`DecodeError`],
+//! [`Misbehavior`]), and mistakes in this library, which are panics that say what was assumed.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -7,37 +7,40 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::NodeId;
+use crate::id::{NodeId, Slot};
 
-/// A configuration or a boot that cannot work. Names what disagrees and the limit.
+pub use crate::wire::DecodeError;
+
+/// A configuration or a boot that cannot work, returned by [`Node::new`](crate::Node::new). It names the setting,
+/// its value and the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A number is outside its legal range.
     OutOfRange {
-        /// The setting.
+        /// The name of the setting, such as `membership.health_max`.
         field: &'static str,
-        /// What it was set to.
+        /// The value it was set to.
         value: u64,
         /// The least legal value.
         min: u64,
         /// The greatest legal value.
         max: u64,
     },
-    /// One duration must not exceed another.
+    /// A duration exceeds another one that limits it.
     Exceeds {
         /// The setting that is too long.
         field: &'static str,
-        /// What it was set to.
+        /// The value it was set to.
         value: Duration,
-        /// The setting it must not exceed.
+        /// The setting, or the constant in words, that limits it.
         limit_field: &'static str,
-        /// What that one was set to.
+        /// The value of that limit.
         limit: Duration,
     },
     /// A byte string is too long, or empty where it must not be.
     Length {
-        /// The setting.
+        /// The name of the setting, such as `boot.name`.
         field: &'static str,
         /// Its length in bytes.
         len: usize,
@@ -46,12 +49,13 @@ pub enum ConfigError {
         /// The greatest legal length.
         max: usize,
     },
-    /// The id is zero, which means "nobody" on the wire.
+    /// The id of the boot is zero, which means "nobody" on the wire.
     NobodyId,
-    /// The bytes brought back for a slot are not what was stored there.
+    /// The restored bytes of a slot are not what was stored there: the file is damaged or of another program. Start
+    /// without them, or restore a copy.
     Restored {
-        /// Which slot.
-        slot: crate::Slot,
+        /// The slot whose bytes are not valid.
+        slot: Slot,
     },
 }
 
@@ -75,71 +79,72 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-/// Why a command was refused. Nothing has changed.
+/// Why a command was refused. A refused command has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Rejected {
-    /// The node has not started: say [`Command::Join`](crate::Command::Join) first.
+    /// The node has not started: give it [`Command::Join`](crate::Command::Join) first.
     NotStarted,
     /// The node is leaving.
     Leaving,
     /// The node has stopped: it left, was removed, or lost an identity conflict.
     Stopped,
-    /// Bytes that no datagram can carry, or more than a member may have.
+    /// A byte string is longer than its limit.
     Oversized {
-        /// What is too long.
+        /// The thing that is too long.
         what: Field,
         /// Its length in bytes.
         len: usize,
         /// The limit in bytes.
         max: usize,
     },
-    /// More of something than is kept.
+    /// There would be more of something than the node keeps.
     TooMany {
-        /// What.
+        /// The thing of which there would be too many.
         what: Field,
-        /// How many there would be.
+        /// How many there would be with this command.
         len: usize,
         /// The limit.
         max: usize,
     },
-    /// No member has been contacted yet, so nobody knows this node's epoch (rule A1). A node without seeds is a
-    /// cluster of one, and not refused.
+    /// The node has seeds and has not reached any member yet, so its epoch might have been used before (rule A1).
+    /// Try again after [`Notice::Joined`](crate::Notice::Joined). A node without seeds is a cluster of one and is
+    /// not refused.
     NotJoined,
-    /// Too much is waiting to be sent; try again when [`Node::pending`](crate::Node::pending) has fallen.
+    /// Too many bytes wait to be sent. Try again when [`Node::pending`](crate::Node::pending) has fallen.
     Busy {
-        /// Bytes that would wait.
+        /// The bytes of own broadcasts that would wait with this one.
         pending: usize,
         /// The limit, `broadcast.pending_bytes_max`.
         max: usize,
     },
-    /// Topics that begin with `bruit.` are for the library.
+    /// The topic begins with `bruit.`; such topics are reserved for the library.
     ReservedTopic,
-    /// No such member is known.
+    /// No member with this id is known.
     UnknownMember(NodeId),
-    /// The command is about oneself, and must be about another.
+    /// The command names this node itself, and must name another one.
     Oneself,
-    /// Nothing can be sent to this address (unspecified, or port 0).
+    /// Nothing can be sent to this address, because it is unspecified or its port is 0.
     Unreachable(SocketAddr),
 }
 
-/// What a [`Rejected`] is about.
+/// The part of a command that a [`Rejected`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Field {
-    /// The metadata of the own record.
+    /// The metadata of this member.
     Meta,
-    /// Addresses to join through.
+    /// The addresses to join through.
     Seeds,
-    /// Addresses from an external source.
+    /// The addresses from an external source, and added ones.
     Peers,
-    /// Pings under way.
+    /// The pings that wait for an answer.
     Pings,
     /// The topic of a broadcast.
     Topic,
     /// The payload of a broadcast.
     Payload,
-    /// Broadcasts that are reported on.
+    /// The broadcasts with reports.
     Reports,
 }
 
@@ -181,45 +186,16 @@ impl fmt::Display for Rejected {
 
 impl core::error::Error for Rejected {}
 
-/// Why bytes are not a datagram of this cluster, or a message in one not readable. Counted, never returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// Fewer bytes than the fixed part needs, or a length that points past the end.
-    Truncated,
-    /// Another format version.
-    Version(u8),
-    /// The cluster tag is another one's.
-    OtherCluster,
-    /// The checksum does not match: damaged on the way.
-    Checksum,
-    /// It is sealed with a cipher or key that this node does not have.
-    Sealed,
-    /// A field holds a value that the format does not allow.
-    Invalid(&'static str),
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => write!(f, "truncated"),
-            Self::Version(version) => write!(f, "format version {version}"),
-            Self::OtherCluster => write!(f, "another cluster"),
-            Self::Checksum => write!(f, "bad checksum"),
-            Self::Sealed => write!(f, "sealed with an unknown cipher or key"),
-            Self::Invalid(what) => write!(f, "invalid {what}"),
-        }
-    }
-}
-
-/// Something readable that no correct peer sends. Counted, dropped, and not relayed.
+/// A readable message that no correct peer sends. The node counts it, drops it, and does not relay it. A typical
+/// cause is a defect or an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Misbehavior {
     /// An incarnation at or above the end of its range (rule A3).
     Incarnation,
-    /// A broadcast longer than `broadcast.payload_bytes_max`.
+    /// A broadcast is longer than `broadcast.payload_bytes_max`. If the members differ in that setting, this is the
+    /// cause.
     Oversized,
-    /// Two contents of one incarnation and boot (rule B4).
+    /// Two records of one member have equal incarnations and boots and different contents (rule B4).
     TwoContents,
 }

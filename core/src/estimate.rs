@@ -1,4 +1,4 @@
-//! What a configuration promises at a given size, before anything is started.
+//! The figures that a configuration leads to in a group of a given size, computed before anything is started.
 //!
 //! Sources: SWIM §3–4 for the first detection and the spread, Lifeguard §IV for the suspicion time.
 
@@ -9,30 +9,32 @@ use crate::logarithm::{log2_milli, log10_ceil, log10_milli};
 use crate::time::nanos;
 use crate::wire::{CRC_BYTES, HEADER_BYTES, PROBE_BYTES};
 
-/// Expected figures of one cluster without loss and without faults but the one crash.
+/// The expected figures of a cluster, without loss, and without faults except one crash.
+///
+/// They help to choose settings; they are not bounds. The simulator computes the bounds that hold under faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Estimate {
-    /// From a crash to the first suspicion, on average: e/(e−1) periods (SWIM §4.3).
+    /// The mean time from a crash to the first suspicion: e/(e−1) periods (SWIM §4.3).
     pub first_suspicion: Duration,
-    /// The longest that a member can stay unprobed by one given observer: 2n − 1 periods.
+    /// The longest time for which one observer does not probe a given member: 2n − 1 periods.
     pub probed_within: Duration,
-    /// Lifeguard's least suspicion time.
+    /// Lifeguard's least suspicion time: α · max(1, log₁₀ n) periods.
     pub suspicion_min: Duration,
-    /// Lifeguard's greatest suspicion time.
+    /// Lifeguard's greatest suspicion time: β times the least.
     pub suspicion_max: Duration,
-    /// From one member to all: the gossip rounds of a push with this fan-out.
+    /// The time from one member to all: the gossip rounds of a push with the configured fan-out.
     pub spread: Duration,
-    /// From a crash until all know, on average.
+    /// The mean time from a crash until all members know: first suspicion, least suspicion time and spread.
     pub known_by_all: Duration,
-    /// Times that one member sends one update.
+    /// How many times one member sends one update.
     pub transmissions: u32,
-    /// Payload bytes that a settled member sends a second: its own ping and its answer to another's.
+    /// The payload bytes that a settled member sends in a second: its own ping, and its answer to another member's.
     pub settled_bytes_per_second: u64,
 }
 
 impl Estimate {
-    /// The figures of `config` in a group of `members`.
+    /// Computes the figures of `config` in a group of `members`.
     #[must_use]
     pub fn new(config: &Config, members: u32) -> Self {
         let settings = &config.membership;
@@ -58,13 +60,13 @@ impl Estimate {
     }
 }
 
-/// α · max(1, log₁₀ n) · interval.
+/// Lifeguard's least suspicion time: α · max(1, log₁₀ n) · `probe_interval`.
 pub(crate) fn suspicion_min(config: &Config, members: u32) -> Duration {
     let settings = &config.membership;
     settings.probe_interval * u32::from(settings.suspicion_mult) * log10_milli(members).max(1_000) / 1_000
 }
 
-/// λ · ⌈log₁₀(n + 1)⌉.
+/// How many times a node sends one update: λ · ⌈log₁₀(n + 1)⌉, from 1 to `RETRANSMIT_MAX`.
 pub(crate) fn retransmissions(config: &Config, members: u32) -> u32 {
     let times = u32::from(config.membership.retransmit_mult) * log10_ceil(members.saturating_add(1));
     times.clamp(1, crate::limits::RETRANSMIT_MAX.into())

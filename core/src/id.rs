@@ -1,4 +1,4 @@
-//! Who is who: members, their lives, and the numbers given to commands.
+//! Identifiers: of members, of their incarnations, of broadcasts, of pings and of durable slots.
 
 use core::fmt;
 use core::hash::Hasher;
@@ -7,18 +7,18 @@ use core::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
-/// The permanent name of a member, chosen by the user and unique in the cluster.
+/// The permanent id of a member, chosen by the user and unique in the cluster.
 ///
 /// Zero means "nobody" on the wire and is refused by [`Node::new`](crate::Node::new).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u64);
 
 impl NodeId {
-    /// Nobody in particular: an unknown receiver, or a whole group.
+    /// The id that no member has. As the receiver of a datagram it stands for an unknown member, or for a group.
     pub const NOBODY: Self = Self(0);
 
-    /// The id of a named member: SipHash-2-4 of the name's UTF-8 bytes under the all-zero key, with a result
-    /// of zero moved to one. The function is frozen; the same name gives the same id in every release.
+    /// Computes the id of a member from its name. A name has the same id in every release: SipHash-2-4 of its UTF-8
+    /// bytes under the all-zero key, and one if that is zero.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         Self(hash64(name.as_bytes()).max(1))
@@ -31,44 +31,45 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// The one hash that crosses the wire (ids of names, the cluster tag, fingerprints): SipHash-2-4, zero key.
+/// The only hash whose results cross the wire (ids of names, the cluster tag, fingerprints): SipHash-2-4 under the
+/// all-zero key.
 pub(crate) fn hash64(bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher24::new();
     hasher.write(bytes);
     hasher.finish()
 }
 
-/// Which life of a member, and how often it has spoken up in that life. Ordered as a pair.
+/// The version of a member's record: the epoch of its boot, and a counter within the epoch. Ordered as a pair.
 ///
-/// The driver picks `epoch` at each boot, above all earlier ones; the member alone raises `counter`, to refute
-/// a suspicion or to announce a change of its record (SWIM §4.2, rules A1 and A3).
+/// The driver picks `epoch` at each boot, above all earlier ones. Only the member itself raises `counter`: to
+/// refute a suspicion, or to announce a change of its record (SWIM §4.2, rules A1 and A3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation {
-    /// The boot; below 2⁶³.
+    /// The number of the boot, below 2⁶³. A driver without a disk uses the clock in nanoseconds.
     pub epoch: u64,
-    /// The announcement within the boot; below 2³¹.
+    /// The number of the announcement within the epoch, below 2³¹.
     pub counter: u32,
 }
 
 impl Incarnation {
-    /// The first epoch that no honest member can have (rule A3).
+    /// The first epoch that is out of range; no correct member uses it (rule A3).
     pub const EPOCH_END: u64 = 1 << 63;
-    /// The first counter that no honest member can have (rule A3).
+    /// The first counter that is out of range; no correct member uses it (rule A3).
     pub const COUNTER_END: u32 = 1 << 31;
 
-    /// The first incarnation of an epoch.
+    /// The first incarnation of an epoch, with counter 0.
     #[must_use]
     pub const fn first(epoch: u64) -> Self {
         Self { epoch, counter: 0 }
     }
 
-    /// Whether a correct member can have it (rule A3).
+    /// Whether both numbers are in their range, so that a correct member can have this incarnation (rule A3).
     #[must_use]
     pub const fn is_sane(self) -> bool {
         self.epoch < Self::EPOCH_END && self.counter < Self::COUNTER_END
     }
 
-    /// The next one in the same life; the first of the next epoch where the counter is at its end (rule A1).
+    /// The next incarnation in this epoch, or the first of the next epoch if the counter is at its end (rule A1).
     #[must_use]
     pub const fn next(self) -> Self {
         if self.counter + 1 < Self::COUNTER_END {
@@ -85,17 +86,17 @@ impl fmt::Display for Incarnation {
     }
 }
 
-/// What the failure detector holds of a member, ordered as the verdicts of one incarnation override each
-/// other (SWIM §4.2; a graceful leave beats a presumed failure).
+/// The state of a member in the local view. The variants are ordered as verdicts about one incarnation override
+/// each other: the greater one wins (SWIM §4.2; a graceful leave wins over a presumed failure).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MemberState {
-    /// It answers, or nobody has doubted it.
+    /// The member answers, or nobody has suspected it.
     Alive,
-    /// Somebody got no answer; it has time to refute.
+    /// A member got no answer from it. It still counts as a member and has time to refute.
     Suspect,
-    /// It is taken to have failed.
+    /// The suspicion was not refuted in time: the member is taken to have failed.
     Down,
-    /// It said goodbye, or an operator removed it.
+    /// The member has left, or an operator has removed it.
     Left,
 }
 
@@ -112,15 +113,15 @@ impl MemberState {
     }
 }
 
-/// Names one broadcast, everywhere: its origin, the epoch in which the origin sent it, and its number within
-/// that epoch, counted from 1. Ordered as a triple.
+/// The id of a broadcast, the same on every member: its origin, the epoch in which the origin sent it, and its
+/// number within that epoch. Ordered as a triple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MessageId {
-    /// Who broadcast it.
+    /// The member that sent the broadcast.
     pub origin: NodeId,
-    /// In which epoch of its incarnation (rule A1).
+    /// The epoch of the origin's incarnation when it sent the broadcast (rule A1).
     pub epoch: u64,
-    /// Its number in that epoch, from 1 without gaps.
+    /// The number of the broadcast in that epoch, from 1 without gaps.
     pub seq: u64,
 }
 
@@ -130,12 +131,27 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// Names one [`Command::Ping`](crate::Command::Ping) until its notice arrives; unique within a boot.
+/// A named piece of durable state. A driver keeps the latest bytes of each slot and hands them back at the next
+/// start, in [`Boot::restored`](crate::Boot::restored).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Slot {
+    /// The highest epoch that this member has used: 8 bytes, little-endian.
+    Epoch,
+    /// The set of broadcasts that this member has delivered; written if `broadcast.persist_seen` says so.
+    SeenSet,
+    /// The adopted roster of voters. Reserved for the quorum; not written yet.
+    Roster,
+    /// The highest ballot that an acceptor has promised. Reserved for the election; not written yet.
+    Ballot,
+}
+
+/// The id of one [`Command::Ping`](crate::Command::Ping), unique within a boot. Its notice carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PingId(pub u64);
 
-/// An address for hosts that have none of their own (Maelstrom's `n0`, a node behind HTTP): `number` inside
-/// the unique-local block `fdb7:7569::/32`, port 1. Distinct numbers give distinct addresses.
+/// Makes an address for a node that has none of its own (Maelstrom's `n0`, a node behind HTTP): `number` inside the
+/// unique-local block `fdb7:7569::/32`, port 1. Different numbers give different addresses.
 #[must_use]
 pub fn virtual_addr(number: u64) -> SocketAddr {
     let low = number.to_be_bytes();

@@ -1,8 +1,8 @@
-//! **bruit**: membership, gossip, a shared store and leader election for a group of processes, as one pure
-//! state machine.
+//! **bruit** keeps a group of processes informed about each other: membership with failure detection (SWIM with
+//! Lifeguard), and reliable broadcasts to all members, as one pure state machine.
 //!
-//! A [`Node`] does no I/O, reads no clock and starts no thread. Whoever drives it tells it what happened and
-//! when, and does what it asks for:
+//! A [`Node`] does no I/O, reads no clock and starts no thread. Its driver tells it what happened and when (an
+//! [`Event`] and a [`Time`]), and does what it asks for (each [`Action`]):
 //!
 //! ```
 //! use bruit_core::{Action, Boot, Command, Config, Event, Node, NodeId, Time};
@@ -16,10 +16,15 @@
 //! ```
 //!
 //! The same boot, configuration and sequence of `(event, now)` give the same actions, byte for byte, on any
-//! machine: that is what makes clusters of it replayable, and what the simulator (`bruit-sim`) is built on.
+//! machine. The simulator (`bruit-sim`) and the journals of the drivers rest on that.
 //!
-//! Features: `std` (default) uses the processor's CRC instruction; without it the crate is `no_std + alloc` and
-//! does exactly the same. No clock, thread, file or socket is touched either way.
+//! Most programs do not use this crate alone: `bruit-udp` (one thread) and `bruit-tokio` (one task) drive a node on
+//! UDP sockets. "Rule B1" and the like in these pages refer to `core/RULES.md` of the repository, which gives for
+//! each rule the failure that it prevents; the words epoch, incarnation, boot, mark, gap and others are explained
+//! in the glossary of its `CONTRIBUTING.md`.
+//!
+//! Features: `std` (default) uses the processor's CRC instruction. Without it the crate is `no_std + alloc` and
+//! does exactly the same. Neither touches a clock, a thread, a file or a socket.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::float_arithmetic))]
@@ -61,8 +66,8 @@ pub use command::{Admission, Answer, Broadcast, Command};
 pub use config::{AdmissionPolicy, BroadcastConfig, Config, MembershipConfig};
 pub use error::{ConfigError, DecodeError, Field, Misbehavior, Rejected};
 pub use estimate::Estimate;
-pub use event::{Event, Slot};
-pub use id::{Incarnation, MemberState, MessageId, NodeId, PingId, virtual_addr};
+pub use event::Event;
+pub use id::{Incarnation, MemberState, MessageId, NodeId, PingId, Slot, virtual_addr};
 pub use link::Outbox;
 pub use membership::Obituary;
 pub use node::Node;

@@ -1,6 +1,6 @@
-//! Every bound in one place. "Who loses" says what happens at the limit.
+//! All bounds in one place, constants and settings. The last column says what happens at the limit.
 //!
-//! | Limit | Value | Who loses |
+//! | Limit | Value | At the limit |
 //! |---|---|---|
 //! | [`MTU_MIN`] | 1 200 B | `Node::new` refuses a smaller mtu |
 //! | [`MTU_MAX`] | 65 507 B | `Node::new` refuses a larger one |
@@ -8,74 +8,75 @@
 //! | [`ZONE_BYTES_MAX`] | 32 B | `Node::new` refuses the boot |
 //! | [`META_BYTES_MAX`] | 512 B | `Node::new` or `SetMeta` refuses |
 //! | [`CLUSTER_BYTES_MAX`] | 64 B | `Node::new` refuses the configuration |
-//! | [`EXTENSION_BYTES_MAX`] | 128 B | a longer record is an undecodable one |
+//! | [`EXTENSION_BYTES_MAX`] | 128 B | a record with more is dropped as undecodable |
 //! | [`SEEDS_MAX`] | 64 | `Join`, `AddPeer`, `SetPeers` refuse |
 //! | [`PINGS_MAX`] | 64 | `Ping` refuses |
 //! | [`RELAYS_MAX`] | 256 | further indirect probes are not served for the period |
-//! | `members_max` | 20 000 | unknown members beyond it are counted and ignored |
-//! | `tombstones_max` | 8 192 | of the terminal entries: Left before Down, oldest first |
-//! | [`OBITUARIES_MAX`] | 64 | the oldest explanation of a Down |
-//! | [`RECENT_JOINERS_MAX`] | 16 | the oldest joiner in a join answer |
-//! | [`SUSPICION_AUTHORS_MAX`] | 5 | further confirmations count for nothing |
-//! | [`RETRANSMIT_MAX`] | 64 | an update is sent at most so often by one node |
+//! | `members_max` | 20 000 | further unknown members are ignored and counted |
+//! | `tombstones_max` | 8 192 | Left members are forgotten before Down ones, the oldest first |
+//! | [`OBITUARIES_MAX`] | 64 | the oldest explanation of a Down is forgotten |
+//! | [`RECENT_JOINERS_MAX`] | 16 | a join answer leaves out the older joiners |
+//! | [`SUSPICION_AUTHORS_MAX`] | 5 | further confirmations have no effect |
+//! | [`RETRANSMIT_MAX`] | 64 | a node stops sending the update |
 //! | [`CREDIT_MAX`] | 64 KiB a partner and `reconcile_interval` | the rest of a difference waits for the next exchange |
-//! | partners served | 4 096 in a `reconcile_interval` | further ones wait for the next |
+//! | partners served | 4 096 in a `reconcile_interval` | further partners wait for the next interval |
 //! | [`TOPIC_BYTES_MAX`] | 64 B | `Broadcast` refuses |
 //! | `payload_bytes_max` | 64 KiB | `Broadcast` refuses |
 //! | `pending_bytes_max` | 1 MiB | `Broadcast` answers `Busy` |
-//! | `cache_bytes_max` | 4 MiB | the oldest payload of the origin that holds most |
+//! | `cache_bytes_max` | 4 MiB | the origin that holds most loses its oldest payload |
 //! | [`GAPS_MAX`] | 64 an epoch of an origin | the oldest gap is `Lost` |
-//! | [`SOURCES_MAX`] | 4 a gap | the offer that came first |
-//! | [`QUEUE_MAX`] | 262 144 | `Broadcast` answers `Busy`; what is only relayed is left to the repair |
+//! | [`SOURCES_MAX`] | 4 a gap | the offer that came first is forgotten |
+//! | [`REFUSALS_MAX`] | 64 a gap | further refusals are not remembered |
+//! | [`QUEUE_MAX`] | 262 144 | `Broadcast` answers `Busy`; relayed messages are left to the repair |
 //! | [`REPORTS_MAX`] | 64 | `Broadcast` with a report refuses |
-//! | [`FRAGMENTS_MAX`] | 72 | a larger item is refused at submission |
-//! | [`REASSEMBLIES_MAX`] | 16 a node | the oldest unfinished item |
+//! | [`FRAGMENTS_MAX`] | 72 | a larger message is refused at submission |
+//! | [`REASSEMBLIES_MAX`] | 16 a node | the oldest unfinished message is dropped, and asked for again |
 
-/// Least legal `mtu`: what every IPv6 path carries with room for a tunnel.
+/// The least `mtu` allowed: every IPv6 path carries it with room for a tunnel.
 pub const MTU_MIN: u16 = 1_200;
-/// Greatest legal `mtu`: the largest UDP payload over IPv4.
+/// The greatest `mtu` allowed: the largest UDP payload over IPv4.
 pub const MTU_MAX: u16 = 65_507;
-/// Longest member name, in bytes of UTF-8.
+/// The longest name of a member, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 64;
-/// Longest zone, in bytes of UTF-8.
+/// The longest name of a zone, in bytes of UTF-8.
 pub const ZONE_BYTES_MAX: usize = 32;
-/// Longest metadata of a member, in bytes.
+/// The longest metadata of a member, in bytes.
 pub const META_BYTES_MAX: usize = 512;
-/// Longest cluster id, in bytes of UTF-8.
+/// The longest name of a cluster, in bytes of UTF-8.
 pub const CLUSTER_BYTES_MAX: usize = 64;
-/// Longest unread extensions of a record, in bytes (rule G5).
+/// The longest unread extensions of a record, in bytes (rule G5).
 pub const EXTENSION_BYTES_MAX: usize = 128;
-/// Addresses to join through, own and external together.
+/// The most addresses to join through, own and external ones together.
 pub const SEEDS_MAX: usize = 64;
-/// `Ping` commands under way.
+/// The most `Ping` commands under way at one time.
 pub const PINGS_MAX: usize = 64;
-/// Indirect probes served at one time.
+/// The most indirect probes served at one time.
 pub const RELAYS_MAX: usize = 256;
-/// Explanations of Down kept.
+/// The most explanations of a Down that are kept.
 pub const OBITUARIES_MAX: usize = 64;
-/// Joiners listed in a join answer.
+/// The most recent joiners listed in a join answer.
 pub const RECENT_JOINERS_MAX: usize = 16;
-/// Independent authors counted for one suspicion: the first, and `suspicion_confirmations` more.
+/// The most independent authors counted for one suspicion: the first one and `suspicion_confirmations` more.
 pub const SUSPICION_AUTHORS_MAX: usize = 5;
-/// Transmissions of one update by one node.
+/// The most transmissions of one update by one node.
 pub const RETRANSMIT_MAX: u8 = 64;
-/// Reconciliation bytes in flight towards one receiver.
+/// The most bytes of records sent to one partner of a reconciliation in a `reconcile_interval`.
 pub const CREDIT_MAX: usize = 64 * 1024;
-/// Longest topic of a broadcast, in bytes of UTF-8.
+/// The longest topic of a broadcast, in bytes of UTF-8.
 pub const TOPIC_BYTES_MAX: usize = 64;
-/// Gaps kept for one epoch of an origin.
+/// The most gaps kept for one epoch of an origin.
 pub const GAPS_MAX: usize = 64;
-/// Members remembered for a gap that have offered it.
+/// The most members remembered for a gap that have offered to fill it.
 pub const SOURCES_MAX: usize = 4;
-/// Members remembered for a gap that could not serve it; at least `lost_peers`.
+/// The most members remembered for a gap that could not fill it; at least `lost_peers`.
 pub const REFUSALS_MAX: usize = 64;
-/// Transmissions of broadcasts that wait for their turn.
+/// The most transmissions of broadcasts that wait to be sent.
 pub const QUEUE_MAX: usize = 1 << 18;
-/// Broadcasts that one node reports on at a time.
+/// The most own broadcasts with reports at one time.
 pub const REPORTS_MAX: usize = 64;
-/// Payload bytes of a fragment; a constant of the protocol, so that any relay can serve any fragment.
+/// The payload bytes of a fragment. A constant of the protocol, so that any member can serve any fragment.
 pub const FRAGMENT_BYTES: usize = 1_024;
-/// Fragments of one item.
+/// The most fragments of one message.
 pub const FRAGMENTS_MAX: usize = 72;
-/// Unfinished reassemblies kept.
+/// The most messages of which only some fragments have arrived that are kept.
 pub const REASSEMBLIES_MAX: usize = 16;

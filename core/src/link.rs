@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Misbehavior;
 use crate::id::{Incarnation, NodeId};
 use crate::stats::Stats;
-use crate::wire::{self, Datagram, Letterhead};
+use crate::wire::{self, Datagram, HeaderPrefix};
 
 /// The header of this process, and the number of its latest datagram.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,19 +28,19 @@ pub(crate) struct Link {
     cluster: u64,
     id: NodeId,
     boot: u64,
-    prefix: Letterhead,
+    prefix: HeaderPrefix,
     sequence: u64,
 }
 
 impl Link {
     pub(crate) fn new(cluster: u64, id: NodeId, incarnation: Incarnation, boot: u64) -> Self {
-        let prefix = Letterhead::new(cluster, id, incarnation, boot);
+        let prefix = HeaderPrefix::new(cluster, id, incarnation, boot);
         Self { cluster, id, boot, prefix, sequence: 0 }
     }
 
     /// Makes every datagram from now on carry this incarnation of the node.
     pub(crate) fn set_incarnation(&mut self, incarnation: Incarnation) {
-        self.prefix = Letterhead::new(self.cluster, self.id, incarnation, self.boot);
+        self.prefix = HeaderPrefix::new(self.cluster, self.id, incarnation, self.boot);
     }
 
     /// Opens a datagram that has come; `None` if nothing in it is to be used, and then the reason is counted.

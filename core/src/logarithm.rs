@@ -1,5 +1,5 @@
-//! Logarithms in thousandths, by integers alone: the timeouts of Lifeguard and the retransmissions of SWIM
-//! grow with the logarithm of the group, and floats may not decide anything here.
+//! Logarithms in thousandths, computed with integers. Lifeguard's timeouts and SWIM's retransmissions grow with the
+//! logarithm of the group, and floats, which may differ between machines, must not decide anything.
 
 /// log₂ of `value` in thousandths, rounded down; 0 for 0.
 #[expect(clippy::cast_possible_truncation, reason = "at most 32 000")]
@@ -15,7 +15,7 @@ pub(crate) const fn log10_milli(value: u32) -> u32 {
 
 const LOG10_OF_2_MICRO: u64 = 301_030;
 
-/// log₂ in millionths.
+/// log₂ of `value` in millionths, rounded down; 0 for 0.
 const fn log2_micro(value: u32) -> u64 {
     if value < 2 {
         return 0;
@@ -37,7 +37,7 @@ const fn log2_micro(value: u32) -> u64 {
     whole as u64 * 1_000_000 + ((digits * 1_000_000) >> 30)
 }
 
-/// ⌈log₁₀(value)⌉; 0 for 0.
+/// ⌈log₁₀ of `value`⌉; 0 for 0.
 pub(crate) const fn log10_ceil(value: u32) -> u32 {
     let mut power = 1_u64;
     let mut digits = 0;

@@ -1,4 +1,5 @@
-//! The node: the one type of the library, its one entry, and everything that can be read of it.
+//! The node: its one entry, [`Node::handle_into`], and everything that can be read from it. How an event is routed
+//! to the parts of the node is in [`machines`](crate::machines).
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -20,9 +21,10 @@ use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::cluster_tag;
 
-/// One member of a cluster, as a pure state machine.
+/// One member of a cluster, as a pure state machine: state, event and `now` decide everything that it does.
 ///
-/// Serialising it at any event and resuming it elsewhere changes nothing in what it does next.
+/// A node can be serialised between any two events and resumed elsewhere, and does the same from there on. The
+/// format of the serialised bytes may change with each release.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     config: Config,
@@ -34,10 +36,10 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node that has not started. It is silent until [`Command::Join`].
+    /// Makes a node that has not started. It is silent until [`Command::Join`](crate::Command::Join).
     ///
     /// # Errors
-    /// A setting is out of its range or contradicts another one; the error names both.
+    /// A setting or a part of the boot is out of its range, or contradicts another setting; the error names both.
     pub fn new(boot: Boot, config: Config, now: Time) -> Result<Self, ConfigError> {
         config.validate()?;
         boot.validate()?;
@@ -48,7 +50,8 @@ impl Node {
         Ok(Self { config, now, stats: Stats::default(), link, signals: Signals::default(), machines })
     }
 
-    /// Takes one event; what is to be done comes back, the next wake-up last.
+    /// Takes one event and returns the actions to carry out, the next wake-up last. For tests and simple loops; it
+    /// allocates at each call. A driver uses [`Node::handle_into`].
     pub fn handle(&mut self, event: Event<'_>, now: Time) -> Vec<Action<'static>> {
         let mut out = Outbox::new();
         self.handle_into(event, now, &mut out);
@@ -57,9 +60,11 @@ impl Node {
         actions
     }
 
-    /// The same, adding to an outbox that the caller reuses. A settled node allocates nothing here.
+    /// Takes one event and appends the actions to carry out to an outbox that the caller reuses. A node of a
+    /// settled cluster allocates nothing here.
     ///
-    /// `now` going backwards is taken as the last one seen.
+    /// It never fails, and never panics on what a peer sends or a clock does: a `now` before the latest one is
+    /// taken as the latest one.
     pub fn handle_into(&mut self, event: Event<'_>, now: Time, out: &mut Outbox) {
         let Self { config, now: last, stats, link, signals, machines } = self;
         let now = now.max(*last);
@@ -83,152 +88,160 @@ impl Node {
         stats.bytes_sent += out.sent().bytes - sent.bytes;
     }
 
-    /// When a tick is due at the latest; `None` while nothing is. After a tick it lies in the future.
+    /// The time at which the node must get its next [`Event::Tick`] at the latest, or `None` while nothing is due.
+    /// After a tick it lies in the future. Ask after each event.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
         self.machines.next_wake()
     }
 
-    /// Its id.
+    /// The id of this node.
     #[must_use]
     pub const fn id(&self) -> NodeId {
         self.machines.membership.id()
     }
 
-    /// Its own incarnation.
+    /// The incarnation of this node.
     #[must_use]
     pub const fn incarnation(&self) -> Incarnation {
         self.machines.membership.incarnation()
     }
 
-    /// The random number of this process.
+    /// The random number of this boot, which tells it from other processes with the same id.
     #[must_use]
     pub const fn boot(&self) -> u64 {
         self.machines.membership.boot()
     }
 
-    /// The address it announces.
+    /// The address that this node announces to the others.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.machines.membership.addr()
     }
 
-    /// Where it stands in its life.
+    /// The phase of the life cycle: idle, running, leaving, left or ended.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         self.machines.membership.phase()
     }
 
-    /// Whether it has been in contact with a member since it started.
+    /// Whether this node has been in contact with a member since it started.
     #[must_use]
     pub const fn is_joined(&self) -> bool {
         self.machines.membership.is_joined()
     }
 
-    /// Its settings.
+    /// The settings that this node was made with.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The latest `now` it has seen.
+    /// The latest `now` that this node was given.
     #[must_use]
     pub const fn now(&self) -> Time {
         self.now
     }
 
-    /// What it has done and refused.
+    /// The counters of this node.
     #[must_use]
     pub const fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// The local view, by id: oneself, the living, the suspects, and the terminal ones until they are
-    /// forgotten; without those that admission hides.
+    /// The members of the local view, ordered by id: this node, the Alive and Suspect members, **and the Down and
+    /// Left ones until they are forgotten**. Filter by [`Member::state`] to find members that can be used. Members
+    /// that admission hides are left out.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
         self.machines.membership.members()
     }
 
-    /// One member of the local view.
+    /// The member of the local view with this id, in whatever state.
     #[must_use]
     pub fn member(&self, id: NodeId) -> Option<Member<'_>> {
         self.machines.membership.member(id)
     }
 
-    /// Members of the local view that are alive or suspected, oneself included.
+    /// How many members of the local view are Alive or Suspect, this node included.
     #[must_use]
     pub fn member_count(&self) -> usize {
         self.machines.membership.member_count()
     }
 
-    /// When the member was last heard: the receipt of its latest valid datagram.
+    /// When this node received the latest valid datagram from the member; `None` for an unknown member.
     #[must_use]
     pub fn last_heard(&self, id: NodeId) -> Option<Time> {
         self.machines.membership.last_heard(id)
     }
 
-    /// Why a member is held Down: kept for the latest 64.
+    /// Why a member is Down: who suspected it, who confirmed it, and when. Kept for the latest 64 members that went
+    /// Down.
     #[must_use]
     pub fn why_down(&self, id: NodeId) -> Option<&Obituary> {
         self.machines.membership.why_down(id)
     }
 
-    /// The broadcasts of one topic that are still cached, the newest first: id and payload. Newest is what was
-    /// delivered here last.
+    /// The broadcasts of one topic that are still cached, as id and payload. The one delivered here last comes
+    /// first.
     pub fn recent(&self, topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {
         self.machines.broadcast.recent(topic)
     }
 
-    /// The same of all topics: id, topic and payload.
+    /// The broadcasts of all topics that are still cached, as id, topic and payload. The one delivered here last
+    /// comes first.
     pub fn recent_all(&self) -> impl Iterator<Item = (MessageId, &str, &[u8])> {
         self.machines.broadcast.recent_all()
     }
 
-    /// Own broadcasts whose first phase has not ended.
+    /// How many own broadcasts, and bytes of them, the first phase has not sent yet.
     #[must_use]
     pub fn pending(&self) -> Pending {
         self.machines.broadcast.pending()
     }
 
-    /// How far an own broadcast has spread; `None` if it is not reported on, or no longer.
+    /// How far an own broadcast has spread; `None` if its submission asked for no reports, or they have ended.
     #[must_use]
     pub fn report(&self, id: MessageId) -> Option<Report> {
         self.machines.broadcast.report(id)
     }
 
-    /// What is known of the broadcasts of each origin, the open epochs of each, by id and epoch.
+    /// What is known of the broadcasts of each origin: one mark for each of its open epochs, ordered by id and
+    /// epoch.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
         self.machines.broadcast.marks()
     }
 
-    /// The bytes of a cached broadcast.
+    /// The payload of a broadcast, if it is still cached.
     #[must_use]
     pub fn cached(&self, id: MessageId) -> Option<&[u8]> {
         self.machines.broadcast.cached(id)
     }
 
-    /// What the broadcast holds at present.
+    /// What the broadcast keeps in memory at present, to compare with its limits.
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.machines.broadcast.usage()
     }
 
-    /// The roots of the fingerprint trees (members, store, broadcasts): equal at two nodes when their tables are.
+    /// The roots of the fingerprint trees of members, store (zero: not built yet) and broadcasts. They are equal on
+    /// two nodes when the tables are.
     #[must_use]
     pub fn roots(&self) -> [u64; 3] {
         self.machines.roots()
     }
 
-    /// Lifeguard's health multiplier: 1 when well, up to `health_max`.
+    /// Lifeguard's health multiplier: 1 for a healthy node, up to `membership.health_max` for one that misses
+    /// answers.
     #[must_use]
     pub const fn health(&self) -> u8 {
         self.machines.membership.health()
     }
 
-    /// Checks the invariants between fields. For simulations and fuzzing; it costs the size of the table.
+    /// Checks the invariants between fields, for simulations and fuzzing. It costs time in proportion to the
+    /// tables.
     ///
     /// # Panics
-    /// An invariant is broken: a bug in this crate.
+    /// An invariant is broken, which is a bug in this crate.
     pub fn check(&self) {
         self.machines.membership.check(self.now, &self.config);
         self.machines.broadcast.check(&self.config);

@@ -1,17 +1,20 @@
-//! Seeded randomness, one stream for each sub-machine, integers only.
+//! Seeded random numbers: one stream for each machine of a node, integers only.
 //!
-//! Built on `next_u64` alone, so that no sampling method of a dependency can move our traces.
+//! Everything is built on `next_u64`, so that a new sampling method of a dependency cannot change the traces.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The streams of a node: one more draw in membership does not reshuffle every election trace.
+/// The streams of a node. Each machine has its own, so that one more draw in membership does not change what the
+/// broadcast draws.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stream {
-    /// Drawn once at the start: the boot number and the secret keys.
+    /// The boot number and the secret keys, drawn once at the start.
     Boot = 0,
+    /// All draws of membership.
     Membership = 1,
+    /// All draws of the broadcast.
     Broadcast = 2,
 }
 
@@ -19,7 +22,7 @@ pub(crate) enum Stream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rng(ChaCha8Rng);
 
-/// A stream in plain data. Written here, because the `serde` feature of `rand_chacha` needs std.
+/// The position in a stream as plain data. Serialised here, because the `serde` feature of `rand_chacha` needs std.
 #[derive(Serialize, Deserialize)]
 struct Position {
     seed: [u8; 32],
@@ -56,19 +59,19 @@ impl Rng {
         self.0.next_u64()
     }
 
-    /// A number below `bound`; zero if `bound` is zero. Biased by less than 2⁻³² for any bound in use.
+    /// Draws a number below `bound`, or zero if `bound` is zero. The bias is less than 2⁻³² for every bound in use.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let wide = u128::from(self.next_u64()) * (bound as u128);
         usize::try_from(wide >> 64).expect("below a bound that is a usize")
     }
 
-    /// A duration in `0..=most` nanoseconds.
+    /// Draws a duration from zero to `most`, in nanoseconds.
     pub(crate) fn jitter(&mut self, most: core::time::Duration) -> core::time::Duration {
         let wide = u128::from(self.next_u64()) * most.as_nanos();
         core::time::Duration::from_nanos(u64::try_from(wide >> 64).unwrap_or(u64::MAX))
     }
 
-    /// Fisher–Yates.
+    /// Shuffles the items (Fisher–Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

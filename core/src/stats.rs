@@ -1,4 +1,4 @@
-//! What a node has done and refused, as plain numbers.
+//! The counters of a node: what it has sent, received, dropped and decided.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +6,13 @@ use crate::error::{DecodeError, Misbehavior};
 
 macro_rules! stats {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// Counters since the start of the process. They only rise.
+        /// The counters of a node since it was made. They only rise. Each drop has a counter of its own reason.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[non_exhaustive]
         pub struct Stats { $($(#[doc = $doc])+ pub $name: u64,)+ }
 
         impl Stats {
-            /// Every counter with its name and its meaning, in a fixed order.
+            /// Each counter with its name and its meaning, in a fixed order.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
                 [$((stringify!($name), self.$name, concat!($($doc),+).trim_ascii()),)+].into_iter()
             }
@@ -23,79 +23,79 @@ macro_rules! stats {
 stats! {
     /// Datagrams given to the node.
     datagrams_received,
-    /// Bytes of them.
+    /// Bytes of the datagrams given to the node.
     bytes_received,
     /// Datagrams that the node asked to send.
     datagrams_sent,
-    /// Bytes of them.
+    /// Bytes of the datagrams that the node asked to send.
     bytes_sent,
-    /// Dropped: too short, or a length points past the end.
+    /// Datagrams or messages dropped because they are too short, or a length in them points past the end.
     dropped_truncated,
-    /// Dropped: another format version.
+    /// Datagrams dropped because they have another version of the format.
     dropped_version,
-    /// Dropped: another cluster.
+    /// Datagrams dropped because they belong to another cluster.
     dropped_other_cluster,
-    /// Dropped: the checksum does not match.
+    /// Datagrams dropped because the checksum does not match.
     dropped_checksum,
-    /// Dropped: sealed with a cipher or key that we lack.
+    /// Datagrams dropped because they are encrypted with a cipher or key that this node lacks.
     dropped_sealed,
-    /// Dropped: a field with an impossible value.
+    /// Datagrams or messages dropped because a field has an impossible value.
     dropped_invalid,
-    /// Dropped: meant for another member (rule A5).
+    /// Datagrams dropped because they were meant for another member (rule A5).
     dropped_wrong_receiver,
-    /// Dropped: our own datagram came back.
+    /// Datagrams dropped because they are this node's own and came back.
     dropped_own,
-    /// Dropped: the node does not run.
+    /// Datagrams dropped because the node does not run.
     dropped_stopped,
-    /// Messages ignored: the sender is no member (rule B10).
+    /// Messages ignored because the sender is not a member (rule B10).
     ignored_stranger,
-    /// Messages ignored: an earlier life of the sender (rule A4).
+    /// Messages ignored because they are of an earlier epoch of the sender (rule A4).
     ignored_stale,
-    /// Messages ignored: a kind that this version does not know (rule G5).
+    /// Messages ignored because this version does not know their kind or table (rule G5).
     ignored_unknown,
-    /// Members ignored: the table is full.
+    /// Members ignored because the table is full (`membership.members_max`).
     ignored_table_full,
-    /// Indirect probes not served: too many at once.
+    /// Indirect probes not served because too many are under way.
     ignored_relays_full,
-    /// Misbehaviour: an incarnation beyond its range (rule A3).
+    /// Misbehaviour: incarnations beyond their range (rule A3).
     misbehavior_incarnation,
-    /// Misbehaviour: two contents of one incarnation (rule B4).
+    /// Misbehaviour: different records of one member with one incarnation and boot (rule B4).
     misbehavior_two_contents,
-    /// Misbehaviour: a broadcast longer than the limit.
+    /// Misbehaviour: broadcasts longer than `broadcast.payload_bytes_max`.
     misbehavior_oversized,
-    /// Own broadcasts.
+    /// Broadcasts that the application of this node submitted.
     broadcasts_submitted,
     /// Broadcasts received, repeated ones included.
     broadcasts_received,
-    /// Of these, repeated ones.
+    /// Broadcasts received that this node had already.
     broadcasts_duplicate,
     /// Broadcasts delivered to the application, own ones included.
     broadcasts_delivered,
-    /// Broadcasts that nobody within reach could serve.
+    /// Broadcasts given up because no reachable member could serve them.
     broadcasts_lost,
-    /// Broadcasts asked for.
+    /// Broadcasts that this node asked other members for.
     broadcasts_requested,
-    /// Broadcasts served to those who asked.
+    /// Broadcasts that this node sent because another member asked for them.
     broadcasts_served,
-    /// Requests not served: they answer a round that is over, or ask for more than a round may serve.
+    /// Requests not served because their round is over, or they exceed what a round may serve.
     requests_ignored,
-    /// Transmissions left to the repair because the queue was full.
+    /// Transmissions of broadcasts left to the repair because the queue was full.
     broadcasts_unqueued,
-    /// Probes started.
+    /// Probes of members that this node started.
     probes,
-    /// Probes that nobody answered.
+    /// Probes that failed because neither the member nor a helper answered in time.
     probes_failed,
-    /// Suspicions held, own and heard.
+    /// Suspicions that this node held, its own and those it heard.
     suspicions,
-    /// Own verdicts of Down.
+    /// Members that this node itself declared Down.
     downs_declared,
-    /// Verdicts that were postponed because the fault may be here (rule B6).
+    /// Verdicts postponed because this node heard nobody and may itself be isolated (rule B6).
     verdicts_postponed,
-    /// Wake-ups so late that verdicts were shifted (rule B7).
+    /// Wake-ups so late that the deadlines of verdicts were moved (rule B7).
     late_wakes,
-    /// Own refutations.
+    /// Times that this node refuted an accusation of itself.
     refutations,
-    /// Reconciliations started.
+    /// Reconciliations that this node started.
     reconciliations,
     /// Records and verdicts sent in reconciliations.
     reconciled_sent,

@@ -9,29 +9,30 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A moment: nanoseconds since the driver's origin (its start, or the boot of the machine).
+/// A moment: nanoseconds since an origin that the driver picks, such as its start or the boot of the machine. It is
+/// printed as `1.250s`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Time(u64);
 
 impl Time {
-    /// The origin.
+    /// The origin itself.
     pub const ZERO: Self = Self(0);
-    /// The end of time, 584 years after the origin; nothing is ever due then.
+    /// The last moment, 584 years after the origin. Arithmetic stops here.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// A moment `nanos` nanoseconds after the origin.
+    /// The moment `nanos` nanoseconds after the origin.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// A moment `millis` milliseconds after the origin.
+    /// The moment `millis` milliseconds after the origin, or [`Time::MAX`].
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))
     }
 
-    /// A moment `secs` seconds after the origin.
+    /// The moment `secs` seconds after the origin, or [`Time::MAX`].
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1_000_000_000))
@@ -49,14 +50,14 @@ impl Time {
         self.0 / 1_000_000
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// The time from `earlier` to this moment; zero if `earlier` is the later one.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// A duration in nanoseconds; 584 years at most.
+/// The nanoseconds of a duration, at most 584 years of them.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
-//! Choices read from a byte slice instead of drawn from a seed: the bodies of all fuzz targets.
+//! The bodies of the fuzz targets. Their choices are read from a byte slice instead of drawn from a seed.
 //!
-//! Each takes any bytes and panics if and only if a promise is broken, so a target is three lines, and every
-//! input that ever failed is also an ordinary test.
+//! Each body takes any bytes, and panics if and only if a promise is broken. A fuzz target is therefore three lines long, and
+//! each input that has failed can be replayed by an ordinary test.
 
 mod broadcast;
 mod choices;
@@ -17,9 +17,9 @@ pub use wire::wire;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::base::Random;
 
-    /// Random bytes of all lengths up to `most`.
+    /// Inputs of random bytes and random lengths up to `most`.
     fn inputs(count: u64, most: usize) -> impl Iterator<Item = Vec<u8>> {
         (0..count).map(move |number| {
             let mut random = Random::new(number, 77, 0);
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_are_bytes() {
+    fn empty_inputs_are_inputs() {
         wire(&[]);
         node(&[]);
         broadcast(&[]);

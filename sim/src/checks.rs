@@ -1,154 +1,110 @@
-//! The promises as checks, one type an invariant: those of membership here, M1 to M13, those of the broadcast in
-//! [`broadcast`].
+//! The checks of every run, as `sim/CHECKS.md` lists them: those of the simulator itself (CS), of membership (CM) and of
+//! the broadcast (CB).
 //!
-//! | id | invariant | judged |
-//! |---|---|---|
-//! | M1 | [`Completeness`]: a crash is known to every connected member within the bound | when the bound has passed |
-//! | M2 | [`Accuracy`]: nobody is called Down by a member that nothing ever stood between | every notice |
-//! | M3 | [`NoResurrection`]: nobody is Alive again at or below the incarnation at which he was Down | every notice |
-//! | M4 | [`Incarnations`]: they never fall, only their subject makes them, each for a reason | every event |
-//! | M5 | [`Lattice`]: the same updates in any order give the same table | at the end |
-//! | M6 | [`Refutation`]: a suspicion of a connected member is cleared before it ends | every notice, at the end |
-//! | M7 | [`Agreement`]: whoever can talk to each other agrees | at the end |
-//! | M8 | [`Farewell`]: nobody holds himself Down, and who leaves is not called Down | every event |
-//! | M9 | [`Budget`]: datagrams, transmissions and bytes a second are bounded | every datagram |
-//! | M10 | [`Joining`]: a join ends within the bound, and clusters of two names stay two | every notice, at the end |
-//! | M11 | [`Order`]: the notices about one member have one grammar | every notice |
-//! | M12 | [`Stability`]: verdicts do not oscillate, and the majority keeps its healthy members | every notice |
-//! | M13 | [`Twins`]: two processes of one id are told, and one stops | every notice, at the end |
-//!
-//! [`Promises`] runs them all, or those that are asked for, over one picture of the truth.
+//! [`Checks`] runs all of them, or a selection. Each is one type that implements [`Check`] for a `Scene`: the truth
+//! about the run, collected from the happenings, beside the nodes as they are. [`costs`] and [`timeline`] observe a run
+//! in the same way and never object.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a rule looks at a few happenings, messages or changes of many"
+    reason = "a check looks at a few of many happenings, messages or changes"
 )]
 
-mod accuracy;
-mod agreement;
-pub mod broadcast;
-mod budget;
-mod completeness;
-mod farewell;
-mod incarnations;
-mod joining;
-mod lattice;
-mod messages;
-mod order;
-mod refutation;
-mod resurrection;
-mod stability;
-mod twins;
-mod world;
-
+mod bounds;
+mod broadcast;
+pub mod costs;
 #[cfg(test)]
 mod fixture;
+mod membership;
+mod messages;
+mod nodes;
+mod scene;
+mod simulator;
+pub mod timeline;
+mod world;
 
-use core::fmt::Debug;
-
-use bruit_core::{Config, Member, MemberChange, Node, Notice, Time};
+use core::fmt;
 use core::time::Duration;
 
-use crate::bounds::Bounds;
-use crate::check::{Check, Violation};
-use crate::cluster::{Cluster, Index};
-use crate::happening::Happening;
-use crate::process::Process;
+use bruit_core::Config;
 
-pub use accuracy::Accuracy;
-pub use agreement::Agreement;
-pub use budget::Budget;
-pub use completeness::Completeness;
-pub use farewell::Farewell;
-pub use incarnations::Incarnations;
-pub use joining::Joining;
-pub use lattice::Lattice;
-pub use messages::{Messages, Receiver, Sent};
-pub use order::Order;
-pub use refutation::Refutation;
-pub use resurrection::NoResurrection;
-pub use stability::Stability;
-pub use twins::Twins;
-pub use world::{Nodes, World};
+use crate::kernel::{Check, Happening, Violation};
+use broadcast::{Delivery, Holes, Integrity, Latency, Limits, Once, Quiet};
+use membership::{
+    Accuracy, Agreement, Budget, Completeness, Farewell, Incarnations, Joining, Lattice, NoResurrection,
+    Order, Refutation, Stability, Twins,
+};
+use messages::Messages;
+use simulator::{Causality, Codec, Conservation, Silence};
+use world::World;
 
-/// One invariant over the shared picture.
-pub trait Rule: Debug {
-    /// Its name in failures.
-    fn id(&self) -> &'static str;
+pub use bounds::{Bounds, BroadcastBounds};
+pub use nodes::{Nodes, Traffic};
 
-    /// One happening.
-    ///
-    /// # Errors
-    /// The invariant does not hold.
-    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation>;
+pub(crate) use scene::Scene;
 
-    /// The run has ended.
-    ///
-    /// # Errors
-    /// Something that should have happened by now has not.
-    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        let _ = scene;
-        Ok(())
-    }
+/// A check of the table: its id, its promise in a few words, and its constructor.
+type Row = (&'static str, &'static str, fn() -> BoxedCheck);
+type BoxedCheck = Box<dyn for<'a> Check<Scene<'a>>>;
+
+/// All checks in the order in which they run. Those of the simulator come first, because an error of the simulator
+/// explains every other violation.
+const TABLE: [Row; 24] = [
+    ("CS2", "every datagram is accounted for", new::<Conservation>),
+    ("CS3", "no datagram arrives too early", new::<Causality>),
+    ("CS5", "a process that is down does nothing", new::<Silence>),
+    ("CS8", "every datagram decodes and fits", new::<Codec>),
+    ("CM1", "every crash is noticed in time", new::<Completeness>),
+    ("CM2", "no healthy member is called Down", new::<Accuracy>),
+    ("CM3", "Down ends only with a new incarnation", new::<NoResurrection>),
+    ("CM4", "incarnations rise only for a reason", new::<Incarnations>),
+    ("CM5", "the order of updates does not matter", new::<Lattice>),
+    ("CM6", "wrong suspicions are refuted in time", new::<Refutation>),
+    ("CM7", "connected members agree", new::<Agreement>),
+    ("CM8", "a leave is not called a failure", new::<Farewell>),
+    ("CM9", "traffic stays within its bounds", new::<Budget>),
+    ("CM10", "every join completes in time", new::<Joining>),
+    ("CM11", "notices follow one grammar", new::<Order>),
+    ("CM12", "verdicts do not oscillate", new::<Stability>),
+    ("CM13", "of two processes with one id one stops", new::<Twins>),
+    ("CB1", "what is delivered was sent", new::<Integrity>),
+    ("CB2", "nothing is delivered twice", new::<Once>),
+    ("CB3", "gaps are announced and stay gaps", new::<Holes>),
+    ("CB4", "connected members get the same", new::<Delivery>),
+    ("CB6", "broadcasts arrive in time", new::<Latency>),
+    ("CB7", "buffers keep their limits", new::<Limits>),
+    ("CB10", "traffic ends after the last broadcast", new::<Quiet>),
+];
+
+fn new<C: for<'a> Check<Scene<'a>> + Default + 'static>() -> BoxedCheck {
+    Box::new(C::default())
 }
 
-/// What a rule judges by.
-#[derive(Clone, Copy)]
-#[expect(missing_debug_implementations, reason = "lent for one happening")]
-pub struct Scene<'a> {
-    /// True time.
-    pub at: Time,
-    /// Who runs, and what was done to them.
-    pub world: &'a World,
-    /// What was broadcast, and who was told.
-    pub messages: &'a Messages,
-    /// The nodes themselves.
-    pub nodes: &'a dyn Nodes,
-    /// What everybody is configured with.
-    pub config: &'a Config,
-    /// What that promises in this group.
-    pub bounds: &'a Bounds,
+/// The id of each check with its promise in a few words, in the order in which they run.
+pub fn promises() -> impl ExactSizeIterator<Item = (&'static str, &'static str)> {
+    TABLE.iter().map(|(id, promise, _)| (*id, *promise))
 }
 
-impl Scene<'_> {
-    fn violation(&self, check: &'static str, node: Index, text: impl Into<String>) -> Violation {
-        Violation::new(check, self.at, text).at_node(node)
-    }
-
-    fn node(&self, index: Index) -> Option<&Node> {
-        self.nodes.node(index)
-    }
-
-    /// When nothing should be sent for broadcasts any more, if nothing has happened since `calm`.
-    fn quiet_from(&self, calm: Time) -> Time {
-        match self.messages.last() {
-            Some(last) => last.max(calm) + self.bounds.broadcast.quiet + self.transfer(),
-            None => Time::ZERO,
-        }
-    }
-
-    /// How long all that was ever broadcast may take to reach everybody.
-    fn transfer(&self) -> Duration {
-        let members = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        self.bounds.broadcast.transfer(self.messages.bytes(), members)
-    }
-}
-
-/// All the checks over one cluster whose members share a configuration.
-#[derive(Debug)]
-pub struct Promises {
+/// The checks of a cluster whose members share one configuration.
+pub struct Checks {
     config: Config,
     round_trip: Duration,
     declared_loss_ppm: u32,
     bounds: Bounds,
     world: World,
     messages: Messages,
-    rules: Vec<Box<dyn Rule + Send>>,
+    checks: Vec<(&'static str, BoxedCheck)>,
 }
 
-impl Promises {
-    /// Every check, for links with round trips of at most `round_trip` that lose at most `declared_loss_ppm`
-    /// of the datagrams in good times.
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.checks.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+impl Checks {
+    /// All checks, for links with round trips of at most `round_trip` that lose at most `declared_loss_ppm` of the
+    /// datagrams when no fault is at work.
     #[must_use]
     pub fn new(config: &Config, round_trip: Duration, declared_loss_ppm: u32) -> Self {
         Self {
@@ -158,105 +114,65 @@ impl Promises {
             bounds: Bounds::new(config, 1, round_trip, declared_loss_ppm),
             world: World::new(declared_loss_ppm),
             messages: Messages::default(),
-            rules: vec![
-                Box::new(Completeness::default()),
-                Box::new(Accuracy::default()),
-                Box::new(NoResurrection::default()),
-                Box::new(Incarnations::default()),
-                Box::new(Lattice::default()),
-                Box::new(Refutation::default()),
-                Box::new(Agreement::default()),
-                Box::new(Farewell),
-                Box::new(Budget::default()),
-                Box::new(Joining::default()),
-                Box::new(Order::default()),
-                Box::new(Stability::default()),
-                Box::new(Twins::default()),
-                Box::new(broadcast::Integrity),
-                Box::new(broadcast::Once),
-                Box::new(broadcast::Holes),
-                Box::new(broadcast::Delivery),
-                Box::new(broadcast::Latency),
-                Box::new(broadcast::Limits),
-                Box::new(broadcast::Quiet),
-            ],
+            checks: TABLE.iter().map(|(id, _, new)| (*id, new())).collect(),
         }
     }
 
-    /// Only these, by id.
+    /// The checks of the simulator itself. They also hold for processes without a node.
+    #[must_use]
+    pub fn of_the_simulator() -> Self {
+        Self::new(&Config::lan("none"), Duration::ZERO, 0).only(&["CS2", "CS3", "CS5", "CS8"])
+    }
+
+    /// Keeps only the checks with these ids.
     #[must_use]
     pub fn only(mut self, ids: &[&str]) -> Self {
-        self.rules.retain(|rule| ids.contains(&rule.id()));
+        self.checks.retain(|(id, _)| ids.contains(id));
         self
     }
 
-    /// All but these, by id.
+    /// Removes the checks with these ids.
     #[must_use]
     pub fn without(mut self, ids: &[&str]) -> Self {
-        self.rules.retain(|rule| !ids.contains(&rule.id()));
+        self.checks.retain(|(id, _)| !ids.contains(id));
         self
     }
 
-    /// What the configuration promises to the group as it is now.
+    /// The bounds of the configuration in a group of the present size.
     #[must_use]
     pub const fn bounds(&self) -> &Bounds {
         &self.bounds
     }
 
-    /// One happening.
-    ///
-    /// # Errors
-    /// The first rule that does not hold.
-    pub fn see(&mut self, at: Time, happening: &Happening<'_>, nodes: &dyn Nodes) -> Result<(), Violation> {
+    /// Calls `f` for each check, until one objects.
+    fn each<N: Nodes>(
+        &mut self,
+        nodes: &N,
+        mut f: impl FnMut(&mut BoxedCheck, &Scene<'_>) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
+        let Self { config, bounds, world, messages, checks, .. } = self;
+        let at = nodes.now();
+        checks.iter_mut().try_for_each(|(check, boxed)| {
+            f(boxed, &Scene { check, at, world, messages, nodes, config, bounds })
+        })
+    }
+}
+
+impl<N: Nodes> Check<N> for Checks {
+    fn observe(&mut self, happening: &Happening<'_>, nodes: &N) -> Result<(), Violation> {
+        let at = nodes.now();
         self.world.observe(at, happening, nodes, self.bounds.spread);
         if matches!(happening, Happening::Started { .. } | Happening::Cloned { .. }) {
             let members = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
             self.bounds = Bounds::new(&self.config, members, self.round_trip, self.declared_loss_ppm);
         }
         self.messages.before(at, happening, nodes);
-        let Self { config, bounds, world, messages, rules, .. } = self;
-        let scene = Scene { at, world, messages, nodes, config, bounds };
-        rules.iter_mut().try_for_each(|rule| rule.observe(happening, &scene))?;
-        messages.after(at, happening, config);
+        self.each(nodes, |check, scene| check.observe(happening, scene))?;
+        self.messages.after(at, happening, &self.config);
         Ok(())
     }
 
-    /// The end of a run.
-    ///
-    /// # Errors
-    /// The first rule that does not hold.
-    pub fn end(&mut self, at: Time, nodes: &dyn Nodes) -> Result<(), Violation> {
-        let Self { config, bounds, world, messages, rules, .. } = self;
-        let scene = Scene { at, world, messages, nodes, config, bounds };
-        rules.iter_mut().try_for_each(|rule| rule.conclude(&scene))
-    }
-}
-
-impl<P: Process> Check<P> for Promises {
-    fn id(&self) -> &'static str {
-        "promises"
-    }
-
-    fn observe(
-        &mut self,
-        at: Time,
-        happening: &Happening<'_>,
-        cluster: &Cluster<P>,
-    ) -> Result<(), Violation> {
-        self.see(at, happening, cluster)
-    }
-
-    fn conclude(&mut self, at: Time, cluster: &Cluster<P>) -> Result<(), Violation> {
-        self.end(at, cluster)
-    }
-}
-
-/// The change of a member that a happening tells, if it is one: at whom, how, of whom.
-fn change<'a>(happening: &Happening<'a>) -> Option<(Index, MemberChange, &'a Member<'a>)> {
-    match *happening {
-        Happening::Notice { node, notice: Notice::Member { change, member } } => {
-            Some((node, *change, member))
-        }
-        _ => None,
+    fn conclude(&mut self, nodes: &N) -> Result<(), Violation> {
+        self.each(nodes, |check, scene| check.conclude(scene))
     }
 }

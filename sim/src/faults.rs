@@ -1,11 +1,13 @@
-//! A fault plan drawn from a seed, as a swarm: some kinds of fault are off entirely, the others come at odd
-//! rates, so that runs differ in kind and not only in degree.
+//! Fault plans that are drawn from a seed. In each plan some kinds of fault are off entirely and the others have different
+//! rates (swarm testing), so that plans differ in kind and not only in degree.
 //!
-//! A plan is data. It has a safety phase, in which nothing bad may happen under its faults; then everything is
-//! healed, all but the members that stay down for good; then a liveness phase, in which good things must happen
-//! within bounds that follow from the configuration.
+//! A plan is data. It has a safety phase, in which no check may fail under its faults. Then everything is healed, except that
+//! some members stay down. A liveness phase follows, in which the cluster must recover within the bounds of its
+//! configuration.
 
 mod draw;
+mod preset;
+pub mod trial;
 mod workload;
 
 use core::time::Duration;
@@ -13,57 +15,56 @@ use core::time::Duration;
 use bruit_core::{BroadcastConfig, Config};
 use serde::{Deserialize, Serialize};
 
-use crate::applied::Applied;
-use crate::cluster::Index;
-use crate::happening::Memory;
+use crate::base::Index;
+use crate::kernel::{Applied, Memory, Op, Release};
 use crate::network::{Delay, Link, NetworkConfig};
-use crate::op::{Op, Release};
-use crate::preset::Preset;
+
+pub use preset::{BroadcastPreset, Preset};
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Independent loss.
+    /// Datagrams are lost independently of each other.
     Loss,
-    /// Loss in bursts.
+    /// Datagrams are lost in bursts.
     Bursts,
-    /// Copies of datagrams.
+    /// Datagrams arrive twice.
     Duplicates,
-    /// Datagrams held back on purpose.
+    /// Datagrams are held back, so that others overtake them.
     Reordering,
-    /// Damaged datagrams.
+    /// Datagrams are damaged.
     Damage,
-    /// The network falls into groups.
+    /// The network is cut into groups.
     Split,
-    /// Some members are cut off from all.
+    /// Some members are cut off from all others.
     Isolation,
-    /// What some say does not reach others.
+    /// Datagrams are blocked in one direction.
     OneWay,
-    /// Two groups meet only in the members between.
+    /// Two groups cannot reach each other; the other members reach both.
     Bridge,
-    /// A cut that comes and goes.
+    /// A cut comes and goes.
     Flapping,
-    /// Some members lose much and are slow.
+    /// Some members lose many datagrams, and the others are delayed.
     Gray,
-    /// Members crash; they come back with their disk, or stay down.
+    /// Members crash, and restart with their disk or stay down.
     Crashes,
-    /// Members crash and come back without memory, or with an old disk.
+    /// Members crash, and restart without memory or with an old disk.
     Amnesia,
-    /// Members stand still for a while.
+    /// Members are paused for a while.
     Pauses,
     /// Clocks run fast or slow.
     Clocks,
-    /// Ticks come late.
+    /// Ticks are delivered late.
     LateTicks,
-    /// Members change their addresses.
+    /// Members move to other addresses.
     Moves,
-    /// A second process has the identity of a member.
+    /// A second process with the id of a member is started.
     Twins,
 }
 
 impl Kind {
-    /// All of them, in the order in which plans draw them.
+    /// All kinds, in the order in which plans draw them.
     pub const ALL: [Self; 18] = [
         Self::Loss,
         Self::Bursts,
@@ -85,7 +86,7 @@ impl Kind {
         Self::Twins,
     ];
 
-    /// Its name, as in plans.
+    /// The name of the kind, as plans write it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -111,56 +112,56 @@ impl Kind {
     }
 }
 
-/// What is done to a cluster, and when.
+/// A fault plan: the cluster, its faults and its broadcasts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// The seed of everything that the plan leaves open.
+    /// The seed of the run.
     pub seed: u64,
-    /// How many members start.
+    /// The number of members that start.
     pub nodes: u32,
-    /// Their configuration.
+    /// The configuration of the members.
     pub preset: Preset,
-    /// How they broadcast.
+    /// The settings of their broadcasts.
     pub broadcast: BroadcastConfig,
-    /// Zones that the members lie in by turns; none where it is 1.
+    /// The number of zones, which the members belong to by turns; 1 for none.
     pub zones: u32,
-    /// The kinds of fault that it contains.
+    /// The kinds of fault in the plan.
     pub kinds: Vec<Kind>,
-    /// The network in the safety phase.
+    /// The settings of the network in the safety phase.
     pub network: NetworkConfig,
-    /// How long the safety phase lasts.
-    #[serde(with = "crate::span")]
+    /// The length of the safety phase.
+    #[serde(with = "crate::base::span")]
     pub safety: Duration,
-    /// Members that are down when the safety phase ends and stay so.
-    #[serde(with = "crate::names::group")]
+    /// The members that are down at the end of the safety phase and stay down.
+    #[serde(with = "crate::base::names::group")]
     pub stay_down: Vec<Index>,
-    /// The acts of the safety phase: faults and broadcasts.
+    /// The operations of the safety phase: faults and broadcasts.
     pub acts: Vec<Act>,
 }
 
-/// An act with its time.
+/// An operation with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
-    /// Since the start of the run.
-    #[serde(with = "crate::span")]
+    /// The time since the start of the run.
+    #[serde(with = "crate::base::span")]
     pub at: Duration,
-    /// What.
+    /// The operation.
     #[serde(flatten)]
     pub op: Op,
 }
 
-/// The delays of every plan, in all phases: 1 to 10 ms.
+/// The delay of all links in every plan: 1 to 10 ms.
 pub const DELAY: Delay = Delay::Uniform { min: Duration::from_millis(1), max: Duration::from_millis(10) };
 
 impl Plan {
-    /// The configuration of its members.
+    /// The configuration of the members.
     #[must_use]
     pub fn config(&self) -> Config {
         Config { broadcast: self.broadcast.clone(), ..self.preset.config("sim") }
     }
 
-    /// The zone of a member; empty where there are none.
+    /// The zone of a member; empty if there are no zones.
     #[must_use]
     pub fn zone(&self, node: Index) -> String {
         if self.zones > 1 { format!("zone-{}", node.0 % self.zones) } else { String::new() }
@@ -172,11 +173,11 @@ impl Plan {
         draw::plan(seed)
     }
 
-    /// Bytes of all payloads that the members are told to broadcast.
+    /// The bytes of all payloads that the members broadcast.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let bytes = |(bytes, count): (u32, u32)| {
-            u64::from(bytes).max(crate::workload::STAMP_BYTES as u64) * u64::from(count)
+            u64::from(bytes).max(crate::kernel::payload::STAMP_BYTES as u64) * u64::from(count)
         };
         self.acts.iter().filter_map(|act| broadcast(&act.op)).map(bytes).sum()
     }
@@ -192,7 +193,7 @@ impl Plan {
         lost + link.corrupt_ppm
     }
 
-    /// What ends the safety phase: everything that the plan did is undone.
+    /// The operations that end the safety phase: they undo everything that the plan did.
     #[must_use]
     pub fn healing(&self) -> Vec<Op> {
         let mut ops =
@@ -211,13 +212,13 @@ impl Plan {
         ops
     }
 
-    /// The kinds of fault that the plan contains and that never did anything (S9).
+    /// The kinds of fault in the plan that had no effect (check CS9).
     #[must_use]
     pub fn idle_kinds(&self, applied: &Applied) -> Vec<Kind> {
-        self.kinds.iter().copied().filter(|kind| !self.has_bitten(*kind, applied)).collect()
+        self.kinds.iter().copied().filter(|kind| !self.had_effect(*kind, applied)).collect()
     }
 
-    fn has_bitten(&self, kind: Kind, applied: &Applied) -> bool {
+    fn had_effect(&self, kind: Kind, applied: &Applied) -> bool {
         let count = match kind {
             Kind::Loss | Kind::Bursts => applied.lost,
             Kind::Duplicates => applied.duplicated,
@@ -237,7 +238,7 @@ impl Plan {
         count > 0
     }
 
-    /// Datagrams touched by the cuts of one kind. Cuts are numbered in the order in which they are made.
+    /// The number of datagrams that the cuts of one kind have affected. Cuts are numbered in the order in which they are made.
     fn cut_hits(&self, kind: Kind, applied: &Applied) -> u64 {
         let cuts = self.acts.iter().filter_map(|act| cut_kind(&act.op));
         cuts.zip(&applied.cuts).filter(|(of, _)| *of == kind).map(|(_, (_, hits))| hits).sum()
@@ -257,7 +258,7 @@ const fn cut_kind(op: &Op) -> Option<Kind> {
     })
 }
 
-/// How long and how many.
+/// The length and the number of the payloads of a broadcast operation.
 const fn broadcast(op: &Op) -> Option<(u32, u32)> {
     if let Op::Broadcast { bytes, count, .. } = op { Some((*bytes, *count)) } else { None }
 }
@@ -284,11 +285,11 @@ mod tests {
     use bruit_core::broadcast::{FirstPhase, Order, PersistSeen, Repair};
 
     #[test]
-    fn a_plan_is_data() {
+    fn a_serialized_plan_parses_to_itself_and_is_valid() {
         for seed in 0..200 {
             let plan = Plan::draw(seed);
-            let text = serde_json::to_string(&plan).expect("a plan can be written down");
-            assert_eq!(serde_json::from_str::<Plan>(&text).expect("and read"), plan);
+            let text = serde_json::to_string(&plan).expect("a plan can be serialized");
+            assert_eq!(serde_json::from_str::<Plan>(&text).expect("and parsed"), plan);
             assert!(plan.acts.is_sorted_by_key(|act| act.at));
             assert!(plan.acts.iter().all(|act| act.at < plan.safety), "seed {seed}");
             assert_eq!(plan.config().validate(), Ok(()), "seed {seed}");
@@ -302,7 +303,7 @@ mod tests {
     type Feature = (&'static str, fn(&Plan) -> bool);
 
     #[test]
-    fn plans_are_a_swarm() {
+    fn plans_differ_in_kind() {
         let plans: Vec<Plan> = (0..400).map(Plan::draw).collect();
         for kind in Kind::ALL {
             let with = plans.iter().filter(|plan| plan.kinds.contains(&kind)).count();

@@ -1,8 +1,8 @@
-//! A seeded, in-process simulator for bruit clusters, and for applications built on them.
+//! A seeded simulator for bruit clusters and for applications built on them, in one process.
 //!
-//! A [`Sim`] holds processes, one clock, one queue and a [`network`] with faults. The same seed and the same
-//! calls give the same [trace hash](Sim::trace_hash) on any machine. A bare [`Node`](bruit_core::Node) is a
-//! [`Process`], and so is whatever holds one:
+//! A [`Sim`] holds processes, one clock, one event queue and a [`network`] with faults. The same seed and the same calls give
+//! the same [trace hash](Sim::trace_hash) on every machine. A bare [`Node`](bruit_core::Node) is a [`Process`], and so is an
+//! application that holds one:
 //!
 //! ```
 //! use std::time::Duration;
@@ -25,55 +25,51 @@
 //! # Ok::<(), bruit_sim::Violation>(())
 //! ```
 //!
-//! A [`Check`] sees everything that happens and may object; [`conduct`] has those of the simulator itself,
-//! [`checks`] those of membership. [`faults`] draws fault plans from seeds and [`trial`] runs them; [`scenario`]
-//! reads what people write; [`bytes`] has the bodies of the fuzz targets.
+//! A [`Check`] observes everything that happens and may object. [`checks`] has those of this crate: of membership, of the
+//! broadcast, and of the simulator itself. [`faults`] draws fault plans from seeds and runs them, [`scenario`] runs
+//! what people write, and [`bytes`] has the bodies of the fuzz targets.
+//!
+//! # As a dependency
+//!
+//! The default feature `cli` is for the command `bruit-sim` alone. To simulate your own application, switch it off:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! bruit-sim = { version = "0.1", default-features = false }
+//! ```
+//!
+//! The feature `toml` adds [`scenario::Scenario`] files and the built-in scenarios.
+//!
+//! # Rooms
+//!
+//! Each module may use those above it in this list:
+//!
+//! | module | contents |
+//! |---|---|
+//! | `base` | indices of processes, randomness, hashes, durations as text |
+//! | [`network`] | addresses, links, cuts, filters, forged datagrams |
+//! | `process` | [`Process`] and its host: clock, disk, inbox; [`Io`], the access of a process to the world |
+//! | `kernel` | [`Sim`], [`Cluster`], happenings, operations, the trait [`Check`] |
+//! | [`checks`] | all checks, their bounds, costs and timelines |
+//! | [`faults`] | fault plans and trials |
+//! | [`scenario`], [`bytes`] | runs that people or fuzzers describe |
 
-pub mod applied;
-pub mod bench;
-mod bounds;
+mod base;
 pub mod bytes;
-mod check;
 pub mod checks;
-mod clock;
-mod cluster;
-pub mod conduct;
-pub mod costs;
 pub mod faults;
-pub mod forge;
-mod happening;
-mod hash;
 mod kernel;
-mod lookup;
-pub mod names;
 pub mod network;
-mod op;
-pub mod papers;
-mod preset;
 mod process;
-mod random;
 pub mod scenario;
-pub mod span;
-mod spawn;
-mod station;
-mod svg;
-pub mod timeline;
-pub mod trial;
-pub mod workload;
 
-pub use applied::Applied;
-pub use bounds::{Bounds, BroadcastBounds};
-pub use check::{Check, Violation};
-pub use cluster::{Cluster, Index, Status};
-pub use happening::{Fate, Happening, Memory};
-pub use hash::TraceHash;
-pub use kernel::Sim;
+pub use base::{Index, MILLION, Random, TraceHash, span};
+pub use checks::{Bounds, BroadcastBounds};
+pub use faults::{BroadcastPreset, Preset};
+pub use kernel::payload::payload;
+pub use kernel::{Applied, Check, Cluster, Happening, Memory, Op, Release, Sim, Violation};
 pub use network::{
-    Counters, Cut, CutId, Delay, DropReason, Filter, Flap, Gray, InFlight, Link, Loss, NetworkConfig,
-    PairLink, Passing, Reorder, ZoneLink,
+    BRUIT_PORT, Counters, Cut, CutId, Delay, DropReason, Fate, Filter, Flap, Gray, InFlight, Link, Loss,
+    NetworkConfig, PairLink, Passing, Port, Reorder, ZoneLink, forge,
 };
-pub use op::{Op, Release};
-pub use preset::{BroadcastPreset, Preset};
-pub use process::{BRUIT_PORT, Input, Io, Port, Process};
-pub use random::{MILLION, Random};
-pub use spawn::{Join, Spawn};
+pub use process::{Input, Io, Join, Process, Spawn, Status};

@@ -1,8 +1,8 @@
-//! The network: an input/output machine of its own. A datagram goes in when it is sent, a verdict comes out.
+//! The simulated network: a state machine that gives a verdict on each datagram that is sent.
 //!
-//! The pipeline, each stage with its own random stream for each sender and its own counter:
-//! `mtu → cut → loss → corruption → duplication → delay and reordering → order`, then, at the other end,
-//! `cut (what was in flight) → address → inbox`. The most specific settings win: default, zone pair, link.
+//! A datagram passes the stages `mtu → cut → loss → corruption → duplication → delay and reordering → order` when it is
+//! sent, and the stages `cuts made since → address → inbox` when it arrives. Each stage has its own counter, and its own
+//! random stream for each sender. The settings of a link win over those of its pair of zones, and these over the default.
 
 mod address;
 mod counters;
@@ -10,6 +10,7 @@ mod cut;
 mod damage;
 mod delay;
 mod filter;
+pub mod forge;
 mod link;
 mod loss;
 mod pool;
@@ -19,6 +20,7 @@ use core::time::Duration;
 use bruit_core::Time;
 use serde::{Deserialize, Serialize};
 
+pub use address::{BRUIT_PORT, Port};
 pub use counters::{Counters, DropReason};
 pub use cut::{Cut, CutId, Flap, Gray, InFlight};
 pub use filter::{Filter, Passing};
@@ -26,27 +28,26 @@ pub use link::{Delay, Link, Loss, Reorder};
 
 pub(crate) use address::{AddressBook, AddressNumber};
 pub(crate) use damage::Damage;
-pub(crate) use pool::{Datagram, Datagrams, Slip};
+pub(crate) use pool::{Datagram, DatagramId, Datagrams};
 
-use crate::cluster::Index;
-use crate::random::{Purpose, Streams};
+use crate::base::{Index, Lookup, Purpose, Streams};
 use cut::Cuts;
 use link::Profile;
 use loss::Bursts;
 
-/// The settings of a network: what holds by default, and where it differs.
+/// The settings of a network: those of links by default, and the exceptions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
-    /// For every link that nothing below names.
+    /// The settings of every link that `zones` and `links` do not name.
     pub link: Link,
-    /// From one zone to another (directed).
+    /// The settings of links from one zone to another, in one direction.
     pub zones: Vec<ZoneLink>,
-    /// From one process to another (directed).
+    /// The settings of links from one process to another, in one direction.
     pub links: Vec<PairLink>,
 }
 
-/// The settings from one zone to another.
+/// The settings of all links from one zone to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZoneLink {
@@ -54,11 +55,11 @@ pub struct ZoneLink {
     pub from: String,
     /// The zone of the receiver.
     pub to: String,
-    /// What holds between them.
+    /// The settings of these links.
     pub link: Link,
 }
 
-/// The settings from one process to another.
+/// The settings of the link from one process to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairLink {
@@ -66,38 +67,38 @@ pub struct PairLink {
     pub from: Index,
     /// The receiver.
     pub to: Index,
-    /// What holds between them.
+    /// The settings of these links.
     pub link: Link,
 }
 
 impl NetworkConfig {
-    /// One setting for all links.
+    /// Settings that are the same for all links.
     #[must_use]
     pub fn uniform(link: Link) -> Self {
         Self { link, ..Self::default() }
     }
 }
 
-/// What becomes of a datagram that was sent.
+/// The verdict on a datagram: it is dropped, or carried with a delay. `again` is the delay of a second copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Drop(DropReason),
     Carry { delay: u64, again: Option<u64>, damage: Option<Damage> },
 }
 
-/// The machine.
+/// The state of the network.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     config: NetworkConfig,
     profiles: Vec<Profile>,
-    /// Zone of each process, as a position in `zone_names`.
+    /// The zone of each process, as a position in `zone_names`.
     zones: Vec<u32>,
     zone_names: Vec<String>,
     zone_links: Vec<(u32, u32, usize)>,
-    links: crate::lookup::Lookup<(u32, u32), usize>,
+    links: Lookup<(u32, u32), usize>,
     cuts: Cuts,
     bursts: Bursts,
-    last_arrival: crate::lookup::Lookup<(u32, u32), u64>,
+    last_arrival: Lookup<(u32, u32), u64>,
     streams: StageStreams,
     seed: u64,
     counters: Counters,
@@ -146,19 +147,19 @@ impl Network {
         network
     }
 
-    /// Replaces the settings. What is under way keeps its verdict.
+    /// Replaces the settings. Datagrams under way keep their verdicts.
     pub(crate) fn configure(&mut self, config: NetworkConfig) {
         self.profiles = vec![Profile::new(&config.link)];
         self.zone_links.clear();
         self.links.clear();
-        for rule in &config.zones {
-            let (from, to) = (self.zone_number(&rule.from), self.zone_number(&rule.to));
+        for exception in &config.zones {
+            let (from, to) = (self.zone_number(&exception.from), self.zone_number(&exception.to));
             self.zone_links.push((from, to, self.profiles.len()));
-            self.profiles.push(Profile::new(&rule.link));
+            self.profiles.push(Profile::new(&exception.link));
         }
-        for rule in &config.links {
-            self.links.insert((rule.from.0, rule.to.0), self.profiles.len());
-            self.profiles.push(Profile::new(&rule.link));
+        for exception in &config.links {
+            self.links.insert((exception.from.0, exception.to.0), self.profiles.len());
+            self.profiles.push(Profile::new(&exception.link));
         }
         self.config = config;
     }
@@ -175,7 +176,7 @@ impl Network {
         &mut self.counters
     }
 
-    /// Announces the next process, in the order of their indices.
+    /// Adds the next process, in the order of the indices.
     pub(crate) fn add_node(&mut self, zone: &str) {
         let zone = self.zone_number(zone);
         self.zones.push(zone);
@@ -207,20 +208,20 @@ impl Network {
         rule.map_or(0, |(_, _, profile)| *profile)
     }
 
-    /// The verdict on one datagram of `len` bytes.
+    /// Gives a verdict on a datagram of `len` bytes.
     pub(crate) fn send(&mut self, now: Time, from: Index, to: Option<Index>, len: usize) -> Verdict {
         self.counters.sent += 1;
         self.counters.sent_bytes += len as u64;
         self.verdict(now, from, to, len)
     }
 
-    /// The verdict on one more copy of a datagram that is for a group.
+    /// Gives a verdict on one more copy of a datagram to a group.
     pub(crate) fn fan_out(&mut self, now: Time, from: Index, to: Index, len: usize) -> Verdict {
         self.counters.fanned_out += 1;
         self.verdict(now, from, Some(to), len)
     }
 
-    /// A datagram that the filter has emptied.
+    /// Counts a datagram from which the filter has removed all messages.
     pub(crate) const fn filtered(&mut self, len: usize) {
         self.counters.sent += 1;
         self.counters.sent_bytes += len as u64;
@@ -278,7 +279,7 @@ impl Network {
         if profile.fifo { self.in_order(now, delay, from, to) } else { delay }
     }
 
-    /// Not before the previous datagram of the link.
+    /// The delay with which a datagram arrives after the previous one of its link.
     fn in_order(&mut self, now: Time, delay: u64, from: Index, to: Index) -> u64 {
         let arrival = now.as_nanos() + delay;
         let last = self.last_arrival.entry((from.0, to.0), arrival);
@@ -286,7 +287,7 @@ impl Network {
         *last - now.as_nanos()
     }
 
-    /// Whether a datagram that has arrived may pass the cuts made since it was sent.
+    /// The verdict of the cuts made since a datagram was sent, when it arrives.
     pub(crate) fn arrival(&mut self, now: Time, sent: Time, from: Index, to: Index) -> Arrival {
         if self.cuts.any() { self.cuts.arrival(now, sent, from, to) } else { Arrival::Passes }
     }
@@ -314,7 +315,7 @@ impl Network {
         self.cuts.gray(id, gray);
     }
 
-    /// Removes a cut. Returns whether it was there.
+    /// Removes a cut. Returns false if there was no such cut.
     pub(crate) fn heal(&mut self, id: CutId) -> bool {
         self.cuts.heal(id)
     }
@@ -323,31 +324,55 @@ impl Network {
         self.cuts.ids()
     }
 
-    /// How many datagrams each cut that was ever made has blocked or delayed.
+    /// The number of datagrams that each cut of the run has blocked or delayed.
     pub(crate) fn cut_hits(&self) -> impl Iterator<Item = (CutId, u64)> {
         self.cuts.hits()
     }
 
-    /// Whether a datagram sent now would pass all cuts (those with a probability below one count as open).
+    /// Whether no present cut affects datagrams from `from` to `to`.
     pub(crate) fn untouched(&self, from: Index, to: Index) -> bool {
         self.cuts.untouched(from, to)
     }
 
+    /// Whether a datagram sent now would pass all cuts. Gray cuts count as open.
     pub(crate) fn connected(&self, now: Time, from: Index, to: Index) -> bool {
         self.cuts.connected(now, from, to)
     }
 
-    /// The least time a datagram between the two can take.
+    /// The shortest time that a datagram from `from` to `to` can take.
     pub(crate) fn delay_min(&self, from: Index, to: Index) -> Duration {
         Duration::from_nanos(self.profiles[self.profile(from, to)].delay_min)
     }
 }
 
-/// What happens to a datagram at the end of its way.
+/// The verdict of the network on a datagram that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The datagram is dropped at once.
+    Dropped(DropReason),
+    /// The datagram is for a group: there is one copy for each other process.
+    Group {
+        /// The number of copies under way. Each may still be lost when it arrives.
+        carried: u32,
+        /// The number of copies that were dropped at once.
+        dropped: u32,
+    },
+    /// The datagram is under way. It may still be lost when it arrives.
+    Carried {
+        /// The true time at which the first copy arrives.
+        arrives: Time,
+        /// The number of copies under way.
+        copies: u8,
+        /// Whether the bytes or the destination were changed.
+        damaged: bool,
+    },
+}
+
+/// The verdict on a datagram when it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     Passes,
     Lost,
-    /// Kept until the cut is healed.
+    /// The datagram waits until this cut is healed.
     Held(CutId),
 }

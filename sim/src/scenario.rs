@@ -1,9 +1,13 @@
-//! Scenarios: TOML files that say what is done to a cluster, and what must come of it.
+//! Scenarios: the operations on a cluster, and the conditions that must then become true.
 //!
-//! ```
+//! A [`Scenario`] is plain data: it can be built in code or deserialized from any format of `serde`. Reading TOML files and
+//! the built-in scenarios need the feature `toml`, which the `bruit-sim` command turns on.
+//!
+#![cfg_attr(feature = "toml", doc = "```")]
+#![cfg_attr(not(feature = "toml"), doc = "```ignore")]
 //! let text = r#"
 //! name = "one crash"
-//! about = "Everybody notices."
+//! about = "All members notice a crash."
 //! nodes = 5
 //! for = "60s"
 //!
@@ -15,7 +19,7 @@
 //! [[expect]]
 //! after = "10s"
 //! within = "20s"
-//! that = { held-dead = "n3" }
+//! that = { not-alive = "n3" }
 //! "#;
 //! let scenario = bruit_sim::scenario::Scenario::parse(text)?;
 //! assert_eq!(scenario.nodes, 5);
@@ -29,21 +33,21 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::Index;
-use crate::faults::Act;
+use crate::base::names::print_group;
+use crate::base::{Index, MILLION, span};
+use crate::faults::{Act, BroadcastPreset, Preset};
+use crate::kernel::Op;
 use crate::network::{Delay, Link, Loss, NetworkConfig};
-use crate::op::Op;
-use crate::preset::{BroadcastPreset, Preset};
-use crate::random::MILLION;
 
 pub use run::run;
 
-/// The most members that a scenario may start.
+/// The greatest number of members that a scenario may start.
 pub const NODES_MAX: u32 = 100_000;
-/// The longest that a scenario may last.
+/// The greatest length of a scenario.
 pub const LASTS_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// The scenarios that come with the simulator, by the names of their files.
+/// The scenarios that come with the simulator, by name.
+#[cfg(feature = "toml")]
 pub const BUILT_IN: [(&str, &str); 8] = [
     ("tour", include_str!("../scenarios/tour.toml")),
     ("partition-heals", include_str!("../scenarios/partition-heals.toml")),
@@ -59,40 +63,40 @@ pub const BUILT_IN: [(&str, &str); 8] = [
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// Its name.
+    /// The name of the scenario.
     pub name: String,
-    /// What it shows, in a sentence.
+    /// One sentence about the scenario.
     pub about: String,
-    /// How many members start, all joining through the first; 1 to 100 000.
+    /// The number of members that start, from 1 to 100 000. All join through the first.
     pub nodes: u32,
-    /// The seed, if the command line names none.
+    /// The seed that is used unless the command line gives another.
     #[serde(default = "first_seed")]
     pub seed: u64,
     /// The configuration of the members.
     #[serde(default)]
     pub preset: Preset,
-    /// How they broadcast; the preset's way by default.
+    /// The settings of broadcasts; those of `preset` by default.
     #[serde(default)]
     pub broadcast: BroadcastPreset,
-    /// How long it lasts; at most a day.
-    #[serde(rename = "for", with = "crate::span")]
+    /// The length of the run; at most a day.
+    #[serde(rename = "for", with = "crate::base::span")]
     pub lasts: Duration,
-    /// The network at the start.
+    /// The settings of the network at the start.
     #[serde(default)]
     pub network: NetworkConfig,
-    /// Checks to leave out, by id, because the scenario breaks what they presume.
+    /// The ids of checks to leave out, because the scenario breaks their assumptions.
     #[serde(default)]
     pub without: Vec<String>,
-    /// Members that the scenario harms; verdicts about them are nobody's mistake.
-    #[serde(default, with = "crate::names::group")]
+    /// The members that the scenario harms. Verdicts about them are not counted as false.
+    #[serde(default, with = "crate::base::names::group")]
     pub harmed: Vec<Index>,
-    /// How often members that are neither harmed nor crashed may be called Down in all.
+    /// How often members that are neither harmed nor crashed may be called Down during the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub false_downs_max: Option<u64>,
-    /// What is done, and when.
+    /// The operations, with their times.
     #[serde(default, rename = "step")]
     pub steps: Vec<Act>,
-    /// What must come of it.
+    /// The conditions that must become true.
     #[serde(default, rename = "expect")]
     pub expectations: Vec<Expectation>,
 }
@@ -101,17 +105,17 @@ const fn first_seed() -> u64 {
     1
 }
 
-/// Something that must become true.
+/// A condition that must become true within a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// From when on it is looked for.
-    #[serde(with = "crate::span")]
+    /// The time from which the condition is evaluated.
+    #[serde(with = "crate::base::span")]
     pub after: Duration,
-    /// How long it may take from then.
-    #[serde(with = "crate::span")]
+    /// The time within which it must become true after that.
+    #[serde(with = "crate::base::span")]
     pub within: Duration,
-    /// What.
+    /// The condition.
     pub that: Condition,
 }
 
@@ -119,46 +123,45 @@ pub struct Expectation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Condition {
-    /// Every running member holds all running members alive, and nobody else.
+    /// Every running member holds exactly the running members alive.
     AllKnowAll,
-    /// No running member holds these alive or suspected.
-    HeldDead(#[serde(with = "crate::names::group")] Vec<Index>),
-    /// Every running member holds these alive.
-    HeldAlive(#[serde(with = "crate::names::group")] Vec<Index>),
-    /// Every one of these holds the living among them alive, and no others.
-    Closed(#[serde(with = "crate::names::group")] Vec<Index>),
-    /// Every running member has these messages, and perhaps others.
+    /// No running member holds these members alive or suspected.
+    NotAlive(#[serde(with = "crate::base::names::group")] Vec<Index>),
+    /// Every running member holds these members alive.
+    HeldAlive(#[serde(with = "crate::base::names::group")] Vec<Index>),
+    /// Each of these members holds exactly the running ones among them alive.
+    Closed(#[serde(with = "crate::base::names::group")] Vec<Index>),
+    /// Every running member has messages with these payloads, and perhaps others.
     AllHave(Vec<String>),
-    /// Each of these has exactly these messages, in whatever order.
+    /// Each of these members has messages with exactly these payloads, in any order.
     Have {
         /// The members.
-        #[serde(with = "crate::names::group")]
+        #[serde(with = "crate::base::names::group")]
         nodes: Vec<Index>,
         /// The payloads.
         texts: Vec<String>,
     },
-    /// Every running member has the same messages, in whatever order.
+    /// All running members have the same messages, in any order.
     SameHistory,
 }
 
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::names::print_group;
         match self {
-            Self::AllKnowAll => f.write_str("all know all"),
-            Self::HeldDead(nodes) => write!(f, "all hold {} dead", print_group(nodes)),
-            Self::HeldAlive(nodes) => write!(f, "all hold {} alive", print_group(nodes)),
-            Self::AllHave(texts) => write!(f, "all have {}", texts.join(", ")),
+            Self::AllKnowAll => f.write_str("all members know all"),
+            Self::NotAlive(nodes) => write!(f, "no member holds {} alive", print_group(nodes)),
+            Self::HeldAlive(nodes) => write!(f, "all members hold {} alive", print_group(nodes)),
+            Self::AllHave(texts) => write!(f, "all members have {}", texts.join(", ")),
             Self::Have { nodes, texts } => {
                 write!(f, "{} have exactly {}", print_group(nodes), texts.join(", "))
             }
-            Self::SameHistory => f.write_str("all have the same messages"),
-            Self::Closed(nodes) => write!(f, "{} hold each other alive and nobody else", print_group(nodes)),
+            Self::SameHistory => f.write_str("all members have the same messages"),
+            Self::Closed(nodes) => write!(f, "{} hold each other alive and no others", print_group(nodes)),
         }
     }
 }
 
-/// A scenario that cannot be run; says which key, its value and the limit.
+/// The reason for which a scenario cannot be run: the key, its value and the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScenarioError(String);
 
@@ -175,25 +178,26 @@ fn limit<T>(key: &str, value: impl fmt::Display, limit: impl fmt::Display) -> Re
 }
 
 impl Scenario {
-    /// Reads a scenario and checks its values.
+    /// Reads a scenario from TOML and validates it.
     ///
     /// # Errors
     /// A key is unknown or missing, or a value is beyond its limit.
+    #[cfg(feature = "toml")]
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let scenario: Self = toml::from_str(text).map_err(|error| ScenarioError(error.to_string()))?;
         scenario.validate()?;
         Ok(scenario)
     }
 
-    /// Checks every value against its limit.
+    /// Compares every value with its limit.
     ///
     /// # Errors
-    /// The first value beyond its limit.
+    /// A value is beyond its limit.
     pub fn validate(&self) -> Result<(), ScenarioError> {
         if self.nodes == 0 || self.nodes > NODES_MAX {
             return limit("nodes", self.nodes, format_args!("1 to {NODES_MAX}"));
         }
-        let span = crate::span::print;
+        let span = span::print;
         if self.lasts > LASTS_MAX {
             return limit("for", span(self.lasts), format_args!("at most {}", span(LASTS_MAX)));
         }
@@ -225,8 +229,8 @@ impl Scenario {
             if let Op::Network { network } = &step.op { Some(&network.link) } else { None }
         });
         let network = &self.network;
-        let zones = network.zones.iter().map(|rule| &rule.link);
-        let links = network.links.iter().map(|rule| &rule.link);
+        let zones = network.zones.iter().map(|zone| &zone.link);
+        let links = network.links.iter().map(|pair| &pair.link);
         core::iter::once(&network.link).chain(zones).chain(links).chain(stepped)
     }
 
@@ -263,8 +267,8 @@ fn validate_link(link: &Link) -> Result<(), ScenarioError> {
     match link.delay {
         Delay::Uniform { min, max } if min > max => limit(
             "link.delay.uniform.min",
-            crate::span::print(min),
-            format_args!("at most max, {}", crate::span::print(max)),
+            span::print(min),
+            format_args!("at most max, {}", span::print(max)),
         ),
         Delay::Uniform { .. } | Delay::Constant(_) | Delay::Exponential { .. } => Ok(()),
     }
@@ -289,7 +293,7 @@ fn subjects(op: &Op) -> Vec<Index> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "toml"))]
 mod tests {
     use super::*;
 
@@ -297,7 +301,8 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, part: &str) {
-        let error = Scenario::parse(&format!("{HEAD}{text}")).expect_err("it is refused").to_string();
+        let error =
+            Scenario::parse(&format!("{HEAD}{text}")).expect_err("the scenario is invalid").to_string();
         assert!(error.contains(part), "{error}");
     }
 
@@ -318,7 +323,10 @@ mod tests {
             "nodes = 3\n[network.link]\ndelay = { uniform = { min = '2ms', max = '1ms' } }",
             "`link.delay.uniform.min` is 2ms, and must be at most max, 1ms",
         );
-        refused("nodes = 3\n[network.link]\ndelay = { constant = '5 parsec' }", "`5 parsec` is no duration");
+        refused(
+            "nodes = 3\n[network.link]\ndelay = { constant = '5 parsec' }",
+            "`5 parsec` is not a duration",
+        );
     }
 
     #[test]

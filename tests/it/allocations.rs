@@ -1,4 +1,4 @@
-//! A settled node allocates nothing: a counting allocator around ticks and datagrams of a settled pair.
+//! A settled node allocates nothing: a counting allocator observes the ticks and datagrams of a settled cluster.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
@@ -8,7 +8,7 @@ use bruit_core::{Action, Event, Node, NodeId, Outbox, Time, virtual_addr};
 
 use crate::support::lan;
 
-/// The system's allocator, counting what the present thread asks for.
+/// The allocator of the system, which counts the allocations of the present thread.
 struct Counting;
 
 thread_local! {
@@ -19,12 +19,12 @@ thread_local! {
 static ALLOCATOR: Counting = Counting;
 
 fn count() {
-    // Threads that are ending have no counter any more.
+    // A thread that is ending has no counter any more.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
 }
 
-#[expect(unsafe_code, reason = "an allocator is unsafe by its nature; this one only counts and passes on")]
-// SAFETY: every call goes to the system's allocator as it came.
+#[expect(unsafe_code, reason = "an allocator is unsafe; this one only counts, and calls that of the system")]
+// SAFETY: every call goes unchanged to the allocator of the system.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Datagrams on their way, in buffers that are used again.
+/// The datagrams under way, in reused buffers.
 struct Wire {
     free: Vec<Vec<u8>>,
     queue: std::collections::VecDeque<(usize, usize, Vec<u8>)>,

@@ -1,4 +1,4 @@
-//! Broadcast: its scenarios, each a test that is named after it, under every check.
+//! The scenario tests of the broadcast, under every check.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at a few messages or notices of many")]
 
@@ -8,8 +8,9 @@ mod group;
 mod histories;
 mod hostile;
 mod isolation;
-mod lives;
+
 mod losses;
 mod pushes;
 mod reports;
+mod restarts;
 mod trees;

@@ -1,11 +1,11 @@
-//! A node can be written down at any event and resumed; nothing it does afterwards is different.
+//! A node can be serialized before any event and resumed, and does the same afterwards.
 
 use bruit_core::{Config, Event, Node, Time};
 use bruit_sim::{Index, Input, Io, Link, NetworkConfig, Process, Random, Sim, Violation};
 
 use crate::support::{Checked, link, secs};
 
-/// A node that is written down and read back before some of its events.
+/// A node that is serialized and resumed before some of its events.
 struct Resumed {
     node: Node,
     random: Random,

@@ -1,4 +1,4 @@
-//! Groups of a hundred and a thousand. The numbers are those that DESIGN names as goals.
+//! Clusters of a hundred and of a thousand members. The numbers are the goals of the design.
 
 use core::time::Duration;
 
@@ -17,7 +17,7 @@ fn one_crash_among_128_is_known_within_8_s() -> Checked {
         took.push(
             lan.until(secs(20), |cluster| all_hold(cluster, 77, |state| state == Some(MemberState::Down)))?,
         );
-        assert!(lan.diary.downs().iter().all(|told| told.of.0 == 78), "nobody else");
+        assert!(lan.notices.downs().iter().all(|change| change.of.0 == 78), "no other member is called Down");
     }
     took.sort_unstable();
     assert!(took[2] <= secs(8), "median of {took:?}");
@@ -41,18 +41,18 @@ fn an_hour_of_128_nodes_at_5_percent_loss_has_no_false_down() -> Checked {
     let mut lan = Lan::of(208, 128)?;
     lan.sim.set_network(NetworkConfig::uniform(link().with_loss(50_000)))?;
     lan.sim.run_for(secs(3_600))?;
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     Ok(())
 }
 
 #[test]
 fn one_thousand_nodes_join_through_one_seed_within_10_s() -> Checked {
-    let checks = bruit_sim::checks::Promises::new(&lan(), millis(20), 0).only(&["M2", "M9", "M11"]);
+    let checks = bruit_sim::checks::Checks::new(&lan(), millis(20), 0).only(&["CM2", "CM9", "CM11"]);
     let config = lan();
     let mut lan = Lan::judged(209, &config.clone(), move |_| config.clone(), checks)?;
     lan.sim.spawn_many(1_000)?;
     lan.until_all_know_all(secs(10))?;
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     Ok(())
 }
 
@@ -80,13 +80,13 @@ fn ten_of_a_hundred_crash_at_once() -> Checked {
     };
     let took = lan.until(secs(60), known)?;
     assert!(took < Duration::from_secs(20), "{took:?}");
-    assert!(lan.diary.downs().iter().all(|told| (41..=50).contains(&told.of.0)));
+    assert!(lan.notices.downs().iter().all(|change| (41..=50).contains(&change.of.0)));
     lan.rest()
 }
 
 #[test]
 fn churn_of_one_a_second() -> Checked {
-    // Rule B11, small: fresh ids come and go for three minutes.
+    // Rule B11 in small: for three minutes members with new ids join and crash.
     let mut lan = Lan::of(212, 16)?;
     for round in 0..180_u32 {
         lan.sim.spawn_many(1)?;

@@ -1,5 +1,5 @@
-//! The same seed gives the same trace: twice in one process, on every machine (the golden hashes), with and
-//! without checks that watch, and from a fork.
+//! Equal seeds give equal traces: twice in one process, on every machine (the golden hashes), with and without checks, and
+//! from a fork.
 
 use core::ops::Range;
 use core::time::Duration;
@@ -8,7 +8,7 @@ use bruit_core::broadcast::{Order, PersistSeen};
 use bruit_core::{BroadcastConfig, Config, Node, Time};
 use bruit_sim::{Cut, Index, Memory, NetworkConfig, Random, Release, Sim, Violation};
 
-use crate::support::{Checked, Diary, indices, link, millis, secs};
+use crate::support::{Checked, Notices, indices, link, millis, secs};
 
 const GOLDEN: &str = include_str!("golden.txt");
 const GOLDEN_BROADCAST: &str = include_str!("golden-broadcast.txt");
@@ -24,8 +24,8 @@ fn sim_with(seed: u64, config: Config) -> Result<Sim<Node>, Violation> {
     Ok(sim)
 }
 
-/// A minute of trouble, drawn from the seed.
-fn trouble(sim: &mut Sim<Node>) -> Checked {
+/// A minute of faults, drawn from the seed.
+fn faults(sim: &mut Sim<Node>) -> Checked {
     let mut random = Random::new(sim.seed(), 9, 0);
     for _ in 0..12 {
         let index = Index(u32::try_from(random.below(8)).expect("small"));
@@ -47,7 +47,7 @@ fn trouble(sim: &mut Sim<Node>) -> Checked {
 
 fn hash(seed: u64) -> Result<u64, Violation> {
     let mut sim = sim(seed)?;
-    trouble(&mut sim)?;
+    faults(&mut sim)?;
     Ok(sim.trace_hash())
 }
 
@@ -60,12 +60,12 @@ fn equal_seeds_equal_hashes_and_others_differ() -> Checked {
 }
 
 #[test]
-fn who_watches_changes_nothing() -> Checked {
+fn checks_do_not_change_the_trace() -> Checked {
     let plain = hash(502)?;
     let mut sim = sim(502)?;
-    sim.check(Diary::default());
+    sim.check(Notices::default());
     sim.check_purity(7);
-    trouble(&mut sim)?;
+    faults(&mut sim)?;
     assert_eq!(sim.trace_hash(), plain);
     Ok(())
 }
@@ -75,8 +75,8 @@ fn a_fork_goes_on_as_the_original() -> Checked {
     let mut original = sim(503)?;
     original.run_for(Duration::from_millis(4_321))?;
     let mut fork = original.clone();
-    trouble(&mut original)?;
-    trouble(&mut fork)?;
+    faults(&mut original)?;
+    faults(&mut fork)?;
     assert_eq!(original.trace_hash(), fork.trace_hash());
     Ok(())
 }
@@ -134,7 +134,7 @@ fn golden_hashes_of_broadcasts() -> Checked {
     golden("golden-broadcast.txt", GOLDEN_BROADCAST, 700..740, hash_of_broadcasts)
 }
 
-/// A change here means that every recorded trace is void. BRUIT_GOLDEN=write writes the new hashes down.
+/// A change here invalidates every recorded trace. BRUIT_GOLDEN=write writes the new hashes to the file.
 fn golden(
     file: &str,
     expected: &str,

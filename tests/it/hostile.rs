@@ -1,40 +1,26 @@
-//! Datagrams that no member of this version sends: replayed, forged, damaged, or from another version. The
-//! sequences that rules B2, B10, A3 and G5 warn of are played to bare nodes.
+//! Datagrams that no member of this version sends: replayed, forged, damaged, or from another version. Bare nodes receive the
+//! sequences that rules B2, B10, A3 and G5 are about.
 
 use bruit_core::wire::{Alive, Message, Nack, Ping, PingReq, Record, RecordFields, Verdict};
 use bruit_core::{Event, Incarnation, MemberChange, MemberState, NodeId, Notice, Time, virtual_addr};
 use bruit_sim::{BRUIT_PORT, Index, Random, forge};
 
-use crate::support::{Bench, Checked, Lan, Tape, lan, secs};
+use crate::support::{Bench, Capture, Checked, Lan, lan, secs};
 
 const fn at(epoch: u64, counter: u32) -> Incarnation {
     Incarnation { epoch, counter }
 }
 
 fn record(id: u64, incarnation: Incarnation, addr: u64) -> Vec<u8> {
-    let fields = RecordFields {
-        id: NodeId(id),
-        incarnation,
-        boot: id,
-        shared: 0,
-        roster: 0,
-        priority: 0,
-        protocol: (1, 1),
-        eligible: true,
-        addr: virtual_addr(addr),
-        name: "forged",
-        zone: "",
-        meta: &[],
-    };
-    fields.encode()
+    RecordFields { addr: virtual_addr(addr), ..forge::record(id, incarnation) }.encode()
 }
 
 fn verdict(id: u64, incarnation: Incarnation, state: MemberState) -> Message<'static> {
     Verdict { id: NodeId(id), incarnation, state, removed: false, age: 0, author: NodeId(2) }.into()
 }
 
-/// What member 2 of the bench says to member 1, by its own hand.
-fn says(bench: &mut Bench, messages: &[Message<'_>]) {
+/// Lets member 2 of the bench send these messages to member 1.
+fn sends(bench: &mut Bench, messages: &[Message<'_>]) {
     let node = bench.node(2);
     let mut header = forge::header("test", NodeId(2), NodeId(1));
     (header.incarnation, header.boot) = (node.incarnation(), node.boot());
@@ -52,7 +38,7 @@ fn pair() -> Bench {
 
 #[test]
 fn suspect_7_before_alive_7_with_a_new_address() {
-    // Rule B2: content and verdict are two lattices; the new address arrives whatever comes first.
+    // Rule B2: content and verdict are merged separately, so the new address is accepted in any order.
     let (old, new) = (record(9, at(5, 0), 90), record(9, at(7, 0), 91));
     let records = [Record::read(&old), Record::read(&new)].map(|record| record.expect("well made"));
     let messages =
@@ -61,7 +47,7 @@ fn suspect_7_before_alive_7_with_a_new_address() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut bench = pair();
         for i in order {
-            says(&mut bench, &[messages[i]]);
+            sends(&mut bench, &[messages[i]]);
         }
         let member = bench.node(1).member(NodeId(9)).expect("it is known");
         assert_eq!(member.addr, virtual_addr(91), "{order:?}");
@@ -76,42 +62,42 @@ fn a_down_heard_about_the_living_is_only_a_suspicion() {
     // Rule B1.
     let mut bench = pair();
     let bytes = record(9, at(1, 0), 9);
-    says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
-    says(&mut bench, &[verdict(9, at(1, 0), MemberState::Down)]);
+    sends(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
+    sends(&mut bench, &[verdict(9, at(1, 0), MemberState::Down)]);
     assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(MemberState::Suspect));
-    let told = bench
+    let down = bench
         .notices
         .iter()
         .any(|(_, notice)| matches!(notice, Notice::Member { change: MemberChange::Down, .. }));
-    assert!(!told);
+    assert!(!down);
 }
 
 #[test]
 fn a_down_about_the_unknown_is_a_guard() {
-    // Rules B2 and M3: the older Alive that comes later does not enter.
+    // Rule B2, check CM3: the older Alive that comes later does not enter.
     let mut bench = pair();
-    says(&mut bench, &[verdict(9, at(4, 2), MemberState::Down)]);
-    assert!(bench.node(1).member(NodeId(9)).is_none(), "there is nothing to show");
+    sends(&mut bench, &[verdict(9, at(4, 2), MemberState::Down)]);
+    assert!(bench.node(1).member(NodeId(9)).is_none(), "a tombstone without content is not shown");
     for counter in [0, 1, 2] {
         let bytes = record(9, at(4, counter), 9);
-        says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
+        sends(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     }
     assert!(bench.node(1).member(NodeId(9)).is_none_or(|member| member.state == MemberState::Down));
     let bytes = record(9, at(4, 3), 9);
-    says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
+    sends(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     assert_eq!(bench.node(1).member(NodeId(9)).map(|member| member.state), Some(MemberState::Alive));
 }
 
 #[test]
 fn an_incarnation_at_the_end_of_its_range_is_refused() {
-    // Rule A3 (memberlist #358): one forged record at the maximum would evict its subject for good.
+    // Rule A3: one forged record at the maximum would remove its subject forever.
     let mut bench = pair();
     for incarnation in [at(u64::MAX, 0), at(1 << 63, 0), at(1, u32::MAX), at(1, 1 << 31)] {
         let bytes = record(1, incarnation, 1);
-        says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
-        says(&mut bench, &[verdict(1, incarnation, MemberState::Down)]);
+        sends(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
+        sends(&mut bench, &[verdict(1, incarnation, MemberState::Down)]);
         let bytes = record(9, incarnation, 9);
-        says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
+        sends(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     }
     assert!(bench.node(1).member(NodeId(9)).is_none());
     assert_eq!(bench.node(1).incarnation(), at(1, 0));
@@ -120,11 +106,11 @@ fn an_incarnation_at_the_end_of_its_range_is_refused() {
 
 #[test]
 fn an_old_relay_between_two_newer_nodes() {
-    // Rule G5: what an older node does not understand it still keeps, hashes and passes on as it came.
+    // Rule G5: an older node keeps, hashes and passes on what it does not understand, byte by byte.
     let mut bench = pair();
     let mut newer = record(9, at(1, 0), 9);
     newer.extend([0xE1, 5, 1, 2, 3, 4, 5]);
-    says(&mut bench, &[Alive(Record::read(&newer).expect("an extension is legal")).into()]);
+    sends(&mut bench, &[Alive(Record::read(&newer).expect("an extension is legal")).into()]);
     bench.sent.clear();
     bench.add(3, &lan());
     bench.join(3, 1);
@@ -153,7 +139,7 @@ fn unknown_messages_are_skipped_and_counted() {
     let acked = bench.sent.iter().any(|(_, _, bytes)| {
         bruit_core::wire::describe(bytes).is_ok_and(|read| read.to_string().contains("ack 4711"))
     });
-    assert!(acked, "what it understands is used");
+    assert!(acked, "the message that it understands is used");
 }
 
 #[test]
@@ -186,18 +172,18 @@ fn reconciliations_of_unknown_tables_are_ignored_and_counted() {
 
 #[test]
 fn a_replayed_join_after_forgetting() -> Checked {
-    // Rule B10: the recorded joins of a member that is dead and forgotten make no member, from its own address
-    // or from another.
+    // Rule B10: replayed joins of a member that crashed and was forgotten make no member, neither from its own address nor
+    // from another.
     let mut config = lan();
     config.membership.forget_after = secs(60);
     let mut lan = Lan::new(300, &config)?;
-    let tape = Tape::default();
-    lan.sim.check(tape.clone());
+    let capture = Capture::default();
+    lan.sim.check(capture.clone());
     lan.sim.spawn_many(4)?;
     lan.until_all_know_all(secs(5))?;
     let joins: Vec<Vec<u8>> =
-        tape.datagrams().into_iter().filter(|sent| sent.from == Index(3)).map(|sent| sent.bytes).collect();
-    tape.clear();
+        capture.datagrams().into_iter().filter(|sent| sent.from == Index(3)).map(|sent| sent.bytes).collect();
+    capture.clear();
     lan.sim.crash(Index(3))?;
     lan.sim.run_for(secs(180))?;
     assert!(lan.node(0).member(NodeId(4)).is_none(), "forgotten");
@@ -208,18 +194,18 @@ fn a_replayed_join_after_forgetting() -> Checked {
             lan.sim.run_for(secs(1))?;
         }
     }
-    let news = lan.diary.changes();
-    assert!(!news.iter().any(|told| told.of == NodeId(4)
-        && told.change == MemberChange::Up
-        && told.at > Time::from_secs(100)));
+    let news = lan.notices.changes();
+    assert!(!news.iter().any(|change| change.of == NodeId(4)
+        && change.change == MemberChange::Up
+        && change.at > Time::from_secs(100)));
     lan.rest()
 }
 
 #[test]
 fn a_stranger_gets_no_more_than_it_sent() {
-    // Rule F6: an address that has not echoed draws one answer, not larger than the question.
+    // Rule F6: an address that has not echoed gets one answer, not larger than the question.
     let mut bench = pair();
-    let stranger = "[fdb7:7569::ffff]:1".parse().expect("an address");
+    let unknown = "[fdb7:7569::ffff]:1".parse().expect("an address");
     let bytes = record(66, at(1, 0), 66);
     let messages = [
         Message::from(Ping { seq: 1, roots: [9; 3] }),
@@ -230,8 +216,8 @@ fn a_stranger_gets_no_more_than_it_sent() {
     for message in messages {
         let header = forge::header("test", NodeId(66), NodeId(1));
         let question = forge::datagram(&header, &[message]);
-        let (_, answers) = bench.handle(1, Event::Datagram { from: stranger, bytes: &question });
-        let answers: Vec<_> = answers.iter().filter(|(_, to, _)| *to == stranger).collect();
+        let (_, answers) = bench.handle(1, Event::Datagram { from: unknown, bytes: &question });
+        let answers: Vec<_> = answers.iter().filter(|(_, to, _)| *to == unknown).collect();
         assert!(answers.len() <= 1, "{message}: {} answers", answers.len());
         let longest = answers.iter().map(|(_, _, bytes)| bytes.len()).max().unwrap_or(0);
         assert!(longest <= question.len(), "{message}: {longest} bytes for {}", question.len());
@@ -240,7 +226,7 @@ fn a_stranger_gets_no_more_than_it_sent() {
 
 #[test]
 fn a_joiner_is_announced_only_after_its_echo() {
-    // Rule B10: the first Join, which anybody could have spoofed, changes nothing.
+    // Rule B10: the first Join, whose source may be forged, changes nothing.
     let mut bench = Bench::of(2, &lan());
     bench.join(1, 1);
     let bytes = record(66, at(1, 0), 66);
@@ -283,7 +269,7 @@ fn garbage_changes_nothing() {
 
 #[test]
 fn bodies_of_random_bytes_do_no_harm() {
-    // A good envelope around anything: what a peer with the right checksum could send.
+    // A valid envelope around any bytes, as any peer could send it.
     let mut bench = pair();
     let mut random = Random::new(2, 2, 2);
     for _ in 0..20_000 {
@@ -314,7 +300,7 @@ fn a_flood_of_members_stops_at_the_limit() {
     bench.join(2, 1);
     for id in 100..300 {
         let bytes = record(id, at(1, 0), id);
-        says(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
+        sends(&mut bench, &[Alive(Record::read(&bytes).expect("well made")).into()]);
     }
     assert_eq!(bench.node(1).member_count(), 50);
     assert_eq!(bench.node(1).stats().ignored_table_full, 152);

@@ -1,4 +1,4 @@
-//! The scenarios of bruit, each a test that is named after it.
+//! The scenario tests of bruit.
 
 mod allocations;
 mod broadcast;
@@ -7,7 +7,9 @@ mod cluster;
 mod costs;
 mod determinism;
 mod hostile;
+mod maps;
 mod membership;
+mod own_app;
 mod partitions;
 mod readme;
 mod regressions;

@@ -1,4 +1,4 @@
-//! Membership in small groups: joining, failing, leaving, and who one is.
+//! Membership in small clusters: joins, failures, leaves, restarts and identities.
 
 use bruit_core::wire::{Kind, describe};
 use bruit_core::{
@@ -8,7 +8,7 @@ use bruit_core::{
 use bruit_sim::{Cut, Index, Memory};
 
 use crate::support::{
-    Bench, Checked, DECLARED_LOSS_PPM, Lan, ROUND_TRIP, Tape, all_hold, is_gone, lan, millis, secs, state,
+    Bench, Capture, Checked, DECLARED_LOSS_PPM, Lan, ROUND_TRIP, all_hold, is_gone, lan, millis, secs, state,
 };
 
 #[test]
@@ -18,7 +18,7 @@ fn three_joiners_and_a_bootstrap() -> Checked {
     lan.until_all_know_all(millis(1_500))?;
     for observer in 0..4 {
         let ids: Vec<u64> = lan.node(observer).members().map(|member| member.id.0).collect();
-        assert_eq!(ids, [1, 2, 3, 4], "everybody's list is the same");
+        assert_eq!(ids, [1, 2, 3, 4], "all members have the same list");
     }
     lan.rest()
 }
@@ -41,7 +41,7 @@ fn destroy_is_seen_at_once() -> Checked {
     let mut lan = Lan::of(3, 3)?;
     lan.command(0, Command::Leave { within: secs(0) })?.expect("it may leave");
     lan.until(millis(500), |cluster| all_hold(cluster, 0, |state| state == Some(MemberState::Left)))?;
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     lan.rest()
 }
 
@@ -50,7 +50,7 @@ fn direct_path_cut_but_indirect_works() -> Checked {
     let mut lan = Lan::of(4, 3)?;
     lan.sim.cut(&Cut::Pair { a: Index(0), b: Index(1) })?;
     lan.sim.run_for(secs(600))?;
-    assert_eq!(lan.diary.downs(), [], "n3 reaches both, so nobody has failed");
+    assert_eq!(lan.notices.downs(), [], "n3 reaches both, so no member has failed");
     lan.sim.heal_all()?;
     lan.rest()
 }
@@ -58,16 +58,16 @@ fn direct_path_cut_but_indirect_works() -> Checked {
 #[test]
 fn message_hooks_see_ping_and_ack() -> Checked {
     let mut lan = Lan::of(5, 3)?;
-    let tape = Tape::default();
-    lan.sim.check(tape.clone());
+    let capture = Capture::default();
+    lan.sim.check(capture.clone());
     lan.sim.run_for(secs(5))?;
-    let kinds = |datagram: &crate::support::Recorded| {
-        describe(&datagram.bytes).expect("our own are readable").kinds().collect::<Vec<_>>()
+    let kinds = |datagram: &crate::support::Captured| {
+        describe(&datagram.bytes).expect("the datagrams of a node can be decoded").kinds().collect::<Vec<_>>()
     };
-    let kinds: Vec<Kind> = tape.datagrams().iter().flat_map(kinds).collect();
+    let kinds: Vec<Kind> = capture.datagrams().iter().flat_map(kinds).collect();
     assert!(kinds.contains(&Kind::Ping) && kinds.contains(&Kind::Ack), "{kinds:?}");
     let first =
-        tape.datagrams().first().map(|datagram| describe(&datagram.bytes).expect("readable").to_string());
+        capture.datagrams().first().map(|datagram| describe(&datagram.bytes).expect("readable").to_string());
     assert!(first.is_some_and(|text| text.starts_with('n') && text.contains("->")));
     Ok(())
 }
@@ -89,21 +89,21 @@ fn five_nodes_start_and_stop() -> Checked {
         lan.sim.run_for(secs(1))?;
         assert_eq!(lan.node(index).phase(), Phase::Left);
         let acknowledged = |notice: &Notice<'_>| matches!(notice, Notice::Departed { acknowledged: true });
-        assert!(lan.diary.has(index, acknowledged), "n{} leaves with a word", index + 1);
+        assert!(lan.notices.has(index, acknowledged), "n{} leaves with an acknowledgement", index + 1);
     }
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     lan.rest()
 }
 
 #[test]
-fn one_leaves_and_the_rest_stay() -> Checked {
+fn one_leaves_and_the_others_stay() -> Checked {
     let mut lan = Lan::of(8, 3)?;
     lan.command(0, Command::Leave { within: secs(5) })?.expect("it may leave");
     lan.until(secs(1), |cluster| all_hold(cluster, 0, |state| state == Some(MemberState::Left)))?;
     lan.sim.run_for(secs(60))?;
     assert_eq!(lan.state(1, 2), Some(MemberState::Alive));
     assert_eq!(lan.state(2, 1), Some(MemberState::Alive));
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     lan.rest()
 }
 
@@ -157,7 +157,7 @@ fn a_removed_peer_stops_and_returns_only_above() -> Checked {
     let mut lan = Lan::of(12, 4)?;
     lan.command(0, Command::RemovePeer(NodeId(4)))?.expect("it is known");
     lan.until(secs(2), |cluster| cluster.node(Index(3)).is_some_and(|node| node.phase() == Phase::Ended))?;
-    assert!(lan.diary.has(3, |notice| matches!(notice, Notice::Removed)));
+    assert!(lan.notices.has(3, |notice| matches!(notice, Notice::Removed)));
     lan.until(secs(2), |cluster| all_hold(cluster, 3, |state| state == Some(MemberState::Left)))?;
     let before = lan.node(3).incarnation();
     lan.sim.crash(Index(3))?;
@@ -170,7 +170,7 @@ fn a_removed_peer_stops_and_returns_only_above() -> Checked {
 
 #[test]
 fn restart_with_an_equal_epoch() -> Checked {
-    // Rules A1 and A4: nothing is remembered and the clock was set back, so the first epoch comes again.
+    // Rules A1 and A4: the member has no memory and its clock was set back, so it uses its first epoch again.
     let mut lan = Lan::of(13, 4)?;
     let before = lan.node(3).incarnation();
     lan.sim.crash(Index(3))?;
@@ -202,7 +202,7 @@ fn restart_with_a_stale_disk() -> Checked {
 
 #[test]
 fn a_mass_restart_comes_back() -> Checked {
-    // Rule A4: everybody holds everybody else's former life, and gossip about it has long stopped.
+    // Rule A4: all tables have the former boots of all members, and gossip about these has long ended.
     let mut lan = Lan::of(15, 20)?;
     lan.sim.run_for(secs(60))?;
     for index in 1..20 {
@@ -224,7 +224,7 @@ fn changed_address_on_return() -> Checked {
     lan.sim.crash(Index(0))?;
     lan.sim.move_to_new_address(Index(0))?;
     lan.sim.restart(Index(0), Memory::Disk)?;
-    // Its own seed is the old first address, which now leads nowhere: it comes back through n3.
+    // The seed of n1 is its own old address, which no process has now, so it returns through n3.
     let seeds = vec![lan.sim.cluster().addr(Index(2))];
     lan.command(0, Command::Join { seeds })?.expect("it may join");
     let new = lan.sim.cluster().addr(Index(0));
@@ -247,27 +247,27 @@ fn a_node_that_moves_stays_a_member() -> Checked {
         cluster.nodes().all(|(_, node)| node.member(NodeId(3)).is_some_and(|member| member.addr == new))
     })?;
     lan.sim.run_for(secs(60))?;
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     lan.rest()
 }
 
 #[test]
 fn an_address_taken_over_by_another_id() -> Checked {
-    // Rule A5: X dies, Y moves to its address and answers there; X must still be found dead.
+    // Rule A5: n4 crashes and n5 answers at its address. The crash must still be noticed.
     let mut lan = Lan::of(18, 5)?;
     lan.sim.crash(Index(3))?;
     lan.sim.take_over_address(Index(4), Index(3))?;
     lan.until(secs(15), |cluster| {
-        let dead = all_hold(cluster, 3, |state| state == Some(MemberState::Down));
-        dead && (0..3).all(|index| state(cluster, index, 4) == Some(MemberState::Alive))
+        let down = all_hold(cluster, 3, |state| state == Some(MemberState::Down));
+        down && (0..3).all(|index| state(cluster, index, 4) == Some(MemberState::Alive))
     })?;
-    assert!(lan.node(4).stats().dropped_wrong_receiver > 0, "it was asked in X's name");
+    assert!(lan.node(4).stats().dropped_wrong_receiver > 0, "it got pings for n4");
     lan.rest()
 }
 
 #[test]
 fn a_twin_on_one_lan() -> Checked {
-    // Rule A2: they hear of each other, jump once each, and the smaller one stops.
+    // Rule A2: each of the two moves to a new epoch once, and the smaller one stops.
     for seed in 19..29 {
         let mut lan = Lan::of(seed, 4)?;
         let twin = lan.sim.clone_process(Index(3))?;
@@ -275,14 +275,14 @@ fn a_twin_on_one_lan() -> Checked {
             let ended = |index| cluster.node(index).is_some_and(|node| node.phase() == Phase::Ended);
             ended(Index(3)) != ended(twin)
         })?;
-        let told = |index, has| {
-            lan.diary.has(
+        let reported = |index, has| {
+            lan.notices.has(
                 index,
                 |notice| matches!(notice, Notice::IdentityConflict { stopped, .. } if *stopped == has),
             )
         };
-        assert!(told(3, true) || told(twin.0, true), "the one that stops says so");
-        let bumps = lan.diary.notices().into_iter();
+        assert!(reported(3, true) || reported(twin.0, true), "the one that stops reports it");
+        let bumps = lan.notices.all().into_iter();
         let bumps = bumps.filter(|(_, _, notice)| matches!(notice, Notice::Reincarnated { .. })).count();
         assert!(bumps <= 6, "{bumps} incarnations until the conflict was settled");
         lan.until(secs(10), |cluster| {
@@ -316,15 +316,15 @@ fn two_clusters_with_each_others_addresses_stay_two() -> Checked {
 
 #[test]
 fn protocol_versions_that_differ_do_not_show_each_other() -> Checked {
-    // Rule B5: the table holds and relays all; only the view is filtered, and nobody judges a foreigner.
+    // Rule B5: tables hold and relay all members; only the view is filtered, and members of other versions are not judged.
     let new = |id: NodeId| [3, 5].contains(&id.0);
     let config = move |id| {
         let mut config = lan();
         config.membership.protocol = if new(id) { (2, 2) } else { (1, 1) };
         config
     };
-    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM)
-        .only(&["M2", "M3", "M9", "M11"]);
+    let checks = bruit_sim::checks::Checks::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM)
+        .only(&["CM2", "CM3", "CM9", "CM11"]);
     let mut lan = Lan::judged(31, &lan(), move |boot| config(boot.id), checks)?;
     lan.sim.spawn_many(5)?;
     lan.sim.run_for(secs(120))?;
@@ -334,15 +334,15 @@ fn protocol_versions_that_differ_do_not_show_each_other() -> Checked {
         assert_eq!(ids, expected, "n{}", index + 1);
     }
     let roots: Vec<_> = (0..5).map(|index| lan.node(index).roots()).collect();
-    assert!(roots.iter().all(|root| *root == roots[0]), "one table below: {roots:?}");
-    assert_eq!(lan.diary.downs(), []);
+    assert!(roots.iter().all(|root| *root == roots[0]), "the tables are equal: {roots:?}");
+    assert_eq!(lan.notices.downs(), []);
     Ok(())
 }
 
 #[test]
 fn a_vetoed_member_is_hidden_and_the_roots_stay_equal() -> Checked {
     let asks = |id: NodeId| id == NodeId(1);
-    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["M2", "M9"]);
+    let checks = bruit_sim::checks::Checks::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).only(&["CM2", "CM9"]);
     let config_of = move |boot: &bruit_core::Boot| {
         let mut config = lan();
         if asks(boot.id) {
@@ -354,8 +354,8 @@ fn a_vetoed_member_is_hidden_and_the_roots_stay_equal() -> Checked {
     lan.sim.spawn_many(3)?;
     lan.until(secs(5), |cluster| cluster.node(Index(1)).is_some_and(|node| node.member_count() == 3))?;
     lan.until(secs(5), |cluster| cluster.node(Index(2)).is_some_and(|node| node.member_count() == 3))?;
-    assert_eq!(lan.node(0).member_count(), 1, "nobody is shown before an answer");
-    let asked = |id| lan.diary.has(0, |notice| *notice == Notice::AdmissionAsked { id });
+    assert_eq!(lan.node(0).member_count(), 1, "no member is shown before an answer");
+    let asked = |id| lan.notices.has(0, |notice| *notice == Notice::AdmissionAsked { id });
     assert!(asked(NodeId(2)) && asked(NodeId(3)));
     let (accept, veto) = (bruit_core::Admission::Accept, bruit_core::Admission::Veto);
     lan.command(0, Command::Admit { id: NodeId(2), admission: accept })?.expect("it is known");
@@ -388,8 +388,9 @@ fn metadata_reaches_everybody() -> Checked {
     lan.until(secs(2), |cluster| {
         cluster.nodes().all(|(_, node)| node.member(NodeId(6)).is_some_and(|member| *member.meta == *meta))
     })?;
-    let updated = lan.diary.changes().iter().filter(|told| told.change == MemberChange::Updated).count();
-    assert_eq!(updated, 15, "everybody else says so once");
+    let updated =
+        lan.notices.changes().iter().filter(|change| change.change == MemberChange::Updated).count();
+    assert_eq!(updated, 15, "all other members report it once");
     let refused = lan.command(5, Command::SetMeta(vec![0; 513]))?;
     assert_eq!(refused, Err(Rejected::Oversized { what: bruit_core::Field::Meta, len: 513, max: 512 }));
     lan.rest()
@@ -402,11 +403,11 @@ fn a_ping_measures_the_round_trip_and_a_ping_to_nobody_fails() -> Checked {
     lan.command(0, Command::Ping { id: NodeId(2), addr })?.expect("it is well");
     lan.sim.run_for(secs(1))?;
     let in_bounds = |notice: &Notice<'_>| matches!(notice, Notice::Pong { id: NodeId(2), round_trip, .. } if *round_trip >= millis(1) && *round_trip <= millis(20));
-    assert!(lan.diary.has(0, in_bounds), "{:?}", lan.diary.notices());
+    assert!(lan.notices.has(0, in_bounds), "{:?}", lan.notices.all());
     // Another id at that address does not answer (rule A5).
     lan.command(0, Command::Ping { id: NodeId(77), addr })?.expect("it is well formed");
     lan.sim.run_for(secs(2))?;
-    assert!(lan.diary.has(0, |notice| matches!(notice, Notice::PingFailed { id: NodeId(77), .. })));
+    assert!(lan.notices.has(0, |notice| matches!(notice, Notice::PingFailed { id: NodeId(77), .. })));
     assert_eq!(lan.command(0, Command::Ping { id: NodeId(1), addr })?, Err(Rejected::Oneself));
     lan.rest()
 }
@@ -433,7 +434,7 @@ fn commands_before_the_start_and_after_the_end_are_refused() -> Checked {
 #[test]
 fn a_setting_that_all_must_share_is_named_where_it_differs() -> Checked {
     // Rule G4.
-    let checks = bruit_sim::checks::Promises::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).without(&["M4"]);
+    let checks = bruit_sim::checks::Checks::new(&lan(), ROUND_TRIP, DECLARED_LOSS_PPM).without(&["CM4"]);
     let config_of = |boot: &bruit_core::Boot| {
         let mut config = lan();
         if boot.id == NodeId(2) {
@@ -444,19 +445,19 @@ fn a_setting_that_all_must_share_is_named_where_it_differs() -> Checked {
     let mut lan = Lan::judged(37, &lan(), config_of, checks)?;
     lan.sim.spawn_many(3)?;
     lan.until_all_know_all(secs(5))?;
-    let told = |by, about| {
-        lan.diary
+    let reported = |by, about| {
+        lan.notices
             .has(by, |notice| *notice == Notice::ConfigMismatch { id: NodeId(about), field: "forget_after" })
     };
-    assert!(told(0, 2) && told(2, 2), "the others name it");
-    assert!(told(1, 1) && told(1, 3), "it names the others");
-    assert!(!told(0, 3) && !told(2, 1));
+    assert!(reported(0, 2) && reported(2, 2), "the others name n2");
+    assert!(reported(1, 1) && reported(1, 3), "n2 names the others");
+    assert!(!reported(0, 3) && !reported(2, 1));
     Ok(())
 }
 
 #[test]
 fn one_learns_ones_address_from_the_join() {
-    // Rule A6: on a bench, as the simulator always tells addresses. The network shows n2 at `seen`.
+    // Rule A6, on a bench, because the simulator always gives addresses. The network shows n2 at `seen`.
     let config = lan();
     let (seen, seed) = ("10.1.2.3:7000".parse().expect("an address"), bruit_core::virtual_addr(1));
     let mut bench = Bench::of(1, &config);

@@ -1,4 +1,4 @@
-//! Cuts, pauses and what comes after them.
+//! Cuts and pauses, and the recovery from them.
 
 use bruit_core::{Config, MemberState, NodeId};
 use bruit_sim::{Cut, CutId, Flap, Gray, InFlight, Index, Release, Violation};
@@ -12,7 +12,7 @@ fn halves(lan: &mut Lan, left: u32) -> Result<CutId, Violation> {
 
 #[test]
 fn a_cut_of_25_hours_heals_through_a_seed() -> Checked {
-    // Rule B8: after 24 hours the two sides have forgotten each other; only the seed is still contacted.
+    // Rule B8: after 24 hours the two sides have forgotten each other, and only the seed is still contacted.
     let mut lan = Lan::of(100, 4)?;
     halves(&mut lan, 2)?;
     lan.sim.run_for(secs(25 * 3_600))?;
@@ -26,18 +26,20 @@ fn a_cut_of_25_hours_heals_through_a_seed() -> Checked {
 
 #[test]
 fn after_a_cut_of_10_minutes_no_down_about_ones_own_side() -> Checked {
-    // Rule B1; the seeds are those of RULES H.
+    // Rule B1.
     for seed in 101..105 {
         let mut lan = Lan::of(seed, 20)?;
         halves(&mut lan, 10)?;
         lan.sim.run_for(secs(600))?;
         let side = |index: u64| index <= 10;
-        assert!(lan.diary.downs().iter().all(|told| side(told.of.0) != side(u64::from(told.by.0) + 1)));
-        lan.diary.clear();
+        assert!(
+            lan.notices.downs().iter().all(|change| side(change.of.0) != side(u64::from(change.by.0) + 1))
+        );
+        lan.notices.clear();
         lan.sim.heal_all()?;
         lan.until_all_know_all(secs(30))?;
         lan.sim.run_for(secs(60))?;
-        assert_eq!(lan.diary.downs(), [], "seed {seed}: healing costs nobody");
+        assert_eq!(lan.notices.downs(), [], "seed {seed}: no member is called Down while healing");
         lan.rest()?;
     }
     Ok(())
@@ -49,10 +51,10 @@ fn a_cut_of_10_minutes_in_halves_merges_within_30_s() -> Checked {
     let mut lan = Lan::of(105, 200)?;
     halves(&mut lan, 100)?;
     lan.sim.run_for(secs(600))?;
-    lan.diary.clear();
+    lan.notices.clear();
     lan.sim.heal_all()?;
     lan.until_all_know_all(secs(30))?;
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     Ok(())
 }
 
@@ -63,7 +65,7 @@ fn a_cut_of_5_s_leaves_no_trace() -> Checked {
     lan.sim.run_for(secs(2))?;
     lan.sim.heal_all()?;
     lan.sim.run_for(secs(30))?;
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     lan.rest()
 }
 
@@ -83,18 +85,21 @@ fn one_of_three_is_isolated_and_returns() -> Checked {
 
 #[test]
 fn a_pause_of_60_s_with_a_full_inbox_blames_nobody() -> Checked {
-    // Rule B7, with the driver that ticks before it reads: the worst one.
+    // Rule B7, also with the worst driver, which ticks before it reads.
     for (seed, release) in [(108, Release::TimersFirst), (109, Release::InboxFirst), (110, Release::Random)] {
         let mut lan = Lan::of(seed, 20)?;
         lan.sim.set_inbox(Index(7), 212_992);
         lan.sim.pause(Index(7))?;
         lan.sim.run_for(secs(60))?;
-        lan.diary.clear();
+        lan.notices.clear();
         lan.sim.resume(Index(7), release)?;
         lan.sim.run_for(secs(30))?;
-        let wrong: Vec<_> = lan.diary.downs().into_iter().filter(|told| told.of != NodeId(8)).collect();
-        assert_eq!(wrong, [], "{release:?}: who was away blames nobody");
-        assert!(all_hold(lan.sim.cluster(), 7, |state| state == Some(MemberState::Alive)), "and is back");
+        let wrong: Vec<_> = lan.notices.downs().into_iter().filter(|change| change.of != NodeId(8)).collect();
+        assert_eq!(wrong, [], "{release:?}: a member that was paused calls no other Down");
+        assert!(
+            all_hold(lan.sim.cluster(), 7, |state| state == Some(MemberState::Alive)),
+            "it is a member again"
+        );
         lan.rest()?;
     }
     Ok(())
@@ -110,13 +115,13 @@ fn short_pauses_are_forgiven() -> Checked {
         lan.sim.resume(index, Release::TimersFirst)?;
         lan.sim.run_for(secs(3))?;
     }
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     lan.rest()
 }
 
 #[test]
 fn forgetting_at_different_times_keeps_roots_equal() -> Checked {
-    // Rule B3: a dead member is learnt of at different times, also by a late joiner, and forgotten by all.
+    // Rule B3: members learn of a crash at different times, a late joiner among them, and all forget the tombstone.
     let mut config = lan();
     config.membership.forget_after = secs(120);
     let mut lan = Lan::configured(112, 6, &config)?;
@@ -151,32 +156,40 @@ fn a_flapping_link_costs_nobody_its_membership() -> Checked {
     let flap = Flap { down: secs(3), up: secs(3) };
     lan.sim.cut_with(&Cut::Pair { a: Index(2), b: Index(3) }, InFlight::Drop, Some(flap), None)?;
     lan.sim.run_for(secs(300))?;
-    assert_eq!(lan.diary.downs(), []);
+    assert_eq!(lan.notices.downs(), []);
     lan.sim.heal_all()?;
     lan.rest()
 }
 
 #[test]
-fn a_deaf_member_takes_nobody_with_it() -> Checked {
-    // Everything sent to n10 is lost for ten minutes: it may go, and nobody else.
+fn a_member_that_receives_nothing_harms_no_other_member() -> Checked {
+    // Everything sent to n10 is lost for ten minutes. Only n10 may be called Down.
     let mut lan = Lan::of(114, 10)?;
     lan.sim.cut(&Cut::Ingress { nodes: vec![Index(9)] })?;
     lan.sim.run_for(secs(600))?;
-    let wrong: Vec<_> =
-        lan.diary.downs().into_iter().filter(|told| told.of != NodeId(10) && told.by != Index(9)).collect();
+    let wrong: Vec<_> = lan
+        .notices
+        .downs()
+        .into_iter()
+        .filter(|change| change.of != NodeId(10) && change.by != Index(9))
+        .collect();
     assert_eq!(wrong, []);
     lan.sim.heal_all()?;
     lan.rest()
 }
 
 #[test]
-fn a_gray_member_takes_nobody_with_it() -> Checked {
+fn a_member_with_a_bad_link_harms_no_other_member() -> Checked {
     let mut lan = Lan::of(115, 10)?;
     let gray = Gray { loss_ppm: 500_000, delay: millis(200) };
     lan.sim.cut_with(&Cut::Isolate { nodes: vec![Index(9)] }, InFlight::Drop, None, Some(gray))?;
     lan.sim.run_for(secs(600))?;
-    let wrong: Vec<_> =
-        lan.diary.downs().into_iter().filter(|told| told.of != NodeId(10) && told.by != Index(9)).collect();
+    let wrong: Vec<_> = lan
+        .notices
+        .downs()
+        .into_iter()
+        .filter(|change| change.of != NodeId(10) && change.by != Index(9))
+        .collect();
     assert_eq!(wrong, []);
     lan.sim.heal_all()?;
     lan.rest()

@@ -1,12 +1,25 @@
-//! What the README shows is what is compiled.
+//! The README shows code that is compiled and run.
 
 use std::path::Path;
 
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository");
+    std::fs::read_to_string(root.join(path)).expect("it is in the repository")
+}
+
+#[track_caller]
+fn check(path: &str, begins: &str) {
+    let code = read(path);
+    let code = &code[code.find(begins).expect("the shown part begins so")..];
+    assert!(read("README.md").contains(code), "README.md shows other code than {path}");
+}
+
 #[test]
 fn the_loop_of_the_readme_is_the_example() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository");
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("it is in the repository");
-    let example = read("core/examples/bare_loop.rs");
-    let code = example.find("use std").expect("it uses something");
-    assert!(read("README.md").contains(&example[code..]), "README.md shows another loop than the example");
+    check("core/examples/bare_loop.rs", "use std");
+}
+
+#[test]
+fn the_application_of_the_readme_is_the_test() {
+    check("tests/it/own_app.rs", "use core");
 }

@@ -1,11 +1,11 @@
-//! Inputs that failed once, and the seeds of the fuzzers: both are committed, and replayed here on stable.
+//! Replays the inputs of the fuzz targets that failed once, and their corpora, with the stable compiler.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bruit_sim::bytes;
 
-/// The files of one target, in order, out of `fuzz/corpus` or `fuzz/regressions`; the latter may have none.
+/// The files of one target in `fuzz/corpus` or `fuzz/regressions`, sorted. There may be none.
 fn inputs(kind: &str, target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(kind).join(target);
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -16,9 +16,9 @@ fn inputs(kind: &str, target: &str) -> Vec<PathBuf> {
 
 fn replay(target: &str, body: fn(&[u8])) {
     let corpus = inputs("corpus", target);
-    assert!(corpus.len() >= 5, "{target} has its seeds");
+    assert!(corpus.len() >= 5, "{target} has a corpus");
     for file in corpus.into_iter().chain(inputs("regressions", target)) {
-        // Shown where it fails.
+        // Printed if the test fails.
         println!("{}", file.display());
         body(&fs::read(&file).expect("it is readable"));
     }

@@ -1,5 +1,5 @@
-//! Set-ups of one line: a cluster under every check, a diary of its notices, a tape of its datagrams, and a
-//! bench of bare nodes.
+//! Set-ups of one line: a simulated cluster under every check, with its notices and a capture of its datagrams; and a bench of
+//! bare nodes.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -10,12 +10,12 @@ use bruit_core::{
     Action, Answer, Boot, Command, Config, Event, MemberChange, MemberState, Node, NodeId, Notice, Rejected,
     Time, virtual_addr,
 };
-use bruit_sim::checks::Promises;
+use bruit_sim::checks::Checks;
 use bruit_sim::{
     Bounds, Check, Cluster, Delay, Happening, Index, Link, NetworkConfig, Process, Sim, Violation,
 };
 
-/// What a test returns: the first check that objects ends it.
+/// The result of a test. The first check that objects ends the test.
 pub(crate) type Checked = Result<(), Violation>;
 
 pub(crate) const fn secs(secs: u64) -> Duration {
@@ -26,10 +26,10 @@ pub(crate) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The network of most tests: 0.5 to 10 ms one way.
+/// The greatest round trip of most tests, over links of 0.5 to 10 ms.
 pub(crate) const ROUND_TRIP: Duration = millis(20);
 
-/// The loss that liveness is promised below.
+/// The loss that the checks assume.
 pub(crate) const DECLARED_LOSS_PPM: u32 = 100_000;
 
 pub(crate) fn lan() -> Config {
@@ -40,35 +40,35 @@ pub(crate) fn link() -> Link {
     Link::with_delay(Delay::Uniform { min: Duration::from_micros(500), max: millis(10) })
 }
 
-/// A simulated cluster, its diary and its promises.
+/// A simulated cluster under checks, with its notices.
 pub(crate) struct Lan {
     pub(crate) sim: Sim<Node>,
-    pub(crate) diary: Diary,
+    pub(crate) notices: Notices,
     pub(crate) config: Config,
 }
 
 impl Lan {
-    /// Nobody yet, under every check.
+    /// An empty cluster under every check.
     pub(crate) fn new(seed: u64, config: &Config) -> Result<Self, Violation> {
         let config_of = config.clone();
         Self::mixed(seed, config, move |_| config_of.clone())
     }
 
-    /// Nobody yet; each boot has its own configuration, and the checks go by `config`.
+    /// An empty cluster in which each boot has its own configuration. The checks use `config`.
     pub(crate) fn mixed(
         seed: u64,
         config: &Config,
         config_of: impl Fn(&Boot) -> Config + Send + Sync + 'static,
     ) -> Result<Self, Violation> {
-        Self::judged(seed, config, config_of, Promises::new(config, ROUND_TRIP, DECLARED_LOSS_PPM))
+        Self::judged(seed, config, config_of, Checks::new(config, ROUND_TRIP, DECLARED_LOSS_PPM))
     }
 
-    /// Nobody yet, under these checks.
+    /// An empty cluster under these checks.
     pub(crate) fn judged(
         seed: u64,
         config: &Config,
         config_of: impl Fn(&Boot) -> Config + Send + Sync + 'static,
-        checks: Promises,
+        checks: Checks,
     ) -> Result<Self, Violation> {
         let mut sim = Sim::new(seed, move |boot: Boot| {
             let config = config_of(&boot);
@@ -76,12 +76,12 @@ impl Lan {
         });
         sim.set_network(NetworkConfig::uniform(link()))?;
         sim.check(checks);
-        let diary = Diary::default();
-        sim.check(diary.clone());
-        Ok(Self { sim, diary, config: config.clone() })
+        let notices = Notices::default();
+        sim.check(notices.clone());
+        Ok(Self { sim, notices, config: config.clone() })
     }
 
-    /// So many members that know each other.
+    /// A cluster of this many members, which know each other.
     pub(crate) fn of(seed: u64, members: u32) -> Result<Self, Violation> {
         Self::configured(seed, members, &lan())
     }
@@ -104,7 +104,7 @@ impl Lan {
         self.until(within, Cluster::all_know_all)
     }
 
-    /// Runs until it is so, which must be `within`; returns how long it took.
+    /// Runs until a condition holds, which must happen within a time. Returns how long it took.
     #[track_caller]
     pub(crate) fn until(
         &mut self,
@@ -115,7 +115,7 @@ impl Lan {
         Ok(took.unwrap_or_else(|| panic!("not within {within:?}; now {}\n{}", self.sim.now(), self.views())))
     }
 
-    /// Runs to the end of every bound without a disturbance, and lets every check conclude.
+    /// Runs without a disturbance until the bound of agreement has passed, and lets every check conclude.
     pub(crate) fn rest(mut self) -> Checked {
         let bound = self.bounds().agreement;
         self.sim.run_for(bound)?;
@@ -126,12 +126,12 @@ impl Lan {
         self.sim.cluster().node(Index(index)).expect("it runs")
     }
 
-    /// What `observer` holds of the process `subject`.
+    /// The state in which `observer` shows `subject`.
     pub(crate) fn state(&self, observer: u32, subject: u32) -> Option<MemberState> {
         state(self.sim.cluster(), observer, subject)
     }
 
-    /// Everybody's view, for failures.
+    /// The views of the first members as text, for failures.
     pub(crate) fn views(&self) -> String {
         let view = |(index, node): (Index, &Node)| {
             let members: Vec<_> =
@@ -148,7 +148,7 @@ impl Lan {
         command: Command,
     ) -> Result<Result<Answer, Rejected>, Violation> {
         self.sim.command(Index(index), command)?;
-        Ok(self.diary.last_answer(Index(index)))
+        Ok(self.notices.last_answer(Index(index)))
     }
 }
 
@@ -157,7 +157,7 @@ pub(crate) fn state(cluster: &Cluster<Node>, observer: u32, subject: u32) -> Opt
     cluster.node(Index(observer))?.member(id).map(|member| member.state)
 }
 
-/// Whether every running node but the subject's holds it so.
+/// Whether `held` is true of the state in which every running node shows the subject, that of the subject left out.
 pub(crate) fn all_hold(
     cluster: &Cluster<Node>,
     subject: u32,
@@ -175,119 +175,111 @@ pub(crate) fn indices(range: core::ops::Range<u32>) -> Vec<Index> {
     range.map(Index).collect()
 }
 
-/// Remembers every notice and answer.
+/// A check that records every notice and answer. Clones share their records.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Diary(Arc<Mutex<Pages>>);
+pub(crate) struct Notices(Arc<Mutex<Records>>);
 
 #[derive(Debug, Default)]
-struct Pages {
+struct Records {
     notices: Vec<(Time, Index, Notice<'static>)>,
     answers: BTreeMap<Index, Result<Answer, Rejected>>,
 }
 
-/// A change that a diary has of a member.
+/// A change of a member that was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Change {
     pub(crate) at: Time,
     pub(crate) by: Index,
     pub(crate) change: MemberChange,
     pub(crate) of: NodeId,
 }
 
-impl Diary {
-    fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
-        self.0.lock().expect("no test panics while it holds the diary")
+impl Notices {
+    fn records(&self) -> std::sync::MutexGuard<'_, Records> {
+        self.0.lock().expect("no test panics while it holds the records")
     }
 
-    pub(crate) fn notices(&self) -> Vec<(Time, Index, Notice<'static>)> {
-        self.pages().notices.clone()
+    pub(crate) fn all(&self) -> Vec<(Time, Index, Notice<'static>)> {
+        self.records().notices.clone()
     }
 
     /// Every change of a member, in order.
-    pub(crate) fn changes(&self) -> Vec<Told> {
-        let told = |(at, by, notice): &(Time, Index, Notice<'static>)| {
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let change = |(at, by, notice): &(Time, Index, Notice<'static>)| {
             let Notice::Member { change, member } = notice else { return None };
-            Some(Told { at: *at, by: *by, change: *change, of: member.id })
+            Some(Change { at: *at, by: *by, change: *change, of: member.id })
         };
-        self.pages().notices.iter().filter_map(told).collect()
+        self.records().notices.iter().filter_map(change).collect()
     }
 
-    pub(crate) fn downs(&self) -> Vec<Told> {
-        self.changes().into_iter().filter(|told| told.change == MemberChange::Down).collect()
+    pub(crate) fn downs(&self) -> Vec<Change> {
+        self.changes().into_iter().filter(|change| change.change == MemberChange::Down).collect()
     }
 
-    /// Whether somebody was told this.
+    /// Whether a process has given such a notice.
     pub(crate) fn has(&self, by: u32, is: impl Fn(&Notice<'static>) -> bool) -> bool {
-        self.pages().notices.iter().any(|(_, index, notice)| index.0 == by && is(notice))
+        self.records().notices.iter().any(|(_, index, notice)| index.0 == by && is(notice))
     }
 
     pub(crate) fn clear(&self) {
-        self.pages().notices.clear();
+        self.records().notices.clear();
     }
 
     fn last_answer(&self, index: Index) -> Result<Answer, Rejected> {
-        self.pages().answers.remove(&index).expect("a command is answered in the call that takes it")
+        self.records().answers.remove(&index).expect("a command is answered in the call that takes it")
     }
 }
 
-impl<P: Process> Check<P> for Diary {
-    fn id(&self) -> &'static str {
-        "diary"
-    }
-
-    fn observe(&mut self, at: Time, happening: &Happening<'_>, _: &Cluster<P>) -> Checked {
+impl<P: Process> Check<Cluster<P>> for Notices {
+    fn observe(&mut self, happening: &Happening<'_>, cluster: &Cluster<P>) -> Checked {
         if let Happening::Notice { node, notice } = *happening {
-            self.pages().notices.push((at, node, notice.clone().into_owned()));
+            self.records().notices.push((cluster.now(), node, notice.clone().into_owned()));
         }
         if let Happening::Answered { node, answer } = *happening {
-            self.pages().answers.insert(node, answer.clone());
+            self.records().answers.insert(node, answer.clone());
         }
         Ok(())
     }
 }
 
-/// A datagram on a tape.
+/// A datagram of a capture.
 #[derive(Clone, Debug)]
-pub(crate) struct Recorded {
+pub(crate) struct Captured {
     pub(crate) from: Index,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Records every datagram that is sent.
+/// A check that records every datagram that is sent. Clones share their records.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tape(Arc<Mutex<Vec<Recorded>>>);
+pub(crate) struct Capture(Arc<Mutex<Vec<Captured>>>);
 
-impl Tape {
-    pub(crate) fn datagrams(&self) -> Vec<Recorded> {
-        self.0.lock().expect("no test panics while it holds the tape").clone()
+impl Capture {
+    pub(crate) fn datagrams(&self) -> Vec<Captured> {
+        self.0.lock().expect("no test panics while it holds the capture").clone()
     }
 
     pub(crate) fn clear(&self) {
-        self.0.lock().expect("no test panics while it holds the tape").clear();
+        self.0.lock().expect("no test panics while it holds the capture").clear();
     }
 }
 
-impl<P: Process> Check<P> for Tape {
-    fn id(&self) -> &'static str {
-        "tape"
-    }
-
-    fn observe(&mut self, _: Time, happening: &Happening<'_>, _: &Cluster<P>) -> Checked {
+impl<P: Process> Check<Cluster<P>> for Capture {
+    fn observe(&mut self, happening: &Happening<'_>, _: &Cluster<P>) -> Checked {
         if let Happening::Sent { from, bytes, .. } = *happening {
-            let recorded = Recorded { from, bytes: bytes.to_vec() };
-            self.0.lock().expect("no test panics while it holds the tape").push(recorded);
+            let captured = Captured { from, bytes: bytes.to_vec() };
+            self.0.lock().expect("no test panics while it holds the capture").push(captured);
         }
         Ok(())
     }
 }
 
-/// Bare nodes `n1..` at `virtual_addr(1..)` on a table: datagrams arrive at once and in order, and nothing else
-/// happens unless a test does it.
+/// Bare nodes `n1..` at `virtual_addr(1..)`. Datagrams arrive at once and in order, and nothing else happens unless a test
+/// does it.
 #[derive(Debug, Default)]
 pub(crate) struct Bench {
     pub(crate) now: Time,
     nodes: Vec<Node>,
-    /// Every datagram so far: sender, receiver, bytes.
+    /// Every datagram so far: sender, receiver and bytes.
     pub(crate) sent: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     pub(crate) notices: Vec<(NodeId, Notice<'static>)>,
 }
@@ -299,7 +291,7 @@ impl Bench {
         bench
     }
 
-    /// The next node, which must have the next number.
+    /// Adds a node, which must have the next number.
     pub(crate) fn add(&mut self, id: u64, config: &Config) {
         let boot = Boot::new(NodeId(id), format!("n{id}"), virtual_addr(id), 1, [id.to_le_bytes()[0]; 32]);
         self.nodes.push(Node::new(boot, config.clone(), self.now).expect("the tests' boots are valid"));
@@ -310,7 +302,7 @@ impl Bench {
         &self.nodes[at]
     }
 
-    /// Gives a node an event, and lets the datagrams run until none is left. Returns the answer, if one came.
+    /// Gives an event to a node, and delivers datagrams until none is left. Returns the answer of the node, if there is one.
     pub(crate) fn give(&mut self, id: u64, event: Event<'_>) -> Option<Result<Answer, Rejected>> {
         let (answer, mut queue) = self.handle(id, event);
         while !queue.is_empty() {
@@ -334,7 +326,7 @@ impl Bench {
         for action in node.handle(event, self.now) {
             match action {
                 Action::Send { to, bytes } => sent.push((node.addr(), to, bytes.into_owned())),
-                Action::Answer(told) => answer = Some(told),
+                Action::Answer(given) => answer = Some(given),
                 Action::Notify(notice) => self.notices.push((NodeId(id), notice)),
                 Action::Store { .. } | Action::WakeAt(_) => {}
             }
@@ -353,7 +345,7 @@ impl Bench {
         self.give(id, Event::Datagram { from, bytes });
     }
 
-    /// Lets time pass, with every tick that becomes due.
+    /// Runs for this long, with every tick that is due.
     pub(crate) fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         loop {

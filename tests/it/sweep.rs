@@ -1,24 +1,24 @@
-//! Fault plans drawn from seeds: nothing bad happens under the faults, and after healing all good things do,
-//! within the bounds. What fails prints its seed: `bruit-sim replay SEED` shows it.
+//! Fault plans that are drawn from seeds, run with every check. A failure prints its seed; `bruit-sim replay SEED` shows the
+//! run.
 
+use bruit_sim::faults::trial::{self, Verdict};
 use bruit_sim::faults::{Kind, Plan};
-use bruit_sim::trial::{self, Verdict};
 
-/// How many plans every change runs; a nightly sweep runs fresh ones by the command.
+/// The seeds that run on every change. The command `bruit-sim sweep` runs others.
 const SEEDS: core::ops::Range<u64> = 0..150;
 
-/// Seeds that failed once, under the plans as they are drawn now, and what each taught. A plan that is drawn in
-/// another way is another plan, so what earlier seeds taught stands as scenarios.
-const TAUGHT: [(u64, &str); 2] = [
-    (206, "a random choice may pass over the one member that could answer: healing takes turns"),
-    (3_889, "the same, from the side of the one that is not contacted"),
+/// Seeds that failed once with the present way of drawing plans, and the reason of each. When plans are drawn in another way,
+/// earlier failures are kept as scenarios.
+const FAILED: [(u64, &str); 2] = [
+    (206, "a random choice may miss the one member that could answer, so healing takes turns"),
+    (3_889, "the member that is not contacted missed the others for that reason"),
 ];
 
 #[test]
 fn seeds_that_failed_once() {
-    for (seed, lesson) in TAUGHT {
+    for (seed, reason) in FAILED {
         let verdict = trial::run(&Plan::draw(seed), Vec::new()).verdict;
-        assert!(!matches!(verdict, Verdict::Violated(_)), "seed {seed} ({lesson}): {verdict:?}");
+        assert!(!matches!(verdict, Verdict::Violated(_)), "seed {seed} ({reason}): {verdict:?}");
     }
 }
 
@@ -38,6 +38,6 @@ fn plans_drawn_from_seeds() {
     }
     assert!(failures.is_empty(), "{} of {} seeds fail:\n{}", failures.len(), SEEDS.end, failures.join("\n"));
     let missing: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !kinds.contains(kind)).collect();
-    assert!(missing.is_empty(), "faults that never did anything: {missing:?}");
-    assert!(idle.len() < 3, "runs with an idle fault prove little: {idle:?}");
+    assert!(missing.is_empty(), "kinds of fault without any effect: {missing:?}");
+    assert!(idle.len() < 3, "runs in which a kind of fault had no effect: {idle:?}");
 }

@@ -1,4 +1,4 @@
-//! Settings of the broadcast, and its four presets.
+//! The settings of the broadcast, and its four presets.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -9,51 +9,143 @@ use super::{at_most, ms, range};
 use crate::error::ConfigError;
 use crate::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX, TOPIC_BYTES_MAX};
 
-/// Settings of the broadcast: two phases, each a choice (`core/RULES.md`, part C).
+/// The settings of the broadcast.
 ///
-/// The first phase spreads a message soon, the repair finds who has missed it. Members may choose differently; who
-/// has a message says so to whoever offers or asks, whatever its own phases are.
+/// A broadcast travels in two phases, and each is a choice (`core/RULES.md`, part C). The **first phase** sends a
+/// message to most members soon. The **repair** finds the members that have missed it. Four presets combine them:
+/// [`tree`](Self::tree) (the default), [`bimodal`](Self::bimodal), [`push_ack`](Self::push_ack) and
+/// [`pull`](Self::pull).
+///
+/// ```
+/// use std::time::Duration;
+/// use bruit_core::{BroadcastConfig, Config};
+/// use bruit_core::broadcast::{Order, PersistSeen};
+///
+/// let mut config = Config::lan("shop");
+/// config.broadcast = BroadcastConfig {
+///     order: Order::Origin,                                     // each origin's messages in its order
+///     persist_seen: PersistSeen::Every(Duration::from_secs(1)), // repeat little after a restart; needs a disk
+///     lost_after: Duration::from_secs(120),                     // wait longer for members that are cut off
+///     ..BroadcastConfig::tree()
+/// };
+/// assert!(config.validate().is_ok());
+///
+/// config.broadcast.pending_bytes_max = config.broadcast.cache_bytes_max;
+/// let error = config.validate().unwrap_err();
+/// assert!(error.to_string().starts_with("broadcast.pending_bytes_max is 4194304"));
+/// ```
+///
+/// Members may choose differently, except for the setting marked **Shared**: a message says how it came and is
+/// passed on in that way, and a member serves whoever asks, whatever its own phases are. Durations must lie between
+/// 1 ms and one day, except `batch`. Where only one value is given, it is that of every preset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BroadcastConfig {
-    /// How a message first goes out. [`Broadcast::first`](crate::Broadcast) overrides it for one message.
+    /// How an own message first goes out. [`Broadcast::first`](crate::Broadcast) overrides it for one message.
+    ///
+    /// `tree` has `Tree { fanout: 3 }` (a guess; the figures of the README are measured with it), `bimodal` has
+    /// `Multicast { group: None }` (pbcast), `push_ack` has `Push { fanout: 3 }` (gogossip's number), `pull` has
+    /// `None`.
     pub first: FirstPhase,
-    /// How a missed message is found.
+    /// How a member that has missed a message finds it.
+    ///
+    /// `bimodal` has pbcast's `Rounds`; `tree` and `push_ack` have slower and shorter ones (1 and 2 rounds of 500
+    /// ms: guesses); `pull` has `Pull { fanout: 2, period: 200 ms }` (gogossip's period; the number is a guess).
     pub repair: Repair,
-    /// In which order this node delivers.
+    /// In which order this node delivers messages.
+    ///
+    /// Default `Arrival`. `Origin` keeps each origin's own order and delays messages behind a gap, at the longest
+    /// until the gap is `Lost`. There is no order between origins.
     pub order: Order,
-    /// What this node delivers of an origin's messages from before it first heard of that origin (rule C4).
+    /// Whether this node delivers messages that were sent before it first heard of their origin (rule C4).
+    ///
+    /// Default `Cached`: a member that joins late also receives what the others still cache. Choose `None` where an
+    /// old message would do harm, such as a command that is carried out on delivery.
     pub history: History,
-    /// Whether what has been delivered survives a restart (rule C2).
+    /// Whether the set of delivered messages survives a restart (rule C2).
+    ///
+    /// Default `Never`: a restarted member may receive again what the others still cache. The other choices need a
+    /// driver with a state directory.
     pub persist_seen: PersistSeen,
-    /// Prefer receivers of the own zone; of each zone two bridges speak for it to every other.
+    /// Prefer receivers in the own zone ([`Boot::zone`](crate::Boot::zone)). Two members of each zone, its bridges,
+    /// send to the bridges of the other zones.
+    ///
+    /// Default `false`. Switch it on where links between zones are slow or cost money. Messages then take more
+    /// hops, and if both bridges of a zone fail at once, the zone waits for the repair. All members of a cluster
+    /// should agree.
     pub prefer_zone: bool,
-    /// The first phase gathers for one receiver so long before it sends; 0 sends at once. Trades delay for
-    /// datagrams: in a tree, each hop adds half of it.
+    /// How long the first phase collects messages for one receiver before it sends them. At most one second more
+    /// than `request_delay`.
+    ///
+    /// Default 0: send at once. Raise it where many small messages make too many datagrams. In a tree each hop adds
+    /// about half of it to the delay. Close to `request_delay`, members ask for messages that are only waiting to
+    /// be sent.
     pub batch: Duration,
-    /// How long `Push` waits for acknowledgements until it tells more members (gogossip's `AckTimeout`).
+    /// How long `Push` waits for acknowledgements before it announces the message to more members.
+    ///
+    /// Default 300 ms (gogossip's `AckTimeout`). Set it above one round trip plus `batch`. Too low: needless
+    /// announcements. Too high: a push that reached too few members spreads late.
     pub ack_timeout: Duration,
-    /// A message that somebody offers is asked for after so long, if it has not come by itself: longer than the
-    /// first phase takes (rule C7).
+    /// How long this node waits, after a message was offered to it, before it asks for the message: it may come by
+    /// itself. It should be longer than the first phase takes (rule C7).
+    ///
+    /// `tree`, `bimodal` and `push_ack` 150 ms (a guess; the tree reaches 1 000 simulated members in 60 ms), `pull`
+    /// 1 ms, because it has no first phase. [`Config::local`](crate::Config::local) has 100 ms. Raise it on slow
+    /// links and with `batch`. Too low: messages come twice. Too high: a lost message comes late.
     pub request_delay: Duration,
-    /// A request that is not served is sent to the next one who offered, after so long (rule C7).
+    /// How long this node waits for the answer to a request before it asks the next member that offered the message
+    /// (rule C7).
+    ///
+    /// Default 300 ms (a guess); [`Config::local`](crate::Config::local) has 150 ms. Set it above the slowest round
+    /// trip. Too low: messages are served twice. Too high: a lost answer costs that much delay.
     pub request_timeout: Duration,
-    /// An origin that has been silent for so long takes part in the comparison of marks (rule C3).
+    /// How long an origin must be silent before its highest number takes part in the comparison of marks, which
+    /// finds the last message of an origin that then falls silent (rule C3). The tree also looks for missing
+    /// neighbours after about this time.
+    ///
+    /// Default 2 s (a guess). Too low: members compare while messages are still on their way, and differences mean
+    /// nothing. Too high: a member that missed the last message learns of it late.
     pub quiet_after: Duration,
-    /// A gap this old that `lost_peers` members could not fill is `Lost` (rule C1).
+    /// A gap that is this old, and that `lost_peers` members could not fill, is given up and told as
+    /// [`Notice::Lost`](crate::Notice::Lost) (rule C1).
+    ///
+    /// Default 30 s (a guess). Raise it above the longest partition after which a message should still arrive. Too
+    /// low: messages are given up while a member that holds them is out of reach. Too high: `Order::Origin` holds
+    /// messages back for that long.
     pub lost_after: Duration,
-    /// See `lost_after`; or all members, if they are fewer.
+    /// How many members must have said that they cannot serve a gap before it is given up (see `lost_after`), or
+    /// all members, if there are fewer. 1 to 64.
+    ///
+    /// Default 3 (a guess). Raise it where a message may survive in few caches only.
     pub lost_peers: u8,
-    /// Payloads are kept for this many rounds of the repair and then dropped; `None` keeps them until the bytes
-    /// are needed (rule C5). pbcast keeps them for a fixed number.
+    /// For how many rounds of the repair a payload is kept to serve others; `None` keeps it until the bytes are
+    /// needed (rule C5).
+    ///
+    /// Default `None`. pbcast keeps payloads for a fixed number of rounds; choose `Some` to compare with it. What
+    /// was dropped after few rounds is lost for every member that was cut off longer.
     pub keep_rounds: Option<u32>,
-    /// Bytes of payloads kept to serve others; the origin that holds most gives way.
+    /// How many bytes of payloads are kept to serve others, 256 KiB to 1 GiB. When it is full, the origin that
+    /// holds most gives up its oldest payload (rule C5).
+    ///
+    /// Default 4 MiB (a guess). This is how much can be made up after a partition, so set it to the rate of
+    /// broadcasts times the longest partition that should cost nothing. Each member needs the memory.
     pub cache_bytes_max: u32,
-    /// Bytes of own broadcasts that wait to be sent, at the most; at most half of `cache_bytes_max`.
+    /// How many bytes of own broadcasts may wait to be sent, 1 to half of `cache_bytes_max`. A broadcast beyond it
+    /// is refused with [`Rejected::Busy`](crate::Rejected::Busy).
+    ///
+    /// Default 1 MiB (a guess). Low values refuse bursts; high values let the delay of the last message of a burst
+    /// grow.
     pub pending_bytes_max: u32,
-    /// Bytes a second that broadcasts may send; an eighth of it at once. The rest waits.
+    /// How many bytes a second broadcasts may send in datagrams of their own, 64 KiB at least; an eighth of it at
+    /// once. What is above waits. Messages that fit into datagrams that go anyway do not wait.
+    ///
+    /// Default 16 MiB (a guess). Set it below what the network carries, or datagrams are lost and repaired at
+    /// greater cost. It counts what this node sends, relayed messages included.
     pub rate_bytes_max: u32,
-    /// **Shared.** Longest payload, in bytes: at most what the fragments of one item carry beside a topic.
+    /// **Shared.** The longest payload in bytes, 1 to 73 600 (what the fragments of one message carry beside a topic).
+    ///
+    /// Default 65 536 (a guess). A member drops a longer one and counts it as misbehaviour
+    /// ([`Stats::misbehavior_oversized`](crate::Stats)). Long payloads are sent in pieces of 1 024 bytes.
     pub payload_bytes_max: u32,
 }
 
@@ -61,71 +153,93 @@ pub struct BroadcastConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FirstPhase {
-    /// Not at all: the repair spreads it.
+    /// The message is not sent unasked. The repair spreads it.
     None,
-    /// The origin sends it once: to a multicast group that all drivers have joined, or, without one, to every
-    /// member (pbcast's first phase).
+    /// The origin sends the message once to everybody, and nobody passes it on (pbcast's first phase).
+    ///
+    /// Least delay and no relays. Without a group it costs the origin a datagram a member.
     Multicast {
-        /// The group's address.
+        /// The multicast group that all drivers have joined; `None` sends a datagram to each member.
         group: Option<SocketAddr>,
     },
-    /// Everyone who learns it pushes it to `fanout` members; who had it from us first says so, and if fewer than a
-    /// majority do, more are told that it exists (gogossip).
+    /// Each member that learns the message sends it to `fanout` random members. A receiver acknowledges it if it is
+    /// new. If no majority does in `ack_timeout`, twice as many other members are told that the message exists
+    /// (gogossip).
     Push {
-        /// How many.
+        /// How many members receive it, 1 to 32.
         fanout: u8,
     },
-    /// Along a tree that the messages themselves teach: eagerly over its edges, by announcements elsewhere
-    /// (Plumtree, Leitão et al., SRDS 2007).
+    /// The message travels along the edges of a tree that earlier messages have shaped; other neighbours receive an
+    /// announcement only (Plumtree, Leitão et al., SRDS 2007).
     Tree {
-        /// How many neighbours a node chooses; about as many choose it.
+        /// How many neighbours a node chooses, 1 to 32; about as many choose it. Higher values make the tree
+        /// shallower and the announcements more.
         fanout: u8,
     },
 }
 
-/// How a missed message is found, beside the comparison of marks that rides on every ping (rule C3).
+/// How a missed message is found. The comparison of marks, which travels on every ping, comes on top of it (rule
+/// C3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Repair {
-    /// In no other way.
+    /// By the comparison of marks alone.
     None,
-    /// pbcast's anti-entropy: each round, while there is something to tell, a digest goes to random members, who
-    /// ask for what they lack.
+    /// By pbcast's anti-entropy: in each round, as long as there is something to tell, this node sends a digest of
+    /// what it holds to random members, who ask for what they lack.
     Rounds(Rounds),
-    /// Each period this node says what it has to random members, who send what it lacks.
+    /// By asking: in each period this node tells random members what it has, and they send what it lacks.
     Pull {
-        /// How many.
+        /// How many members are asked in a period, 1 to 32.
         fanout: u8,
-        /// How often.
+        /// The time between two periods' requests, 1 ms to one day.
         period: Duration,
     },
 }
 
-/// Settings of the anti-entropy rounds.
+/// The settings of the anti-entropy rounds (pbcast §4). The values of the presets are those of `bimodal`, where no
+/// other is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rounds {
-    /// A digest goes to ⌊β · peers⌋ + 1 members; to nobody if β is 0, there are no peers or nothing to tell.
+    /// The share of the other members that receives a digest in each round: ⌊β · others⌋ + 1 members. Nobody, if β
+    /// is 0.
+    ///
+    /// 1/1 000: one member up to a group of 1 000, as in pbcast. A greater share repairs sooner and costs traffic
+    /// in proportion.
     pub beta: Ratio,
-    /// But to no more than so many.
+    /// The greatest number of members that receive a digest in a round, whatever `beta` says.
+    ///
+    /// 8 (a guess). It bounds the traffic of large groups. 0 switches the rounds off.
     pub fanout_max: u8,
-    /// How often.
+    /// The time between two rounds, 1 ms to one day, varied by a tenth.
+    ///
+    /// `bimodal` 100 ms (pbcast §4), `tree` and `push_ack` 500 ms (a guess: their first phase misses less). Lower
+    /// values repair sooner; below the round trip, members ask for what is already on its way.
     pub period: Duration,
-    /// A message is told of for so many rounds after it came.
+    /// For how many rounds after it came a message is listed in digests. 1 to 255.
+    ///
+    /// `bimodal` 10 (pbcast §4), `push_ack` 2, `tree` 1 (guesses: the comparison of marks finds what they miss).
     pub rounds: u8,
-    /// A request is served while the digest that it answers is at most so many rounds old (pbcast's soft-failure
-    /// detection; 1 is the paper's).
+    /// A request is served if the digest that it answers is at most so many rounds old (pbcast's detection of soft
+    /// failures, where it is 1). 1 to 255.
+    ///
+    /// 3 (a guess, for round trips longer than a period). Low values refuse slow members, so that they do not load
+    /// the others.
     pub round_window: u8,
-    /// Bytes served a round, at the most (pbcast's round retransmission limit).
+    /// The most bytes that this node serves in a round (pbcast's limit of retransmissions). At least 64 KiB.
+    ///
+    /// 256 KiB (a guess). Low values delay the repair of many long messages; high values let one slow member take
+    /// much of a healthy one's bandwidth.
     pub round_bytes_max: u32,
 }
 
-/// A ratio of two integers.
+/// A ratio of two integers. The core has no floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ratio {
-    /// Numerator.
+    /// The numerator.
     pub of: u32,
-    /// Denominator, not zero.
+    /// The denominator, not zero.
     pub out_of: u32,
 }
 
@@ -133,37 +247,42 @@ pub struct Ratio {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// As they come.
+    /// Messages are delivered as they arrive.
     Arrival,
-    /// Those of one origin in the order in which it sent them: a message behind a gap is held back until the gap
-    /// is filled or `Lost`.
+    /// The messages of one origin are delivered in the order in which it sent them. A message behind a gap is held
+    /// back until the gap is filled or `Lost`; held messages take at most a quarter of the cache, then gaps are
+    /// given up.
     Origin,
 }
 
-/// What is delivered of the time before an origin was first heard of.
+/// Whether messages are delivered that were sent before their origin was first heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum History {
-    /// Nothing.
+    /// Only what is sent from then on is delivered.
     None,
-    /// What is still cached where it was heard of, so that groups that merge end with one history.
+    /// What the other members still cache is delivered, too, so that two groups that merge end with one history.
     Cached,
 }
 
-/// When the set of delivered messages is made durable.
+/// When the set of delivered messages is written to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PersistSeen {
-    /// Never: a restart may deliver again what others still hold.
+    /// Never. A restarted member may deliver again what others still cache.
     Never,
-    /// At this interval, while it changes: a restart repeats nothing that the last one contains.
+    /// At this interval (1 ms at least), while the set changes. A restart repeats nothing that the last written set
+    /// contains.
     Every(Duration),
-    /// A message is delivered once it is in the durable set: never twice, at the cost of a write each time.
+    /// Before each delivery. No message is ever delivered twice, at the cost of a write before each delivery; a
+    /// crash between the write and the delivery loses the message for this member.
     BeforeDelivery,
 }
 
 impl BroadcastConfig {
-    /// pbcast (Birman et al., TOCS 17(2), 1999): unreliable multicast, then anti-entropy rounds.
+    /// pbcast (Birman et al., TOCS 17(2), 1999): an unreliable multicast, then anti-entropy rounds.
+    ///
+    /// For one network with multicast (name the group), or few members and least delay.
     #[must_use]
     pub const fn bimodal() -> Self {
         Self {
@@ -173,7 +292,10 @@ impl BroadcastConfig {
         }
     }
 
-    /// Push to three with acknowledgements, tell six more where they are missing, and anti-entropy behind it.
+    /// Push to three members that acknowledge; where acknowledgements are missing, an announcement to six more;
+    /// slow anti-entropy behind it (gogossip).
+    ///
+    /// For applications that want an early sign that a message spreads ([`Notice::Pushed`](crate::Notice::Pushed)).
     #[must_use]
     pub const fn push_ack() -> Self {
         Self {
@@ -183,7 +305,9 @@ impl BroadcastConfig {
         }
     }
 
-    /// Nothing is sent unasked: every 200 ms each node asks two others.
+    /// Nothing is sent unasked: every 200 ms each node asks two others (gogossip's later design).
+    ///
+    /// For a constant load where delay does not matter.
     #[must_use]
     pub const fn pull() -> Self {
         Self {
@@ -194,7 +318,8 @@ impl BroadcastConfig {
         }
     }
 
-    /// A learnt tree, announcements beside it, one digest a message behind it: the default.
+    /// A learnt tree, announcements beside it, and one digest for each message behind it: the default, and right
+    /// for almost everything.
     #[must_use]
     pub const fn tree() -> Self {
         Self {
@@ -204,6 +329,7 @@ impl BroadcastConfig {
         }
     }
 
+    /// What the presets share. The source of each number is at its field.
     const fn common() -> Self {
         Self {
             first: FirstPhase::None,
@@ -291,7 +417,7 @@ impl BroadcastConfig {
 }
 
 impl Rounds {
-    /// One digest each 100 ms to one random member, for ten rounds (pbcast §4).
+    /// A digest to one random member each 100 ms, for ten rounds (pbcast §4).
     const fn pbcast() -> Self {
         Self {
             beta: Ratio { of: 1, out_of: 1_000 },

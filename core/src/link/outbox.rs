@@ -8,21 +8,59 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
 
-use super::writer::Unfinished;
 use crate::action::{Action, Member, MemberChange, MemberState, Notice};
 use crate::command::Answer;
 use crate::error::Rejected;
-use crate::event::Slot;
-use crate::id::{Incarnation, MessageId};
+use crate::id::Slot;
+use crate::id::{Incarnation, MessageId, NodeId};
 use crate::wire::Record;
 
-/// Collects the actions of one or more calls of `handle_into`, in order.
+/// The actions of one or more calls of [`Node::handle_into`](crate::Node::handle_into), in order.
+///
+/// A driver carries them out and clears the outbox, which keeps its memory for the next call:
+///
+/// ```
+/// use bruit_core::{Action, Boot, Command, Config, Event, Node, NodeId, Outbox, Time};
+///
+/// let boot = Boot::new(NodeId::from_name("web-1"), "web-1", "127.0.0.1:7000".parse()?, 1, [7; 32]);
+/// let mut node = Node::new(boot, Config::lan("docs"), Time::ZERO)?;
+/// let seeds = vec!["127.0.0.1:7001".parse()?];
+///
+/// let mut out = Outbox::new();
+/// node.handle_into(Event::Command(Command::Join { seeds }), Time::ZERO, &mut out);
+/// let mut sent = 0;
+/// for action in out.iter() {
+///     match action {
+///         Action::Send { bytes, .. } => sent += bytes.len(), // socket.send_to(&bytes, to)
+///         Action::Answer(answer) => assert!(answer.is_ok()),
+///         Action::Notify(_) | Action::Store { .. } | Action::WakeAt(_) => {}
+///     }
+/// }
+/// assert!(sent > 0);
+/// out.clear();
+/// assert!(out.is_empty() && node.next_wake().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A handler that needs `&mut self` while it walks its outbox takes it out first, with [`core::mem::take`].
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     pub(super) entries: Vec<Entry>,
     pub(super) arena: Vec<u8>,
     pub(super) sent: Sent,
     pub(super) unfinished: Vec<Unfinished>,
+}
+
+/// A datagram of this call that has no checksum yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unfinished {
+    /// The place of its action.
+    pub(super) entry: usize,
+    pub(super) receiver: NodeId,
+    /// The checksum of the bytes that all datagrams of this node begin with.
+    pub(super) prefix: u32,
+    /// Bytes of messages that still fit.
+    pub(super) room: usize,
 }
 
 /// Datagrams and bytes since the outbox was made.

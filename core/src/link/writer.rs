@@ -4,24 +4,12 @@
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use super::outbox::{Entry, Outbox};
+use super::outbox::{Entry, Outbox, Unfinished};
 use crate::id::NodeId;
-use crate::wire::{self, Letterhead, Message, Put as _};
+use crate::wire::{self, HeaderPrefix, Message, Put as _};
 
 /// A datagram with less room than this is not filled.
 const FILLED_BYTES_MIN: usize = 16;
-
-/// A datagram of this call that has no checksum yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unfinished {
-    /// The place of its action.
-    entry: usize,
-    receiver: NodeId,
-    /// The checksum of the bytes that all datagrams of this node begin with.
-    prefix: u32,
-    /// Bytes of messages that still fit.
-    room: usize,
-}
 
 impl Outbox {
     /// Opens a datagram of at most `mtu` bytes.
@@ -29,7 +17,7 @@ impl Outbox {
         &mut self,
         to: SocketAddr,
         receiver: NodeId,
-        prefix: &Letterhead,
+        prefix: &HeaderPrefix,
         sequence: u64,
         mtu: u16,
     ) -> DatagramWriter<'_> {

@@ -70,7 +70,7 @@ impl Sync {
         &mut self,
         table: &impl Table,
         root: u64,
-        partner: Option<Partner>,
+        partner: impl FnOnce() -> Option<Partner>,
         spread_time: impl FnOnce() -> Duration,
         cx: &mut Ctx<'_>,
     ) {
@@ -80,7 +80,7 @@ impl Sync {
         }
         let since = *self.mismatch_since.get_or_insert(cx.now);
         let due = cx.now < self.young_until || cx.now.since(since) > spread_time();
-        if let Some(partner) = partner.filter(|_| due) {
+        if due && let Some(partner) = partner() {
             self.compare_with(table, partner, cx);
         }
     }
@@ -120,13 +120,10 @@ impl Sync {
         }
     }
 
-    /// Takes the deadline if it is due; whether an exchange with a random member is to follow.
-    pub(crate) fn pop_due(&mut self, cx: &Ctx<'_>) -> bool {
-        if self.due.is_none_or(|due| due > cx.now) {
-            return false;
-        }
-        self.due = None;
-        self.found
+    /// Takes the deadline that is due at `due`; whether an exchange with a random member is to follow.
+    pub(crate) fn pop_due(&mut self, due: Time) -> bool {
+        self.due = self.due.filter(|at| *at > due);
+        self.due.is_none() && self.found
     }
 
     /// Goes on with this partner, and looks again after the interval.

@@ -1,7 +1,7 @@
 //! CRC-32C (Castagnoli), the checksum of unsealed datagrams.
 //!
-//! Half of the work of a ping would be its checksum, so with the feature `std` the processor's instruction is
-//! used where there is one. Both ways give the same bytes.
+//! In software the checksum would be half of the work of a ping. The feature `std` therefore uses the processor's
+//! instruction where there is one. Both ways give the same result.
 
 #[cfg(feature = "std")]
 mod way {
@@ -29,7 +29,7 @@ pub(super) fn checksum(bytes: &[u8]) -> u32 {
     way::extend(0, bytes)
 }
 
-/// The checksum of a byte string that ends in `bytes` and begins with one whose checksum is given.
+/// The checksum of a byte string that consists of one with this checksum, followed by `bytes`.
 pub(super) fn extend(checksum: u32, bytes: &[u8]) -> u32 {
     way::extend(checksum, bytes)
 }

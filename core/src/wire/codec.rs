@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::error::DecodeError;
+use super::error::DecodeError;
 use crate::id::{Incarnation, NodeId};
 
-/// The codec of one message: its body as bytes, and its line in a trace. Its tag and name stand in the table of kinds.
+/// The codec of one message: its body as bytes, and its phrase in a trace. Its tag and name stand in the table of kinds.
 pub(super) trait Body<'a>: Sized {
     /// Reads the body. Bytes behind the known fields are ignored: a newer version put them there (rule G5).
     fn decode(body: Reader<'a>) -> Result<Self, DecodeError>;
@@ -19,7 +19,7 @@ pub(super) trait Body<'a>: Sized {
     fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-/// Takes fields from the front of a byte string.
+/// Takes fields from the front of a byte string. Each method fails if fewer bytes are left than its field needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -30,6 +30,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    /// The number of bytes that are left.
     pub(crate) const fn remaining(&self) -> usize {
         self.rest.len()
     }
@@ -40,6 +41,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// Takes all that is left.
     pub(crate) const fn rest(&mut self) -> &'a [u8] {
         let rest = self.rest;
         self.rest = &[];
@@ -52,7 +54,7 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
-    /// A message: its tag and its body.
+    /// Takes a message: returns its tag and its body.
     pub(crate) fn message(&mut self) -> Result<(u8, &'a [u8]), DecodeError> {
         let ([tag, low, high], rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
         let len = usize::from(u16::from_le_bytes([*low, *high]));
@@ -85,7 +87,7 @@ impl<'a> Reader<'a> {
         Ok(Incarnation { epoch: self.u64()?, counter: self.u32()? })
     }
 
-    /// A family byte (4 or 6), the port, the address.
+    /// Takes an address: a family byte (4 or 6), the port, the IP address.
     pub(crate) fn addr(&mut self) -> Result<SocketAddr, DecodeError> {
         let family = self.u8()?;
         let port = self.u16()?;
@@ -143,7 +145,7 @@ impl Put for Vec<u8> {
     }
 }
 
-/// Encoded length of an address.
+/// The encoded length of an address.
 pub(crate) const fn addr_bytes(addr: SocketAddr) -> usize {
     if addr.is_ipv4() { 7 } else { 19 }
 }

@@ -1,30 +1,30 @@
-//! Datagrams for people: one line a message, for traces, hooks by message kind, and the simulator's timeline.
+//! Prints datagrams for people: for traces, hooks by message kind, and the simulator's timeline.
 
 use core::fmt;
 
 use super::envelope::{Header, Messages, open};
+use super::error::DecodeError;
 use super::kind::Kind;
-use crate::error::DecodeError;
 
 /// A datagram with a good envelope, ready to print: `n1@5.0 -> n2 #9: ping 4, suspect n3@7.1 by n1`.
 #[derive(Clone, Copy, Debug)]
 pub struct Described<'a> {
-    /// The envelope.
+    /// The header.
     pub header: Header,
     messages: Messages<'a>,
 }
 
 impl Described<'_> {
-    /// The kinds of its messages, in order; it ends at the first unreadable one.
+    /// The kinds of the messages in order, up to the first unreadable one.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> {
         self.messages.map_while(Result::ok).map(|message| message.kind())
     }
 }
 
-/// Reads any datagram, of whatever cluster, for printing.
+/// Opens a datagram of any cluster for printing.
 ///
 /// # Errors
-/// The envelope is not readable.
+/// The envelope is not readable; see [`open`].
 pub fn describe(bytes: &[u8]) -> Result<Described<'_>, DecodeError> {
     let tag = bytes.get(8..16).and_then(|tag| tag.try_into().ok()).map(u64::from_le_bytes);
     let datagram = open(bytes, tag.ok_or(DecodeError::Truncated)?)?;

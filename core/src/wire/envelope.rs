@@ -1,4 +1,4 @@
-//! The envelope of a datagram: who speaks to whom, in which cluster, and a checksum.
+//! The envelope of a datagram: a header that names cluster, sender and receiver, and a checksum at the end.
 
 use alloc::vec::Vec;
 
@@ -6,43 +6,43 @@ use serde::{Deserialize, Serialize};
 
 use super::checksum;
 use super::codec::{Put, Reader};
+use super::error::DecodeError;
 use super::kind::Message;
 use super::sizes::{CRC_BYTES, HEADER_BYTES};
-use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId, hash64};
 
 const VERSION: u8 = 1;
 const CIPHER_NONE: u8 = 0;
 
-/// The cluster id as it stands in each header: the frozen hash of its bytes (rule B13).
+/// The tag of a cluster, as it stands in each header: the frozen hash of the cluster's name (rule B13).
 #[must_use]
 pub fn cluster_tag(cluster: &str) -> u64 {
     hash64(cluster.as_bytes())
 }
 
-/// Who sent a datagram, in which life, and for whom it is.
+/// The header of a datagram: its cluster, sender and receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Which cluster; see [`cluster_tag`].
+    /// The tag of the cluster; see [`cluster_tag`].
     pub cluster: u64,
-    /// The sender.
+    /// The member that sends the datagram; never 0.
     pub sender: NodeId,
-    /// Its incarnation (rule A4).
+    /// The incarnation of the sender (rule A4).
     pub incarnation: Incarnation,
-    /// Its process (rule A2).
+    /// The boot of the sender: the random number of its process (rule A2).
     pub boot: u64,
-    /// The receiver, or [`NodeId::NOBODY`] where it is unknown or a group (rule A5).
+    /// The member that the datagram is for, or [`NodeId::NOBODY`] where that is unknown or a group (rule A5).
     pub receiver: NodeId,
-    /// Rises by one with each datagram of the sender's process.
+    /// The number of the datagram. It rises by one with each datagram of the sender's process.
     pub sequence: u64,
 }
 
-/// A datagram whose envelope is good.
+/// A datagram whose envelope has been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
-    /// The envelope.
+    /// The header.
     pub header: Header,
-    /// What is in it.
+    /// The messages, not decoded yet.
     pub messages: Messages<'a>,
 }
 
@@ -62,48 +62,49 @@ impl Header {
     }
 }
 
-/// The part of the header that is the same in all datagrams of one incarnation, with its checksum: a third of
-/// the work of a small datagram, done once.
+/// The front part of the header, which all datagrams of one incarnation share, with its checksum.
+///
+/// To encode and checksum it once saves a third of the work of a small datagram.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Letterhead {
+pub(crate) struct HeaderPrefix {
     bytes: Vec<u8>,
     checksum: u32,
 }
 
-const LETTERHEAD_BYTES: usize = HEADER_BYTES - 16;
+const PREFIX_BYTES: usize = HEADER_BYTES - 16;
 
-impl Letterhead {
+impl HeaderPrefix {
     pub(crate) fn new(cluster: u64, sender: NodeId, incarnation: Incarnation, boot: u64) -> Self {
         let header = Header { cluster, sender, incarnation, boot, receiver: NodeId::NOBODY, sequence: 0 };
-        let bytes = header.bytes()[..LETTERHEAD_BYTES].to_vec();
+        let bytes = header.bytes()[..PREFIX_BYTES].to_vec();
         let checksum = checksum::checksum(&bytes);
         Self { bytes, checksum }
     }
 
-    /// Begins a datagram at the end of `out`.
+    /// Appends the header of a datagram to `out`.
     pub(crate) fn begin(&self, receiver: NodeId, sequence: u64, out: &mut Vec<u8>) {
-        let mut rest = [0; HEADER_BYTES - LETTERHEAD_BYTES];
+        let mut rest = [0; HEADER_BYTES - PREFIX_BYTES];
         rest[..8].copy_from_slice(&receiver.0.to_le_bytes());
         rest[8..].copy_from_slice(&sequence.to_le_bytes());
         out.put(&self.bytes);
         out.put(&rest);
     }
 
-    /// What [`finish`] needs of it.
+    /// The checksum of the prefix, for [`finish`].
     pub(crate) const fn checksum(&self) -> u32 {
         self.checksum
     }
 }
 
-/// Puts the checksum at the end of an unsealed datagram, over the bytes that hold its place; `letterhead` is the
-/// checksum of what it begins with.
-pub(crate) fn finish(datagram: &mut [u8], letterhead: u32) {
+/// Writes the checksum over the last bytes of an unsealed datagram, which hold its place. `prefix` is the checksum of
+/// the [`HeaderPrefix`] that the datagram begins with.
+pub(crate) fn finish(datagram: &mut [u8], prefix: u32) {
     let end = datagram.len() - CRC_BYTES;
-    let checksum = checksum::extend(letterhead, &datagram[LETTERHEAD_BYTES..end]);
+    let checksum = checksum::extend(prefix, &datagram[PREFIX_BYTES..end]);
     datagram[end..].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// A whole unsealed datagram out of its envelope and encoded messages: for tests, fuzzing and tools.
+/// Composes an unsealed datagram from a header and encoded messages: for tests, fuzzing and tools.
 #[must_use]
 pub fn compose(header: &Header, messages: &[u8]) -> Vec<u8> {
     let mut out = header.bytes().to_vec();
@@ -113,10 +114,10 @@ pub fn compose(header: &Header, messages: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Checks the envelope of a datagram of `cluster`.
+/// Checks the envelope of a datagram; `cluster` is the tag of the receiver's cluster.
 ///
 /// # Errors
-/// It is no datagram of this version and cluster, or was damaged on the way.
+/// The bytes are not a datagram of this version and cluster, or were damaged on the way.
 pub fn open(bytes: &[u8], cluster: u64) -> Result<Datagram<'_>, DecodeError> {
     let (head, _) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(DecodeError::Truncated)?;
     let [version, cipher, ..] = *head;
@@ -149,7 +150,7 @@ pub fn open(bytes: &[u8], cluster: u64) -> Result<Datagram<'_>, DecodeError> {
     Ok(Datagram { header, messages: Messages { reader: Reader::new(body) } })
 }
 
-/// The messages of a datagram, in order. After an error nothing more is readable.
+/// The messages of a datagram, in order. The first unreadable message yields an error and ends the iteration.
 #[derive(Clone, Copy, Debug)]
 pub struct Messages<'a> {
     reader: Reader<'a>,

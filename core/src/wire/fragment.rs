@@ -1,25 +1,24 @@
-//! Items longer than a datagram, cut into pieces of one constant size (rule C8).
+//! Cuts items that are longer than a datagram into fragments (rule C8).
 //!
-//! The size is a constant of the protocol, so that any relay can serve any piece again, whatever its mtu.
+//! The size of a fragment is a constant of the protocol, so that any relay can serve any fragment whatever its own mtu.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Put, Reader};
-use crate::error::DecodeError;
+use super::error::DecodeError;
 use crate::id::{MessageId, NodeId};
-use crate::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX, REASSEMBLIES_MAX};
+use crate::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX};
 
-/// The whole that a fragment belongs to: a broadcast of an origin, or a version of an owner.
+/// Names the item that a fragment belongs to: a broadcast of an origin, or a version of an owner in the store to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ItemId {
-    /// Origin or owner.
+    /// The origin of the broadcast, or the owner of the version.
     pub owner: NodeId,
-    /// In which life.
+    /// The epoch of the owner in which the item was made.
     pub epoch: u64,
-    /// Its sequence number or version.
+    /// The number of the broadcast in its epoch, or the version.
     pub seq: u64,
 }
 
@@ -29,16 +28,16 @@ impl From<MessageId> for ItemId {
     }
 }
 
-/// One piece of an item.
+/// One fragment of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
-    /// Of what.
+    /// The item that was cut.
     pub item: ItemId,
-    /// Which piece, from 0.
+    /// The place of the fragment in the item, from 0.
     pub index: u8,
-    /// Of how many.
+    /// The number of fragments that the item has, at most [`FRAGMENTS_MAX`].
     pub count: u8,
-    /// Its bytes: [`FRAGMENT_BYTES`], or fewer in the last.
+    /// The bytes of the fragment: [`FRAGMENT_BYTES`], or 1 to as many in the last one.
     pub bytes: &'a [u8],
 }
 
@@ -68,7 +67,7 @@ impl<'a> Fragment<'a> {
     }
 }
 
-/// Cuts an item into its fragments; `None` if it is empty or would need more than [`FRAGMENTS_MAX`].
+/// Cuts an item into fragments. `None` if the item is empty or would need more than [`FRAGMENTS_MAX`].
 pub fn fragments(item: ItemId, bytes: &[u8]) -> Option<impl Iterator<Item = Fragment<'_>>> {
     let count = u8::try_from(bytes.len().div_ceil(FRAGMENT_BYTES)).ok()?;
     if count == 0 || usize::from(count) > FRAGMENTS_MAX {
@@ -81,94 +80,3 @@ pub fn fragments(item: ItemId, bytes: &[u8]) -> Option<impl Iterator<Item = Frag
         bytes,
     }))
 }
-
-/// Puts items together again; at most [`REASSEMBLIES_MAX`] at a time, the oldest unfinished one gives way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reassembly {
-    oldest_first: VecDeque<Unfinished>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Unfinished {
-    item: ItemId,
-    count: u8,
-    have: u128,
-    bytes: Vec<u8>,
-    last_len: usize,
-}
-
-impl Reassembly {
-    /// Nothing under way.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a piece; the whole item, once the last missing piece has come. Repeated pieces change nothing, and
-    /// neither does one that contradicts the count of those before.
-    pub fn add(&mut self, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
-        let place = match self.oldest_first.iter().position(|unfinished| unfinished.item == fragment.item) {
-            Some(place) => place,
-            None => self.begin(fragment),
-        };
-        let unfinished = &mut self.oldest_first[place];
-        if unfinished.count != fragment.count {
-            return None;
-        }
-        let start = usize::from(fragment.index) * FRAGMENT_BYTES;
-        unfinished.bytes[start..start + fragment.bytes.len()].copy_from_slice(fragment.bytes);
-        unfinished.have |= 1 << fragment.index;
-        if fragment.index + 1 == fragment.count {
-            unfinished.last_len = fragment.bytes.len();
-        }
-        if unfinished.missing() != 0 {
-            return None;
-        }
-        let mut whole = self.oldest_first.remove(place)?;
-        whole.bytes.truncate((usize::from(whole.count) - 1) * FRAGMENT_BYTES + whole.last_len);
-        Some(whole.bytes)
-    }
-
-    /// The pieces of an unfinished item that have not come, as a bit each; `None` if none has come.
-    #[must_use]
-    pub fn missing(&self, item: ItemId) -> Option<u128> {
-        let unfinished = self.oldest_first.iter().find(|unfinished| unfinished.item == item)?;
-        Some(unfinished.missing())
-    }
-
-    /// Gives an unfinished item up.
-    pub fn remove(&mut self, item: ItemId) {
-        self.oldest_first.retain(|unfinished| unfinished.item != item);
-    }
-
-    /// Unfinished items.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.oldest_first.len()
-    }
-
-    /// Whether nothing is under way.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.oldest_first.is_empty()
-    }
-
-    fn begin(&mut self, fragment: &Fragment<'_>) -> usize {
-        if self.oldest_first.len() == REASSEMBLIES_MAX {
-            self.oldest_first.pop_front();
-        }
-        let bytes = alloc::vec![0; usize::from(fragment.count) * FRAGMENT_BYTES];
-        let unfinished =
-            Unfinished { item: fragment.item, count: fragment.count, have: 0, bytes, last_len: 0 };
-        self.oldest_first.push_back(unfinished);
-        self.oldest_first.len() - 1
-    }
-}
-
-impl Unfinished {
-    const fn missing(&self) -> u128 {
-        !self.have & (u128::MAX >> (u128::BITS - self.count as u32))
-    }
-}
-
-const _: () = assert!(FRAGMENTS_MAX <= u128::BITS as usize);

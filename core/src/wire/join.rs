@@ -5,11 +5,14 @@ use core::fmt;
 use core::net::SocketAddr;
 
 use super::codec::{Body, Put, Reader};
+use super::error::DecodeError;
 use super::record::Record;
-use crate::error::DecodeError;
 
-/// The receiver answers a right cookie with a [`JoinAnswer`] and takes the record; any other with a [`JoinEcho`] to the
-/// address in the record (rule B10). A join to another cluster is ignored.
+/// The receiver takes the record and answers with a [`JoinAnswer`] if the cookie is right. Otherwise it sends a
+/// [`JoinEcho`] to the address in the record and remembers nothing (rule B10).
+///
+/// A joiner that the receiver holds at a higher incarnation or as gone is answered with an [`Accused`](super::Accused) and
+/// has to go above that first. A join to another cluster is counted and ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Join<'a> {
     /// The cookie of the last join echo, or 0.
@@ -20,9 +23,9 @@ pub struct Join<'a> {
     pub record: Record<'a>,
 }
 
-/// The receiver, which has asked to join, repeats its [`Join`] with this cookie.
+/// The receiver repeats its [`Join`] with this cookie, which proves that it is reachable at its address.
 ///
-/// One that was not asked for is ignored.
+/// An echo from an address that the receiver has not asked is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinEcho {
     /// The cookie to repeat.
@@ -31,7 +34,10 @@ pub struct JoinEcho {
     pub seen: SocketAddr,
 }
 
-/// The receiver is a member from now on. It learns the records behind this message in the datagram without gossiping them on.
+/// The receiver has joined: it stops asking seeds, and compares its member table with the sender's. The records behind this
+/// message in the datagram are news to the receiver alone, so it does not gossip them on.
+///
+/// An answer from an address that the receiver has not asked is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinAnswer {
     /// The address that the join came from.

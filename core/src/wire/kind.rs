@@ -1,23 +1,25 @@
-//! The table of message kinds, and all that follows from it: the enums, dispatch by tag, names, standing.
+//! The table of message kinds, and all that follows from it: the enums, dispatch by tag, names, needed standing.
 //!
-//! To add a message: write its struct with its [`Body`] in the file of its room, add one row to the table below,
-//! and handle the new variant where the compiler then misses it, in its machine's `on_message`. `WIRE.md` and the golden
-//! bytes in the tests are compared with the table.
+//! To add a message:
+//!
+//! 1. write its struct and the struct's [`Body`] in the file of its machine, and a row of the table below;
+//! 2. handle the new variant in the `on_message` of its machine, where the compiler now asks for it;
+//! 3. write its row into `core/WIRE.md` and its golden bytes into `wire/tests.rs`: both are compared with the table.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::codec::{Body, Put, Reader};
+use super::digest::Digest;
+use super::error::DecodeError;
 use super::gossip::{
-    Digest, Gone, IHave, Lack, Mark, Part, Prune, Publish, PushAck, Receipt, ReceiptRequest, Request,
-    RequestParts,
+    Gone, IHave, Lack, Mark, Part, Prune, Publish, PushAck, Receipt, ReceiptRequest, Request, RequestParts,
 };
 use super::join::{Join, JoinAnswer, JoinEcho};
 use super::member::{Accused, Alive, Verdict};
 use super::probe::{Ack, Nack, Ping, PingReq, RelayedAck};
 use super::reconcile::{Compare, Delta, Items, Want};
 use super::sizes::{MESSAGE_BYTES, TABLES};
-use crate::error::DecodeError;
 
 /// How far the sender of a datagram is believed, from least to most (rules A4, B10, F6). Each kind of message names the
 /// least standing that its sender needs.
@@ -174,6 +176,7 @@ macro_rules! kinds {
     };
 }
 
+// A row: the tag, the message with the lifetime of what it borrows, its name, and the least standing of its sender.
 // Tags 1–31 belong to membership, 32–47 to reconciliation, 64–79 to the broadcast; 80 and above are for the parts to come.
 kinds! {
     /// A message of the membership protocol: probes, updates, and joining.

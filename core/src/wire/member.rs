@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::codec::{Body, Put, Reader};
+use super::error::DecodeError;
 use super::record::Record;
-use crate::error::DecodeError;
 use crate::id::{Incarnation, MemberState, NodeId};
 
 /// The receiver takes the record into its table if it is newer than the one held, and holds the member alive unless a
@@ -36,8 +36,11 @@ pub struct Verdict {
     pub author: NodeId,
 }
 
-/// The receiver learns that the sender holds it higher than it is, not alive, or in another process, and moves to an
-/// incarnation above (rule A4). One that was removed stops (rule A7).
+/// The receiver learns that the sender holds it at a higher incarnation, not alive, or in another process. It moves to an
+/// incarnation above that and answers with its record (rule A4); if it was removed at its present incarnation, it stops
+/// (rule A7).
+///
+/// A node sends at most one in a probe interval to each sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accused {
     /// The incarnation at which the sender holds the receiver.

@@ -7,13 +7,14 @@ use core::fmt;
 use core::net::SocketAddr;
 
 use super::codec::{Body, Put, Reader};
+use super::error::DecodeError;
 use super::sizes::{MESSAGE_BYTES, PROBE_BYTES, SHORT_ACK_BYTES, TABLES};
-use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId};
 
 /// The receiver answers with an [`Ack`], and compares its tables with the sender's where the roots differ (rule B9).
 ///
-/// A ping is acked whoever sends it; roots are compared only with a member that is validated (rule F6).
+/// Every sender gets its ack, but roots are compared only with a validated member, and an unvalidated sender gets no
+/// answer longer than its ping (rule F6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
     /// The number that the ack repeats.

@@ -6,8 +6,8 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Body, Put, Reader};
+use super::error::DecodeError;
 use super::sizes::{COMPARE_RANGE_BYTES, ITEM_BYTES, RANGE_BYTES, WAYS};
-use crate::error::DecodeError;
 use crate::id::NodeId;
 
 /// A part of the line of keys: all positions that begin with the first `4 · depth` bits of `prefix`.
@@ -63,8 +63,10 @@ impl KeyRange {
     }
 }
 
-/// The receiver compares each range with its own, and answers a part that differs with a finer [`Compare`], with
-/// [`Items`], or with its items behind a [`Delta`].
+/// The receiver compares the parts of each range with its own. It answers a part that differs with its items behind a
+/// [`Delta`] if the sender has next to none, with [`Items`] if the receiver has few, otherwise with a finer [`Compare`].
+///
+/// The answer never exceeds the credit, and [`CREDIT_MAX`](crate::limits::CREDIT_MAX) in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compare<'a> {
     /// The table that the ranges are of: 0 members, 2 marks of the broadcast.
@@ -74,8 +76,8 @@ pub struct Compare<'a> {
     bytes: &'a [u8],
 }
 
-/// The receiver compares each list with its own items: it sends those that the sender lacks or has otherwise behind a
-/// [`Delta`], and asks for the others with a [`Want`].
+/// The receiver compares each list with its own items. It sends those that the sender lacks or has in another version
+/// behind a [`Delta`], and asks for those that it lacks itself with a [`Want`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Items<'a> {
     /// The table that the items are of: 0 members, 2 marks of the broadcast.
@@ -85,7 +87,7 @@ pub struct Items<'a> {
     bytes: &'a [u8],
 }
 
-/// The receiver sends the items with these ids behind a [`Delta`].
+/// The receiver sends the items with these ids behind a [`Delta`], as far as the credit goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want<'a> {
     /// The table that the items are of: 0 members, 2 marks of the broadcast.
@@ -95,8 +97,8 @@ pub struct Want<'a> {
     bytes: &'a [u8],
 }
 
-/// The receiver takes the items behind this message in the datagram for the answer to a reconciliation: they are not
-/// gossiped on.
+/// The receiver takes the items behind this message in the datagram for the answer to a reconciliation, and does not gossip
+/// them on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delta {
     /// The table that the items are of: 0 members, 2 marks of the broadcast.

@@ -1,12 +1,12 @@
-//! A member's record: what it says of itself. Stored, hashed and relayed as the bytes received (rule G5), and
-//! read in place.
+//! A member's record: what the member says of itself. It is stored, hashed and relayed as the bytes received (rule G5),
+//! and read in place.
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::codec::{Put, Reader, addr_bytes};
+use super::error::DecodeError;
 use super::sizes::{KEYS_MAX, RECORD_FIXED_BYTES};
-use crate::error::DecodeError;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::{EXTENSION_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
 
@@ -19,34 +19,34 @@ pub struct Record<'a> {
 /// The known fields of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordFields<'a> {
-    /// Who.
+    /// The id of the member.
     pub id: NodeId,
-    /// In which life and announcement.
+    /// The incarnation in which the member has made the record.
     pub incarnation: Incarnation,
-    /// In which process.
+    /// The boot of the member: the random number of its process.
     pub boot: u64,
-    /// The digest of the settings that all must share (rule G4).
+    /// The digest of the settings that all members must share (rule G4).
     pub shared: u64,
-    /// Version of the adopted roster; 0 for none.
+    /// The version of the roster of voters that the member has adopted; 0 for none.
     pub roster: u32,
-    /// Election priority.
+    /// The priority of the member in elections.
     pub priority: u32,
-    /// Least and greatest protocol version.
+    /// The least and the greatest protocol version that the member speaks (rule B5).
     pub protocol: (u8, u8),
-    /// Whether it stands in elections.
+    /// Whether the member stands in elections.
     pub eligible: bool,
-    /// Where its datagrams go.
+    /// The address that datagrams for the member go to.
     pub addr: SocketAddr,
-    /// Its name.
+    /// The name of the member.
     pub name: &'a str,
-    /// Its failure zone.
+    /// The failure zone of the member; empty if it has none.
     pub zone: &'a str,
-    /// Its application's bytes.
+    /// The metadata: bytes of the application.
     pub meta: &'a [u8],
 }
 
 impl RecordFields<'_> {
-    /// The record in bytes, without extensions.
+    /// Encodes the record, without keys and extensions.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(
@@ -116,75 +116,75 @@ impl<'a> Record<'a> {
         Ok(Self { bytes })
     }
 
-    /// A record out of bytes that `read` has accepted before.
+    /// A record from bytes that [`Record::read`] has accepted before.
     pub(crate) const fn trusted(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
-    /// Its bytes.
+    /// The bytes of the record.
     #[must_use]
     pub const fn bytes(self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The same record without name, zone and metadata.
+    /// Encodes this record with empty name, zone and metadata, and without keys and extensions.
     pub(crate) fn bare(self) -> Vec<u8> {
         RecordFields { name: "", zone: "", meta: &[], ..self.fields() }.encode()
     }
 
-    /// The fixed part.
+    /// The fields that have a fixed width.
     fn head(self) -> &'a [u8; RECORD_FIXED_BYTES] {
         self.bytes.first_chunk().expect(CHECKED)
     }
 
-    /// Eight bytes of the fixed part.
+    /// A number of eight bytes among them.
     fn word(self, offset: usize) -> u64 {
         u64::from_le_bytes(*self.head()[offset..].first_chunk().expect(CHECKED))
     }
 
-    /// Who.
+    /// The id of the member.
     #[must_use]
     pub fn id(self) -> NodeId {
         NodeId(self.word(0))
     }
 
-    /// In which life and announcement.
+    /// The incarnation in which the member has made the record.
     #[must_use]
     pub fn incarnation(self) -> Incarnation {
         let [a, b, c, d] = *self.head()[16..].first_chunk().expect(CHECKED);
         Incarnation { epoch: self.word(8), counter: u32::from_le_bytes([a, b, c, d]) }
     }
 
-    /// In which process.
+    /// The boot of the member: the random number of its process.
     #[must_use]
     pub fn boot(self) -> u64 {
         self.word(20)
     }
 
-    /// The digest of the shared settings.
+    /// The digest of the settings that all members must share.
     #[must_use]
     pub fn shared(self) -> u64 {
         self.word(28)
     }
 
-    /// Least and greatest protocol version.
+    /// The least and the greatest protocol version that the member speaks.
     #[must_use]
     pub fn protocol(self) -> (u8, u8) {
         (self.head()[44], self.head()[45])
     }
 
-    /// Where its datagrams go.
+    /// The address that datagrams for the member go to.
     #[must_use]
     pub fn addr(self) -> SocketAddr {
         Reader::new(&self.bytes[RECORD_FIXED_BYTES..]).addr().expect(CHECKED)
     }
 
-    /// What it says beyond identity and settings: address, name, zone, metadata, keys, extensions.
+    /// The part that an application may see: address, name, zone, metadata, keys, extensions.
     pub(crate) fn described(self) -> &'a [u8] {
         &self.bytes[RECORD_FIXED_BYTES..]
     }
 
-    /// All known fields.
+    /// Reads all known fields.
     #[must_use]
     pub fn fields(self) -> RecordFields<'a> {
         let mut reader = Reader::new(self.bytes);

@@ -4,17 +4,14 @@ use proptest::prelude::*;
 
 use super::sizes::RECORD_BYTES_MAX;
 use super::*;
-use crate::error::DecodeError;
 use crate::id::{Incarnation, MemberState, MessageId, NodeId};
-use alloc::string::String;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 fn hex(bytes: &[u8]) -> String {
-    let lines: Vec<String> = bytes
-        .chunks(16)
-        .map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "))
-        .collect();
-    lines.join("\n")
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn encoded(message: &Message<'_>) -> Vec<u8> {
@@ -51,148 +48,140 @@ fn header() -> Header {
     }
 }
 
-#[test]
-fn the_envelope_has_golden_bytes() {
-    let bytes = compose(&header(), &encoded(&Ping { seq: 7, roots: [8, 9, 10] }.into()));
-    let mut written = Vec::new();
-    let letterhead =
-        Letterhead::new(cluster_tag("golden"), NodeId(1), Incarnation { epoch: 2, counter: 3 }, 4);
-    letterhead.begin(NodeId(5), 6, &mut written);
-    Message::from(Ping { seq: 7, roots: [8, 9, 10] }).encode(&mut written);
-    written.put(&[0; CRC_BYTES]);
-    finish(&mut written, letterhead.checksum());
-    assert_eq!(written, bytes, "a letterhead saves work and changes nothing");
-    insta::assert_snapshot!(hex(&bytes), @"
-    01 00 00 00 00 00 00 00 c7 5e 33 15 3e 74 9d 83
-    01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00
-    03 00 00 00 04 00 00 00 00 00 00 00 05 00 00 00
-    00 00 00 00 06 00 00 00 00 00 00 00 01 1c 00 07
-    00 00 00 08 00 00 00 00 00 00 00 09 00 00 00 00
-    00 00 00 0a 00 00 00 00 00 00 00 9a 34 4e 4c
-    ");
-    let opened = open(&bytes, cluster_tag("golden")).expect("just written");
-    assert_eq!(opened.header, header());
-    assert_eq!(opened.messages.collect::<Vec<_>>(), [Ok(Ping { seq: 7, roots: [8, 9, 10] }.into())]);
-    insta::assert_snapshot!(describe(&bytes).expect("just written"), @"n1@2.3 -> n5 #6: ping 7");
-}
+const RECORD: &str = "0201000000000000 0403000000000000 05000000 0706000000000000 0908000000000000 00000000 0a000000 \
+    01 01 01 04 581b 0a000001 05 7765622d31 02 6575 0100 6d 00";
 
 #[test]
 fn a_record_has_golden_bytes() {
-    insta::assert_snapshot!(hex(&fields().encode()), @"
-    02 01 00 00 00 00 00 00 04 03 00 00 00 00 00 00
-    05 00 00 00 07 06 00 00 00 00 00 00 09 08 00 00
-    00 00 00 00 00 00 00 00 0a 00 00 00 01 01 01 04
-    58 1b 0a 00 00 01 05 77 65 62 2d 31 02 65 75 01
-    00 6d 00
-    ");
+    assert_eq!(hex(&fields().encode()), RECORD.replace(' ', ""));
+}
+
+#[test]
+fn the_envelope_has_golden_bytes() {
+    let ping = Message::from(Ping { seq: 7, roots: [8, 9, 10] });
+    let bytes = compose(&header(), &encoded(&ping));
+    let mut written = Vec::new();
+    let prefix = HeaderPrefix::new(cluster_tag("golden"), NodeId(1), Incarnation { epoch: 2, counter: 3 }, 4);
+    prefix.begin(NodeId(5), 6, &mut written);
+    ping.encode(&mut written);
+    written.put(&[0; CRC_BYTES]);
+    finish(&mut written, prefix.checksum());
+    assert_eq!(written, bytes, "a prefix saves work and changes nothing");
+    let golden = "01 00 0000 00000000 c75e33153e749d83 0100000000000000 0200000000000000 03000000 0400000000000000 \
+        0500000000000000 0600000000000000 01 1c00 07000000 0800000000000000 0900000000000000 0a00000000000000 9a344e4c";
+    assert_eq!(hex(&bytes), golden.replace(' ', ""));
+    let opened = open(&bytes, cluster_tag("golden")).expect("just written");
+    assert_eq!(opened.header, header());
+    assert_eq!(opened.messages.collect::<Vec<_>>(), [Ok(ping)]);
+    insta::assert_snapshot!(describe(&bytes).expect("just written"), @"n1@2.3 -> n5 #6: ping 7");
+}
+
+/// The kinds that have golden bytes.
+#[derive(Default)]
+struct Golden(BTreeSet<Kind>);
+
+impl Golden {
+    #[track_caller]
+    fn is<'a>(&mut self, message: impl Into<Message<'a>>, printed: &str, golden: &str) {
+        let message = message.into();
+        let bytes = encoded(&message);
+        assert_eq!(hex(&bytes), golden.replace(' ', ""), "{message}");
+        assert_eq!(message.to_string(), printed);
+        assert_eq!(Message::decode(bytes[0], &bytes[3..]), Ok(message), "decoding inverts encoding");
+        assert_eq!(message.kind().tag(), Some(bytes[0]));
+        self.0.insert(message.kind());
+    }
 }
 
 #[test]
 fn every_message_has_golden_bytes() {
+    let mut golden = Golden::default();
+    swim(&mut golden);
+    reconcile(&mut golden);
+    gossip(&mut golden);
+    let missing: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !golden.0.contains(kind)).collect();
+    assert_eq!(missing, [Kind::Unknown]);
+}
+
+#[rustfmt::skip]
+fn swim(golden: &mut Golden) {
     let incarnation = Incarnation { epoch: 1, counter: 2 };
     let addr = "[fd00::1]:9".parse().expect("an address");
+    const ADDR: &str = "06 0900 fd000000000000000000000000000001";
     let record = fields().encode();
     let record = Record::read(&record).expect("just written");
-    let verdict = Verdict {
-        id: NodeId(3),
-        incarnation,
-        state: MemberState::Left,
-        removed: true,
-        age: 4,
-        author: NodeId(5),
-    };
-    let accused = Accused { incarnation, state: MemberState::Down, removed: false, boot: 6 };
+    let verdict =
+        Verdict { id: NodeId(3), incarnation, state: MemberState::Left, removed: true, age: 4, author: NodeId(5) };
+    golden.is(Ping { seq: 1, roots: [2, 3, 4] }, "ping 1", "01 1c00 01000000 0200000000000000 0300000000000000 0400000000000000");
+    golden.is(Ack { seq: 1, roots: None }, "ack 1", "02 0400 01000000");
+    golden.is(Ack { seq: 1, roots: Some([2, 3, 4]) }, "ack 1", "02 1c00 01000000 0200000000000000 0300000000000000 0400000000000000");
+    golden.is(PingReq { seq: 1, target: NodeId(2), addr }, "ping-req 1 for n2", &format!("03 1f00 01000000 0200000000000000 {ADDR}"));
+    golden.is(Nack { seq: 1 }, "nack 1", "04 0400 01000000");
+    golden.is(RelayedAck { seq: 1, author: NodeId(2), incarnation }, "relayed-ack 1 of n2@1.2", "05 1800 01000000 0200000000000000 0100000000000000 02000000");
+    golden.is(Alive(record), "alive n258@772.5", &format!("06 4300 {RECORD}"));
+    golden.is(verdict, "left n3@1.2 by n5 (removed)", "07 2100 0300000000000000 0100000000000000 02000000 83 04000000 0500000000000000");
+    golden.is(Accused { incarnation, state: MemberState::Down, removed: false, boot: 6 }, "accused down@1.2", "08 1500 0100000000000000 02000000 02 0600000000000000");
+    golden.is(Join { cookie: 1, cluster: "c", record }, "join n258@772.5", &format!("09 4d00 0100000000000000 01 63 {RECORD}"));
+    golden.is(JoinEcho { cookie: 1, seen: addr }, "join-echo to [fd00::1]:9", &format!("0a 1b00 0100000000000000 {ADDR}"));
+    golden.is(JoinAnswer { seen: addr, shared: 1, members: 2 }, "join-answer (2 members)", &format!("0b 1f00 {ADDR} 0100000000000000 02000000"));
+}
+
+#[rustfmt::skip]
+fn reconcile(golden: &mut Golden) {
     let (mut compared, mut listed) = (Vec::new(), Vec::new());
     put_compare_range(&mut compared, KeyRange::new(0xa000_0000, 1).expect("valid"), &[(1, 2); 16]);
     put_items_range(&mut listed, KeyRange::ROOT, &[(NodeId(1), 2), (NodeId(3), 4)]);
-    let messages: [Message<'_>; 16] = [
-        Ack { seq: 1, roots: None }.into(),
-        Ack { seq: 1, roots: Some([2, 3, 4]) }.into(),
-        PingReq { seq: 1, target: NodeId(2), addr }.into(),
-        Nack { seq: 1 }.into(),
-        RelayedAck { seq: 1, author: NodeId(2), incarnation }.into(),
-        Alive(record).into(),
-        verdict.into(),
-        accused.into(),
-        Join { cookie: 1, cluster: "c", record }.into(),
-        JoinEcho { cookie: 1, seen: addr }.into(),
-        JoinAnswer { seen: addr, shared: 1, members: 2 }.into(),
-        Compare::of(0, 1, &compared).into(),
-        Items::of(0, 1, &listed).into(),
-        Want::of(0, 1, &[1; 16]).into(),
-        Delta { table: 0 }.into(),
-        Delta { table: 2 }.into(),
-    ];
-    let golden: Vec<String> =
-        messages.iter().map(|message| format!("{message}\n{}", hex(&encoded(message)))).collect();
-    insta::assert_snapshot!(golden.join("\n"), @"
-    ack 1
-    02 04 00 01 00 00 00
-    ack 1
-    02 1c 00 01 00 00 00 02 00 00 00 00 00 00 00 03
-    00 00 00 00 00 00 00 04 00 00 00 00 00 00 00
-    ping-req 1 for n2
-    03 1f 00 01 00 00 00 02 00 00 00 00 00 00 00 06
-    09 00 fd 00 00 00 00 00 00 00 00 00 00 00 00 00
-    00 01
-    nack 1
-    04 04 00 01 00 00 00
-    relayed-ack 1 of n2@1.2
-    05 18 00 01 00 00 00 02 00 00 00 00 00 00 00 01
-    00 00 00 00 00 00 00 02 00 00 00
-    alive n258@772.5
-    06 43 00 02 01 00 00 00 00 00 00 04 03 00 00 00
-    00 00 00 05 00 00 00 07 06 00 00 00 00 00 00 09
-    08 00 00 00 00 00 00 00 00 00 00 0a 00 00 00 01
-    01 01 04 58 1b 0a 00 00 01 05 77 65 62 2d 31 02
-    65 75 01 00 6d 00
-    left n3@1.2 by n5 (removed)
-    07 21 00 03 00 00 00 00 00 00 00 01 00 00 00 00
-    00 00 00 02 00 00 00 83 04 00 00 00 05 00 00 00
-    00 00 00 00
-    accused down@1.2
-    08 15 00 01 00 00 00 00 00 00 00 02 00 00 00 02
-    06 00 00 00 00 00 00 00
-    join n258@772.5
-    09 4d 00 01 00 00 00 00 00 00 00 01 63 02 01 00
-    00 00 00 00 00 04 03 00 00 00 00 00 00 05 00 00
-    00 07 06 00 00 00 00 00 00 09 08 00 00 00 00 00
-    00 00 00 00 00 0a 00 00 00 01 01 01 04 58 1b 0a
-    00 00 01 05 77 65 62 2d 31 02 65 75 01 00 6d 00
-    join-echo to [fd00::1]:9
-    0a 1b 00 01 00 00 00 00 00 00 00 06 09 00 fd 00
-    00 00 00 00 00 00 00 00 00 00 00 00 00 01
-    join-answer (2 members)
-    0b 1f 00 06 09 00 fd 00 00 00 00 00 00 00 00 00
-    00 00 00 00 00 01 01 00 00 00 00 00 00 00 02 00
-    00 00
-    compare 1 ranges
-    20 8e 00 00 01 00 00 00 00 00 00 a0 01 20 00 00
-    00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00
-    00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00
-    00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00
-    00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00
-    00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00
-    00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00
-    00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00
-    00 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00
-    00
-    items 2
-    21 2b 00 00 01 00 00 00 00 00 00 00 00 02 01 00
-    00 00 00 00 00 00 02 00 00 00 00 00 00 00 03 00
-    00 00 00 00 00 00 04 00 00 00 00 00 00 00
-    want 2
-    22 15 00 00 01 00 00 00 01 01 01 01 01 01 01 01
-    01 01 01 01 01 01 01 01
-    delta 0
-    23 01 00 00
-    delta 2
-    23 01 00 02
-    ");
-    for message in messages {
-        let bytes = encoded(&message);
-        assert_eq!(Message::decode(bytes[0], &bytes[3..]), Ok(message), "decoding inverts encoding");
-    }
+    let parts = "0100000000000000".repeat(16);
+    golden.is(Compare::of(0, 1, &compared), "compare 1 ranges", &format!("20 8e00 00 01000000 000000a0 01 20000000 {parts}"));
+    golden.is(Items::of(0, 1, &listed), "items 2", "21 2b00 00 01000000 00000000 00 02 0100000000000000 0200000000000000 0300000000000000 0400000000000000");
+    golden.is(Want::of(0, 1, &[1; 16]), "want 2", "22 1500 00 01000000 0101010101010101 0101010101010101");
+    golden.is(Delta { table: 2 }, "delta 2", "23 0100 02");
+}
+
+#[rustfmt::skip]
+fn gossip(golden: &mut Golden) {
+    let id = MessageId { origin: NodeId(1), epoch: 2, seq: 3 };
+    const ID: &str = "0100000000000000 0200000000000000 0300000000000000";
+    let run = Run { origin: NodeId(1), epoch: 2, first: 3, last: 5 };
+    let list = |tag: &str| format!("{tag} 2000 {ID} 0500000000000000");
+    let item = encode_item(REPORT, "t", b"hi");
+    let item = Item::read(&item).expect("just written");
+    let (mut runs, mut entries) = (Vec::new(), Vec::new());
+    put_run(&mut runs, run);
+    put_digest_entry(&mut entries, run, &[(4, 4)]);
+    let runs = Runs::of(&runs);
+    let part = Fragment { item: id.into(), index: 1, count: 2, bytes: b"end" };
+    let digest = Digest::of(PULL, 6, (NodeId(1), NodeId(7)), &entries);
+    golden.is(Publish { id, hops: 1, flags: EAGER, item }, "publish n1:2:3 hop 1", &format!("40 2300 {ID} 01 01 01 01 74 02000000 6869"));
+    golden.is(Part { hops: 1, flags: EAGER, part }, "part n1:2:3 2/2", &format!("41 1f00 01 01 {ID} 01 02 656e64"));
+    golden.is(IHave(runs), "i-have n1:2:3-5", &list("42"));
+    golden.is(Request { round: 6, flags: GRAFT, runs }, "request n1:2:3-5", &format!("43 2500 06000000 01 {ID} 0500000000000000"));
+    golden.is(RequestParts { id, missing: 2 }, "request-parts 1 of n1:2:3", &format!("44 2800 {ID} 0200000000000000 0000000000000000"));
+    golden.is(digest, "digest 1 origins (pull)", &format!("45 4600 01 06000000 0100000000000000 0700000000000000 {ID} 0500000000000000 01 0400000000000000 0400000000000000"));
+    golden.is(Gone(runs), "gone n1:2:3-5", &list("46"));
+    golden.is(PushAck(runs), "push-ack n1:2:3-5", &list("47"));
+    golden.is(Prune, "prune", "48 0000");
+    golden.is(Receipt(runs), "receipt n1:2:3-5", &list("49"));
+    golden.is(ReceiptRequest(runs), "receipt-request n1:2:3-5", &list("4a"));
+    golden.is(Mark { origin: NodeId(1), epoch: 2, low: 3, top: 5 }, "mark n1:2:5", &list("4b"));
+    golden.is(Lack(runs), "lack n1:2:3-5", &list("4c"));
+}
+
+#[test]
+fn the_page_lists_the_messages_of_the_table() {
+    let page = include_str!("../../WIRE.md");
+    let (_, section) = page.split_once("## 2. Messages").expect("the page has a section on messages");
+    let (section, _) = section.split_once("## 3. ").expect("a section follows");
+    let rows = section.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let tag: u8 = cells.get(1)?.parse().ok()?;
+        Some((tag, cells[2].to_owned(), cells[3].to_owned()))
+    });
+    let table = Kind::ALL.into_iter().filter_map(|kind| {
+        Some((kind.tag()?, format!("{kind:?}"), format!("{:?}", kind.standing()).to_lowercase()))
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), table.clone().collect::<Vec<_>>(), "WIRE.md, then the table");
+    assert!(table.is_sorted(), "rows stand in the order of their tags");
 }
 
 #[test]
@@ -229,129 +218,6 @@ fn extensions_of_a_record_are_kept_as_they_came() {
     assert_eq!(&relayed[3..], bytes);
     bytes.push(1);
     assert_eq!(Record::read(&bytes), Err(DecodeError::Truncated));
-}
-
-#[test]
-fn an_item_is_cut_and_put_together_in_any_order() {
-    let item = ItemId { owner: NodeId(1), epoch: 2, seq: 3 };
-    let bytes: Vec<u8> = (0..5_000_u32).map(|i| i.to_le_bytes()[0]).collect();
-    let mut pieces: Vec<_> = fragments(item, &bytes).expect("short enough").collect();
-    assert_eq!(pieces.len(), 5);
-    pieces.reverse();
-    let mut reassembly = Reassembly::new();
-    for piece in &pieces[..4] {
-        assert_eq!(reassembly.add(piece), None);
-        assert_eq!(reassembly.add(piece), None, "a repeated piece changes nothing");
-    }
-    assert_eq!(reassembly.missing(item), Some(1));
-    assert_eq!(reassembly.add(&pieces[4]), Some(bytes));
-    assert_eq!(reassembly, Reassembly::new());
-    assert!(fragments(item, &[]).is_none());
-    assert!(fragments(item, &[0; 73 * 1_024]).is_none());
-}
-
-#[test]
-fn the_oldest_unfinished_item_gives_way() {
-    let mut reassembly = Reassembly::new();
-    let piece = |seq| Fragment {
-        item: ItemId { owner: NodeId(1), epoch: 1, seq },
-        index: 0,
-        count: 2,
-        bytes: &[7; 1_024],
-    };
-    (0..=16).for_each(|seq| assert_eq!(reassembly.add(&piece(seq)), None));
-    assert_eq!(reassembly.missing(piece(0).item), None, "forgotten");
-    assert_eq!(reassembly.missing(piece(1).item), Some(2));
-}
-
-#[test]
-fn every_message_of_the_broadcast_has_golden_bytes() {
-    let id = MessageId { origin: NodeId(1), epoch: 2, seq: 3 };
-    let run = Run { origin: NodeId(1), epoch: 2, first: 3, last: 5 };
-    let item = encode_item(REPORT, "t", b"hi");
-    let item = Item::read(&item).expect("just written");
-    let (mut runs, mut entries) = (Vec::new(), Vec::new());
-    put_run(&mut runs, run);
-    put_digest_entry(&mut entries, run, &[(4, 4)]);
-    let runs = Runs::of(&runs);
-    let part = Fragment { item: id.into(), index: 1, count: 2, bytes: b"end" };
-    let messages: [Message<'_>; 13] = [
-        Publish { id, hops: 1, flags: EAGER, item }.into(),
-        Part { hops: 1, flags: EAGER, part }.into(),
-        IHave(runs).into(),
-        Request { round: 6, flags: GRAFT, runs }.into(),
-        RequestParts { id, missing: 2 }.into(),
-        Digest::of(PULL, 6, (NodeId(1), NodeId(7)), &entries).into(),
-        Gone(runs).into(),
-        Lack(runs).into(),
-        PushAck(runs).into(),
-        Prune.into(),
-        Receipt(runs).into(),
-        ReceiptRequest(runs).into(),
-        Mark { origin: NodeId(1), epoch: 2, low: 3, top: 5 }.into(),
-    ];
-    let golden: Vec<String> = messages
-        .iter()
-        .map(|message| {
-            let bytes = encoded(message);
-            assert_eq!(Message::decode(bytes[0], &bytes[3..]), Ok(*message));
-            format!("{message}\n{}", hex(&bytes))
-        })
-        .collect();
-    insta::assert_snapshot!(golden.join("\n"), @"
-    publish n1:2:3 hop 1
-    40 23 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 01 01 01 01 74
-    02 00 00 00 68 69
-    part n1:2:3 2/2
-    41 1f 00 01 01 01 00 00 00 00 00 00 00 02 00 00
-    00 00 00 00 00 03 00 00 00 00 00 00 00 01 02 65
-    6e 64
-    i-have n1:2:3-5
-    42 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
-    00 00 00
-    request n1:2:3-5
-    43 25 00 06 00 00 00 01 01 00 00 00 00 00 00 00
-    02 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00
-    05 00 00 00 00 00 00 00
-    request-parts 1 of n1:2:3
-    44 28 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 00 00 00 00 00 00 00 00
-    digest 1 origins (pull)
-    45 46 00 01 06 00 00 00 01 00 00 00 00 00 00 00
-    07 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00
-    02 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00
-    05 00 00 00 00 00 00 00 01 04 00 00 00 00 00 00
-    00 04 00 00 00 00 00 00 00
-    gone n1:2:3-5
-    46 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
-    00 00 00
-    lack n1:2:3-5
-    4c 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
-    00 00 00
-    push-ack n1:2:3-5
-    47 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
-    00 00 00
-    prune
-    48 00 00
-    receipt n1:2:3-5
-    49 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
-    00 00 00
-    receipt-request n1:2:3-5
-    4a 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
-    00 00 00
-    mark n1:2:5
-    4b 20 00 01 00 00 00 00 00 00 00 02 00 00 00 00
-    00 00 00 03 00 00 00 00 00 00 00 05 00 00 00 00
-    00 00 00
-    ");
 }
 
 proptest! {

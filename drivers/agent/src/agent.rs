@@ -1,4 +1,4 @@
-//! The running member: it prints what changes, answers over its local socket, and leaves when it is asked to end.
+//! The running member: it prints its notices, answers over its local socket, and leaves when it is asked to end.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 use std::{io, process};
 
-use bruit_core::{Config, NodeId, Notice, broadcast::FirstPhase};
-use bruit_udp::{Bruit, Builder, Interface, JoinError, JournalSettings, News, Notices, StartError};
+use bruit_udp::core::{Config, NodeId, Notice, broadcast::FirstPhase};
+use bruit_udp::{Bruit, Builder, DriverNotice, Interface, JoinError, JournalSettings, Notices, StartError};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -19,34 +19,35 @@ use crate::cli::{AgentArgs, Kinds};
 use crate::config;
 use crate::control::{Caller, Control};
 use crate::failure::Failure;
+use crate::hub::Hub;
 use crate::lines::{Line, line};
-use crate::news::Hub;
 use crate::paths;
 use crate::protocol::{Reply, Request, Response};
 
-/// How long Ctrl-C waits for the others to know.
+/// The longest time that Ctrl-C waits for the other members to acknowledge the leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
-/// How long the last lines may take to be read by whoever reads our output.
+/// The longest time that the agent waits at its end for the last lines to be printed.
 const PRINT_WITHIN: Duration = Duration::from_secs(1);
-/// Traced datagrams that wait to be printed.
+/// The most traced datagrams that wait to be printed.
 const TRACE_LINES_MAX: usize = 1_024;
-/// The exit code of a second Ctrl-C, as shells give it.
+/// The exit code after a second Ctrl-C, which is the one that shells use.
 const INTERRUPTED: i32 = 130;
 
-/// A multicast group, and where it is meant.
+/// A multicast group, and the interface on which it is used.
 type Group = (SocketAddr, Option<Interface>);
 
-/// Why the agent ends.
+/// The reason why the agent ends.
 #[derive(Debug)]
 enum End {
-    /// A signal.
+    /// A signal arrived.
     Signal,
-    /// `bruit leave`, and its answer is written.
+    /// `bruit leave` has ended, and its answer was sent.
     Left,
-    /// The node has stopped by itself.
+    /// The node has stopped by itself, for this reason.
     Stopped(String),
 }
 
+/// Runs a member until a signal, `bruit leave`, or the node's own stop.
 pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     let mut config = config::load(&args.config)?;
     let multicast = multicast(args, &mut config)?;
@@ -59,8 +60,8 @@ pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Res
     trace(&bruit, &args.trace, json).map_err(Failure::refused)?;
     let (ends, ended) = channel();
     let hub = Arc::new(Hub::default());
-    let printed = print_news(bruit.clone(), &hub, json).map_err(Failure::refused)?;
-    pass_news(notices, Arc::clone(&hub), ends.clone()).map_err(Failure::refused)?;
+    let printed = print_notices(bruit.clone(), &hub, json).map_err(Failure::refused)?;
+    pass_notices(notices, Arc::clone(&hub), ends.clone()).map_err(Failure::refused)?;
     watch_signals(signals, ends.clone()).map_err(Failure::refused)?;
     serve(&control, &bruit, hub, &args.join, ends).map_err(Failure::refused)?;
     bruit.join(&args.join).map_err(|error| {
@@ -68,12 +69,13 @@ pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Res
         if usage { Failure::Usage(format!("--join: {error}")) } else { Failure::refused(error) }
     })?;
     let result = end(&bruit, &ended);
-    // It ends by closing the channel.
+    // The printing thread closes the channel when it has ended.
     let _ = printed.recv_timeout(PRINT_WITHIN);
     result
 }
 
-/// The group to hear and the interface; broadcasts go to it if they are multicast, and say no other.
+/// The multicast group to receive from, and its interface. If broadcasts are multicast and the settings name no group,
+/// they go to this one.
 fn multicast(args: &AgentArgs, config: &mut Config) -> Result<Option<Group>, Failure> {
     let configured = match &mut config.broadcast.first {
         FirstPhase::Multicast { group } => {
@@ -85,7 +87,7 @@ fn multicast(args: &AgentArgs, config: &mut Config) -> Result<Option<Group>, Fai
     let usage = |text: String| Err(Failure::Usage(text));
     match (args.multicast.or(configured), configured) {
         (Some(group), Some(other)) if group != other => {
-            usage(format!("--multicast is {group}, but broadcasts go to {other}, which broadcast.first says"))
+            usage(format!("--multicast is {group}, but broadcast.first says {other}"))
         }
         (Some(group), _) => Ok(Some((group, args.interface))),
         (None, _) if args.interface.is_some() => usage("--interface needs a multicast group".to_owned()),
@@ -127,7 +129,7 @@ fn start(
     })
 }
 
-/// The host's name and the port, so that two agents of one machine differ.
+/// A name made of the host's name and the port, so that two agents on one machine differ.
 fn default_name(bind: &str) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     match bind.rsplit_once(':') {
@@ -140,14 +142,14 @@ fn listening(bruit: &Bruit, name: &str, control: &Control, json: bool) {
     let (id, addr, epoch) =
         (bruit.id().to_string(), bruit.local_addr(), bruit.read(|node| node.incarnation().epoch));
     let socket = control.path().display().to_string();
-    let text = format!("on {addr} as {name} ({id}), epoch {epoch}, asked at {socket}");
+    let text = format!("on {addr} as {name} ({id}), epoch {epoch}, local socket {socket}");
     let fields =
         json!({ "addr": addr, "name": name, "id": id, "epoch": epoch.to_string(), "control": socket });
     Line::new("listening", text, fields).print(bruit.clock().now(), json);
 }
 
-/// Prints traced datagrams on a thread of their own: the hook runs on the node's thread, and a reader of our
-/// output that pauses must not pause the node. What it cannot take in time is left out.
+/// Prints traced datagrams on a thread of their own, because tracing runs on the node's thread, and output that is read
+/// slowly must not delay the node. Datagrams that cannot be printed in time are left out.
 fn trace(bruit: &Bruit, words: &[Kinds], json: bool) -> io::Result<()> {
     let kinds: Vec<_> = words.iter().flat_map(|word| word.0.iter().copied()).collect();
     if kinds.is_empty() {
@@ -165,52 +167,55 @@ fn trace(bruit: &Bruit, words: &[Kinds], json: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints what the node says, on a thread of its own: output that nobody reads holds up nobody else who listens.
-fn print_news(bruit: Bruit, hub: &Hub, json: bool) -> io::Result<Receiver<()>> {
+/// Prints the notices on a thread of its own, so that output that is read slowly does not delay other readers.
+fn print_notices(bruit: Bruit, hub: &Hub, json: bool) -> io::Result<Receiver<()>> {
     let (printing, printed) = channel();
-    let news = hub.read(|_| true).expect("it is the first to read");
+    let notices = hub.read(|_| true).expect("it is the first reader");
     let print = move || {
         let _printing = printing;
-        for news in news {
+        for notice in notices {
             let name = |id| bruit.read(|node| node.member(id).map(|member| member.name.into_owned()));
-            line(&news, |id| name(id).unwrap_or_default()).print(bruit.clock().now(), json);
+            line(&notice, |id| name(id).unwrap_or_default()).print(bruit.clock().now(), json);
         }
     };
     thread::Builder::new().name("bruit-print".to_owned()).spawn(print)?;
     Ok(printed)
 }
 
-/// Passes the news on to all who read them, and notices what ends the agent.
-fn pass_news(notices: Notices, hub: Arc<Hub>, ends: Sender<End>) -> io::Result<()> {
+/// Passes the notices on to the hub, and ends the agent at a notice that says so.
+fn pass_notices(notices: Notices, hub: Arc<Hub>, ends: Sender<End>) -> io::Result<()> {
     let pass = move || {
         let mut departed = false;
-        for news in notices {
-            departed |= matches!(news, News::Notice(Notice::Departed { .. }));
-            hub.pass(&news);
-            if let Some(end) = end_of(&news) {
+        for notice in notices {
+            departed |= matches!(notice, DriverNotice::Node(Notice::Departed { .. }));
+            hub.pass(&notice);
+            if let Some(end) = end_of(&notice) {
                 let _ = ends.send(end);
             }
         }
         hub.end();
-        // Whoever made it leave says how the agent ends.
+        // After a leave, the thread that asked for it decides how the agent ends.
         if !departed {
             let _ = ends.send(End::Stopped("the node has stopped".to_owned()));
         }
     };
-    thread::Builder::new().name("bruit-news".to_owned()).spawn(pass).map(drop)
+    thread::Builder::new().name("bruit-notices".to_owned()).spawn(pass).map(drop)
 }
 
-fn end_of(news: &News) -> Option<End> {
-    match news {
-        News::Notice(Notice::Removed) => Some(End::Stopped("an operator has removed this member".to_owned())),
-        News::Notice(Notice::IdentityConflict { stopped: true, .. }) => {
-            Some(End::Stopped("another process lives under this id, and goes on".to_owned()))
+/// The end that a notice means for the agent.
+fn end_of(notice: &DriverNotice) -> Option<End> {
+    match notice {
+        DriverNotice::Node(Notice::Removed) => {
+            Some(End::Stopped("an operator has removed this member".to_owned()))
         }
-        News::Notice(_) | News::Trouble(_) | News::Lagged { .. } => None,
+        DriverNotice::Node(Notice::IdentityConflict { stopped: true, .. }) => {
+            Some(End::Stopped("another process has this member's id, and goes on".to_owned()))
+        }
+        DriverNotice::Node(_) | DriverNotice::Trouble(_) | DriverNotice::Lagged { .. } => None,
     }
 }
 
-/// The first signal asks, the second insists.
+/// Ends the agent at the first signal, and the process at the second.
 fn watch_signals(mut signals: Signals, ends: Sender<End>) -> io::Result<()> {
     let watch = move || {
         for (count, _) in signals.forever().enumerate() {
@@ -241,11 +246,11 @@ fn serve(
     control.serve(move |request: Request, caller: &Caller<'_>| answerer.answer(request, caller), written)
 }
 
-/// Waits for a reason to end, and ends the node in that way.
+/// Waits for a reason to end, and ends the node accordingly.
 fn end(bruit: &Bruit, ended: &Receiver<End>) -> Result<(), Failure> {
     match ended.recv() {
         Ok(End::Signal) => {
-            // A node that is leaving already, or has stopped, needs no second goodbye.
+            // It is refused if the node is leaving already or has stopped, and is not needed then.
             let _ = bruit.leave(LEAVE_WITHIN);
             bruit.stop();
             Ok(())

@@ -1,29 +1,28 @@
-//! Requests over the local socket, and what the running member says to them.
+//! The running member's answers to requests over the local socket.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bruit_core::{Broadcast, Command, MemberState, Node, NodeId};
 use bruit_udp::Bruit;
+use bruit_udp::core::{Broadcast, Command, MemberState, Node, NodeId};
 
 use crate::control::Caller;
+use crate::hub::Hub;
+use crate::label::node_label;
 use crate::messages::levels;
-use crate::news::Hub;
-use crate::protocol::{
-    MemberView, NumberView, PeerView, Reply, Request, Response, StatsView, WhyView, node_label,
-};
+use crate::protocol::{MemberView, NumberView, PeerView, Reply, Request, Response, StatsView, WhyView};
 
-/// Answers for one member.
+/// Answers requests about one member.
 #[derive(Debug)]
 pub(crate) struct Answerer {
     pub(crate) bruit: Bruit,
-    /// What was given to join through, for showing.
+    /// The seeds that were given, for `peers list`.
     pub(crate) given: Mutex<Vec<String>>,
     pub(crate) hub: Arc<Hub>,
 }
 
 impl Answerer {
-    /// The last response; what comes before it is said to the caller here.
+    /// Returns the last response to a request. Responses before it are sent to the caller here.
     pub(crate) fn answer(&self, request: Request, caller: &Caller<'_>) -> Response {
         match self.reply(request, caller) {
             Ok(reply) => Response::Ok(reply),
@@ -55,7 +54,7 @@ impl Answerer {
             }
             Request::Why { member } => self.why(&member),
             Request::Broadcast { topic, payload, report_ms } => {
-                let payload = payload.to_vec().ok_or("the payload is no hexadecimal")?;
+                let payload = payload.to_vec().ok_or("the payload is not hexadecimal")?;
                 let report = report_ms.map(Duration::from_millis);
                 self.broadcast(Broadcast { report, ..Broadcast::new(topic, payload) }, caller)
             }
@@ -69,6 +68,7 @@ impl Answerer {
         self.bruit.command(command).map(|_| Reply::Done {}).map_err(|rejected| rejected.to_string())
     }
 
+    /// Remembers seeds for `peers list`.
     pub(crate) fn note(&self, seeds: Vec<String>) {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         for seed in seeds {
@@ -78,7 +78,7 @@ impl Answerer {
         }
     }
 
-    /// The name of a member, empty if it is not known.
+    /// The name of a member; empty if the member is unknown.
     pub(crate) fn name_of(&self, id: NodeId) -> String {
         self.bruit.read(|node| node.member(id).map(|member| member.name.into_owned())).unwrap_or_default()
     }
@@ -88,7 +88,7 @@ impl Answerer {
         self.bruit.read(|node| node.members().map(|member| MemberView::seen_by(node, &member, now)).collect())
     }
 
-    /// What was given, and what the names and the peers file stand for.
+    /// The seeds that were given, then the names and the peers file with the addresses found.
     fn peers(&self) -> Vec<PeerView> {
         let sources = self.bruit.sources();
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +104,7 @@ impl Answerer {
         seeds.chain(sourced).collect()
     }
 
-    /// A member by its name, or any id as `n42` or `42`.
+    /// Finds a member by its name, or takes any id such as `n42` or `42`.
     fn find(&self, text: &str) -> Result<NodeId, String> {
         let named =
             self.bruit.read(|node| node.members().find(|member| member.name == text).map(|member| member.id));
@@ -158,13 +158,21 @@ fn gauges(node: &Node) -> Vec<NumberView> {
         NumberView::new(
             "members_alive",
             count(MemberState::Alive),
-            "Members taken to be alive, this one included.",
+            "Members in state alive, this one included.",
         ),
-        NumberView::new("members_suspect", count(MemberState::Suspect), "Members doubted."),
-        NumberView::new("members_down", count(MemberState::Down), "Members taken to have failed."),
-        NumberView::new("members_left", count(MemberState::Left), "Members that have left."),
-        NumberView::new("health", node.health().into(), "Health multiplier: 1 when well."),
-        NumberView::new("joined", node.is_joined().into(), "Whether a member has been in contact."),
+        NumberView::new("members_suspect", count(MemberState::Suspect), "Members in state suspect."),
+        NumberView::new("members_down", count(MemberState::Down), "Members in state down."),
+        NumberView::new("members_left", count(MemberState::Left), "Members in state left."),
+        NumberView::new(
+            "health",
+            node.health().into(),
+            "Health multiplier (Lifeguard): 1 while this node is healthy.",
+        ),
+        NumberView::new(
+            "joined",
+            node.is_joined().into(),
+            "1 once another member has been in contact, else 0.",
+        ),
         NumberView::new("epoch", node.incarnation().epoch, "The epoch of this boot."),
     ];
     gauges.extend(levels(node).iter().map(|level| NumberView::new(&level.name, level.value, &level.help)));

@@ -1,133 +1,137 @@
-//! What may be typed. Help texts are the doc comments.
+//! The command line. The doc comments are the help texts.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bruit_core::wire::Kind;
 use bruit_udp::Interface;
+use bruit_udp::core::wire::Kind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Membership and broadcast for a group of processes: run a member, and ask it.
+/// Membership and broadcast for a group of processes. `bruit agent` runs a member; the other commands ask it.
 ///
-/// Exit codes: 0 done, 1 refused, 2 no agent reachable, 3 usage.
+/// Exit codes: 0 done, 1 refused, 2 no agent reachable, 3 wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "bruit", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) does: Does,
-    /// The agent's local socket. By default the agent picks one, and the other commands take the only one that
-    /// answers.
+    /// The agent's local socket. By default the agent chooses a path, and the other commands find the socket if only
+    /// one agent of this user runs.
     #[arg(long, global = true, value_name = "SOCKET")]
     pub(crate) control: Option<PathBuf>,
-    /// Print JSON, one value a line.
+    /// Print one JSON value a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Does {
-    /// Run a member until Ctrl-C, which leaves the cluster; a second Ctrl-C stops at once.
+    /// Run a member until Ctrl-C, which leaves the cluster. A second Ctrl-C stops at once.
     Agent(Box<AgentArgs>),
     #[command(flatten)]
     Ask(Ask),
-    /// Show what the settings promise in a cluster of a given size.
+    /// Estimate delays and traffic for a cluster of a given size.
     Estimate(EstimateArgs),
-    /// Run a journal again and check that the same came out.
+    /// Replay a journal, and check that the node acts exactly as recorded.
     Replay(ReplayArgs),
 }
 
-/// What can be asked of a running agent.
+/// The commands that ask a running agent.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ask {
-    /// List the members as this agent sees them.
+    /// List the members that this agent knows.
     Members,
-    /// Join through more members, given as host:port.
+    /// Join the cluster through more members.
     Join {
-        /// Members to contact; they are tried for ever.
+        /// Members to contact, as host:port. They are retried forever.
         #[arg(required = true, value_name = "HOST:PORT", value_delimiter = ',')]
         seeds: Vec<String>,
     },
-    /// Add a peer, remove a member, or list where peers come from.
+    /// Add a peer, remove a member, or list the peers and their sources.
     Peers {
         #[command(subcommand)]
         does: Peers,
     },
     /// Measure the round trip to a member.
     Ping {
-        /// A name, or an id such as n42.
+        /// The member's name, or its id such as n42.
         member: String,
-        /// Where it is; known for members.
+        /// The member's address. It is not needed if the agent knows the member.
         addr: Option<SocketAddr>,
     },
-    /// Show counters.
+    /// Print the agent's counters and gauges.
     Stats {
-        /// How to print them.
+        /// The output format.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-    /// Make the agent leave the cluster and end.
+    /// Make the agent leave the cluster and exit.
     Leave {
-        /// How long to wait for acknowledgements, such as 5s or 500ms.
-        #[arg(long, default_value = "5s", value_parser = crate::config::duration)]
+        /// The longest time to wait for acknowledgements, such as 5s or 500ms.
+        #[arg(long, default_value = "5s", value_parser = crate::duration::duration)]
         within: Duration,
     },
-    /// Explain why a member is held Down.
+    /// Explain why this agent holds a member Down.
     Why {
-        /// A name, or an id such as n42.
+        /// The member's name, or its id such as n42.
         member: String,
     },
-    /// Tell every member; refused before the first contact, and while too much waits.
+    /// Send a message to every member.
+    ///
+    /// It is refused before the first contact with another member, and while too many messages wait to be sent.
     Broadcast {
-        /// What it is about, at most 64 bytes; may not begin with "bruit.".
+        /// The topic, at most 64 bytes. It must not begin with "bruit.".
         #[arg(long, default_value = "", hide_default_value = true)]
         topic: String,
-        /// Wait so long, such as 10s, and say when a majority and when all have it; the exit code is 1 if not all say
-        /// so in time.
-        #[arg(long, value_name = "DURATION", value_parser = crate::config::duration)]
+        /// Wait up to this time, such as 10s, and report when a majority and when all members have the message. The
+        /// exit code is 1 if not all members acknowledge it in time.
+        #[arg(long, value_name = "DURATION", value_parser = crate::duration::duration)]
         report: Option<Duration>,
-        /// The message, or - to read standard input, whatever bytes it has.
+        /// The message, or - to read it from standard input, as any bytes.
         text: OsString,
     },
-    /// Print what is delivered from now on, until Ctrl-C; also what is lost, and how much was missed.
+    /// Print the broadcasts delivered from now on, until Ctrl-C.
+    ///
+    /// It also prints which broadcasts are lost, and how many notices were dropped because they were read too slowly.
     Listen {
-        /// Of this topic only.
+        /// Only broadcasts of this topic.
         #[arg(long)]
         topic: Option<String>,
     },
     /// List the broadcasts that this agent still keeps, the newest first.
     Messages {
-        /// Of this topic only.
+        /// Only broadcasts of this topic.
         #[arg(long)]
         topic: Option<String>,
-        /// So many at most.
+        /// The largest number of broadcasts to list.
         #[arg(short = 'n', value_name = "N", default_value_t = 20)]
         max: usize,
     },
-    /// Show what waits to be sent and what is kept, against the limits.
+    /// Show how many broadcasts wait to be sent and how many are kept, with the limits.
     Pending,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Peers {
-    /// One more member to contact, for ever.
+    /// Add the address of a member to contact. It is retried forever.
     Add {
-        /// Its address.
+        /// The address of the member.
         addr: SocketAddr,
     },
-    /// Declare that a member has left; it stops when it hears so.
+    /// Declare that a member has left. The member stops as soon as it learns of it.
     Remove {
-        /// A name, or an id such as n42.
+        /// The member's name, or its id such as n42.
         member: String,
     },
-    /// Where peers come from: seeds, names, the peers file.
+    /// List the peers with their sources: given as seeds, or the peers file.
     List,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table for people.
+    /// A table of text.
     Text,
     /// JSON.
     Json,
@@ -137,28 +141,28 @@ pub(crate) enum Format {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Preset {
-    /// One data centre.
+    /// For one data centre.
     Lan,
-    /// Across continents.
+    /// For a cluster across continents.
     Wan,
-    /// One machine.
+    /// For one machine.
     Local,
-    /// As hashicorp/memberlist has it for a data centre.
+    /// The settings of hashicorp/memberlist for a data centre.
     MemberlistLan,
-    /// As hashicorp/memberlist has it across continents.
+    /// The settings of hashicorp/memberlist for a cluster across continents.
     MemberlistWan,
 }
 
-/// Where the shared settings come from.
+/// The arguments for the shared settings.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// The cluster's name; all its members give the same.
+    /// The cluster's name. It must be equal on all members.
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Option<String>,
-    /// The settings to start from.
+    /// The preset that the settings start from.
     #[arg(long, value_enum, default_value_t = Preset::Lan)]
     pub(crate) preset: Preset,
-    /// Settings that differ from the preset, in TOML.
+    /// A TOML file of settings that differ from the preset.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -167,43 +171,45 @@ pub(crate) struct ConfigArgs {
 pub(crate) struct AgentArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// The address to bind, host:port; port 0 takes any.
+    /// The address to bind, as host:port. Port 0 takes any free port.
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:7946")]
     pub(crate) bind: String,
-    /// The member's name, unique in the cluster; the host's name and the port by default.
+    /// The member's name, unique in the cluster. By default the host's name and the port.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The member's id as a number; made from the name by default.
+    /// The member's id as a number. By default it is made from the name.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) id: Option<u64>,
-    /// Members to join through, host:port.
+    /// Members to join through, as host:port.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     pub(crate) join: Vec<String>,
-    /// The directory that keeps what must survive a restart.
+    /// The directory for the data that must survive a restart.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// The address that others shall use; learnt from them if the bound one is unspecified.
+    /// The address that this member announces. By default the bound address; if that is unspecified, the member learns
+    /// its address from the others.
     #[arg(long, value_name = "ADDR")]
     pub(crate) advertise: Option<SocketAddr>,
-    /// A multicast group to hear, group:port; broadcasts go to it if the settings say multicast.
+    /// A multicast group to receive from, as group:port. Broadcasts are sent to it if the settings choose multicast.
     #[arg(long, value_name = "GROUP")]
     pub(crate) multicast: Option<SocketAddr>,
-    /// The network of the group: an IPv4 address of this machine, or for an IPv6 group the number of an interface.
+    /// The network interface for the group: an IPv4 address of this machine, or for an IPv6 group the index of an
+    /// interface.
     #[arg(long, value_name = "INTERFACE", value_parser = interface)]
     pub(crate) interface: Option<Interface>,
-    /// The failure zone.
+    /// The failure zone, such as a rack or a data centre.
     #[arg(long, default_value = "")]
     pub(crate) zone: String,
-    /// Text that every member sees beside this one.
+    /// A text that every member sees with this one.
     #[arg(long, default_value = "")]
     pub(crate) meta: String,
-    /// A file of peers, one host:port a line, read again when it changes.
+    /// A file with one host:port a line. It is read again when it changes.
     #[arg(long, value_name = "FILE")]
     pub(crate) peers_file: Option<PathBuf>,
-    /// The directory of the journal: every event, for replay.
+    /// The directory for a journal of every event, for replay.
     #[arg(long, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
-    /// Print datagrams with messages of these kinds, or `all`.
+    /// Print each datagram that carries a message of one of these kinds, or `all`.
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds)]
     pub(crate) trace: Vec<Kinds>,
 }
@@ -212,7 +218,7 @@ pub(crate) struct AgentArgs {
 pub(crate) struct EstimateArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Members of the cluster.
+    /// The number of members.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) nodes: u32,
 }
@@ -226,7 +232,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) events: bool,
 }
 
-/// One word of `--trace`: a kind, or all of them.
+/// One word of `--trace`: a kind, or `all` for every kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Kinds(pub(crate) Vec<Kind>);
 
@@ -237,13 +243,13 @@ fn kinds(word: &str) -> Result<Kinds, String> {
     let known = || Kind::ALL.map(Kind::name).join(", ");
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == word);
     kind.map(|kind| Kinds(vec![kind]))
-        .ok_or_else(|| format!("{word:?} is no kind of message; there are all, {}", known()))
+        .ok_or_else(|| format!("{word:?} is not a kind of message; choose from all, {}", known()))
 }
 
 fn interface(text: &str) -> Result<Interface, String> {
     let index = || text.parse().map(Interface::Index);
     text.parse().map(Interface::Addr).or_else(|_| index()).map_err(|_| {
-        format!("{text:?} is neither an IPv4 address of this machine nor the number of an interface")
+        format!("{text:?} is neither an IPv4 address of this machine nor the index of an interface")
     })
 }
 

@@ -1,5 +1,5 @@
-//! The shared settings: a preset, and over it what a TOML file says. A setting is spelled as in
-//! [`bruit_core::Config`]; a duration is a text such as `"500ms"`. The broadcast has presets of its own.
+//! The shared settings: a preset, and a TOML file that overrides single settings. A setting has its name in
+//! [`bruit_udp::Config`]; a duration is a text such as `"500ms"`. The broadcast has presets of its own.
 //!
 //! ```toml
 //! cluster = "shop"
@@ -16,22 +16,21 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use bruit_core::{BroadcastConfig, Config};
+use bruit_udp::core::{BroadcastConfig, Config};
 use toml::{Table, Value};
 
 use crate::cli::{ConfigArgs, Preset};
 use crate::failure::Failure;
 use crate::overlay::merge;
 
-/// The settings that these arguments stand for.
+/// Loads the settings that the arguments describe, and validates them.
 pub(crate) fn load(args: &ConfigArgs) -> Result<Config, Failure> {
     let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
     let named = file.get("cluster").and_then(Value::as_str);
     let Some(cluster) = args.cluster.as_deref().or(named) else {
         return Err(Failure::Usage(
-            "the cluster has no name: give --cluster NAME, or cluster in the --config file".into(),
+            "the cluster has no name: give --cluster NAME, or set cluster in the --config file".into(),
         ));
     };
     let config = overridden(preset(args.preset, cluster), file, args.cluster.as_deref())
@@ -40,6 +39,7 @@ pub(crate) fn load(args: &ConfigArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// The settings of a preset.
 pub(crate) fn preset(preset: Preset, cluster: &str) -> Config {
     match preset {
         Preset::Lan => Config::lan(cluster),
@@ -50,7 +50,7 @@ pub(crate) fn preset(preset: Preset, cluster: &str) -> Config {
     }
 }
 
-/// A preset of the broadcast by its name.
+/// Finds a preset of the broadcast by its name.
 fn broadcast(name: &Value) -> Result<BroadcastConfig, String> {
     match name.as_str() {
         Some("tree") => Ok(BroadcastConfig::tree()),
@@ -85,33 +85,12 @@ fn overridden(mut preset: Config, mut file: Table, cluster: Option<&str>) -> Res
     table.try_into().map_err(|error: toml::de::Error| error.to_string().trim_end().replace('\n', " "))
 }
 
-/// A whole number and a unit: ns, us, ms, s, m, h or d.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, u64); 7] = [
-        ("ns", 1),
-        ("us", 1_000),
-        ("ms", 1_000_000),
-        ("s", 1_000_000_000),
-        ("m", 60_000_000_000),
-        ("h", 3_600_000_000_000),
-        ("d", 86_400_000_000_000),
-    ];
-    let wrong =
-        || format!("{text:?} is no duration: a whole number and ns, us, ms, s, m, h or d, such as 500ms");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(digits);
-    let (_, nanos) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(wrong)?;
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number
-        .checked_mul(*nanos)
-        .map(Duration::from_nanos)
-        .ok_or_else(|| format!("{text:?} is longer than 584 years"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bruit_core::{
+    use std::time::Duration;
+
+    use bruit_udp::core::{
         AdmissionPolicy,
         broadcast::{FirstPhase, Order, PersistSeen, Ratio, Repair},
     };
@@ -141,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_value() {
+    fn an_error_names_the_setting_and_its_value() {
         refused("mtv = 1", &["no setting mtv", "mtu"]);
         refused("[membership]\nprobe = '1s'", &["no setting membership.probe;", "probe_interval"]);
         refused("[membership]\nprobe_interval = 5", &["membership.probe_interval is 5", "duration"]);
@@ -152,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_knob_of_the_broadcast_is_within_reach() {
+    fn every_setting_of_the_broadcast_can_be_given() {
         let config = over(
             "[broadcast]\npreset = 'bimodal'\n\
              first = { multicast = { group = '239.1.2.3:7947' } }\n\
@@ -187,12 +166,12 @@ mod tests {
         assert_eq!(broadcast("repair = 'pull'").repair, BroadcastConfig::pull().repair);
         assert_eq!(broadcast("repair = 'none'").repair, Repair::None);
         let rounds = broadcast("repair = { rounds = {} }").repair;
-        assert_eq!(rounds, BroadcastConfig::tree().repair, "what was chosen already keeps its settings");
+        assert_eq!(rounds, BroadcastConfig::tree().repair, "a choice that is unchanged keeps its settings");
         assert_eq!(broadcast("persist_seen = 'before-delivery'").persist_seen, PersistSeen::BeforeDelivery);
     }
 
     #[test]
-    fn what_is_wrong_with_the_broadcast_is_named() {
+    fn an_error_in_the_broadcast_names_the_setting() {
         refused("[broadcast]\npreset = 'flood'", &["broadcast.preset is \"flood\"", "push-ack"]);
         refused("[broadcast]\nfirst = 'flood'", &["broadcast.first is \"flood\"", "multicast"]);
         refused("[broadcast]\nfirst = 5", &["broadcast.first is 5"]);
@@ -213,18 +192,5 @@ mod tests {
         refused("[broadcast]\norder = 'fifo'", &["order", "fifo"]);
         refused("[broadcast]\nkeep_rounds = -1", &["broadcast.keep_rounds is -1"]);
         refused("[broadcast]\nlost_peers = 300", &["lost_peers", "300"]);
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert!(
-            duration("").is_err()
-                && duration("5").is_err()
-                && duration("s").is_err()
-                && duration("-1s").is_err()
-        );
-        assert!(duration("99999999999d").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The local socket of an agent: only its owner can open it, and what is left of a dead agent is replaced.
+//! The local socket of an agent. Only its owner can open it, and the socket of an agent that has ended is replaced.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,14 +14,14 @@ use rustix::fs::Mode;
 use crate::failure::Failure;
 use crate::protocol::{Request, Response};
 
-/// Bytes of one request at most: the longest payload, and six times as much for its control characters.
+/// The most bytes of one request. It holds the longest payload even if JSON takes six bytes for each of its characters.
 const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
-/// Callers served at one time; more are turned away.
+/// The most callers served at one time. Further ones are turned away.
 const CALLERS_MAX: usize = 32;
-/// A caller that says nothing for so long is let go.
+/// A caller that sends no request for this time is disconnected.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A bound local socket. Its file goes with this value.
+/// A bound local socket. Dropping it removes its file.
 #[derive(Debug)]
 pub(crate) struct Control {
     listener: UnixListener,
@@ -29,8 +29,8 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Binds the socket with mode 0600. Call it before threads are started: the mask of file modes belongs to the
-    /// process.
+    /// Binds the socket with mode 0600. Call it before threads are started, because it changes the mask of file modes
+    /// of the whole process for a moment.
     pub(crate) fn bind(path: PathBuf) -> Result<Self, Failure> {
         if UnixStream::connect(&path).is_ok() {
             return Err(Failure::Refused(format!("an agent listens at {} already", path.display())));
@@ -49,8 +49,8 @@ impl Control {
         &self.path
     }
 
-    /// Answers callers on threads of their own, until the process ends. `answer` may say more to the caller before
-    /// its last response; `written` hears of that once it is with the caller, or cannot reach it.
+    /// Answers callers on threads of their own, until the process ends. `answer` returns the last response to a request
+    /// and may send others before it. `written` is called once the last response was sent, or could not be.
     pub(crate) fn serve(
         &self,
         answer: impl Fn(Request, &Caller<'_>) -> Response + Send + Sync + 'static,
@@ -62,7 +62,7 @@ impl Control {
             for stream in listener.incoming() {
                 match stream {
                     Ok(stream) => server.admit(stream),
-                    // Out of file descriptors, most likely; it passes when callers go.
+                    // Most likely there are no file descriptors left. That passes when callers go.
                     Err(_) => thread::sleep(Duration::from_millis(100)),
                 }
             }
@@ -77,13 +77,13 @@ impl Drop for Control {
     }
 }
 
-/// Removes a socket that nobody listens at; anything else at this place is not ours to remove.
+/// Removes a socket without a listener. A file of another kind is not removed.
 fn remove_stale(path: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::FileTypeExt;
     match fs::symlink_metadata(path) {
         Ok(about) if about.file_type().is_socket() => fs::remove_file(path)
             .map_err(|error| Failure::Refused(format!("cannot replace {}: {error}", path.display()))),
-        Ok(_) => Err(Failure::Refused(format!("{} is there and is no socket", path.display()))),
+        Ok(_) => Err(Failure::Refused(format!("{} exists and is not a socket", path.display()))),
         Err(_) => Ok(()),
     }
 }
@@ -126,37 +126,37 @@ where
             }
             let response = match serde_json::from_str(&line) {
                 Ok(request) => (self.answer)(request, &caller),
-                Err(error) => Response::Refused(format!("the request is not understood: {error}")),
+                Err(error) => Response::Refused(format!("cannot read the request: {error}")),
             };
-            let result = caller.say(&response);
+            let result = caller.send(&response);
             (self.written)(&response);
             result?;
         }
     }
 }
 
-/// Whoever has asked.
+/// The caller that sent a request.
 #[derive(Debug)]
 pub(crate) struct Caller<'a> {
     stream: &'a UnixStream,
 }
 
 impl Caller<'_> {
-    /// Says one thing.
-    pub(crate) fn say(&self, response: &Response) -> io::Result<()> {
+    /// Sends one response.
+    pub(crate) fn send(&self, response: &Response) -> io::Result<()> {
         let mut text = serde_json::to_string(response).map_err(io::Error::other)?;
         text.push('\n');
         let mut stream = self.stream;
         stream.write_all(text.as_bytes())
     }
 
-    /// From now on it may take its time to read: what it misses is told.
-    pub(crate) fn wait_for_it(&self) -> io::Result<()> {
+    /// From now on, waits without limit for the caller to read. A listener that reads slowly is told what it misses.
+    pub(crate) fn wait_without_limit(&self) -> io::Result<()> {
         self.stream.set_write_timeout(None)
     }
 
-    /// Whether it is still there, and has nothing else to ask.
-    pub(crate) fn listens(&self) -> bool {
+    /// True if the caller is still connected and has sent no further request.
+    pub(crate) fn is_listening(&self) -> bool {
         let mut stream = self.stream;
         let silent = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
         stream.set_nonblocking(true).is_ok()

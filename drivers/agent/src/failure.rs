@@ -1,15 +1,15 @@
-//! How the command can fail, and the exit code of each way.
+//! The failures of a command, and the exit code of each.
 
 use std::fmt;
 
-/// Why nothing was done.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It was understood and refused.
+    /// The command was understood and refused.
     Refused(String),
     /// No agent could be reached.
     NoAgent(String),
-    /// It was not understood.
+    /// The command line or the settings are wrong.
     Usage(String),
 }
 

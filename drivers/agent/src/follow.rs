@@ -1,22 +1,23 @@
-//! Requests that draw one answer after the other, as the caller sees them; and what is broadcast.
+//! The commands that print several replies: `listen`, and `broadcast --report`. Also reads the payload of a broadcast.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write, stdin, stdout};
 use std::time::Duration;
 use std::{io, process, thread};
 
-use bruit_core::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX};
+use bruit_udp::core::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::client::{ANSWER_WITHIN, Agent, text};
+use crate::connection::{ANSWER_WITHIN, Agent};
 use crate::failure::Failure;
 use crate::protocol::Reply;
+use crate::text::text;
 
-/// No settings allow a longer payload.
+/// The longest payload that any settings allow.
 const PAYLOAD_BYTES_MAX: usize = FRAGMENTS_MAX * FRAGMENT_BYTES;
 
-/// What is broadcast: the word itself, or all of standard input.
+/// The payload of a broadcast: the word itself, or all of standard input if the word is `-`.
 pub(crate) fn payload(word: &OsStr) -> Result<Vec<u8>, Failure> {
     if word != "-" {
         return Ok(word.as_encoded_bytes().to_vec());
@@ -26,28 +27,28 @@ pub(crate) fn payload(word: &OsStr) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| Failure::Usage(format!("cannot read standard input: {error}")))?;
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Failure::Refused(format!(
-            "payload: more than {PAYLOAD_BYTES_MAX} bytes, which no settings allow"
+            "the payload is longer than {PAYLOAD_BYTES_MAX} bytes, which no settings allow"
         )));
     }
     Ok(payload)
 }
 
-/// Prints how a broadcast spreads.
+/// Prints the reports of a broadcast until the last one.
 pub(crate) fn report(agent: &mut Agent<'_>, within: Duration, json: bool) -> Result<(), Failure> {
     loop {
         let reply = agent.reply(Some(within.saturating_add(ANSWER_WITHIN)))?;
-        // Whoever reads our output may go; the exit code still says how it ends.
+        // The reader of our output may have gone; the exit code still tells the result.
         let _ = show(&reply, json)?;
         if let Reply::All { .. } = reply {
             return Ok(());
         }
         if let Reply::TimedOut { .. } = reply {
-            return Err(Failure::Refused("not all members have said in time that they have it".to_owned()));
+            return Err(Failure::Refused("not all members have acknowledged it in time".to_owned()));
         }
     }
 }
 
-/// Prints what is delivered, until Ctrl-C, or until nobody reads it.
+/// Prints deliveries until Ctrl-C, or until the output has no reader.
 pub(crate) fn listen(agent: &mut Agent<'_>, json: bool) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::refused)?;
     let end = move || {
@@ -67,6 +68,7 @@ pub(crate) fn listen(agent: &mut Agent<'_>, json: bool) -> Result<(), Failure> {
     }
 }
 
+/// Prints a reply. The inner error is that of the output, whose reader may have gone.
 fn show(reply: &Reply, json: bool) -> Result<io::Result<()>, Failure> {
     let line =
         if json { serde_json::to_string(reply).map_err(Failure::refused)? + "\n" } else { text(reply) };

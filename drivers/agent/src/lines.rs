@@ -1,15 +1,16 @@
-//! What the agent prints while it runs: a line for each change, for people or as JSON.
+//! The lines that the agent prints while it runs: one for each notice, for people or as JSON.
 
 use std::io::Write;
 
-use bruit_core::{Member, MemberChange, NodeId, Notice, Time, broadcast::Reached};
-use bruit_udp::News;
+use bruit_udp::DriverNotice;
+use bruit_udp::core::{Member, MemberChange, NodeId, Notice, Time, broadcast::Reached};
 use serde_json::{Value, json};
 
+use crate::label::label;
 use crate::messages::{LostView, MessageView, shortened};
-use crate::protocol::{MemberView, label};
+use crate::protocol::MemberView;
 
-/// Something to print: a word, a sentence, and the same as fields.
+/// A line to print: the name of the event, a text for people, and the fields for JSON.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) event: &'static str,
@@ -22,7 +23,7 @@ impl Line {
         Self { event, text, fields }
     }
 
-    /// Prints it. A reader that has gone away is no reason to stop a member.
+    /// Prints the line. If the output has no reader any more, the member still goes on.
     pub(crate) fn print(&self, at: Time, json: bool) {
         let line = if json { self.as_json(at) } else { format!("+{at}  {:<12} {}", self.event, self.text) };
         let mut out = std::io::stdout().lock();
@@ -38,16 +39,16 @@ impl Line {
     }
 }
 
-/// The line of one piece of news. `name` knows the names of members.
-pub(crate) fn line(news: &News, name: impl Fn(NodeId) -> String) -> Line {
-    match news {
-        News::Notice(notice) => notice_line(notice, name),
-        News::Trouble(trouble) => {
+/// The line for a notice. `name` returns the name of a member.
+pub(crate) fn line(notice: &DriverNotice, name: impl Fn(NodeId) -> String) -> Line {
+    match notice {
+        DriverNotice::Node(notice) => notice_line(notice, name),
+        DriverNotice::Trouble(trouble) => {
             Line::new("trouble", trouble.to_string(), json!({ "text": trouble.to_string() }))
         }
-        News::Lagged { missed } => Line::new(
+        DriverNotice::Lagged { missed } => Line::new(
             "lagged",
-            format!("{missed} lines were not printed in time"),
+            format!("{missed} notices were dropped because they were not printed in time"),
             json!({ "missed": missed }),
         ),
     }
@@ -64,7 +65,7 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
             Line::new("reincarnated", format!("as {text}"), json!({ "incarnation": text }))
         }
         Notice::AddressLearnt { addr } => {
-            Line::new("address", format!("others see {addr}"), json!({ "addr": addr }))
+            Line::new("address", format!("the others see this member at {addr}"), json!({ "addr": addr }))
         }
         Notice::IdentityConflict { other, stopped } => {
             let end = if *stopped { "this one stops" } else { "the other one must stop" };
@@ -73,15 +74,20 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
         }
         Notice::Removed => Line::new("removed", "an operator has removed this member".to_owned(), json!({})),
         Notice::Departed { acknowledged } => {
-            let text =
-                if *acknowledged { "and the others know" } else { "but nobody has acknowledged it in time" };
+            let text = if *acknowledged {
+                "the others have acknowledged it"
+            } else {
+                "too few members have acknowledged it in time"
+            };
             Line::new("departed", text.to_owned(), json!({ "acknowledged": acknowledged }))
         }
         Notice::ConfigMismatch { id, field } => {
             let fields = json!({ "id": id.to_string(), "field": field });
-            Line::new("mismatch", format!("{} runs with another {field}", about(id)), fields)
+            Line::new("mismatch", format!("{} runs with another value of {field}", about(id)), fields)
         }
-        Notice::AdmissionAsked { id } => id_only("admission", format!("{} asks to be shown", about(id)), id),
+        Notice::AdmissionAsked { id } => {
+            id_only("admission", format!("{} waits to be admitted", about(id)), id)
+        }
         Notice::Delivered { id, topic, payload, .. } => {
             let view = MessageView::of(*id, name(id.origin), topic, payload);
             let text = view.line(&shortened(&view.payload));
@@ -93,7 +99,11 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
         }
         Notice::Pushed { id, acked, contacted } => {
             let fields = json!({ "id": id.to_string(), "acked": acked, "contacted": contacted });
-            Line::new("pushed", format!("{id}: {acked} of {contacted} had it from here first"), fields)
+            Line::new(
+                "pushed",
+                format!("{id}: {acked} of {contacted} members received it from here first"),
+                fields,
+            )
         }
         Notice::Report { id, reached } => spread_line(&id.to_string(), reached, about),
         Notice::Pong { id, round_trip, .. } => {
@@ -108,7 +118,9 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
 fn spread_line(id: &str, reached: &Reached, about: impl Fn(&NodeId) -> String) -> Line {
     let labels = |ids: &[NodeId]| ids.iter().map(&about).collect::<Vec<_>>();
     let (text, fields) = match reached {
-        Reached::Majority => ("a majority".to_owned(), json!({ "reached": "majority" })),
+        Reached::Majority => {
+            ("more than half of the members have it".to_owned(), json!({ "reached": "majority" }))
+        }
         Reached::All { without } => {
             let without = labels(without);
             (all_text(&without), json!({ "reached": "all", "without": without }))
@@ -126,15 +138,19 @@ fn spread_line(id: &str, reached: &Reached, about: impl Fn(&NodeId) -> String) -
     Line::new("spread", format!("{id}: {text}"), all)
 }
 
+/// The text for a broadcast that all members have; `without` are those that went before they acknowledged it.
 pub(crate) fn all_text(without: &[String]) -> String {
     match without {
-        [] => "all have it".to_owned(),
-        gone => format!("all have it that are still there; gone before they said so: {}", gone.join(", ")),
+        [] => "all members have it".to_owned(),
+        gone => {
+            format!("all remaining members have it; gone before they acknowledged it: {}", gone.join(", "))
+        }
     }
 }
 
+/// The text for a broadcast whose report has timed out.
 pub(crate) fn timed_out_text(missing: &[String]) -> String {
-    format!("time is up; not heard from: {}", missing.join(", "))
+    format!("the time is over; not acknowledged by: {}", missing.join(", "))
 }
 
 fn member_line(change: MemberChange, member: &Member<'_>) -> Line {

@@ -1,23 +1,26 @@
-//! The `bruit` command: `bruit agent` runs a member of a cluster, the other commands ask it over a local socket.
+//! The `bruit` command. `bruit agent` runs a member of a cluster; the other commands ask it over a local socket.
 //!
-//! Exit codes: 0 done, 1 refused, 2 no agent reachable, 3 usage. `--json` prints for programs, one value a line.
+//! Exit codes: 0 done, 1 refused, 2 no agent reachable, 3 wrong usage. `--json` prints one JSON value a line.
 //!
 //! ```text
-//! cli.rs        what may be typed              agent.rs     the running member
-//! config.rs     presets and the TOML file      news.rs      what it says, to all who listen
-//! overlay.rs    that file over the settings    control.rs   its local socket
-//! paths.rs      where that socket is           answer.rs    requests to replies
-//! protocol.rs   what crosses it, as JSON       streams.rs   requests with many replies
-//! messages.rs   broadcasts, for showing        client.rs    the other end, and what it prints
-//! lines.rs      what the agent prints          follow.rs    the same, reply by reply
-//! table.rs, prometheus.rs, tools.rs
+//! the command line              the agent                       the other commands
+//! cli.rs      the arguments     agent.rs    the running member  client.rs      request and reply
+//! config.rs   the settings      hub.rs      copies of notices   connection.rs  the client's end of the socket
+//! overlay.rs  the TOML file     control.rs  the local socket    follow.rs      commands with several replies
+//! duration.rs durations         answer.rs   requests, replies   text.rs        replies as text
+//! failure.rs  exit codes        streams.rs  several replies     tools.rs       estimate, replay
+//!
+//! both ends: paths.rs the socket's place, protocol.rs its requests and replies, messages.rs broadcasts
+//! output:    lines.rs the agent's lines, label.rs, table.rs, prometheus.rs
 //! ```
 #![forbid(unsafe_code)]
-#![expect(clippy::std_instead_of_core, reason = "a program stands on std; one spelling reads better")]
+#![expect(clippy::std_instead_of_core, reason = "a program is built on std, and one spelling reads better")]
 
 mod cli;
 mod config;
+mod duration;
 mod failure;
+mod label;
 mod lines;
 mod messages;
 mod overlay;
@@ -33,15 +36,19 @@ mod answer;
 #[cfg(unix)]
 mod client;
 #[cfg(unix)]
+mod connection;
+#[cfg(unix)]
 mod control;
 #[cfg(unix)]
 mod follow;
 #[cfg(unix)]
-mod news;
+mod hub;
 #[cfg(unix)]
 mod paths;
 #[cfg(unix)]
 mod streams;
+#[cfg(unix)]
+mod text;
 #[cfg(not(unix))]
 #[path = "unsupported.rs"]
 mod unsupported;

@@ -1,16 +1,16 @@
-//! Broadcasts and what is said of them, for showing.
+//! Broadcasts, lost broadcasts and the levels of the broadcast's queues, for display.
 
 use std::fmt::Write;
 
-use bruit_core::{MessageId, Node, NodeId, limits};
+use bruit_udp::core::{MessageId, Node, NodeId, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::label;
+use crate::label::label;
 
-/// Characters of a payload in a line for people.
+/// The most characters of a payload in a line for people.
 const SHOWN_MAX: usize = 100;
 
-/// Bytes as text if they are one, else in hexadecimal.
+/// Bytes in JSON: as text if they are UTF-8, else in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bytes {
@@ -26,7 +26,7 @@ impl Bytes {
         }
     }
 
-    /// The bytes again; `None` if it is not hexadecimal.
+    /// Returns the bytes; `None` if the hexadecimal form is wrong.
     pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
         match self {
             Self::Text(text) => Some(text.clone().into_bytes()),
@@ -40,7 +40,7 @@ impl Bytes {
         }
     }
 
-    /// For a line: what would control a terminal is written out.
+    /// The bytes for a line of text. Characters that would control a terminal are escaped.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Text(text) => shown(text.as_bytes()),
@@ -69,7 +69,7 @@ fn shown(bytes: &[u8]) -> String {
     text
 }
 
-/// The beginning of a long payload.
+/// The bytes for a line of text, cut if they are long.
 pub(crate) fn shortened(payload: &Bytes) -> String {
     let shown = payload.shown();
     match shown.char_indices().nth(SHOWN_MAX) {
@@ -78,7 +78,7 @@ pub(crate) fn shortened(payload: &Bytes) -> String {
     }
 }
 
-/// A broadcast.
+/// A broadcast, for display.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct MessageView {
     pub(crate) id: String,
@@ -102,14 +102,14 @@ impl MessageView {
         }
     }
 
-    /// Who, about what, and what.
+    /// A line with the sender, the topic and the given text of the payload.
     pub(crate) fn line(&self, payload: &str) -> String {
         let topic = if self.topic.is_empty() { "-".to_owned() } else { shown(self.topic.as_bytes()) };
         format!("{}  {topic}  {payload}", label(&self.name, &self.origin))
     }
 }
 
-/// Broadcasts that will not come.
+/// A range of lost broadcasts, for display.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LostView {
     pub(crate) origin: String,
@@ -124,15 +124,16 @@ impl LostView {
         Self { origin: origin.to_string(), name, epoch: epoch.to_string(), first, last }
     }
 
+    /// A line for people.
     pub(crate) fn line(&self) -> String {
         let Self { origin, name, epoch, first, last } = self;
         let which =
             if first == last { format!("number {first}") } else { format!("numbers {first} to {last}") };
-        format!("{which} of {}, epoch {epoch}: nobody within reach has them", label(name, origin))
+        format!("{which} of {}, epoch {epoch}: no member within reach has them", label(name, origin))
     }
 }
 
-/// One number against its limit.
+/// A number that has a limit, for display.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LevelView {
     pub(crate) name: String,
@@ -142,7 +143,7 @@ pub(crate) struct LevelView {
     pub(crate) help: String,
 }
 
-/// What the broadcast holds at present.
+/// The present sizes of the broadcast's queues and caches.
 pub(crate) fn levels(node: &Node) -> Vec<LevelView> {
     let (pending, usage, settings) = (node.pending(), node.usage(), &node.config().broadcast);
     let level = |name: &str, value: usize, max: Option<u64>, help: &str| LevelView {
@@ -154,23 +155,38 @@ pub(crate) fn levels(node: &Node) -> Vec<LevelView> {
     let bytes = |max: u32| Some(u64::from(max));
     vec![
         level("pending", pending.messages, None, "Own broadcasts that wait to be sent."),
-        level("pending_bytes", pending.bytes, bytes(settings.pending_bytes_max), "Bytes of these."),
         level(
-            "queued",
-            usage.queued,
-            Some(limits::QUEUE_MAX as u64),
-            "Transmissions that wait for their turn.",
+            "pending_bytes",
+            pending.bytes,
+            bytes(settings.pending_bytes_max),
+            "Bytes of the own broadcasts that wait to be sent.",
         ),
-        level("cached", usage.cached, None, "Broadcasts kept to serve others."),
-        level("cached_bytes", usage.cached_bytes, bytes(settings.cache_bytes_max), "Bytes of these."),
-        level("held_back", usage.held_back, None, "Broadcasts that wait for their order, or for the disk."),
-        level("missing", usage.gaps, None, "Ranges of numbers that are missing."),
-        level("wanted", usage.wanted, None, "Of these, offered by somebody or asked for."),
+        level("queued", usage.queued, Some(limits::QUEUE_MAX as u64), "Transmissions that wait to be sent."),
+        level("cached", usage.cached, None, "Broadcasts kept to serve requests."),
+        level(
+            "cached_bytes",
+            usage.cached_bytes,
+            bytes(settings.cache_bytes_max),
+            "Bytes of the broadcasts kept to serve requests.",
+        ),
+        level(
+            "held_back",
+            usage.held_back,
+            None,
+            "Broadcasts that wait for an earlier one, or for the disk.",
+        ),
+        level("missing", usage.gaps, None, "Ranges of missing broadcasts."),
+        level(
+            "wanted",
+            usage.wanted,
+            None,
+            "Missing broadcasts that a member has announced or was asked for.",
+        ),
         level(
             "reassembling",
             usage.reassemblies,
             Some(limits::REASSEMBLIES_MAX as u64),
-            "Long broadcasts of which pieces have come.",
+            "Long broadcasts of which some fragments have arrived.",
         ),
     ]
 }

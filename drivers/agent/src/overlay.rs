@@ -1,18 +1,19 @@
-//! Lays what a TOML file says over settings that are all there, so that a mistake is named with its setting.
+//! Overrides settings by those of a TOML file. The base has every setting, so that an unknown or wrong one in the file
+//! can be named in the error.
 //!
-//! A duration is a text such as `"500ms"`. A choice is a text where it has no settings of its own, else a table of
-//! its name; what that table leaves out stays as it is, or, of a choice that was not made before, as the presets of
-//! the broadcast have it.
+//! A duration is a text such as `"500ms"`. A choice without settings of its own is given by its name, any other choice
+//! by its name or by a table `{ name = { settings } }`. Settings that the table leaves out keep their value; if the base
+//! had made another choice, they get the value of the broadcast preset with that choice.
 
-use bruit_core::BroadcastConfig;
+use bruit_udp::core::BroadcastConfig;
 use toml::{Table, Value};
 
-use crate::config::duration;
+use crate::duration::duration;
 
-/// Settings that are absent until they are given.
+/// The settings that are absent unless they are given.
 const OPTIONAL: [&str; 2] = ["broadcast.keep_rounds", "broadcast.first.multicast.group"];
 
-/// Lays `over` over `base`.
+/// Overrides the settings of `base` by those of `over`. `path` is the path of both tables.
 pub(crate) fn merge(base: &mut Table, over: Table, path: &str) -> Result<(), String> {
     for (key, value) in over {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
@@ -33,12 +34,12 @@ pub(crate) fn merge(base: &mut Table, over: Table, path: &str) -> Result<(), Str
     Ok(())
 }
 
-/// Whether this is a choice whose alternatives have settings of their own.
+/// True for a choice whose alternatives have settings of their own.
 fn is_phase(path: &str) -> bool {
     matches!(path, "broadcast.first" | "broadcast.repair")
 }
 
-/// Makes a choice: by its name, or by a table of its name with settings.
+/// Makes a choice that is given by its name, or by a table with its name and settings.
 fn choose(slot: &mut Value, value: Value, path: &str) -> Result<(), String> {
     let (name, over) = named(value, path)?;
     let alternatives = alternatives(path)?;
@@ -56,9 +57,9 @@ fn choose(slot: &mut Value, value: Value, path: &str) -> Result<(), String> {
     }
 }
 
-/// The name of a choice, and what is said of its settings.
+/// Splits a choice into its name and its given settings.
 fn named(value: Value, path: &str) -> Result<(String, Table), String> {
-    let wrong = format!("{path} is {value}, but must be the name of one choice, or a table of that name");
+    let wrong = format!("{path} is {value}, but must be the name of one choice, or a table with that name");
     if let Some(name) = value.as_str() {
         return Ok((name.to_owned(), Table::new()));
     }
@@ -73,7 +74,7 @@ fn named(value: Value, path: &str) -> Result<(String, Table), String> {
     }
 }
 
-/// What each choice is before anything is said about its settings.
+/// The alternatives of a choice, each with its default settings.
 fn alternatives(path: &str) -> Result<Vec<(&'static str, Value)>, String> {
     let none = ("none", Ok(Value::from("none")));
     let choices = if path == "broadcast.first" {
@@ -92,14 +93,14 @@ fn alternatives(path: &str) -> Result<Vec<(&'static str, Value)>, String> {
     choices.into_iter().map(named).collect()
 }
 
-/// `value` in the form of the setting it replaces.
+/// Converts `value` to the type of the setting that it replaces.
 fn converted(setting: &Value, value: Value, path: &str) -> Result<Value, String> {
     match (setting, value) {
         (Value::Table(table), Value::String(text)) if is_duration(table) => parsed(&text, path),
         (Value::Table(table), value) if is_duration(table) => {
             Err(format!("{path} is {value}, but must be a duration such as \"500ms\" or \"2s\""))
         }
-        // An enum that is a text by default, and here a variant with a duration.
+        // The setting is an enum whose default is a plain name; the value is a variant with a duration.
         (Value::String(_), Value::Table(variant)) => {
             let fields = variant.into_iter().map(|(key, value)| {
                 let duration = value.as_str().map(|text| parsed(text, path)).transpose()?;
@@ -112,7 +113,7 @@ fn converted(setting: &Value, value: Value, path: &str) -> Result<Value, String>
     }
 }
 
-/// Numbers below zero fit no setting; saying so here names the setting.
+/// Refuses negative numbers, which no setting takes. The check stands here because this error can name the setting.
 fn fitting(value: Value, path: &str) -> Result<Value, String> {
     match value.as_integer().filter(|number| *number < 0) {
         Some(number) => Err(format!("{path} is {number}, but must not be negative")),

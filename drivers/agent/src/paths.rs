@@ -1,4 +1,4 @@
-//! Where local sockets are: `$XDG_RUNTIME_DIR/bruit`, or a directory of this user's own below the temporary one.
+//! The directory of local sockets: `$XDG_RUNTIME_DIR/bruit`, or a private directory below the temporary directory.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// The directory of this user's sockets, whether it is there or not.
+/// The directory of this user's sockets. It may not exist yet.
 pub(crate) fn directory() -> PathBuf {
     match std::env::var_os("XDG_RUNTIME_DIR") {
         Some(dir) if Path::new(&dir).is_absolute() => PathBuf::from(dir).join("bruit"),
@@ -14,7 +14,7 @@ pub(crate) fn directory() -> PathBuf {
     }
 }
 
-/// The socket of an agent that was given none; its directory is made.
+/// The path of the socket for an agent without `--control`. Its directory is created.
 pub(crate) fn default_socket(cluster: &str, name: &str) -> Result<PathBuf, Failure> {
     let dir = directory();
     make_private(&dir)
@@ -22,26 +22,27 @@ pub(crate) fn default_socket(cluster: &str, name: &str) -> Result<PathBuf, Failu
     Ok(dir.join(format!("{}-{}.sock", plain(cluster), plain(name))))
 }
 
-/// Somebody else's directory at this place would let them read what we are asked.
+/// Creates the directory, and checks that it belongs to this user alone. Another user's directory at this place would
+/// let that user read our requests.
 fn make_private(dir: &Path) -> Result<(), String> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| error.to_string())?;
     let about = fs::symlink_metadata(dir).map_err(|error| error.to_string())?;
     if !about.is_dir() || about.uid() != rustix::process::getuid().as_raw() {
-        return Err("it is not a directory of this user; give --control".to_owned());
+        return Err("it does not belong to this user; give --control".to_owned());
     }
     if about.permissions().mode() & 0o077 != 0 {
-        return Err("others may enter it; give --control, or take that right away".to_owned());
+        return Err("other users can enter it; remove that permission, or give --control".to_owned());
     }
     Ok(())
 }
 
-/// A name as a part of a file name.
+/// A name in a form that can be part of a file name.
 fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).collect()
 }
 
-/// Every socket in the directory, in order.
+/// The sockets in the directory, sorted by name.
 pub(crate) fn sockets() -> Vec<PathBuf> {
     let entries = fs::read_dir(directory()).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut sockets: Vec<_> =

@@ -1,9 +1,10 @@
-//! The text format of Prometheus, version 0.0.4: counters end in `_total`, label values are escaped.
+//! The text format of Prometheus, version 0.0.4. Names of counters end in `_total`, and label values are escaped.
 
 use std::fmt::Write;
 
 use crate::protocol::{NumberView, StatsView};
 
+/// The counters and gauges in the text format of Prometheus.
 pub(crate) fn render(stats: &StatsView) -> String {
     let labels = format!("cluster=\"{}\",node=\"{}\"", escaped(&stats.cluster), escaped(&stats.name));
     let mut text = String::new();

@@ -1,14 +1,15 @@
-//! What crosses the local socket: one request a line, one response a line, as JSON; a few requests draw several
-//! responses. Ids and incarnations are texts, since many JSON readers round large numbers.
+//! The protocol of the local socket: each request and each response is one line of JSON. A few requests have several
+//! responses. Ids and incarnations are texts, because many JSON readers round large numbers.
 
 use std::time::Duration;
 
-use bruit_core::{Member, MemberState, Node, NodeId, Obituary, Time};
+use bruit_udp::core::{Member, MemberState, Node, NodeId, Obituary, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::label::{label, node_label};
 use crate::messages::{Bytes, LevelView, LostView, MessageView};
 
-/// What is asked.
+/// A request to the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
@@ -34,13 +35,13 @@ pub(crate) enum Request {
     Why {
         member: String,
     },
-    /// Answered by `Sent`; with a report then `Majority`, and `All` or `TimedOut` as the last.
+    /// Answered by `Sent`. With `report_ms`, `Majority` may follow, and `All` or `TimedOut` is the last.
     Broadcast {
         topic: String,
         payload: Bytes,
         report_ms: Option<u64>,
     },
-    /// Answered by `Listening`, then by each `Delivered`, `Lost` and `Missed`; `Ended` is the last.
+    /// Answered by `Listening`, then by every `Delivered`, `Lost` and `Missed`; `Ended` is the last.
     Listen {
         topic: Option<String>,
     },
@@ -51,7 +52,7 @@ pub(crate) enum Request {
     Pending {},
 }
 
-/// What comes back.
+/// A response of the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Response {
@@ -59,7 +60,7 @@ pub(crate) enum Response {
     Refused(String),
 }
 
-/// The content of an answer.
+/// The content of a response to a request that was not refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
@@ -77,13 +78,13 @@ pub(crate) enum Reply {
     Listening {},
     Delivered(MessageView),
     Lost(LostView),
-    Missed { news: u64 },
+    Missed { notices: u64 },
     Ended {},
     Messages(Vec<MessageView>),
     Pending(Vec<LevelView>),
 }
 
-/// A member, for showing.
+/// A member, for display.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct MemberView {
     pub(crate) id: String,
@@ -93,10 +94,10 @@ pub(crate) struct MemberView {
     pub(crate) zone: String,
     pub(crate) incarnation: String,
     pub(crate) meta: String,
-    /// Whether it is the agent itself.
+    /// True for the agent's own member.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) oneself: bool,
-    /// Milliseconds since its latest datagram.
+    /// Milliseconds since its latest datagram; none if there was no datagram.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) heard_ms_ago: Option<u64>,
 }
@@ -127,12 +128,7 @@ impl MemberView {
     }
 }
 
-/// How a member is named in a line: `web-1 (n42)`, or the id alone.
-pub(crate) fn label(name: &str, id: &str) -> String {
-    if name.is_empty() { id.to_owned() } else { format!("{name} ({id})") }
-}
-
-/// Where a peer comes from.
+/// A peer and its source: given on the command line, or the peers file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PeerView {
     pub(crate) peer: String,
@@ -140,15 +136,15 @@ pub(crate) struct PeerView {
     pub(crate) addrs: Vec<std::net::SocketAddr>,
 }
 
-/// All numbers of an agent.
+/// All counters and gauges of an agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StatsView {
     pub(crate) name: String,
     pub(crate) id: String,
     pub(crate) cluster: String,
-    /// They only rise.
+    /// Numbers that only rise.
     pub(crate) counters: Vec<NumberView>,
-    /// They rise and fall.
+    /// Numbers that rise and fall.
     pub(crate) gauges: Vec<NumberView>,
 }
 
@@ -166,7 +162,7 @@ impl NumberView {
     }
 }
 
-/// Why a member is held Down.
+/// The reason why this node holds a member Down.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WhyView {
     pub(crate) member: String,
@@ -193,11 +189,6 @@ impl WhyView {
     }
 }
 
-pub(crate) fn node_label(node: &Node, id: NodeId) -> String {
-    let name = node.member(id).map(|member| member.name.into_owned()).unwrap_or_default();
-    label(&name, &id.to_string())
-}
-
 pub(crate) const fn state_name(state: MemberState) -> &'static str {
     match state {
         MemberState::Alive => "alive",
@@ -207,7 +198,7 @@ pub(crate) const fn state_name(state: MemberState) -> &'static str {
     }
 }
 
-/// Metadata as text if it is one, else in hexadecimal.
+/// Metadata as text if it is printable text, else in hexadecimal.
 pub(crate) fn printable(meta: &[u8]) -> String {
     match str::from_utf8(meta) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),

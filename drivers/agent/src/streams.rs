@@ -1,97 +1,99 @@
-//! Requests that are answered bit by bit: how a broadcast spreads, and what is delivered from now on.
+//! The agent's side of requests with several replies: reports on a broadcast, and deliveries to a listener.
 
 use std::time::Duration;
 
-use bruit_core::{Broadcast, MessageId, Notice, broadcast::Reached};
-use bruit_driver::RecvError;
-use bruit_udp::{News, Notices};
+use bruit_udp::core::{Broadcast, MessageId, Notice, broadcast::Reached};
+use bruit_udp::{DriverNotice, Notices, RecvError};
 
 use crate::answer::Answerer;
 use crate::control::Caller;
+use crate::label::node_label;
 use crate::messages::{LostView, MessageView};
-use crate::protocol::{Reply, Response, node_label};
+use crate::protocol::{Reply, Response};
 
-/// How often a listener that is told nothing is looked after.
+/// The interval at which the agent checks that a listener without deliveries is still connected.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-const TOO_MANY: &str = "too many listen to this agent already";
+const TOO_MANY: &str = "too many callers listen to this agent already";
 const ENDED: &str = "the node has stopped";
 
 impl Answerer {
+    /// Sends a broadcast. With a report, sends its replies to the caller and returns the last one.
     pub(crate) fn broadcast(&self, message: Broadcast, caller: &Caller<'_>) -> Result<Reply, String> {
         let reported = message.report.is_some();
         let submit = || self.bruit.submit(message).map_err(|rejected| rejected.to_string());
         if !reported {
             return Ok(Reply::Sent { id: submit()?.to_string() });
         }
-        // First the ear, then the word: the report may be over at once.
-        let is_report = |news: &News| matches!(news, News::Notice(Notice::Report { .. }));
-        let news = self.hub.read(is_report).ok_or(TOO_MANY)?;
+        // It reads the reports before it sends the broadcast, because the report may end at once.
+        let is_report = |notice: &DriverNotice| matches!(notice, DriverNotice::Node(Notice::Report { .. }));
+        let notices = self.hub.read(is_report).ok_or(TOO_MANY)?;
         let id = submit()?;
-        self.say(caller, Reply::Sent { id: id.to_string() })?;
-        self.report(id, news, caller)
+        self.send(caller, Reply::Sent { id: id.to_string() })?;
+        self.report(id, notices, caller)
     }
 
-    /// Says what the broadcast reaches; the last of it comes back.
-    fn report(&self, id: MessageId, news: Notices, caller: &Caller<'_>) -> Result<Reply, String> {
-        for news in news {
-            let reached = match news {
-                News::Notice(Notice::Report { id: of, reached }) if of == id => reached,
-                News::Lagged { .. } if self.bruit.read(|node| node.report(id).is_none()) => {
-                    return Err("the report has ended, and how was missed".to_owned());
+    /// Sends the reports of a broadcast to the caller, and returns the last one.
+    fn report(&self, id: MessageId, notices: Notices, caller: &Caller<'_>) -> Result<Reply, String> {
+        for notice in notices {
+            let reached = match notice {
+                DriverNotice::Node(Notice::Report { id: of, reached }) if of == id => reached,
+                DriverNotice::Lagged { .. } if self.bruit.read(|node| node.report(id).is_none()) => {
+                    return Err("the report has ended, but its result was not read in time".to_owned());
                 }
-                News::Notice(_) | News::Trouble(_) | News::Lagged { .. } => continue,
+                DriverNotice::Node(_) | DriverNotice::Trouble(_) | DriverNotice::Lagged { .. } => continue,
             };
             let id = id.to_string();
             let labels =
                 |ids: Vec<_>| self.bruit.read(|node| ids.iter().map(|id| node_label(node, *id)).collect());
             match reached {
-                Reached::Majority => self.say(caller, Reply::Majority { id })?,
+                Reached::Majority => self.send(caller, Reply::Majority { id })?,
                 Reached::All { without } => return Ok(Reply::All { id, without: labels(without) }),
                 Reached::TimedOut { missing } => return Ok(Reply::TimedOut { id, missing: labels(missing) }),
-                other => return Err(format!("{other:?} is unknown here")),
+                other => return Err(format!("this agent does not know the report {other:?}")),
             }
         }
         Err(ENDED.to_owned())
     }
 
-    /// Says what is delivered, until the caller or the node ends.
+    /// Sends deliveries to the caller until the caller goes or the node stops.
     pub(crate) fn listen(&self, topic: Option<String>, caller: &Caller<'_>) -> Result<Reply, String> {
-        let wants = move |news: &News| match news {
-            News::Notice(Notice::Delivered { topic: of, .. }) => {
+        let wants = move |notice: &DriverNotice| match notice {
+            DriverNotice::Node(Notice::Delivered { topic: of, .. }) => {
                 topic.as_ref().is_none_or(|topic| topic == of)
             }
-            News::Notice(Notice::Lost { .. }) => true,
-            News::Notice(_) | News::Trouble(_) | News::Lagged { .. } => false,
+            DriverNotice::Node(Notice::Lost { .. }) => true,
+            DriverNotice::Node(_) | DriverNotice::Trouble(_) | DriverNotice::Lagged { .. } => false,
         };
-        let mut news = self.hub.read(wants).ok_or(TOO_MANY)?;
-        caller.wait_for_it().map_err(|error| error.to_string())?;
-        self.say(caller, Reply::Listening {})?;
+        let mut notices = self.hub.read(wants).ok_or(TOO_MANY)?;
+        caller.wait_without_limit().map_err(|error| error.to_string())?;
+        self.send(caller, Reply::Listening {})?;
         loop {
-            match news.recv_timeout(LOOK_EVERY) {
-                Ok(news) => {
-                    if let Some(reply) = self.heard(&news) {
-                        self.say(caller, reply)?;
+            match notices.recv_timeout(LOOK_EVERY) {
+                Ok(notice) => {
+                    if let Some(reply) = self.reply_to_listener(&notice) {
+                        self.send(caller, reply)?;
                     }
                 }
-                Err(RecvError::Timeout) if caller.listens() => {}
+                Err(RecvError::Timeout) if caller.is_listening() => {}
                 Err(RecvError::Timeout) => return Err("the caller has gone".to_owned()),
                 Err(RecvError::Ended) => return Ok(Reply::Ended {}),
             }
         }
     }
 
-    fn heard(&self, news: &News) -> Option<Reply> {
+    /// The reply to a listener for a notice, if there is one.
+    fn reply_to_listener(&self, notice: &DriverNotice) -> Option<Reply> {
         let name = |id| self.name_of(id);
-        match news {
-            News::Notice(Notice::Delivered { id, topic, payload, .. }) => {
+        match notice {
+            DriverNotice::Node(Notice::Delivered { id, topic, payload, .. }) => {
                 Some(Reply::Delivered(MessageView::of(*id, name(id.origin), topic, payload)))
             }
-            News::Notice(Notice::Lost { origin, epoch, first, last }) => {
+            DriverNotice::Node(Notice::Lost { origin, epoch, first, last }) => {
                 Some(Reply::Lost(LostView::of(*origin, name(*origin), *epoch, *first, *last)))
             }
-            News::Lagged { missed } => Some(Reply::Missed { news: *missed }),
-            News::Notice(_) | News::Trouble(_) => None,
+            DriverNotice::Lagged { missed } => Some(Reply::Missed { notices: *missed }),
+            DriverNotice::Node(_) | DriverNotice::Trouble(_) => None,
         }
     }
 
@@ -106,7 +108,7 @@ impl Answerer {
         })
     }
 
-    fn say(&self, caller: &Caller<'_>, reply: Reply) -> Result<(), String> {
-        caller.say(&Response::Ok(reply)).map_err(|error| error.to_string())
+    fn send(&self, caller: &Caller<'_>, reply: Reply) -> Result<(), String> {
+        caller.send(&Response::Ok(reply)).map_err(|error| error.to_string())
     }
 }

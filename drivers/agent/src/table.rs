@@ -1,8 +1,8 @@
-//! Tables for people.
+//! Tables of text, for people.
 
 use std::fmt::Write;
 
-/// Columns as wide as their widest cell, two spaces between them.
+/// A table whose columns are as wide as their widest cell, with two spaces between them.
 pub(crate) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = heads.map(|head| head.chars().count());
     for row in rows {

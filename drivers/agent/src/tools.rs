@@ -1,17 +1,18 @@
-//! Commands that need no agent: what settings promise, and whether a journal replays.
+//! The commands that need no agent, `estimate` and `replay`, and the functions that print to stdout.
 
 use std::fmt::Display;
 
-use bruit_core::{Estimate, Event};
 use bruit_driver::journal::{Step, replay as replay_journal};
+use bruit_udp::core::{Estimate, Event};
 use serde_json::json;
 
 use crate::cli::{ConfigArgs, EstimateArgs, ReplayArgs};
 use crate::failure::Failure;
 use crate::table::table;
 
+/// Prints the estimates for a cluster of this size.
 pub(crate) fn estimate(args: &EstimateArgs, json: bool) -> Result<(), Failure> {
-    // The name of the cluster changes no figure.
+    // The estimate does not depend on the name of the cluster, so none has to be given.
     let cluster =
         args.config.cluster.clone().or_else(|| args.config.config.is_none().then(|| "any".to_owned()));
     let config = ConfigArgs { cluster, preset: args.config.preset, config: args.config.config.clone() };
@@ -36,8 +37,8 @@ pub(crate) fn estimate(args: &EstimateArgs, json: bool) -> Result<(), Failure> {
         row("every member is probed by every other within", format!("{:?}", estimate.probed_within)),
         row("a suspicion lasts at least", format!("{:?}", estimate.suspicion_min)),
         row("a suspicion lasts at most", format!("{:?}", estimate.suspicion_max)),
-        row("news reach everybody within", format!("{:?}", estimate.spread)),
-        row("a crash is known by all after (average)", format!("{:?}", estimate.known_by_all)),
+        row("an update reaches every member within", format!("{:?}", estimate.spread)),
+        row("a crash is known to every member after (average)", format!("{:?}", estimate.known_by_all)),
         row("each member sends an update", format!("{} times", estimate.transmissions)),
         row("a settled member sends", format!("{} B/s", estimate.settled_bytes_per_second)),
     ];
@@ -49,6 +50,7 @@ fn millis(duration: std::time::Duration) -> u64 {
     crate::protocol::millis(duration)
 }
 
+/// Replays a journal and prints the result.
 pub(crate) fn replay(args: &ReplayArgs, json: bool) -> Result<(), Failure> {
     let report = replay_journal(&args.dir, |step| {
         if args.events {
@@ -65,9 +67,11 @@ pub(crate) fn replay(args: &ReplayArgs, json: bool) -> Result<(), Failure> {
             "hash": format!("{:016x}", report.hash),
         }));
     } else {
-        let torn = if report.torn > 0 { ", one ends within a record" } else { "" };
+        let torn = if report.torn > 0 { "; the last record of a segment is incomplete" } else { "" };
         let (events, segments, boots) = (report.events, report.segments, report.boots);
-        print(format_args!("{events} events in {segments} segments of {boots} boots, all the same{torn}"));
+        print(format_args!(
+            "{events} events in {segments} segments of {boots} boots replayed with equal actions{torn}"
+        ));
         print(format_args!("hash {:016x}", report.hash));
     }
     Ok(())
@@ -75,7 +79,7 @@ pub(crate) fn replay(args: &ReplayArgs, json: bool) -> Result<(), Failure> {
 
 fn step_line(step: &Step<'_>, json: bool) -> String {
     let event = match step.event {
-        Event::Datagram { from, bytes } => match bruit_core::wire::describe(bytes) {
+        Event::Datagram { from, bytes } => match bruit_udp::core::wire::describe(bytes) {
             Ok(described) => format!("<- {from} {described}"),
             Err(error) => format!("<- {from} {} bytes, {error}", bytes.len()),
         },
@@ -93,11 +97,12 @@ fn step_line(step: &Step<'_>, json: bool) -> String {
     }
 }
 
-/// Prints a line; a reader that has gone away is no error.
+/// Prints a line. It is no error if the output has no reader any more.
 pub(crate) fn print(line: impl Display) {
     print_raw(&format!("{line}\n"));
 }
 
+/// Prints a text as it is.
 pub(crate) fn print_raw(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());

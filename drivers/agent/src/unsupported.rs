@@ -1,4 +1,4 @@
-//! Where there are no Unix sockets, only the tools work.
+//! Replaces the agent and its client on systems without Unix sockets, where only `estimate` and `replay` work.
 
 pub(crate) mod agent {
     use std::path::PathBuf;

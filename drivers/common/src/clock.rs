@@ -1,28 +1,28 @@
-//! Two clocks: one for the node, which only runs forward and counts system suspend, and the calendar, which is
-//! read once, for the epoch.
+//! Two clocks: the node's clock, which only runs forward and goes on while the machine is suspended, and the calendar,
+//! which is read once, for the epoch.
 //!
-//! `std::time::Instant` stands still while a Linux machine is suspended, so a laptop would wake and take every
-//! deadline for still ahead (rule E8). `CLOCK_BOOTTIME` goes on; so does `CLOCK_MONOTONIC` on Apple systems, and
-//! the performance counter on Windows, which `Instant` reads there.
+//! `std::time::Instant` stands still while a Linux machine is suspended, so that a laptop that wakes up would find
+//! every deadline still in the future (rule E8). `CLOCK_BOOTTIME` goes on; so do `CLOCK_MONOTONIC` on Apple systems
+//! and, on Windows, the performance counter that `Instant` reads.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bruit_core::Time;
 
-/// The node's clock. Its origin is the moment it was made.
+/// The node's clock. It counts from the moment of its creation.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: u64,
 }
 
 impl Clock {
-    /// A clock that starts at zero now.
+    /// Creates a clock that reads zero now.
     #[must_use]
     pub fn start() -> Self {
         Self { origin: raw_nanos() }
     }
 
-    /// The present moment.
+    /// The present time on this clock.
     #[must_use]
     pub fn now(&self) -> Time {
         Time::from_nanos(raw_nanos().saturating_sub(self.origin))
@@ -53,7 +53,8 @@ fn raw_nanos() -> u64 {
     u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Nanoseconds since 1970 by the calendar; 0 before it. For epochs alone: it may jump either way.
+/// Nanoseconds since 1970 by the calendar; 0 before 1970. Use it for epochs only, because the calendar may jump
+/// forward and back.
 #[must_use]
 pub fn calendar_nanos() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The seed of a boot. It comes from the operating system, and there is no way to set it (rule F1): a seed that
-//! repeats would repeat the random number that tells two lives of a member apart.
+//! The seed of a boot. It comes from the operating system and cannot be set (rule F1), because a seed that repeats
+//! would repeat the random number that tells two boots of a member apart.
 
 use crate::error::StartError;
 

@@ -1,17 +1,17 @@
-//! What can keep a node from starting or joining, and what can go wrong around a running one.
+//! The errors of a start and of a join, and the troubles around a running node.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use bruit_core::{ConfigError, Rejected};
 
 use crate::journal::JournalError;
 use crate::names::BadSeed;
-use crate::peers::BadLine;
 use crate::state::StateError;
 
-/// Why a node did not start. Nothing runs.
+/// The reason why a node did not start. Nothing runs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
@@ -19,46 +19,47 @@ pub enum StartError {
     Bind {
         /// The address.
         addr: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The multicast group cannot be used: no such interface, another address family, or refused.
     Multicast {
         /// The group.
         group: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The address to bind is not one.
+    /// The text to bind to is neither an address nor a name that can be looked up.
     Address {
-        /// What was given, as text where it was a name.
+        /// The text that was given.
         addr: String,
-        /// What the resolver said.
+        /// The error of the look-up.
         source: io::Error,
     },
     /// The settings contradict each other or lie outside their range.
     Config(ConfigError),
     /// The state directory cannot be used.
     State(StateError),
-    /// `broadcast.persist_seen` says to keep what has been delivered, and there is no state directory to keep it in.
+    /// `broadcast.persist_seen` says to keep the set of delivered broadcasts, but no state directory was given.
     NoStateDir,
     /// The journal cannot be written.
     Journal(JournalError),
     /// The operating system has no randomness to give.
     Randomness(String),
-    /// A thread or a poller could not be made.
+    /// The operating system refused something else that a driver needs, such as a thread or a poller.
     System {
-        /// What was tried.
+        /// The operation that failed, as words that follow "cannot".
         what: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The calendar or the stored epoch lies at the end of the range of epochs.
+    /// The calendar or the stored epoch is at the end of the range of epochs. It carries the calendar, in nanoseconds
+    /// since 1970.
     EpochEnd(u64),
 }
 
 impl StartError {
-    /// The operating system refused what a driver needs.
+    /// Creates [`StartError::System`].
     #[must_use]
     pub const fn system(what: &'static str, source: io::Error) -> Self {
         Self::System { what, source }
@@ -75,7 +76,9 @@ impl fmt::Display for StartError {
             Self::Multicast { group, source } => {
                 write!(f, "cannot use the multicast group {group}: {source}")
             }
-            Self::Address { addr, source } => write!(f, "{addr} is no address to bind: {source}"),
+            Self::Address { addr, source } => {
+                write!(f, "cannot find an address to bind for {addr}: {source}")
+            }
             Self::Config(error) => write!(f, "{error}"),
             Self::State(error) => write!(f, "{error}"),
             Self::NoStateDir => write!(f, "broadcast.persist_seen needs a state directory"),
@@ -83,7 +86,7 @@ impl fmt::Display for StartError {
             Self::Randomness(error) => write!(f, "the operating system gave no randomness: {error}"),
             Self::System { what, source } => write!(f, "cannot {what}: {source}"),
             Self::EpochEnd(epoch) => {
-                write!(f, "epoch {epoch} has no successor; check the calendar of this machine")
+                write!(f, "no epoch is left after {epoch}; check the calendar of this machine")
             }
         }
     }
@@ -109,15 +112,15 @@ impl From<JournalError> for StartError {
     }
 }
 
-/// Why a join was refused. Nothing has changed.
+/// The reason why a join was refused. Nothing has changed.
 ///
-/// That nobody answers is no error: the seeds are tried for ever.
+/// It is no error if no seed answers: the seeds are retried forever.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JoinError {
     /// A seed is neither an address nor `host:port`.
     BadSeed(BadSeed),
-    /// The node refused.
+    /// The node refused the command.
     Rejected(Rejected),
     /// The thread that looks names up could not be started.
     Names(io::Error),
@@ -147,43 +150,43 @@ impl From<Rejected> for JoinError {
     }
 }
 
-/// Something around the node does not work at the moment. The node itself goes on.
+/// A failure around the node that may pass. The node itself goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trouble {
-    /// A host name gave no address. It is tried again, at the latest after a minute.
+    /// The look-up of a host name failed. It is tried again, at the latest after a minute.
     Unresolved {
         /// The name, with its port.
         name: String,
-        /// What the resolver said.
+        /// The error of the look-up.
         error: String,
     },
     /// A line of the peers file is not `host:port`; it is skipped.
     PeersLine(BadLine),
-    /// The peers file cannot be read; the peers stay as they were.
+    /// The peers file cannot be read. The peers that were read before stay in use.
     PeersFile {
         /// The file.
-        path: std::path::PathBuf,
-        /// What the operating system said.
+        path: PathBuf,
+        /// The error of the operating system.
         error: String,
     },
-    /// More peers were found than a node keeps; the last ones are left out.
+    /// More peers were found than a node takes. The last ones are left out.
     PeersLeftOut {
-        /// How many there were.
+        /// The number of peers found.
         found: usize,
-        /// How many are in use.
+        /// The number of peers in use.
         kept: usize,
     },
     /// The node refused the peers.
     PeersRefused(Rejected),
-    /// A slot could not be made durable. It is tried again each second, and what waits for it waits on.
+    /// A durable slot could not be written. The write is retried every second; deliveries that depend on it wait.
     Store {
-        /// What failed, with the path.
+        /// The error, with the path of the file.
         error: String,
     },
-    /// The journal could not be written, and has ended.
+    /// The journal could not be written. No further event is recorded.
     Journal {
-        /// What failed, with the path.
+        /// The error, with the path of the file.
         error: String,
     },
 }
@@ -191,15 +194,32 @@ pub enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unresolved { name, error } => write!(f, "{name} gives no address: {error}"),
+            Self::Unresolved { name, error } => write!(f, "cannot look up {name}: {error}"),
             Self::PeersLine(line) => write!(f, "{line}"),
             Self::PeersFile { path, error } => write!(f, "the peers file {}: {error}", path.display()),
             Self::PeersLeftOut { found, kept } => {
-                write!(f, "{found} peers found, but only {kept} of them are kept")
+                write!(f, "{found} peers were found, but only {kept} of them are used")
             }
-            Self::PeersRefused(rejected) => write!(f, "the peers were refused: {rejected}"),
+            Self::PeersRefused(rejected) => write!(f, "the node refused the peers: {rejected}"),
             Self::Store { error } | Self::Journal { error } => f.write_str(error),
         }
+    }
+}
+
+/// A line of a peers file that is not `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// The file.
+    pub path: PathBuf,
+    /// The number of the line, from 1.
+    pub line: usize,
+    /// The error in it.
+    pub error: BadSeed,
+}
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.path.display(), self.line, self.error)
     }
 }
 

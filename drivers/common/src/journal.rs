@@ -1,16 +1,16 @@
-//! The journal: all that went into a node, so that what it did can be run again elsewhere, step by step.
+//! The journal: every event that a node has taken, so that its run can be repeated elsewhere, step by step.
 //!
-//! A directory of segments, `journal-000001.bruit` and on. Each opens with a head (versions, boot, settings) and
-//! a serialised node, so replay can begin at any of them; then comes every `(event, now)` with the running hash of
-//! the actions up to there. Segments are bounded, and the oldest go.
+//! A journal is a directory of segments, `journal-000001.bruit` and on. Each segment begins with a head (version, boot,
+//! settings) and a serialised node, so that a replay can begin at any segment. Every `(event, now)` follows, with the
+//! running hash of all actions so far. Segments are bounded in size and number; the oldest are removed.
 //!
 //! ```text
 //! segment = "bruitjnl" format u16, then frames      frame  = length u32, crc-32c u32, payload      (little-endian)
 //! frames  = head, node, record …                    record = (now, event) by postcard, running hash u64
 //! ```
 //!
-//! **A journal is as confidential as the node**: it holds the seed, the metadata and every datagram. Its
-//! files can be read by their owner only. Replay opens no socket (rule F1).
+//! **A journal is as confidential as the node**: it holds the seed, the metadata and every datagram. Only the owner of
+//! its files can read them. A replay opens no socket (rule F1).
 
 mod error;
 mod reader;
@@ -26,7 +26,7 @@ const FORMAT: u16 = 1;
 const OPENING_BYTES: usize = 8 + 2;
 const FRAME_BYTES: usize = 4 + 4;
 const HASH_BYTES: usize = 8;
-/// What wrote a segment; another version may decide otherwise, so only the same one can check it.
+/// The version that writes a segment. Another version may decide differently, so only an equal one can replay it.
 const CRATE_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn file_name(segment: u32) -> String {

@@ -1,23 +1,23 @@
-//! What every driver of [`bruit_core`] shares, whatever it sends datagrams with.
+//! The parts that every driver of [`bruit_core`] shares, whatever it sends datagrams with.
 //!
-//! A driver owns a [`Driven`]: the node, and all that must happen around each of its events except sending.
-//! What is in reach of it:
+//! A driver owns a [`Driver`]: the node, and everything that must happen around each of its events except sending.
+//! These are the parts:
 //!
-//! | Part | What it is for |
+//! | Part | Purpose |
 //! |---|---|
-//! | [`Clock`] | time that goes on while the machine sleeps (rule E8) |
-//! | [`StateDir`] | the epoch and the durable slots, one file each, one process at a time |
-//! | [`Notices`] | what the application is told; a slow reader never blocks the node |
-//! | [`Sources`] | host names and a peers file, resolved and read again while the node runs |
-//! | [`Journal`] | every event and a running hash of the actions; [`replay`](journal::replay) checks it |
-//! | `udp` (feature `udp`) | sockets, multicast and the handle: all of a UDP driver but its way to wait |
+//! | [`Clock`] | measures time, also while the machine is suspended (rule E8) |
+//! | [`StateDir`] | keeps the epoch and the durable slots, one file each, for one process at a time |
+//! | [`Notices`] | tells the application what happened; a slow reader never blocks the node |
+//! | [`Sources`] | looks up host names and reads a peers file, again and again while the node runs |
+//! | [`Journal`] | records every event and a running hash of the actions; [`replay`](journal::replay) checks it |
+//! | `udp` (feature `udp`) | sockets, multicast and the handle's methods: a UDP driver except its way to wait |
 //!
-//! Nothing here decides anything about the protocol, and without the feature `udp` nothing here opens a socket.
+//! Nothing here decides anything about the protocol. Without the feature `udp`, nothing here opens a socket.
 #![forbid(unsafe_code)]
-#![expect(clippy::std_instead_of_core, reason = "drivers are what stands on std; one spelling reads better")]
+#![expect(clippy::std_instead_of_core, reason = "drivers are built on std, and one spelling reads better")]
 
 pub mod clock;
-mod driven;
+mod driver;
 mod entropy;
 mod error;
 pub mod journal;
@@ -31,12 +31,13 @@ mod store;
 #[cfg(feature = "udp")]
 pub mod udp;
 
+pub use bruit_core as core;
+
 pub use clock::Clock;
-pub use driven::{Driven, Settings, Started, Stopped};
-pub use error::{JoinError, StartError, Trouble};
+pub use driver::{Driver, LastWrites, Settings, Started};
+pub use error::{BadLine, JoinError, StartError, Trouble};
 pub use journal::{Journal, JournalError, JournalSettings};
 pub use names::{BadSeed, RESOLVE_INTERVAL, Seed};
-pub use notices::{NOTICES_BYTES_MAX, NOTICES_MAX, News, NoticeSender, Notices, RecvError, notices};
-pub use peers::BadLine;
+pub use notices::{DriverNotice, NOTICES_BYTES_MAX, NOTICES_MAX, NoticeSender, Notices, RecvError, notices};
 pub use sources::{Feed, Source, Sources};
 pub use state::{StateDir, StateError};

@@ -1,11 +1,11 @@
-//! A lock on a directory, held as long as the process lives: two members writing one memory would each believe
-//! the other's promises.
+//! A lock on a directory, held while its owner runs. Two processes that write one state directory would each restore
+//! the other's promises as their own.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// The name of the lock file. It stays behind; only the lock on it counts.
+/// The name of the lock file. The file is never removed; only the lock on it counts.
 pub(crate) const LOCK_FILE: &str = "lock";
 
 /// Takes the lock of `dir`; `Ok(None)` while another process holds it.
@@ -20,7 +20,7 @@ pub(crate) fn try_lock(dir: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Takes the lock of `dir` by opening its lock file for itself alone; `Ok(None)` while another one has it.
+/// Takes the lock of `dir` by opening its lock file without sharing; `Ok(None)` while another process holds it.
 #[cfg(windows)]
 pub(crate) fn try_lock(dir: &Path) -> io::Result<Option<File>> {
     use std::os::windows::fs::OpenOptionsExt;
@@ -34,7 +34,7 @@ pub(crate) fn try_lock(dir: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Makes a directory that only its owner can enter, with its parents.
+/// Creates a directory that only its owner can enter, and its missing parents.
 pub(crate) fn create_private_dir(dir: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);

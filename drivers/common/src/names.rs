@@ -1,6 +1,6 @@
-//! Host names. A name is looked up again while the node runs, since the machine behind it may change; an answer
-//! holds for [`RESOLVE_INTERVAL`], a failure is tried again after one second, then two, up to the same interval.
-//! A name that stops resolving keeps its last addresses.
+//! Host names. A name is looked up again while the node runs, because the machine behind it may change. After an answer
+//! the next look-up is due in [`RESOLVE_INTERVAL`]; after a failure in one second, then two, four and so on up to that
+//! interval. A name whose look-up fails keeps its last addresses.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,15 +10,13 @@ use std::time::Duration;
 
 use bruit_core::Time;
 
-use crate::error::Trouble;
-
-/// A name that resolves is looked up again after this time, and no sooner.
+/// The time after which a name with an answer is looked up again.
 pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Addresses taken from one name.
+/// The most addresses taken from one name.
 const ADDRESSES_MAX: usize = bruit_core::limits::SEEDS_MAX;
 
-/// Somebody to join through: an address, or a name with a port.
+/// A member to join through, given as an address or as a name with a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Seed {
     /// An address.
@@ -27,12 +25,12 @@ pub enum Seed {
     Name(String),
 }
 
-/// A text is neither an address nor `host:port`.
+/// The error for a text that is neither an address nor `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSeed {
     /// The text.
     pub text: String,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: &'static str,
 }
 
@@ -56,19 +54,23 @@ impl FromStr for Seed {
     fn from_str(text: &str) -> Result<Self, BadSeed> {
         let bad = |reason| BadSeed { text: text.to_owned(), reason };
         if let Ok(addr) = text.parse::<SocketAddr>() {
-            return if addr.port() == 0 { Err(bad("port 0 is no port")) } else { Ok(Self::Addr(addr)) };
+            return if addr.port() == 0 {
+                Err(bad("port 0 cannot be reached"))
+            } else {
+                Ok(Self::Addr(addr))
+            };
         }
         let (host, port) = text.rsplit_once(':').ok_or_else(|| bad("the port is missing"))?;
         let port: u16 = port.parse().map_err(|_| bad("the port must lie between 1 and 65535"))?;
         if port == 0 {
-            return Err(bad("port 0 is no port"));
+            return Err(bad("port 0 cannot be reached"));
         }
         if host.is_empty() || host.len() > 253 {
             return Err(bad("a host name has 1 to 253 bytes"));
         }
         if host.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | '[' | ']'))
         {
-            return Err(bad("the host is neither a name nor an address; IPv6 goes in brackets"));
+            return Err(bad("the host is neither a name nor an address; an IPv6 address needs brackets"));
         }
         Ok(Self::Name(text.to_owned()))
     }
@@ -90,35 +92,37 @@ struct Entry {
     failures: u32,
 }
 
-/// The names in use, what they stood for last, and when to ask again.
+/// The names in use, each with its last addresses and the time of its next look-up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     entries: BTreeMap<String, Entry>,
 }
 
 impl Names {
-    /// Makes these the names in use. New ones are due at once; what is known of the others stays.
+    /// Replaces the names in use. New names are due at once; the others keep their addresses and their times.
     pub(crate) fn set<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         let mut before = std::mem::take(&mut self.entries);
         self.entries = names.map(|name| (name.to_owned(), before.remove(name).unwrap_or_default())).collect();
     }
 
-    /// When the next look-up is due.
+    /// The time of the next look-up.
     pub(crate) fn next_due(&self) -> Option<Time> {
         self.entries.values().map(|entry| entry.due).min()
     }
 
+    /// The names whose look-up is due.
     pub(crate) fn due(&self, now: Time) -> Vec<String> {
         self.entries.iter().filter(|(_, entry)| entry.due <= now).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Takes the answer of one look-up. The first of several failures in a row is worth a word.
+    /// Takes the answer of one look-up. Returns the error if it is to be reported, which is the first of several
+    /// failures in a row.
     pub(crate) fn answered(
         &mut self,
         name: &str,
         answer: Result<Vec<SocketAddr>, String>,
         now: Time,
-    ) -> Option<Trouble> {
+    ) -> Option<String> {
         let entry = self.entries.get_mut(name)?;
         match answer {
             Ok(mut addrs) => {
@@ -131,12 +135,12 @@ impl Names {
             Err(error) => {
                 entry.due = now + Duration::from_secs(1 << entry.failures.min(6)).min(RESOLVE_INTERVAL);
                 entry.failures += 1;
-                (entry.failures == 1).then(|| Trouble::Unresolved { name: name.to_owned(), error })
+                (entry.failures == 1).then_some(error)
             }
         }
     }
 
-    /// Each name with the addresses it stood for last.
+    /// Each name with its last addresses.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[SocketAddr])> {
         self.entries.iter().map(|(name, entry)| (name.as_str(), entry.addrs.as_slice()))
     }
@@ -172,7 +176,7 @@ mod tests {
         assert_eq!(names.due(second(0)), ["a:1"]);
         assert!(names.answered("a:1", Err("no".to_owned()), second(0)).is_some());
         assert_eq!(names.next_due(), Some(second(1)));
-        assert!(names.answered("a:1", Err("no".to_owned()), second(1)).is_none(), "said once");
+        assert!(names.answered("a:1", Err("no".to_owned()), second(1)).is_none(), "reported once");
         assert_eq!(names.next_due(), Some(second(3)));
         let addr = "10.0.0.1:1".parse().expect("an address");
         names.answered("a:1", Ok(vec![addr]), second(3));

@@ -1,7 +1,7 @@
-//! What the application is told. A reader that is slow, or reads nothing, costs the node a bounded queue and
-//! never a wait: the oldest news go first, and the reader is told how many it missed.
+//! The queue of notices between a node and the application. A reader that is slow, or reads nothing, costs the node a
+//! bounded queue and never a wait: the oldest notices are dropped first, and the reader is told how many it missed.
 //!
-//! Every notice about members can be caught up with by reading the node's members again, broadcasts by reading
+//! A reader that missed notices catches up by reading the members again, and broadcasts by
 //! [`Node::recent`](bruit_core::Node::recent).
 
 use std::collections::VecDeque;
@@ -14,63 +14,63 @@ use bruit_core::Notice;
 
 use crate::error::Trouble;
 
-/// News that wait for the reader at most.
+/// The default of the largest number of notices that wait for the reader.
 pub const NOTICES_MAX: usize = 4_096;
-/// Bytes of the broadcasts among them at most, unless a single one is longer.
+/// The most bytes of delivered broadcasts that wait for the reader, unless a single broadcast is longer.
 pub const NOTICES_BYTES_MAX: usize = 16 << 20;
 
-/// One thing that the application may want to know.
+/// One notice of a driver to the application: the node sent it, or something happened around the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// The node says something.
-    Notice(Notice<'static>),
+pub enum DriverNotice {
+    /// The node sent this notice.
+    Node(Notice<'static>),
     /// Something around the node does not work at the moment.
     Trouble(Trouble),
-    /// So many earlier news were dropped because they were not read in time.
+    /// Earlier notices were dropped because they were not read in time.
     Lagged {
-        /// How many.
+        /// The number of dropped notices.
         missed: u64,
     },
 }
 
-impl News {
-    /// What it takes beside its place in the queue, as far as others decide how much that is.
+impl DriverNotice {
+    /// The length of a delivered broadcast, which other members decide; 0 for every other notice.
     fn bytes(&self) -> usize {
         match self {
-            Self::Notice(Notice::Delivered { topic, payload, .. }) => topic.len() + payload.len(),
-            Self::Notice(_) | Self::Trouble(_) | Self::Lagged { .. } => 0,
+            Self::Node(Notice::Delivered { topic, payload, .. }) => topic.len() + payload.len(),
+            Self::Node(_) | Self::Trouble(_) | Self::Lagged { .. } => 0,
         }
     }
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    news: VecDeque<News>,
+    waiting: VecDeque<DriverNotice>,
     bytes: usize,
     missed: u64,
     ended: bool,
     abandoned: bool,
-    /// The task that waits, if the reader is asynchronous.
+    /// Wakes the reading task, if the reader is asynchronous and waits.
     waker: Option<Waker>,
 }
 
 impl Queue {
-    fn pop(&mut self) -> Option<News> {
+    fn pop(&mut self) -> Option<DriverNotice> {
         match std::mem::take(&mut self.missed) {
             0 => self.pop_front(),
-            missed => Some(News::Lagged { missed }),
+            missed => Some(DriverNotice::Lagged { missed }),
         }
     }
 
-    fn pop_front(&mut self) -> Option<News> {
-        let news = self.news.pop_front()?;
-        self.bytes -= news.bytes();
-        Some(news)
+    fn pop_front(&mut self) -> Option<DriverNotice> {
+        let notice = self.waiting.pop_front()?;
+        self.bytes -= notice.bytes();
+        Some(notice)
     }
 
-    /// Whether there is no room for so many more bytes.
+    /// True if there is no room for one more notice with this many bytes.
     fn is_full(&self, max: usize, bytes: usize) -> bool {
-        self.news.len() >= max || (!self.news.is_empty() && self.bytes + bytes > NOTICES_BYTES_MAX)
+        self.waiting.len() >= max || (!self.waiting.is_empty() && self.bytes + bytes > NOTICES_BYTES_MAX)
     }
 }
 
@@ -87,13 +87,14 @@ impl Shared {
     }
 }
 
-/// The end of whoever tells the news. Dropping it lets the reader see the end after the last news.
+/// The sending end of the queue. After it is dropped, the reader reads what still waits and then sees the end.
 #[derive(Debug)]
 pub struct NoticeSender {
     shared: Arc<Shared>,
 }
 
-/// The application's end: blocking, with a timeout, without waiting, as an iterator, or polled by a task.
+/// The application's end of the queue. It can be read blocking, with a timeout, without waiting, as an iterator, or
+/// by a task that polls it.
 ///
 /// It ends when the node has stopped. Keeping it does not keep the node running.
 #[derive(Debug)]
@@ -101,19 +102,19 @@ pub struct Notices {
     shared: Arc<Shared>,
 }
 
-/// Why there is no news.
+/// The reason why [`Notices::recv_timeout`] returned no notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvError {
-    /// None has arrived in time.
+    /// No notice arrived in time.
     Timeout,
-    /// The node has stopped, and all is read.
+    /// The node has stopped, and every notice was read.
     Ended,
 }
 
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout => "no news in time",
+            Self::Timeout => "no notice arrived in time",
             Self::Ended => "the node has stopped",
         })
     }
@@ -121,8 +122,8 @@ impl fmt::Display for RecvError {
 
 impl std::error::Error for RecvError {}
 
-/// A queue of at most `max` news, and at least one. [`Settings::start`](crate::Settings::start) makes the one of a
-/// node; a program that passes news on to several readers makes one for each.
+/// Creates a queue of at most `max` notices; `max` counts as 1 if it is 0. [`Settings::start`](crate::Settings::start)
+/// creates the queue of a node. A program that passes notices on to several readers creates one more for each.
 #[must_use]
 pub fn notices(max: usize) -> (NoticeSender, Notices) {
     let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), max: max.max(1) });
@@ -130,28 +131,28 @@ pub fn notices(max: usize) -> (NoticeSender, Notices) {
 }
 
 impl NoticeSender {
-    /// Adds one; how many older ones had to go for it.
-    pub fn push(&self, news: News) -> u64 {
+    /// Adds a notice, and returns how many older ones were dropped for it.
+    pub fn push(&self, notice: DriverNotice) -> u64 {
         let mut queue = self.shared.lock();
         if queue.abandoned {
             return 0;
         }
-        let bytes = news.bytes();
-        let mut gone = 0;
+        let bytes = notice.bytes();
+        let mut dropped = 0;
         while queue.is_full(self.shared.max, bytes) && queue.pop_front().is_some() {
-            gone += 1;
+            dropped += 1;
         }
-        queue.missed += gone;
+        queue.missed += dropped;
         queue.bytes += bytes;
-        queue.news.push_back(news);
+        queue.waiting.push_back(notice);
         let waker = queue.waker.take();
         drop(queue);
         self.shared.arrived.notify_one();
         waker.into_iter().for_each(Waker::wake);
-        gone
+        dropped
     }
 
-    /// Whether the reader has gone: nothing that is added will be read.
+    /// True if the reader was dropped, so that nothing more will be read.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         self.shared.lock().abandoned
@@ -170,12 +171,12 @@ impl Drop for NoticeSender {
 }
 
 impl Notices {
-    /// Waits for the next news; `None` once the node has stopped and all is read.
-    pub fn recv(&mut self) -> Option<News> {
+    /// Waits for the next notice; `None` once the node has stopped and every notice was read.
+    pub fn recv(&mut self) -> Option<DriverNotice> {
         let mut queue = self.shared.lock();
         loop {
-            if let Some(news) = queue.pop() {
-                return Some(news);
+            if let Some(notice) = queue.pop() {
+                return Some(notice);
             }
             if queue.ended {
                 return None;
@@ -184,16 +185,16 @@ impl Notices {
         }
     }
 
-    /// The same, waiting at most `timeout`.
+    /// Waits for the next notice for at most `timeout`.
     ///
     /// # Errors
-    /// Nothing has arrived in time, or nothing will.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<News, RecvError> {
+    /// No notice arrived in time, or the node has stopped and every notice was read.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<DriverNotice, RecvError> {
         let started = Instant::now();
         let mut queue = self.shared.lock();
         loop {
-            if let Some(news) = queue.pop() {
-                return Ok(news);
+            if let Some(notice) = queue.pop() {
+                return Ok(notice);
             }
             if queue.ended {
                 return Err(RecvError::Ended);
@@ -204,12 +205,12 @@ impl Notices {
         }
     }
 
-    /// The next news, for a task, which is woken when there is one; `Ready(None)` once the node has stopped and
-    /// all is read.
-    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
+    /// Polls for the next notice. The task is woken when there is one. `Ready(None)` means that the node has stopped
+    /// and every notice was read.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<DriverNotice>> {
         let mut queue = self.shared.lock();
-        if let Some(news) = queue.pop() {
-            return Poll::Ready(Some(news));
+        if let Some(notice) = queue.pop() {
+            return Poll::Ready(Some(notice));
         }
         if queue.ended {
             return Poll::Ready(None);
@@ -218,17 +219,17 @@ impl Notices {
         Poll::Pending
     }
 
-    /// The next news if there is one now.
-    pub fn try_recv(&mut self) -> Option<News> {
+    /// Returns the next notice if one waits already.
+    pub fn try_recv(&mut self) -> Option<DriverNotice> {
         self.shared.lock().pop()
     }
 }
 
 impl Iterator for Notices {
-    type Item = News;
+    type Item = DriverNotice;
 
-    /// Waits, as [`recv`](Self::recv) does.
-    fn next(&mut self) -> Option<News> {
+    /// Waits for the next notice as [`recv`](Self::recv) does.
+    fn next(&mut self) -> Option<DriverNotice> {
         self.recv()
     }
 }
@@ -237,7 +238,7 @@ impl Drop for Notices {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.abandoned = true;
-        queue.news = VecDeque::new();
+        queue.waiting = VecDeque::new();
         queue.bytes = 0;
     }
 }
@@ -248,18 +249,18 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::task::Wake;
 
-    fn failed(number: u64) -> News {
-        News::Notice(Notice::PingFailed { ping: bruit_core::PingId(number), id: bruit_core::NodeId(1) })
+    fn failed(number: u64) -> DriverNotice {
+        DriverNotice::Node(Notice::PingFailed { ping: bruit_core::PingId(number), id: bruit_core::NodeId(1) })
     }
 
     #[test]
-    fn a_slow_reader_is_told_what_it_missed_and_reads_the_newest() {
+    fn a_slow_reader_is_told_how_many_it_missed_and_reads_the_newest() {
         let (sender, mut notices) = notices(2);
         let full: Vec<_> = (0..5).map(|number| sender.push(failed(number))).collect();
         assert_eq!(full, [0, 0, 1, 1, 1]);
         drop(sender);
         let read: Vec<_> = notices.by_ref().collect();
-        assert_eq!(read, vec![News::Lagged { missed: 3 }, failed(3), failed(4)]);
+        assert_eq!(read, vec![DriverNotice::Lagged { missed: 3 }, failed(3), failed(4)]);
         assert_eq!(notices.recv_timeout(Duration::ZERO), Err(RecvError::Ended));
     }
 
@@ -268,13 +269,18 @@ mod tests {
         let (sender, mut notices) = notices(NOTICES_MAX);
         let delivered = |seq, len| {
             let id = bruit_core::MessageId { origin: bruit_core::NodeId(1), epoch: 1, seq };
-            News::Notice(Notice::Delivered { id, topic: "".into(), payload: vec![0; len].into(), hops: 0 })
+            DriverNotice::Node(Notice::Delivered {
+                id,
+                topic: "".into(),
+                payload: vec![0; len].into(),
+                hops: 0,
+            })
         };
         let mib = 1 << 20;
         assert_eq!((0..16).map(|seq| sender.push(delivered(seq, mib))).sum::<u64>(), 0);
-        assert_eq!(sender.push(failed(1)), 0, "what has no bytes needs none");
+        assert_eq!(sender.push(failed(1)), 0, "a notice without a payload takes no bytes");
         assert_eq!(sender.push(delivered(16, 3 * mib)), 3);
-        assert_eq!(notices.try_recv(), Some(News::Lagged { missed: 3 }));
+        assert_eq!(notices.try_recv(), Some(DriverNotice::Lagged { missed: 3 }));
         assert_eq!(notices.try_recv(), Some(delivered(3, mib)));
         assert_eq!(sender.push(delivered(17, 99 * mib)), 14, "one is always kept");
         drop(notices.try_recv());
@@ -292,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_woken_by_news_and_by_the_end() {
+    fn a_task_is_woken_by_a_notice_and_by_the_end() {
         let (sender, mut notices) = notices(2);
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));

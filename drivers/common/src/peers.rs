@@ -1,36 +1,19 @@
-//! The peers file: one `host:port` a line, `#` starts a comment. It is read again when its time or length changes;
-//! a line that is not right is reported with its number and skipped, a file that is gone changes nothing.
+//! The peers file: one `host:port` a line; `#` starts a comment. It is read again when its modification time or its
+//! length changes. A wrong line is reported with its number and skipped. While the file cannot be read, the peers that
+//! were read before stay in use.
 
-use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::error::Trouble;
-use crate::names::{BadSeed, Seed};
+use crate::error::{BadLine, Trouble};
+use crate::names::Seed;
 
-/// Bytes read of a peers file; the rest is ignored, and said so.
+/// The most bytes read of a peers file. The rest is ignored.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// A line of a peers file that is not `host:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadLine {
-    /// The file.
-    pub path: PathBuf,
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub error: BadSeed,
-}
-
-impl fmt::Display for BadLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path.display(), self.line, self.error)
-    }
-}
-
-/// A peers file and how it looked when it was last read.
+/// A peers file, its last content, and its modification time and length when it was last read.
 #[derive(Debug)]
 pub(crate) struct PeersFile {
     path: PathBuf,
@@ -44,7 +27,8 @@ impl PeersFile {
         Self { path, seen: None, failing: false, peers: Vec::new() }
     }
 
-    /// Reads the file again if it has changed. What is wrong with it comes back.
+    /// Reads the file again if it has changed, and returns the errors found. A file that cannot be read is reported
+    /// once, until it can be read again.
     pub(crate) fn refresh(&mut self) -> Vec<Trouble> {
         match self.read_if_changed() {
             Ok(None) => Vec::new(),
@@ -106,7 +90,7 @@ mod tests {
         let path = dir.path().join("peers");
         let mut file = PeersFile::new(path.clone());
         assert!(matches!(file.refresh().as_slice(), [Trouble::PeersFile { .. }]));
-        assert_eq!(file.refresh(), vec![], "said once");
+        assert_eq!(file.refresh(), vec![], "reported once");
         fs::write(&path, "# ours\n10.0.0.1:7000  # one\n\nweb-2\nweb-3:7000\n").expect("written");
         let troubles = file.refresh();
         assert!(matches!(troubles.as_slice(), [Trouble::PeersLine(BadLine { line: 4, .. })]), "{troubles:?}");

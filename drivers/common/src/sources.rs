@@ -1,7 +1,7 @@
-//! Where peers come from while the node runs: names that were given to join through, and a peers file. One
-//! thread looks names up, because a resolver may take many seconds; the node only ever sees addresses.
+//! The sources of peers while the node runs: the names given to join through, and the peers file. A thread of its own
+//! looks the names up, because a resolver may take many seconds; the node only ever sees addresses.
 //!
-//! All that is found is one set, handed over whole whenever it changes.
+//! All addresses found form one set, which is passed on whole whenever it changes.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -16,26 +16,26 @@ use crate::error::Trouble;
 use crate::names::{Names, Seed};
 use crate::peers::PeersFile;
 
-/// How often the peers file is looked at.
+/// The interval at which the peers file is checked for changes.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest sleep of the thread, so that a clock that was suspended is looked at again.
+/// The longest sleep of the thread. After the machine was suspended, the clock is read again within this time.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
-/// What the thread has to say.
+/// A message of the look-up thread.
 #[derive(Debug)]
 pub enum Feed {
-    /// These are all peers now; give them to the node by `Command::SetPeers`.
+    /// The complete set of peers from now on, to be given to the node by `Command::SetPeers`.
     Peers(Vec<SocketAddr>),
-    /// Something does not work at the moment.
+    /// A look-up failed, or the peers file is wrong.
     Trouble(Trouble),
 }
 
-/// One entry of the peers in use, for showing.
+/// One source of peers, for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The name or the address, as it was given.
     pub text: String,
-    /// The addresses it stands for at present.
+    /// The addresses found for it.
     pub addrs: Vec<SocketAddr>,
 }
 
@@ -59,14 +59,14 @@ impl Shared {
     }
 }
 
-/// The handle of the thread. Dropping it lets the thread end as soon as its look-up has returned.
+/// The handle of the look-up thread. After it is dropped, the thread ends as soon as its present look-up returns.
 #[derive(Debug)]
 pub struct Sources {
     shared: Arc<Shared>,
 }
 
 impl Sources {
-    /// Starts the thread; `feed` is called on it.
+    /// Starts the thread, which calls `feed`.
     ///
     /// # Errors
     /// The thread could not be started.
@@ -84,7 +84,7 @@ impl Sources {
         Ok(Self { shared })
     }
 
-    /// Adds names to look up; those that are there already change nothing.
+    /// Adds names to look up. Names that are already in use change nothing.
     pub fn add_names(&self, names: impl IntoIterator<Item = String>) {
         let mut wanted = self.shared.lock();
         for name in names {
@@ -96,7 +96,7 @@ impl Sources {
         self.shared.changed.notify_one();
     }
 
-    /// What is in use at present.
+    /// The sources in use, with their addresses.
     #[must_use]
     pub fn shown(&self) -> Vec<Source> {
         self.shared.lock().shown.clone()
@@ -149,8 +149,8 @@ impl<F: FnMut(Feed)> Worker<F> {
     fn look_up(&mut self) {
         for name in self.names.due(self.clock.now()) {
             let answer = name.to_socket_addrs().map(Iterator::collect).map_err(|error| error.to_string());
-            if let Some(trouble) = self.names.answered(&name, answer, self.clock.now()) {
-                (self.feed)(Feed::Trouble(trouble));
+            if let Some(error) = self.names.answered(&name, answer, self.clock.now()) {
+                (self.feed)(Feed::Trouble(Trouble::Unresolved { name: name.clone(), error }));
             }
             if self.shared.lock().stop {
                 return;

@@ -1,8 +1,8 @@
-//! The state directory: what a member must still know after a restart, one file for each [`Slot`].
+//! The state directory: the data that a member must still have after a restart, one file for each [`Slot`].
 //!
-//! A slot is replaced whole: written beside, flushed, renamed, and the directory flushed, so that a crash leaves
-//! the old content or the new. Each file says whose it is and carries a checksum; one that does not fit is an
-//! error that names it, and nothing is overwritten.
+//! A slot is replaced as a whole: the new content is written to a second file, flushed and renamed, and the directory
+//! is flushed, so that a crash leaves either the old content or the new. Each file names its owner and carries a
+//! checksum. A file that does not fit is an error that names it; it is not overwritten.
 //!
 //! ```text
 //! "bruitslt"  format u16  slot u16  owner u64  length u32  content …  crc-32c u32      (little-endian)
@@ -35,44 +35,45 @@ const SLOTS: [(Slot, u16, &str); 4] = [
     (Slot::Ballot, 4, "ballot.slot"),
 ];
 
-/// Why a state directory cannot be used, or a slot not be written.
+/// The reason why a state directory cannot be used, or a slot cannot be written.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StateError {
     /// Another process uses the directory.
     Locked(PathBuf),
-    /// A file is not what was written there. It is left as it is: move it away to start without it.
+    /// The content of a file was changed since it was written. The file is not touched: move it away to start without
+    /// it.
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The part that does not fit.
         reason: &'static str,
     },
-    /// The file is the memory of another member.
+    /// The file belongs to another member.
     ForeignOwner {
         /// The file.
         path: PathBuf,
-        /// Whose it is.
+        /// The member that it belongs to.
         owner: NodeId,
-        /// Who asked.
+        /// The member that tried to use it.
         asked: NodeId,
     },
-    /// This version does not know how to keep the slot.
+    /// This version has no file for the slot.
     UnknownSlot(Slot),
     /// The content is longer than [`SLOT_BYTES_MAX`].
     Oversized {
-        /// Which slot.
+        /// The slot.
         slot: Slot,
-        /// Its length in bytes.
+        /// The length of the content in bytes.
         len: usize,
     },
-    /// The operating system refused.
+    /// The operating system refused an operation.
     Io {
-        /// What was tried.
+        /// The operation that failed, as words that follow "cannot".
         what: &'static str,
-        /// With which file.
+        /// The file or directory.
         path: PathBuf,
-        /// What it said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -104,7 +105,7 @@ impl fmt::Display for StateError {
 
 impl std::error::Error for StateError {}
 
-/// An open state directory of one member. The lock on it ends with this value.
+/// An open state directory of one member. It is locked until this value is dropped.
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
@@ -113,19 +114,19 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the directory, makes it if it is not there, and locks it.
+    /// Opens the directory, creates it if it is missing, and locks it.
     ///
     /// # Errors
-    /// [`StateError::Locked`] while another process has it; [`StateError::Io`] for the rest.
+    /// [`StateError::Locked`] while another process uses it; [`StateError::Io`] if the operating system refuses.
     pub fn open(path: impl Into<PathBuf>, owner: NodeId) -> Result<Self, StateError> {
         let path = path.into();
-        create_private_dir(&path).map_err(|source| failed("make the state directory", &path, source))?;
+        create_private_dir(&path).map_err(|source| failed("create the state directory", &path, source))?;
         let locked = try_lock(&path).map_err(|source| failed("lock the state directory", &path, source))?;
         let Some(lock) = locked else { return Err(StateError::Locked(path)) };
         Ok(Self { path, owner, _lock: lock })
     }
 
-    /// The content of every slot that was written.
+    /// Reads the content of every slot that was written.
     ///
     /// # Errors
     /// A file is damaged, belongs to another member, or cannot be read.
@@ -142,10 +143,10 @@ impl StateDir {
         Ok(restored)
     }
 
-    /// Makes `content` the durable content of `slot`. When it returns, a crash does not undo it.
+    /// Writes `content` to `slot`. Once it has returned, a crash does not lose the content.
     ///
     /// # Errors
-    /// The operating system refused; the old content is then still there.
+    /// The operating system refused. The old content is then still there.
     pub fn write(&self, slot: Slot, content: &[u8]) -> Result<(), StateError> {
         let known = SLOTS.iter().find(|(known, ..)| *known == slot);
         let Some((_, number, file)) = known else { return Err(StateError::UnknownSlot(slot)) };
@@ -206,8 +207,8 @@ impl StateDir {
     }
 }
 
-/// The epoch of a boot: above the stored one, and not below the calendar (in nanoseconds, since in seconds two
-/// boots could share one). `None` when there is none left.
+/// Chooses the epoch of a boot: greater than the stored epoch, and not less than the calendar. The calendar is in
+/// nanoseconds, because two boots could happen within one second. Returns `None` if no epoch is left.
 #[must_use]
 pub fn next_epoch(restored: &[(Slot, Vec<u8>)], calendar: u64) -> Option<u64> {
     let stored = restored.iter().find(|(slot, _)| *slot == Slot::Epoch);
@@ -227,7 +228,7 @@ fn flush_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Elsewhere a directory cannot be opened; a rename is ordered by the file system's own journal.
+/// Does nothing: other systems cannot open a directory, and their file systems order a rename by their own journal.
 #[cfg(not(unix))]
 fn flush_dir(_: &Path) -> io::Result<()> {
     Ok(())
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_comes_back() {
+    fn a_written_slot_is_restored() {
         let dir = tempfile::tempdir().expect("a directory");
         let state = open(dir.path());
         assert_eq!(state.restore().expect("empty"), vec![]);
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_another_member_is_refused() {
+    fn a_directory_of_another_member_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         open(dir.path()).write(Slot::Epoch, &9_u64.to_le_bytes()).expect("written");
         let other = StateDir::open(dir.path(), NodeId(8)).expect("the directory opens");

@@ -1,7 +1,7 @@
-//! Makes slots durable on a thread of its own: flushing a disk takes milliseconds, and the node goes on
-//! meanwhile. Its memory is one content for each slot, since a newer one replaces one that still waits.
+//! Writes durable slots on a thread of its own, because flushing a disk takes milliseconds. At most one content for
+//! each slot waits: a newer one replaces it.
 //!
-//! What the disk refuses is tried again: the node may wait for it, and asks only once.
+//! A write that the disk refuses is retried, because the node asks for it only once and may wait for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use bruit_core::Slot;
 
 use crate::state::{StateDir, StateError};
 
-/// After the disk has refused.
+/// The pause before a refused write is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
@@ -33,15 +33,15 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next content to write; `None` when all is written and no more will come.
+    /// Waits for the next content to write. Returns `None` once the queue is closed and empty.
     fn next(&self) -> Option<(Slot, u64, Vec<u8>)> {
         let idle = |waiting: &mut Waiting| waiting.slots.is_empty() && !waiting.closed;
         let mut waiting = self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
         waiting.slots.pop_first().map(|(slot, (serial, bytes))| (slot, serial, bytes))
     }
 
-    /// Waits, and puts a content back that the disk has refused, unless a newer one has come. At the end there is no
-    /// second try, or a full disk would keep the process.
+    /// Waits, and then queues a refused content again unless a newer one has come. Once the queue is closed there is
+    /// no second try, so that a full disk cannot keep the process from ending.
     fn retry(&self, slot: Slot, serial: u64, bytes: Vec<u8>) {
         let open = |waiting: &mut Waiting| !waiting.closed;
         let waited = self.changed.wait_timeout_while(self.lock(), RETRY, open);
@@ -52,7 +52,7 @@ impl Queue {
     }
 }
 
-/// The end that the node's stores go into. Dropping it writes what waits, and then releases the directory.
+/// The sending end of the queue. Dropping it waits until the queued slots are written and the directory is released.
 #[derive(Debug)]
 pub(crate) struct Store {
     queue: Arc<Queue>,
@@ -60,29 +60,29 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Starts the thread; `done` is called on it for each slot that was written, and when one cannot be, once until
-    /// it can.
+    /// Starts the thread. It calls `done` after each successful write of a slot, and after the first of several failed
+    /// writes in a row.
     pub(crate) fn start(
         dir: StateDir,
         mut done: impl FnMut(Slot, u64, Result<(), StateError>) + Send + 'static,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let theirs = Arc::clone(&queue);
+        let waiting = Arc::clone(&queue);
         let work = move || {
             let mut refused = BTreeSet::new();
-            while let Some((slot, serial, bytes)) = theirs.next() {
+            while let Some((slot, serial, bytes)) = waiting.next() {
                 match dir.write(slot, &bytes) {
                     Ok(()) => {
                         refused.remove(&slot);
                         done(slot, serial, Ok(()));
                     }
                     Err(error) => {
-                        let passes = matches!(error, StateError::Io { .. });
+                        let may_pass = matches!(error, StateError::Io { .. });
                         if refused.insert(slot) {
                             done(slot, serial, Err(error));
                         }
-                        if passes {
-                            theirs.retry(slot, serial, bytes);
+                        if may_pass {
+                            waiting.retry(slot, serial, bytes);
                         }
                     }
                 }
@@ -103,7 +103,7 @@ impl Drop for Store {
         self.queue.lock().closed = true;
         self.queue.changed.notify_one();
         let Some(thread) = self.thread.take() else { return };
-        // The thread's own callback may hold the last handle.
+        // The thread itself may drop the last handle, in its callback. It must not wait for itself.
         if thread.thread().id() != thread::current().id() {
             let _ = thread.join();
         }
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_disk_refuses_is_tried_again() {
+    fn a_write_that_the_disk_refuses_is_retried() {
         let dir = tempfile::tempdir().expect("a directory");
         let state = StateDir::open(dir.path(), NodeId(1)).expect("opens");
-        // A directory in the place of the file that is written beside it.
+        // A directory stands where the new content would be written.
         let in_the_way = dir.path().join("seen-set.new");
         std::fs::create_dir(&in_the_way).expect("made");
         let (told, tells) = channel();
@@ -145,11 +145,11 @@ mod tests {
         assert_eq!(tells.recv(), Ok((1, false)));
         store.write(Slot::SeenSet, 2, b"two");
         std::fs::remove_dir(&in_the_way).expect("removed");
-        assert_eq!(tells.recv(), Ok((2, true)), "the newer one, and no word of the older");
+        assert_eq!(tells.recv(), Ok((2, true)), "the newer content is written, the older one dropped");
         std::fs::create_dir(&in_the_way).expect("made");
         store.write(Slot::SeenSet, 3, b"three");
         assert_eq!(tells.recv(), Ok((3, false)));
         drop(store);
-        assert!(tells.recv().is_err(), "the end waits for no disk");
+        assert!(tells.recv().is_err(), "the drop does not retry");
     }
 }

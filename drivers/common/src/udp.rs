@@ -1,19 +1,24 @@
-//! What drivers on UDP sockets share: all but the loop around the sockets, and how a caller waits.
+//! The parts of a UDP driver that do not depend on how it waits: sockets, multicast, tracing and the methods of the
+//! handle.
+//!
+//! A driver has three floors above the node. The application holds the **handle** (`Bruit`), whose methods call the
+//! **shared** state ([`Shared`]), which guards the **driver** ([`Driver`](crate::Driver)) by a mutex:
 //!
 //! ```text
-//!  Setup ── open ──► Opened ── run(hooks) ──► Running   what the application calls
-//!  (a builder's      (sockets bound,             │
-//!   settings)         epoch durable)          Shared    the node under its mutex, and the sending socket
-//!                                                │
-//!                    the driver's loop ────────► Turn    read a bounded batch, tick
+//!  Builder ── Setup::open ──► Opened ── run(wake-up) ──► handle   the methods for the application, by handle_methods!
+//!             (sockets bound,                              │
+//!              epoch durable)          driver's loop ──► Shared   mutex, sending socket, wake-up, names, tracing
+//!                                       by Turn            │
+//!                                                        Driver   journal, notices, durable slots
+//!                                                          │
+//!                                                        Node     the pure state machine
 //! ```
 //!
-//! A driver brings its [`Hooks`] and a loop that sleeps until a datagram, [`Turn::sleep`] or [`Hooks::wake`].
+//! An implementation adds a [`WakeUp`], a loop that sleeps until a datagram arrives, [`Turn::sleep`] is over or
+//! [`WakeUp::wake_loop`] is called, and the few methods of the handle that wait.
 
-use std::time::Duration;
-
+mod handle;
 mod multicast;
-mod running;
 mod setup;
 mod shared;
 mod socket;
@@ -21,15 +26,27 @@ mod stats;
 mod trace;
 mod turn;
 
+pub use handle::{LEAVE_SLACK, PING_TIMEOUT};
 pub use multicast::{Interface, Multicast};
-pub use running::Running;
 pub use setup::{Opened, Setup};
-pub use shared::{Hooks, Shared, State};
+pub use shared::{Shared, WakeUp};
 pub use stats::{DriverStats, Status};
 pub use trace::{Direction, Traced};
 pub use turn::{Sockets, Turn};
 
-/// Beyond its own `within`, how long a leave waits for the node to say so.
-pub const LEAVE_SLACK: Duration = Duration::from_secs(1);
-/// A ping has three tries 100 ms apart; it has ended long before this.
-pub const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// The names that every UDP driver re-exports at its root, so that an application needs no other dependency.
+pub mod exports {
+    pub use bruit_core as core;
+    pub use bruit_core::{
+        Admission, AdmissionPolicy, Answer, Broadcast, BroadcastConfig, Command, Config, ConfigError,
+        Incarnation, Member, MemberChange, MemberState, MembershipConfig, MessageId, Node, NodeId, Notice,
+        Phase, Rejected, Stats, Time,
+    };
+
+    pub use crate::clock::Clock;
+    pub use crate::error::{JoinError, StartError, Trouble};
+    pub use crate::journal::JournalSettings;
+    pub use crate::notices::{DriverNotice, RecvError};
+    pub use crate::sources::Source;
+    pub use crate::udp::{Direction, DriverStats, Interface, Status, Traced};
+}

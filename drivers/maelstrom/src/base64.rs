@@ -1,11 +1,11 @@
-//! Base64 (RFC 4648 §4, padded): how a datagram crosses a line of JSON.
+//! Base64 (RFC 4648 §4, padded), the form of a datagram in a line of JSON.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// What no character of the alphabet stands for.
+/// The entry of `VALUES` for a byte outside the alphabet.
 const NONE: u8 = 0xff;
 
-/// The value of each byte as a character.
+/// The value of each byte as a character of the alphabet.
 const VALUES: [u8; 256] = {
     let mut values = [NONE; 256];
     let mut value = 0;
@@ -29,7 +29,7 @@ pub(crate) fn encode(bytes: &[u8], text: &mut String) {
     }
 }
 
-/// The bytes that `text` stands for; `None` if it is not what [`encode`] gives for any.
+/// Decodes `text`. Returns `None` unless [`encode`] could have written it.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let (quads, []) = text.as_bytes().as_chunks::<4>() else { return None };
     let mut bytes = Vec::with_capacity(quads.len() * 3);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_encoder_writes_is_refused() {
+    fn a_text_that_no_encoder_writes_is_refused() {
         for text in ["Z", "Zg", "Zg=", "Zg==Zg==", "Z===", "====", "Zh==", "Zm9=", "Zm-v", "Zm 9", "é9v"] {
             assert_eq!(decode(text), None, "{text}");
         }

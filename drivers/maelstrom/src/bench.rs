@@ -1,18 +1,19 @@
-//! Maelstrom's test in one process, in virtual time: the same messages, clients, partitions and judgement, without a
-//! JVM and without waiting. Equal options and seeds give equal reports, on any machine.
+//! Maelstrom's test in one process and in virtual time, without a JVM and without waiting. Equal options and seeds give
+//! equal reports on any machine.
 //!
-//! What is compatible: the requests and their pace, the latency, the cuts and when they drop a message, the checker
-//! `set-full`, the counts of messages. What is added: a seed, and rules that Maelstrom's checker cannot see
-//! ([`Rule`]). What is absent: other workloads, other faults, and nodes in other languages.
+//! These parts are compatible with Maelstrom: the requests and their pace, the latency, the cuts and the time at which
+//! they drop a message, the checker `set-full`, and the counts of messages. The bench adds a seed, and rules that
+//! Maelstrom's checker does not check ([`Rule`]). It has no other workloads, no other faults, and no nodes in other
+//! languages.
 //!
 //! ```text
-//! options.rs topology.rs   what is asked for
+//! options.rs topology.rs   the options of a run
 //! run.rs                   clients and nemesis, on one clock
-//! world.rs queue.rs        nodes and the network between them
-//! nemesis.rs               cuts
-//! history.rs               what clients did and got
-//! set_full.rs rules.rs     the judgement
-//! report.rs table.rs       what is shown
+//! world.rs queue.rs        the nodes and the network between them
+//! nemesis.rs               the cuts of the network
+//! history.rs               the operations of the clients and their results
+//! set_full.rs rules.rs     the checkers
+//! report.rs table.rs       the output
 //! ```
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The command line: what may be typed, and the exit codes.
+//! The command line and the exit codes. The doc comments are the help texts.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,12 +15,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const USAGE: u8 = 3;
 
-/// A node for Maelstrom around bruit's state machine, and a compatible bench in virtual time.
+/// A node for Maelstrom that runs bruit, and a compatible bench in virtual time.
 ///
-/// Without a command it is a node: `maelstrom test -w broadcast --bin bruit-maelstrom`. It serves the workloads echo,
+/// Without a command it runs a node: `maelstrom test -w broadcast --bin bruit-maelstrom`. It serves the workloads echo,
 /// unique-ids and broadcast.
 ///
-/// Exit codes of the bench: 0 valid, 1 invalid, 2 unknown (nothing was read late enough to tell), 3 usage.
+/// Exit codes of the bench: 0 valid, 1 invalid, 2 unknown (no value was read late enough to decide), 3 wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "bruit-maelstrom", version, args_conflicts_with_subcommands = true)]
 #[command(disable_help_subcommand = true, max_term_width = 100)]
@@ -33,18 +33,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Does {
-    /// Be a node: JSON lines on stdin and stdout, until stdin ends. What happens is told on stderr.
+    /// Run a node: lines of JSON on stdin and stdout, until stdin ends. It logs on stderr.
     Node(NodeArgs),
-    /// Run Maelstrom's test with real nodes in this process, seeded, in virtual time.
+    /// Run Maelstrom's test with nodes in this process, in virtual time, from a seed.
     ///
-    /// Without options it shows one table: every preset, with and without partitions, on 25 nodes 100 ms apart, with
-    /// 100 operations a second for 20 s.
+    /// Without options it prints a table of every preset, with and without partitions, on 25 nodes with a latency of
+    /// 100 ms and 100 operations a second for 20 s.
     Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]
 struct NodeArgs {
-    /// The settings; all nodes of a test get the same.
+    /// The preset of the settings. All nodes of a test need the same preset.
     #[arg(long, value_enum, default_value_t = Preset::Latency)]
     preset: Preset,
     /// A setting that differs from the preset, such as broadcast.batch=120ms; may be repeated.
@@ -52,63 +52,63 @@ struct NodeArgs {
     set: Vec<Override>,
 }
 
-/// Options of Maelstrom's names mean what they mean there.
+/// The options of the bench. Those with a name of Maelstrom's have Maelstrom's meaning.
 #[derive(Debug, Default, PartialEq, Args)]
 struct BenchArgs {
-    /// What clients do [default: broadcast].
+    /// The requests that clients send [default: broadcast].
     #[arg(short, long, value_enum)]
     workload: Option<Workload>,
-    /// Nodes, and as many clients [default: 25].
+    /// The number of nodes, and of clients [default: 25].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
     node_count: Option<u16>,
-    /// Mean latency between two nodes, in milliseconds; clients have none [default: 100].
+    /// The mean latency between two nodes in milliseconds. Clients have no latency [default: 100].
     #[arg(long, value_name = "MILLIS", value_parser = clap::value_parser!(u32).range(..=60_000))]
     latency: Option<u32>,
-    /// How the latency is spread [default: constant].
+    /// The distribution of the latency [default: constant].
     #[arg(long, value_enum)]
     latency_dist: Option<LatencyDist>,
-    /// Operations a second, of all clients together [default: 100].
+    /// The number of operations a second, of all clients together [default: 100].
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
-    /// How long clients go on, in seconds [default: 20].
+    /// The time for which clients send operations, in seconds [default: 20].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     time_limit: Option<u32>,
-    /// The neighbours that nodes are told of; bruit ignores them [default: grid].
+    /// The neighbours that the nodes are told; bruit ignores them [default: grid].
     #[arg(long, value_enum)]
     topology: Option<Topology>,
-    /// What is done to the nodes [default: nothing; in the table both].
+    /// The faults during the run [default: none; in the table with and without].
     #[arg(long, value_enum)]
     nemesis: Option<Nemesis>,
-    /// Mean time between two acts of the nemesis, in seconds [default: 10].
+    /// The mean time between two faults or repairs, in seconds [default: 10].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     nemesis_interval: Option<u32>,
-    /// Operations that must succeed: `total`, or a fraction such as 0.99 [default: any].
+    /// The share of operations that must succeed: `total`, or a fraction such as 0.99 [default: any].
     #[arg(long, value_name = "FRACTION")]
     availability: Option<Availability>,
-    /// The settings of the nodes [default: latency; in the table all].
+    /// The preset of the nodes' settings [default: latency; in the table all].
     #[arg(long, value_enum)]
     preset: Option<Preset>,
     /// A setting that differs from the preset, such as broadcast.batch=120ms; may be repeated.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<Override>,
-    /// Count what the datagrams hold, by kind of message.
+    /// Count the datagrams by the kinds of message that they carry.
     #[arg(long)]
     kinds: bool,
-    /// Show on stderr what the nodes log.
+    /// Print the logs of the nodes on stderr.
     #[arg(long)]
     log_stderr: bool,
-    /// Equal seeds give equal runs [default: 1].
+    /// The seed of the run. Equal seeds give equal runs [default: 1].
     #[arg(long)]
     seed: Option<u64>,
-    /// Every preset, with and without partitions, in one table.
+    /// Print a table of every preset, with and without partitions.
     #[arg(long, conflicts_with_all = ["preset", "nemesis"])]
     table: bool,
-    /// Print JSON, one report a line.
+    /// Print the reports as JSON, one a line.
     #[arg(long)]
     json: bool,
 }
 
-/// Why nothing was done.
+/// The reason why the command failed.
 #[derive(Debug)]
 enum Failure {
     Io(io::Error),
@@ -156,7 +156,7 @@ impl BenchArgs {
         }
     }
 
-    /// Whether nothing was chosen but how to print.
+    /// True if no option but `--json` was given.
     fn is_plain(&self) -> bool {
         *self == Self { json: self.json, ..Self::default() }
     }
@@ -230,7 +230,7 @@ fn exit(verdict: Verdict) -> ExitCode {
     }
 }
 
-/// On stderr, and only where somebody looks at it.
+/// A progress bar on stderr, which is shown only on a terminal.
 fn progress(runs: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {elapsed} of {duration}");
     ProgressBar::new(runs).with_style(style.expect("the template is valid"))
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn maelstroms_options_are_taken_and_none_means_the_table() {
+    fn maelstroms_options_are_accepted_and_no_option_means_the_table() {
         let parse = |line: &str| match Cli::try_parse_from(line.split(' ')).expect("it parses").does {
             Some(Does::Bench(args)) => args,
             other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
-//! Who is who: Maelstrom's names to ids and addresses, and back.
+//! The mapping between Maelstrom's names and the core's ids and addresses.
 //!
-//! Both come from the name alone and not from its place in `node_ids`, so nothing depends on every node getting the
-//! list in the same order.
+//! Ids and addresses are made from the name alone and not from its place in `node_ids`, so that the list may have
+//! another order on each node.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ pub(crate) fn address(name: &str) -> SocketAddr {
     virtual_addr(NodeId::from_name(name).0)
 }
 
-/// The nodes that `init` named, and oneself.
+/// The nodes that `init` has named, and the node itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
     own: SocketAddr,
@@ -28,23 +28,24 @@ impl Directory {
         Self { own: address(own), names }
     }
 
-    /// How many there are.
+    /// The number of nodes.
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// The name behind an address, if it is a node's.
+    /// The name of the node with this address.
     pub(crate) fn name(&self, addr: SocketAddr) -> Option<&str> {
         self.names.get(&addr).map(String::as_str)
     }
 
-    /// Whether this is a node.
+    /// True if this is the name of a node.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.contains_key(&address(name))
     }
 
-    /// Whom to join through: in the ring of addresses, the half that follows. The other half joins through oneself, so
-    /// every two meet, and mostly only once: a join is four messages, and messages are counted here.
+    /// The nodes to join through: the half that follows this node in the ring of addresses. The other half joins through
+    /// this node, so that any two nodes meet, and mostly only once. It matters because Maelstrom counts messages and a
+    /// join takes four.
     pub(crate) fn seeds(&self) -> Vec<SocketAddr> {
         let behind = self.names.range((Excluded(self.own), Unbounded));
         let ring = behind.chain(self.names.range(..self.own)).map(|(addr, _)| *addr);
@@ -62,16 +63,16 @@ mod tests {
     }
 
     #[test]
-    fn names_and_addresses_go_both_ways() {
+    fn names_map_to_addresses_and_back() {
         let one = directory("n1", 3);
         assert_eq!(one.name(address("n2")), Some("n2"));
         assert_eq!(one.name(address("c1")), None);
         assert!(one.has("n1") && !one.has("c1"));
-        assert_eq!(directory("n9", 3).len(), 4, "one who is not listed is there");
+        assert_eq!(directory("n9", 3).len(), 4, "a node that is not in the list is added");
     }
 
     #[test]
-    fn every_two_meet_and_nobody_joins_through_itself() {
+    fn any_two_nodes_meet_and_none_joins_through_itself() {
         for count in [1, 2, 3, 5, 24, 25] {
             let all: Vec<Directory> = (0..count).map(|node| directory(&format!("n{node}"), count)).collect();
             let contacts = |one: &Directory, other: &Directory| one.seeds().contains(&other.own);

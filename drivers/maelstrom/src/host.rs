@@ -1,41 +1,15 @@
-//! The protocol, as a pure machine: lines go in with a time, lines come out. No clock, no thread, no I/O, so that the
-//! program and the bench run the same node.
+//! Maelstrom's protocol as a pure state machine: each call takes a line and a time, and returns lines. It has no clock,
+//! no thread and no I/O, so that the program and the bench run identical nodes.
 //!
-//! It serves the workloads `echo`, `unique-ids` and `broadcast`, told apart by the type of the message. Each request
-//! has one answer, in the call that takes it; what is no request has none.
+//! It serves the workloads `echo`, `unique-ids` and `broadcast`, and tells them apart by the type of each message. A
+//! request is answered in the call that takes it. Any other message is not answered.
 
-use bruit_core::{Config, ConfigError, Node, Time};
+use bruit_core::{ConfigError, Node, Time};
 
 use crate::member::Member;
 use crate::message::{self, Code, DATAGRAM, Message, Refusal};
-
-/// What a node brings that `init` does not say.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Its settings; all nodes of a cluster share them.
-    pub config: Config,
-    /// The epoch of this start: see [`Boot::epoch`](bruit_core::Boot).
-    pub epoch: u64,
-    /// Randomness, never twice the same: see [`Boot::seed`](bruit_core::Boot).
-    pub seed: [u8; 32],
-}
-
-/// What a call wants written. Calls add to it; whoever writes it clears it.
-#[derive(Clone, Debug, Default)]
-pub struct Output {
-    /// For stdout: one JSON object each, without the end of the line.
-    pub lines: Vec<String>,
-    /// For stderr: what happened, for people.
-    pub log: Vec<String>,
-}
-
-impl Output {
-    /// Forgets all, and keeps the memory.
-    pub fn clear(&mut self) {
-        self.lines.clear();
-        self.log.clear();
-    }
-}
+use crate::output::Output;
+use crate::settings::Settings;
 
 /// A Maelstrom node as a state machine.
 ///
@@ -53,15 +27,15 @@ impl Output {
 #[derive(Clone, Debug)]
 pub struct Host {
     settings: Settings,
-    /// None until `init`.
+    /// `None` until `init` has come.
     member: Option<Box<Member>>,
 }
 
-/// The type of an answer and its further fields, values as JSON text.
+/// The type of an answer and its further field, with the value as JSON text.
 type Answer = (&'static str, Option<(&'static str, String)>);
 
 impl Host {
-    /// A node that waits for `init`.
+    /// Creates a node that waits for `init`.
     ///
     /// # Errors
     /// A setting is out of its range or contradicts another one.
@@ -70,22 +44,22 @@ impl Host {
         Ok(Self { settings, member: None })
     }
 
-    /// Takes a line, with or without its end. Any bytes are fine here: what is no message is logged, what is no
-    /// request that this node knows is answered with an error.
+    /// Takes a line, with or without its end. It accepts any bytes: a line that is not a message is logged, and a
+    /// request that this node does not know is answered with an error.
     pub fn on_line(&mut self, line: &[u8], now: Time, out: &mut Output) {
         if line.trim_ascii().is_empty() {
             return;
         }
         match Message::parse(line) {
             Ok(message) => self.on_message(&message, now, out),
-            Err(reason) => out.log.push(format!("a line is no message: {reason}")),
+            Err(reason) => out.log.push(format!("a line is not a message: {reason}")),
         }
         if let Some(member) = &mut self.member {
             member.submit_waiting(now, out);
         }
     }
 
-    /// Time has passed. Due when [`next_wake`](Self::next_wake) says; late or spare calls are normal.
+    /// Lets the node do what is due by now. Call it at [`next_wake`](Self::next_wake); late and extra calls are harmless.
     pub fn on_tick(&mut self, now: Time, out: &mut Output) {
         if let Some(member) = &mut self.member {
             member.on_tick(now, out);
@@ -93,7 +67,7 @@ impl Host {
         }
     }
 
-    /// When a tick is due at the latest; `None` while nothing is.
+    /// The time at which a tick is due; `None` while nothing is due.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
         self.member.as_ref().and_then(|member| member.next_wake())
@@ -108,7 +82,7 @@ impl Host {
     fn on_message(&mut self, message: &Message<'_>, now: Time, out: &mut Output) {
         let kind: Option<String> = message.field("type");
         if message.is_reply(kind.as_deref()) {
-            return out.log.push(format!("{} answers what was not asked", message.src));
+            return out.log.push(format!("{} sent a reply, but nothing was asked", message.src));
         }
         let answer = match (kind.as_deref(), &mut self.member) {
             (Some("init"), _) => self.on_init(message, now),
@@ -120,16 +94,16 @@ impl Host {
                 Self::on_request(member, kind, message, now, out)
             }
             (None, _) => Err(Refusal::malformed("the body has no type")),
-            (Some(_), None) => Err(Refusal::new(Code::TemporarilyUnavailable, "init has to come first")),
+            (Some(_), None) => Err(Refusal::new(Code::TemporarilyUnavailable, "init must come first")),
         };
         self.reply(message, answer, out);
     }
 
     fn on_init(&mut self, message: &Message<'_>, now: Time) -> Result<Answer, Refusal> {
         let name: Option<String> = message.field("node_id");
-        let name = name.ok_or_else(|| Refusal::malformed("init has no node_id that is a string"))?;
+        let name = name.ok_or_else(|| Refusal::malformed("init needs node_id, a string"))?;
         let nodes: Option<Vec<String>> = message.field("node_ids");
-        let nodes = nodes.ok_or_else(|| Refusal::malformed("init has no node_ids that are strings"))?;
+        let nodes = nodes.ok_or_else(|| Refusal::malformed("init needs node_ids, a list of strings"))?;
         match &self.member {
             None => {
                 let member = Member::new(&self.settings, name, &nodes, now);
@@ -138,16 +112,17 @@ impl Host {
                 Ok(("init_ok", None))
             }
             Some(member) if member.name() == name => Ok(("init_ok", None)),
-            Some(member) => Err(Refusal::malformed(format!("this is {} already", member.name()))),
+            Some(member) => Err(Refusal::malformed(format!("this node is already {}", member.name()))),
         }
     }
 
-    /// Another node says something: a datagram, or what a node does not say. Neither has an answer.
+    /// Takes a message of another node: a datagram, or a message that nodes do not send, which is logged. Neither is
+    /// answered.
     fn on_peer(member: &mut Member, kind: &str, message: &Message<'_>, now: Time, out: &mut Output) {
         let data: Option<String> = message.field("data");
         match data {
             Some(data) if kind == DATAGRAM => member.on_datagram(&message.src, &data, now, out),
-            _ => out.log.push(format!("{} says {kind:?}, which no node does", message.src)),
+            _ => out.log.push(format!("{} sent {kind:?}, which nodes do not send", message.src)),
         }
     }
 
@@ -162,7 +137,7 @@ impl Host {
         match kind {
             "echo" => Ok(("echo_ok", Some(("echo", needed("echo")?.to_owned())))),
             "generate" => Ok(("generate_ok", Some(("id", message::quote(&member.unique_id()))))),
-            // The core finds its own way; a topology is only a hint.
+            // The core chooses its own neighbours, so the topology is not needed.
             "topology" => Ok(("topology_ok", None)),
             "broadcast" => {
                 member.broadcast(needed("message")?, now, out)?;
@@ -179,7 +154,10 @@ impl Host {
     fn reply(&self, message: &Message<'_>, answer: Result<Answer, Refusal>, out: &mut Output) {
         let own = self.member.as_ref().map(|member| member.name()).or(message.dest.as_deref());
         let Some(own) = own else {
-            return out.log.push(format!("{} wants an answer from nobody", message.src));
+            return out.log.push(format!(
+                "{} sent a request without dest before init; it cannot be answered",
+                message.src
+            ));
         };
         let mut fields = Vec::with_capacity(3);
         fields.extend(message.msg_id().map(|id| ("in_reply_to", id)));

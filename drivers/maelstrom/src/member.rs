@@ -1,4 +1,4 @@
-//! A node that knows its name: the core, and what stands between it and the lines.
+//! A node after `init`: the core, and the translation between its actions and Maelstrom's lines.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,22 +11,23 @@ use bruit_core::{
 };
 
 use crate::directory::{self, Directory};
-use crate::host::{Output, Settings};
 use crate::message::{self, Code, Refusal};
+use crate::output::Output;
+use crate::settings::Settings;
 
-/// Values that were acknowledged and wait until the core takes them: how many, and bytes of them. Beyond it a
-/// broadcast is refused.
+/// The most acknowledged values that wait until the core takes them. Beyond it a broadcast is refused.
 const WAITING_MAX: usize = 65_536;
+/// The most bytes of acknowledged values that wait. Beyond it a broadcast is refused.
 const WAITING_BYTES_MAX: usize = 16 << 20;
 
-/// So long values wait at most until everybody is known. A value that goes out sooner misses somebody, who has to ask
-/// for it later.
+/// The longest time that values wait until every node is known. A value that is sent sooner does not reach the unknown
+/// nodes, which have to ask for it later.
 const GATHERING_MAX: Duration = Duration::from_secs(2);
 
-/// The topic of a value.
+/// The topic of every broadcast value.
 const TOPIC: &str = "value";
 
-/// Values in their order, as the inside of a JSON array.
+/// Values in order, as the inside of a JSON array.
 #[derive(Clone, Debug, Default)]
 struct Values(String);
 
@@ -39,17 +40,18 @@ impl Values {
     }
 }
 
-/// Whether the others are known.
+/// The state of getting to know the other nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gathering {
+    /// The node has not joined yet.
     NotStarted,
-    /// Values wait.
+    /// Values wait until every node is known, or until this time.
     Until(Time),
-    /// Everybody was known once, or the time is over.
+    /// Every node was known once, or the time is over.
     Done,
 }
 
-/// The node behind `init`.
+/// A node that `init` has named.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     name: String,
@@ -57,9 +59,9 @@ pub(crate) struct Member {
     node: Node,
     actions: Outbox,
     gathering: Gathering,
-    /// What the core has delivered here, in that order.
+    /// The values that the core has delivered here, in the order of delivery.
     delivered: Values,
-    /// What was acknowledged and the core would not take yet: own memory keeps it, and reads show it.
+    /// The values that were acknowledged but not taken by the core yet. Reads show them.
     waiting: VecDeque<String>,
     waiting_bytes: usize,
     ids: u64,
@@ -73,7 +75,7 @@ impl Member {
         now: Time,
     ) -> Result<Self, ConfigError> {
         let (id, addr) = (NodeId::from_name(&name), directory::address(&name));
-        // The name in the record is for people; who has a longer one goes without.
+        // The name in the member record is for people only; a name that is too long for it is left out.
         let shown = if name.len() > NAME_BYTES_MAX { String::new() } else { name.clone() };
         let boot = Boot::new(id, shown, addr, settings.epoch, settings.seed);
         Ok(Self {
@@ -101,8 +103,9 @@ impl Member {
         self.directory.has(name)
     }
 
-    /// Joins the others, once. It waits for the first message behind `init`: Maelstrom starts its nodes one by one,
-    /// and one of its versions stops listening to a node for ever that has sent to another one too soon.
+    /// Joins the other nodes, once. It is called at the first message after `init`, because Maelstrom starts its nodes
+    /// one by one, and one of its versions ignores a node for the rest of the test if that node has sent to another one
+    /// too early.
     pub(crate) fn start(&mut self, now: Time, out: &mut Output) {
         if self.gathering == Gathering::NotStarted {
             self.gathering = Gathering::Until(now + GATHERING_MAX);
@@ -112,10 +115,10 @@ impl Member {
         }
     }
 
-    /// A datagram that came in a line.
+    /// Takes a datagram that another node sent in a line.
     pub(crate) fn on_datagram(&mut self, src: &str, data: &str, now: Time, out: &mut Output) {
         let Some(bytes) = message::decode(data) else {
-            return out.log.push(format!("{src} sent data that is no base64"));
+            return out.log.push(format!("{src} sent data that is not base64"));
         };
         self.step(Event::Datagram { from: directory::address(src), bytes: &bytes }, now, out);
     }
@@ -124,7 +127,7 @@ impl Member {
         self.step(Event::Tick, now, out);
     }
 
-    /// Takes a value for everybody. From here on reads show it, and it is not forgotten.
+    /// Takes a value for all nodes. Reads show it from now on, and it is sent as soon as the core takes it.
     pub(crate) fn broadcast(&mut self, value: &str, now: Time, out: &mut Output) -> Result<(), Refusal> {
         let limit = self.node.config().broadcast.payload_bytes_max as usize;
         if value.len() > limit {
@@ -139,7 +142,7 @@ impl Member {
             }
         }
         if self.waiting.len() >= WAITING_MAX || self.waiting_bytes + value.len() > WAITING_BYTES_MAX {
-            let text = format!("{} messages wait to be sent already; try again later", self.waiting.len());
+            let text = format!("{} messages already wait to be sent; try again later", self.waiting.len());
             return Err(Refusal::new(Code::TemporarilyUnavailable, text));
         }
         self.waiting_bytes += value.len();
@@ -153,7 +156,7 @@ impl Member {
         answer.expect("a command is answered in the call that takes it").map(|_| ())
     }
 
-    /// Gives the core what waits, as far as it takes it.
+    /// Gives the core as many of the waiting values as it takes.
     pub(crate) fn submit_waiting(&mut self, now: Time, out: &mut Output) {
         if !self.has_gathered(now) {
             return;
@@ -175,7 +178,7 @@ impl Member {
         self.gathering == Gathering::Done
     }
 
-    /// When a tick is due at the latest.
+    /// The time at which a tick is due.
     pub(crate) fn next_wake(&self) -> Option<Time> {
         let gathered = match self.gathering {
             Gathering::Until(end) if !self.waiting.is_empty() => Some(end),
@@ -184,7 +187,7 @@ impl Member {
         self.node.next_wake().into_iter().chain(gathered).min()
     }
 
-    /// All values that are known here, as a JSON array: in the order of delivery, the waiting ones last.
+    /// The values known here as a JSON array: the delivered ones in the order of delivery, then the waiting ones.
     pub(crate) fn values(&self) -> String {
         let mut values = Values(String::with_capacity(self.delivered.0.len() + self.waiting_bytes + 2));
         values.0.push_str(&self.delivered.0);
@@ -194,7 +197,7 @@ impl Member {
         format!("[{}]", values.0)
     }
 
-    /// An id that no other call gives, here or elsewhere: the node's name, the number of its process, and a count.
+    /// A unique id: the node's name, the random number of its boot, and a counter.
     pub(crate) fn unique_id(&mut self) -> String {
         self.ids += 1;
         format!("{}-{:x}-{}", self.name, self.node.boot(), self.ids)
@@ -208,8 +211,8 @@ impl Member {
             match action {
                 Action::Send { to, bytes } => match self.directory.name(to) {
                     Some(dest) => out.lines.push(message::datagram(&self.name, dest, &bytes)),
-                    // Maelstrom takes a message to nobody for a broken node.
-                    None => out.log.push(format!("nobody is at {to}; the datagram is dropped")),
+                    // Maelstrom treats a message to an unknown name as a fault of the node.
+                    None => out.log.push(format!("no node has the address {to}; the datagram is dropped")),
                 },
                 Action::Answer(answer) => answered = Some(answer),
                 Action::Notify(notice) => self.on_notice(&notice, out),
@@ -221,12 +224,12 @@ impl Member {
         answered
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are for whoever reads the log")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other notices are only logged")]
     fn on_notice(&mut self, notice: &Notice<'_>, out: &mut Output) {
         match notice {
             Notice::Delivered { id, topic, payload, .. } => match message::as_value(payload) {
                 Some(value) if topic == TOPIC => self.delivered.push(value),
-                _ => out.log.push(format!("{id} is no value: {} bytes about {topic:?}", payload.len())),
+                _ => out.log.push(format!("{id} is not a value: {} bytes of topic {topic:?}", payload.len())),
             },
             Notice::Member { change, member } => {
                 out.log.push(format!("member {}: {change:?} at {}", member.name, member.incarnation));

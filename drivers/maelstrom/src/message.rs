@@ -1,11 +1,12 @@
-//! One line of Maelstrom's protocol, taken apart and put together. Values stay the JSON text they came as, so that
-//! nothing is lost of what a client sent: no digit of a number, no order of keys.
+//! Parsing and writing of the lines of Maelstrom's protocol. Values stay JSON text, so that a client's value comes back
+//! exactly as it was sent, with every digit of a number and every key in its order.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// Maelstrom's error codes that a node here answers with. All are definite: what was asked did not and will not happen.
+/// The error codes of Maelstrom that this node uses. All are definite: the requested operation was not done and will not
+/// be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     NotSupported = 10,
@@ -13,7 +14,7 @@ pub(crate) enum Code {
     MalformedRequest = 12,
 }
 
-/// Why a request is not served.
+/// The reason why a request is not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) code: Code,
@@ -30,22 +31,22 @@ impl Refusal {
     }
 }
 
-/// The fields of a JSON object, each as its text. Of a repeated field the last counts.
+/// The fields of a JSON object, each as JSON text. If a field is repeated, its last value counts.
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
-/// A message as it came: whom it is from and for, and the fields of its body.
+/// A received message: its sender, its receiver and the fields of its body.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
     /// The sender's name.
     pub(crate) src: String,
     /// The receiver's name, if the line gave one.
     pub(crate) dest: Option<String>,
-    /// `None` if there is no object under `body`.
+    /// The fields of the body; `None` if `body` is not an object.
     body: Option<Fields<'a>>,
 }
 
 impl<'a> Message<'a> {
-    /// Reads a line. An error says why nobody could even be answered.
+    /// Parses a line. It fails if there is no sender who could be answered.
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, String> {
         let fields: Fields<'a> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         let name = |key| fields.get(key).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
@@ -59,23 +60,23 @@ impl<'a> Message<'a> {
         self.body.as_ref()?.get(key).map(|raw| raw.get())
     }
 
-    /// A field of the body, if it is there and of this type.
+    /// A field of the body, if it exists and has this type.
     pub(crate) fn field<T: serde::Deserialize<'a>>(&self, key: &str) -> Option<T> {
         serde_json::from_str(self.raw(key)?).ok()
     }
 
-    /// Whether it answers something. Such a message is never answered itself, or two nodes could go on for ever.
+    /// True if the message is a reply. A reply is never answered, or two nodes could answer each other forever.
     pub(crate) fn is_reply(&self, kind: Option<&str>) -> bool {
         self.raw("in_reply_to").is_some_and(|text| text != "null") || kind == Some("error")
     }
 
-    /// What the answer names in `in_reply_to`.
+    /// The id of the message, which its answer repeats in `in_reply_to`.
     pub(crate) fn msg_id(&self) -> Option<&'a str> {
         self.raw("msg_id").filter(|text| *text != "null")
     }
 }
 
-/// The beginning of a line up to the fields of its body, for names that may hold anything.
+/// Writes the beginning of a line, up to the type of its body. The names may contain any characters.
 fn open(src: &str, dest: &str, kind: &str, room: usize) -> String {
     let mut line = String::with_capacity(64 + src.len() + dest.len() + kind.len() + room);
     for (key, value) in [("{\"src\":", src), (",\"dest\":", dest), (",\"body\":{\"type\":", kind)] {
@@ -85,7 +86,7 @@ fn open(src: &str, dest: &str, kind: &str, room: usize) -> String {
     line
 }
 
-/// A line whose body has these further fields, given as JSON text.
+/// Writes a line whose body has these further fields, whose values are JSON text.
 pub(crate) fn line(src: &str, dest: &str, kind: &str, fields: &[(&str, &str)]) -> String {
     let room = fields.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
     let mut line = open(src, dest, kind, room);
@@ -99,11 +100,11 @@ pub(crate) fn line(src: &str, dest: &str, kind: &str, fields: &[(&str, &str)]) -
     line
 }
 
-/// The name of the messages that carry a datagram.
+/// The type of the messages that carry a datagram.
 pub(crate) const DATAGRAM: &str = "bruit";
 
-/// A line that carries a datagram to another node. With the greatest mtu it would have 88 kB; presets here stay
-/// below 2 kB.
+/// Writes a line that carries a datagram to another node. The presets of this crate keep it below 2 kB; with the greatest
+/// mtu it would have 88 kB.
 pub(crate) fn datagram(src: &str, dest: &str, bytes: &[u8]) -> String {
     let mut line = open(src, dest, DATAGRAM, bytes.len() * 4 / 3 + 16);
     line.push_str(",\"data\":\"");
@@ -112,23 +113,23 @@ pub(crate) fn datagram(src: &str, dest: &str, bytes: &[u8]) -> String {
     line
 }
 
-/// The datagram in a whole line, if there is one.
+/// The datagram that a line carries, if it carries one.
 pub(crate) fn carried(line: &str) -> Option<Vec<u8>> {
     let message = Message::parse(line.as_bytes()).ok()?;
     decode(&message.field::<String>("data")?)
 }
 
-/// The datagram that a line carried.
+/// Decodes the field `data` of a line that carries a datagram.
 pub(crate) fn decode(data: &str) -> Option<Vec<u8>> {
     crate::base64::decode(data)
 }
 
-/// A text as JSON.
+/// Writes a text as a JSON string.
 pub(crate) fn quote(text: &str) -> String {
     serde_json::to_string(text).expect("a string is always JSON")
 }
 
-/// Whether `bytes` are one JSON value that fits on a line.
+/// Returns `bytes` as text if they are one JSON value without a line break.
 pub(crate) fn as_value(bytes: &[u8]) -> Option<&str> {
     let text = serde_json::from_slice::<&RawValue>(bytes).ok()?.get();
     (!text.contains('\n')).then_some(text)
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_taken_apart_and_put_together() {
+    fn a_line_is_parsed_and_written() {
         let text = br#" {"id":7,"dest":"n\u0031","src":"c1","body":{"msg_id":3,"type":"echo","echo":{"b":1.50,"a":[ ]}}} "#;
         let message = Message::parse(text).expect("a message");
         assert_eq!((message.src.as_str(), message.dest.as_deref()), ("c1", Some("n1")));
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_answered_is_an_error() {
+    fn a_line_without_a_sender_is_an_error() {
         for text in ["", "x", "[]", "3", "{}", r#"{"src":1,"body":{}}"#, r#"{"src":"c1"} {}"#, "\u{7f}"] {
             assert!(Message::parse(text.as_bytes()).is_err(), "{text}");
         }
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_may_be_missing_or_no_object() {
+    fn a_body_may_be_missing_or_of_another_type() {
         for text in [r#"{"src":"c1"}"#, r#"{"src":"c1","body":[1]}"#, r#"{"src":"c1","body":null}"#] {
             let message = Message::parse(text.as_bytes()).expect("a sender");
             assert_eq!(message.raw("type"), None, "{text}");

@@ -1,4 +1,4 @@
-//! Single settings that differ from a preset: `broadcast.batch=120ms`.
+//! Overrides of single settings, such as `broadcast.batch=120ms`.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use bruit_core::Config;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// A setting by its path, and its value: JSON, a duration such as `1500ms` or `2s`, or else a text.
+/// The path of a setting and its new value, which is a duration such as `1500ms` or `2s`, JSON, or else a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
     path: String,
@@ -40,10 +40,10 @@ fn duration(text: &str) -> Option<Duration> {
     text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
 }
 
-/// `config` with these settings instead of its own.
+/// Returns `config` with these settings in place of its own.
 ///
 /// # Errors
-/// There is no such setting, or it cannot have this value.
+/// A setting does not exist, or cannot have the given value.
 pub fn apply(config: &Config, overrides: &[Override]) -> Result<Config, String> {
     if overrides.is_empty() {
         return Ok(config.clone());
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_setting_is_told() {
+    fn an_unknown_setting_or_a_wrong_value_is_refused() {
         for text in ["mtu", "mtu=9", "mtu=x", "nothing=1", "broadcast.nothing=1", "mtu.x=1"] {
             assert!(with(&[text]).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! The settings that a node can run with. All nodes of a test get the same.
+//! The presets: the settings that nodes can run with. All nodes of a test get the same preset.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use bruit_core::{
     broadcast::{FirstPhase, Repair},
 };
 
-/// A named configuration for Maelstrom's network: links that are slow (100 ms), reliable but for cuts, and counted by
-/// the message, not by the byte.
+/// A named configuration for Maelstrom's network, whose links are slow (100 ms) and lose messages only during a
+/// partition. Maelstrom counts messages, not bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
-    /// Each value straight to every node: the least delay.
+    /// Sends each value directly to every node, for the least delay.
     Latency,
-    /// Values gathered for a second, then straight to every node: the fewest messages.
+    /// Gathers values for a second and sends them directly to every node, for the fewest messages.
     Bandwidth,
-    /// The core's `bimodal`: straight to every node, anti-entropy rounds behind it.
+    /// The core's `bimodal`: sends directly to every node, and repairs in rounds of anti-entropy.
     Bimodal,
-    /// The core's `push_ack`: on to three others each, with acknowledgements.
+    /// The core's `push_ack`: each node passes a value on to three others, which acknowledge it.
     PushAck,
-    /// The core's `pull`: nothing unasked.
+    /// The core's `pull`: sends a value only to nodes that ask for it.
     Pull,
-    /// The core's `tree`: a learnt tree with announcements beside it, nothing gathered.
+    /// The core's `tree`: sends along a tree that the nodes learn, and announces values beside it.
     Tree,
 }
 
 impl Preset {
-    /// All, in the order of the table.
+    /// All presets, in the order of the table.
     pub const ALL: [Self; 6] =
         [Self::Latency, Self::Bandwidth, Self::Bimodal, Self::PushAck, Self::Pull, Self::Tree];
 
-    /// Its name on the command line.
+    /// The preset's name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Preset {
         }
     }
 
-    /// The settings behind it.
+    /// The preset's settings.
     #[must_use]
     pub fn config(self) -> Config {
         let broadcast = match self {
@@ -62,9 +62,9 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// One failure detector for all presets, slow and cheap: a round trip takes 200 ms, and nodes do not crash.
+/// The failure detector of all presets. It is slow and cheap, because a round trip takes 200 ms and nodes do not crash.
 ///
-/// What it gossips about is over soon, so gossip may be quick: it is silent while there is no news.
+/// Its gossip is quick, because membership changes are few and gossip is silent while there are none.
 fn membership() -> MembershipConfig {
     MembershipConfig {
         probe_interval: ms(5_000),
@@ -77,29 +77,31 @@ fn membership() -> MembershipConfig {
     }
 }
 
-/// A value goes to all 24 others in one message each, together with what its node takes within 80 ms: one in seven
-/// then shares its messages, for 80 ms more. Measured over 40 seeds: 11.4 to 12.4 messages an operation, at most 575 ms.
+/// The settings of `latency`. A value goes to all 24 others in one message each, together with the values that its node
+/// takes within 80 ms. About one value in seven then shares its messages with another, for 80 ms more delay. Measured
+/// over 40 seeds: 11.4 to 12.4 messages an operation, at most 575 ms.
 const fn latency() -> BroadcastConfig {
     BroadcastConfig { batch: ms(80), ..gathered() }
 }
 
-/// The same, but a node speaks at most once a second, so that two of three values share their messages. Measured over
-/// 40 seeds: 5.5 to 5.9 messages an operation, median below 1 s, at most 1.5 s. A tree needs as many here, and takes
-/// longer where several nodes speak within the time that a message travels.
+/// The settings of `bandwidth`. A node sends values at most once a second, so that two of three values share their
+/// messages. Measured over 40 seeds: 5.5 to 5.9 messages an operation, median below 1 s, at most 1.5 s. A tree needs as
+/// many messages here, and takes longer when several nodes send within the time that a message travels.
 const fn bandwidth() -> BroadcastConfig {
     BroadcastConfig { batch: ms(1_000), ..gathered() }
 }
 
-/// What both have in common. What a cut took is asked for every second, of one other node: so a value that is known
-/// to one node alone when a cut heals is known to all within ten seconds, which is what a test waits before its last
-/// reads; asking every two seconds is not enough. No payload is dropped by age.
+/// The settings that `latency` and `bandwidth` share. Every second a node asks one other node for the values that it
+/// missed during a partition. Then a value that only one node has when a partition heals is known to all within ten
+/// seconds, which is the time that a test waits before its last reads; asking every two seconds is not enough. No
+/// payload is dropped by age.
 const fn gathered() -> BroadcastConfig {
     BroadcastConfig {
         first: FirstPhase::Multicast { group: None },
         repair: Repair::Pull { fanout: 1, period: ms(1_000) },
         request_delay: ms(400),
         request_timeout: ms(500),
-        // Longer than any node is silent under load: the comparison of marks is for what pulls do not find.
+        // Longer than any node is silent under load. Comparing marks is only for the values that pulls do not find.
         quiet_after: ms(5_000),
         ..BroadcastConfig::tree()
     }

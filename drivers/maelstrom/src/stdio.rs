@@ -1,4 +1,4 @@
-//! The node on stdin and stdout, in real time: one thread reads lines, the other one runs the [`Host`].
+//! Runs a node on stdin and stdout in real time. One thread reads lines, the other runs the [`Host`].
 
 use std::io::{self, BufRead, Read, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -8,22 +8,23 @@ use std::time::Duration;
 use bruit_core::Time;
 use bruit_driver::Clock;
 
-use crate::host::{Host, Output};
+use crate::host::Host;
+use crate::output::Output;
 
-/// Lines that wait for the node; beyond it the reader waits, and with it whoever writes.
+/// The most lines that wait for the node. Beyond it the reading thread waits, and with it the writer of the pipe.
 const QUEUED_MAX: usize = 1_024;
-/// Lines taken before the timers have their turn.
+/// The most lines taken before the timers have their turn.
 const BATCH_MAX: usize = 256;
-/// A longer line is skipped: no request is meant to be that long.
+/// The longest line. The rest of a longer one is skipped.
 const LINE_BYTES_MAX: usize = 8 << 20;
 
-/// Runs the node until stdin ends, or nobody reads stdout any more.
+/// Runs the node until stdin ends or stdout is closed.
 ///
 /// # Errors
-/// Stdin or stdout fail in another way than by ending.
+/// Reading stdin or writing stdout fails for another reason.
 pub fn run(mut host: Host) -> io::Result<()> {
     let (sender, lines) = mpsc::sync_channel(QUEUED_MAX);
-    // Not joined: it may be blocked in a read for ever, and it ends with the process.
+    // The thread is not joined, because it may be blocked in a read; it ends with the process.
     thread::Builder::new().name("stdin".to_owned()).spawn(move || read(io::stdin().lock(), &sender))?;
     match serve(&mut host, &lines, io::stdout().lock()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -65,7 +66,7 @@ fn wait(
     }
 }
 
-/// One write for all lines, so that no line is seen half.
+/// Writes the log to stderr and all lines to stdout. One write call for all lines keeps a line from being cut in two.
 fn write(out: &mut Output, stdout: &mut impl Write) -> io::Result<()> {
     for text in &out.log {
         eprintln!("{text}");
@@ -80,7 +81,7 @@ fn write(out: &mut Output, stdout: &mut impl Write) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Reads lines until the end, an error, or until nobody wants them.
+/// Reads lines until the input ends, an error occurs, or the receiver is dropped.
 fn read(mut input: impl BufRead, lines: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let line = match read_line(&mut input) {
@@ -95,7 +96,7 @@ fn read(mut input: impl BufRead, lines: &SyncSender<io::Result<Vec<u8>>>) {
     }
 }
 
-/// The next line without its end; of one that is too long only the beginning, which is then no message.
+/// Reads the next line without its end. A line that is too long is cut to its beginning, which is not a message.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let limit = LINE_BYTES_MAX as u64;

@@ -1,5 +1,5 @@
-//! The program over real pipes, in real time: some processes, and between them this test as Maelstrom's network.
-#![expect(clippy::std_instead_of_core, reason = "a test stands on std; one spelling reads better")]
+//! Runs the program as several processes over real pipes, in real time. The test carries their lines, as Maelstrom does.
+#![expect(clippy::std_instead_of_core, reason = "a test is built on std, and one spelling reads better")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Nobody waits longer for anything here. Far above what it takes, since machines may be busy.
+/// The longest wait. It is far more than needed, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The processes n0, n1, ... and whatever one of them says.
+/// The processes n0, n1 and so on, and the lines that they write.
 struct Cluster {
     nodes: Vec<(Child, Option<ChildStdin>)>,
     said: Receiver<Value>,
@@ -38,7 +38,7 @@ impl Cluster {
         writeln!(stdin, "{line}").expect("it reads");
     }
 
-    /// Sends a request and carries what nodes say to each other, until the answer comes.
+    /// Sends a request, and carries lines between the nodes until the answer comes.
     fn ask(&mut self, node: usize, mut body: Value) -> Value {
         self.msg_id += 1;
         body["msg_id"] = json!(self.msg_id);
@@ -54,7 +54,7 @@ impl Cluster {
         }
     }
 
-    /// To a node; the body, if it is for the client.
+    /// Carries a line to its node, or returns its body if it is for the client.
     fn carry(&mut self, message: &Value) -> Option<Value> {
         let dest = message["dest"].as_str().expect("a name");
         if dest == "c1" {
@@ -65,7 +65,7 @@ impl Cluster {
         None
     }
 
-    /// Closes stdin of all; how they ended.
+    /// Closes stdin of all processes, and returns how they ended.
     fn end(mut self) -> Vec<ExitStatus> {
         self.nodes.iter_mut().for_each(|(_, stdin)| drop(stdin.take()));
         self.nodes.iter_mut().map(|(child, _)| child.wait().expect("it ends")).collect()
@@ -105,7 +105,7 @@ fn spawn(preset: &str, said: Sender<Value>) -> (Child, Option<ChildStdin>) {
 }
 
 #[test]
-fn three_processes_share_what_their_clients_say_and_end_with_their_input() {
+fn three_processes_share_their_values_and_end_with_their_input() {
     let mut cluster = Cluster::start(3, "latency");
     for node in 0..3 {
         let answer = cluster.ask(node, json!({"type": "topology", "topology": {}}));
@@ -133,7 +133,7 @@ fn three_processes_share_what_their_clients_say_and_end_with_their_input() {
 }
 
 #[test]
-fn garbage_between_requests_harms_nobody() {
+fn garbage_between_requests_does_no_harm() {
     let mut cluster = Cluster::start(1, "bandwidth");
     for line in ["", "x", "{}", "[[[[", r#"{"src":"c1"}"#] {
         if line.contains("src") {

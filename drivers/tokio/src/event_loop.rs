@@ -1,9 +1,8 @@
-//! The loop: sleep until a datagram, a deadline or a wake-up; read a bounded batch; then tick if it is time.
+//! The loop: sleep until a datagram, a deadline or a wake-up; read a bounded batch; give the node its tick if due.
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,34 +11,34 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
-use crate::hooks::Hooks;
+use crate::wake::TaskWakeUp;
 
-/// The longest sleep. Waking for nothing costs nothing, and a timer has an end to its range.
+/// The longest sleep. It keeps the timer within its range; waking once an hour for nothing costs nothing.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug)]
 pub(crate) struct EventLoop {
-    turn: Turn,
+    turn: Turn<TaskWakeUp>,
     sockets: Vec<UdpSocket>,
-    hooks: Arc<Hooks>,
-    /// Closed when the loop has ended, in whichever way: fields are dropped in order, so the node has stopped then.
+    /// Closes the channel when the loop has ended, in whichever way. Fields are dropped in order, so `turn` has stopped
+    /// the node by then.
     _ended: watch::Sender<()>,
 }
 
 impl EventLoop {
-    /// With what is closed once it has ended.
-    pub(crate) fn new(turn: Turn, sockets: Vec<UdpSocket>, hooks: Arc<Hooks>) -> (Self, watch::Receiver<()>) {
+    /// Creates the loop, and a channel that is closed once the loop has ended.
+    pub(crate) fn new(turn: Turn<TaskWakeUp>, sockets: Vec<UdpSocket>) -> (Self, watch::Receiver<()>) {
         let (sender, ended) = watch::channel(());
-        (Self { turn, sockets, hooks, _ended: sender }, ended)
+        (Self { turn, sockets, _ended: sender }, ended)
     }
 
-    /// Runs until it is asked to stop, and until what the node stored is durable.
+    /// Runs until it is asked to stop and the durable slots are written.
     pub(crate) async fn run(mut self) {
         let mut sleep = pin!(tokio::time::sleep(SLEEP_MAX));
         let mut sockets = Sockets::Drained;
         while !self.turn.shared().is_asked_to_stop() {
             match sockets {
-                // Whatever else runs on this thread has its turn too.
+                // Other tasks of this thread have their turn too.
                 Sockets::HaveMore => tokio::task::yield_now().await,
                 Sockets::Drained => {
                     let timeout = self.turn.sleep().unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
@@ -53,14 +52,14 @@ impl EventLoop {
             sockets = self.turn.read(&self.sockets, UdpSocket::try_recv_from);
             self.turn.tick_if_due();
         }
-        let stopped = self.turn.shared().stop_node();
-        // It fails when the runtime ends, and has been dropped then as well.
-        let _ = tokio::task::spawn_blocking(move || drop(stopped)).await;
+        let writes = self.turn.shared().stop_node();
+        // It fails when the runtime shuts down; the closure, and `writes` with it, is dropped in that case too.
+        let _ = tokio::task::spawn_blocking(move || drop(writes)).await;
     }
 
-    /// Until a socket can be read, the time is over, or the loop is woken.
+    /// Waits until a socket can be read, the time is over, or the loop is woken.
     async fn wait(&self, mut sleep: Pin<&mut Sleep>) -> io::Result<()> {
-        let mut woken = pin!(self.hooks.woken());
+        let mut woken = pin!(self.turn.shared().wake_up().woken());
         poll_fn(|cx| {
             let mut awake = woken.as_mut().poll(cx).is_ready() || sleep.as_mut().poll(cx).is_ready();
             for socket in &self.sockets {

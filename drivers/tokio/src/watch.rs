@@ -1,16 +1,16 @@
-//! Where the node stands, for those who want the present and not the history.
+//! A watch of the node's status, for tasks that need the present state and not the history.
 
 use bruit_driver::udp::Status;
 use tokio::sync::watch::Receiver;
 
-/// The latest [`Status`] of a node. However seldom it is looked at, it costs the node nothing; what came in between
-/// is not seen.
+/// The latest [`Status`] of a node. A reader that looks seldom costs the node nothing, and does not see the states in
+/// between.
 ///
-/// It is a [`tokio::sync::watch`] that hands out copies: a borrow into the channel would keep the node waiting.
+/// It is a [`tokio::sync::watch`] that returns copies, because a borrow into the channel would keep the node waiting.
 #[derive(Clone, Debug)]
 pub struct Watch {
     receiver: Receiver<Status>,
-    /// Whether the last status was seen.
+    /// True once the final status was read, the one with `stopped` set.
     ended: bool,
 }
 
@@ -26,8 +26,8 @@ impl Watch {
         *self.receiver.borrow()
     }
 
-    /// Waits until something has changed since this was last called; the status then. The last one has `stopped`
-    /// set, and after it comes `None`. A wait that is cancelled has missed nothing.
+    /// Waits until the status has changed since it was last read, and returns it. The final status has `stopped` set,
+    /// and after it comes `None`. A cancelled wait has missed nothing.
     pub async fn changed(&mut self) -> Option<Status> {
         if self.ended || self.receiver.changed().await.is_err() {
             return None;
@@ -35,8 +35,8 @@ impl Watch {
         Some(self.see())
     }
 
-    /// Waits until `wanted` accepts the status, beginning with the present one; `None` if the node has stopped and
-    /// it did not.
+    /// Waits until `wanted` accepts the status, beginning with the present one. Returns `None` if the node stops before
+    /// that.
     pub async fn wait_for(&mut self, mut wanted: impl FnMut(&Status) -> bool) -> Option<Status> {
         let mut status = self.see();
         while !wanted(&status) {

@@ -1,5 +1,5 @@
-//! What only tasks can do: watch, stream, cancel a wait, end with the runtime.
-#![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
+//! Tests of the parts that only the tokio driver has: the watch, the stream, cancelled waits, the end of the runtime.
+#![expect(clippy::std_instead_of_core, reason = "a test is built on std")]
 
 use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, UdpSocket};
@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bruit_core::{Command, Config, MemberChange, NodeId, Notice, Phase, Rejected};
-use bruit_tokio::{Bruit, Builder, News, Notices};
+use bruit_tokio::{
+    Bruit, Builder, Command, Config, DriverNotice, MemberChange, NodeId, Notice, Notices, Phase, Rejected,
+};
 use futures_core::Stream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -22,7 +23,7 @@ async fn start(name: &str) -> (Bruit, Notices) {
     Bruit::bind("127.0.0.1:0", name, Config::local("tasks")).await.expect("it starts")
 }
 
-/// Two members that know each other.
+/// Starts two members that know each other.
 async fn two() -> [(Bruit, Notices); 2] {
     let (a, b) = (start("a").await, start("b").await);
     a.0.join([b.0.local_addr()]).expect("joins");
@@ -42,30 +43,30 @@ async fn a_watch_shows_the_present_and_ends_with_the_node() {
     let (b, _b_notices) = start("b").await;
     b.join([a.local_addr()]).expect("joins");
     let both = timeout(SOON, watch.wait_for(|status| status.members == 2)).await.expect("in time");
-    assert!(both.is_some_and(|status| status.joined && status.news > joined.news));
+    assert!(both.is_some_and(|status| status.joined && status.notices_sent > joined.notices_sent));
     let member = |bruit: &Bruit| bruit.members().iter().any(|member| member.id == b.id());
-    assert!(member(&a), "what the watch announces can be read");
+    assert!(member(&a), "a change that the watch announces can be read");
     b.leave(SOON).await.expect("it leaves");
     timeout(SOON, watch.wait_for(|status| status.members == 1)).await.expect("in time").expect("it runs");
     a.stop().await;
     assert!(timeout(SOON, watch.wait_for(|status| status.stopped)).await.expect("in time").is_some());
     assert_eq!(timeout(SOON, watch.changed()).await, Ok(None));
     assert_eq!(timeout(SOON, watch.wait_for(|_| false)).await, Ok(None));
-    assert_eq!(timeout(SOON, a.watch().changed()).await, Ok(None), "one that comes late does not wait");
+    assert_eq!(timeout(SOON, a.watch().changed()).await, Ok(None), "a late watch does not wait");
 }
 
 #[tokio::test]
-async fn news_are_a_stream() {
+async fn notices_are_a_stream() {
     let [(a, mut notices), (b, _b_notices)] = two().await;
     let mut next = async || timeout(SOON, poll_fn(|cx| Pin::new(&mut notices).poll_next(cx))).await;
-    let up = |news: &News| matches!(news, News::Notice(Notice::Member { change: MemberChange::Up, member }) if member.id == b.id());
+    let up = |notice: &DriverNotice| matches!(notice, DriverNotice::Node(Notice::Member { change: MemberChange::Up, member }) if member.id == b.id());
     while !next().await.expect("in time").as_ref().is_some_and(up) {}
     a.stop().await;
     while next().await.expect("in time").is_some() {}
 }
 
 #[tokio::test]
-async fn a_wait_that_is_cancelled_leaves_nothing_behind() {
+async fn a_cancelled_wait_leaves_nothing_behind() {
     let [(a, mut notices), (b, _b_notices)] = two().await;
     while notices.try_recv().is_some() {}
     let nobody = "127.0.0.1:9".parse().expect("an address");
@@ -73,14 +74,14 @@ async fn a_wait_that_is_cancelled_leaves_nothing_behind() {
         assert!(timeout(Duration::ZERO, a.ping(NodeId(77), nobody)).await.is_err());
         assert!(timeout(Duration::ZERO, notices.recv()).await.is_err());
     }
-    let wanted = |news: &News| matches!(news, News::Notice(Notice::PingFailed { .. }));
+    let wanted = |notice: &DriverNotice| matches!(notice, DriverNotice::Node(Notice::PingFailed { .. }));
     let mut failed = 0;
     while failed < 10 {
-        let news = timeout(SOON, notices.recv()).await.expect("in time").expect("it runs");
-        failed += u32::from(wanted(&news));
+        let notice = timeout(SOON, notices.recv()).await.expect("in time").expect("it runs");
+        failed += u32::from(wanted(&notice));
     }
     assert!(timeout(SOON, a.ping(b.id(), b.local_addr())).await.is_ok_and(|end| end.is_ok()));
-    // A leave goes on without whoever waited for it.
+    // A leave goes on after its wait was cancelled.
     let begun = poll_fn(|cx| Poll::Ready(pin!(a.leave(SOON)).poll(cx))).await;
     assert_eq!(begun, Poll::Pending);
     let mut watch = a.watch();
@@ -89,7 +90,7 @@ async fn a_wait_that_is_cancelled_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_flood_leaves_the_only_thread_to_others_too() {
+async fn a_flood_leaves_the_only_thread_to_other_tasks_too() {
     let (a, _notices) = start("a").await;
     a.join(NOBODY).expect("joins");
     let (target, flooding) = (a.local_addr(), Arc::new(AtomicBool::new(true)));

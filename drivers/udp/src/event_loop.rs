@@ -1,4 +1,4 @@
-//! The loop: sleep until a datagram, a deadline or a wake-up; read a bounded batch; then tick if it is time.
+//! The loop: sleep until a datagram, a deadline or a wake-up; read a bounded batch; give the node its tick if due.
 
 use std::io;
 use std::time::Duration;
@@ -7,15 +7,17 @@ use bruit_driver::udp::{Sockets, Turn};
 use mio::net::UdpSocket;
 use mio::{Events, Poll};
 
+use crate::wake::ThreadWakeUp;
+
 #[derive(Debug)]
 pub(crate) struct EventLoop {
-    turn: Turn,
+    turn: Turn<ThreadWakeUp>,
     sockets: Vec<UdpSocket>,
     poll: Poll,
 }
 
 impl EventLoop {
-    pub(crate) const fn new(turn: Turn, sockets: Vec<UdpSocket>, poll: Poll) -> Self {
+    pub(crate) const fn new(turn: Turn<ThreadWakeUp>, sockets: Vec<UdpSocket>, poll: Poll) -> Self {
         Self { turn, sockets, poll }
     }
 

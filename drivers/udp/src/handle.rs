@@ -1,121 +1,88 @@
 //! The handle of a running node.
 
-use core::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bruit_core::{Command, Config, NodeId, Rejected};
-use bruit_driver::udp::{LEAVE_SLACK, PING_TIMEOUT, Running, Shared, State};
-use bruit_driver::{Driven, Notices, StartError};
+use bruit_core::{Command, NodeId, Rejected};
+use bruit_driver::udp::{LEAVE_SLACK, PING_TIMEOUT, Shared};
 
-use crate::builder::Builder;
-use crate::hooks::Hooks;
+use crate::wake::{ThreadWakeUp, wait};
 
-/// A running node. Clones are handles of the same one; dropping the last stops it abruptly.
+/// A running node. Clones are handles of one node. Dropping the last one stops the node without a leave, so the
+/// others find out by themselves.
 ///
-/// What needs no waiting (join, commands, reading, counters, traces) is in [`Running`], which it dereferences to.
+/// Only [`joined`](Self::joined), [`leave`](Self::leave), [`stop`](Self::stop) and [`ping`](Self::ping) wait. Every
+/// other method returns as soon as the other threads have released the node.
 #[derive(Clone, Debug)]
 pub struct Bruit {
-    inner: Arc<Inner>,
+    shared: Arc<Shared<ThreadWakeUp>>,
+    thread: Arc<LoopThread>,
 }
 
-/// What ends with the last handle.
+/// The thread of the loop. It is stopped with the last handle.
 #[derive(Debug)]
-struct Inner {
-    running: Running,
-    shared: Arc<Shared>,
-    hooks: Arc<Hooks>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+struct LoopThread {
+    shared: Arc<Shared<ThreadWakeUp>>,
+    handle: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Bruit {
-    pub(crate) fn new(
-        running: Running,
-        shared: Arc<Shared>,
-        hooks: Arc<Hooks>,
-        thread: JoinHandle<()>,
-    ) -> Self {
-        Self { inner: Arc::new(Inner { running, shared, hooks, thread: Mutex::new(Some(thread)) }) }
+    pub(crate) fn new(shared: Arc<Shared<ThreadWakeUp>>, handle: JoinHandle<()>) -> Self {
+        let thread = LoopThread { shared: Arc::clone(&shared), handle: Mutex::new(Some(handle)) };
+        Self { shared, thread: Arc::new(thread) }
     }
 
-    /// Starts a node on this address (`host:port`; port 0 for any). It is silent until it [joins](Running::join).
-    ///
-    /// # Errors
-    /// The address cannot be bound, or a setting is out of its range.
-    pub fn bind(
-        addr: impl ToString,
-        name: impl Into<String>,
-        config: Config,
-    ) -> Result<(Self, Notices), StartError> {
-        Builder::new(name, config).start(addr)
-    }
-
-    /// More settings than a name and an address.
-    pub fn builder(name: impl Into<String>, config: Config) -> Builder {
-        Builder::new(name, config)
-    }
-
-    /// Waits until a member has been in contact; whether one has.
+    /// Waits until another member has been in contact. Returns false if that did not happen in time.
     pub fn joined(&self, within: Duration) -> bool {
-        let is_joined = |driven: &Driven| driven.node().is_joined();
-        is_joined(&self.wait(within, is_joined).driven)
+        wait(&self.shared, within, |driver| driver.node().is_joined()).node().is_joined()
     }
 
-    /// Tells the group that this member goes, waits for that to be acknowledged for at most `within`, and
-    /// stops. Whether enough members acknowledged it.
+    /// Leaves the cluster and stops: tells the others, and waits at most `within` for their acknowledgements. Returns
+    /// true if enough members acknowledged it.
     ///
     /// # Errors
-    /// The node has not started, is leaving already, or has stopped; nothing has changed then.
+    /// The node has not started, is leaving already, or has stopped. Nothing has changed then.
     pub fn leave(&self, within: Duration) -> Result<bool, Rejected> {
         self.command(Command::Leave { within })?;
-        let wait = within.saturating_add(LEAVE_SLACK);
-        let departed = self.wait(wait, |driven| driven.departed().is_some()).driven.departed();
+        let patience = within.saturating_add(LEAVE_SLACK);
+        let departed = wait(&self.shared, patience, |driver| driver.departed().is_some()).departed();
         self.stop();
         Ok(departed.unwrap_or(false))
     }
 
-    /// Stops at once, without a word to the others. Every handle is dead afterwards.
+    /// Stops at once, without telling the others. Every handle of the node refuses commands afterwards.
     pub fn stop(&self) {
-        self.inner.stop();
+        self.thread.stop();
     }
 
-    /// Measures the round trip to a node: 3 tries, 100 ms apart. `None` if no try was answered.
+    /// Measures the round trip to a node by up to 3 tries, 100 ms apart. Returns `None` if no try was answered.
     ///
     /// # Errors
-    /// The node refuses, or has stopped.
-    pub fn ping(&self, id: NodeId, addr: std::net::SocketAddr) -> Result<Option<Duration>, Rejected> {
-        let ping = self.inner.shared.start_ping(id, addr)?;
-        let mut state = self.wait(PING_TIMEOUT, |driven| driven.ping_end(ping).is_some());
-        Ok(state.driven.take_ping(ping).flatten())
+    /// The node refuses the ping, or has stopped.
+    pub fn ping(&self, id: NodeId, addr: SocketAddr) -> Result<Option<Duration>, Rejected> {
+        let ping = self.shared.start_ping(id, addr)?;
+        let mut driver = wait(&self.shared, PING_TIMEOUT, |driver| driver.ping_end(ping).is_some());
+        Ok(driver.take_ping(ping).flatten())
     }
 
-    fn wait(&self, timeout: Duration, done: impl Fn(&Driven) -> bool) -> MutexGuard<'_, State> {
-        self.inner.hooks.wait(&self.inner.shared, timeout, done)
-    }
+    bruit_driver::handle_methods!();
 }
 
-impl Deref for Bruit {
-    type Target = Running;
-
-    fn deref(&self) -> &Running {
-        &self.inner.running
-    }
-}
-
-impl Inner {
+impl LoopThread {
     fn stop(&self) {
         self.shared.ask_to_stop();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A hook may hold the last handle, on the loop's own thread; that one ends by itself.
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
-            let _ = thread.join();
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The last handle may be dropped on the loop's own thread, by a tracing function. That thread ends by itself.
+        if let Some(handle) = handle.filter(|handle| handle.thread().id() != thread::current().id()) {
+            let _ = handle.join();
         }
         drop(self.shared.stop_node());
     }
 }
 
-impl Drop for Inner {
+impl Drop for LoopThread {
     fn drop(&mut self) {
         self.stop();
     }

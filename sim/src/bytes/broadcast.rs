@@ -1,4 +1,4 @@
-//! One member among three that hears any broadcast traffic, from the other two and from strangers.
+//! A member of a group of three that receives any messages for broadcasts, from the other two and from unknown senders.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -16,13 +16,13 @@ use bruit_core::{
 use super::choices::Choices;
 
 const CLUSTER: &str = "fuzz";
-/// The fuzzed member, and those that it knows.
+/// The size of the group, the fuzzed member included.
 const MEMBERS: u64 = 3;
 
-/// One node, known to two others, hears well-formed and ill-formed messages for broadcasts from them, from strangers,
-/// and from addresses that are not theirs; it broadcasts itself, ticks, and is told that writes are durable. After each
-/// event its own invariants and limits hold; nothing is delivered twice or after it was announced as lost; and nobody
-/// who is not where a member should be draws more bytes than he sent.
+/// A node that knows two other members receives well-formed and malformed messages for broadcasts from them, from unknown
+/// senders, and from addresses that are not those of the members. It also broadcasts, ticks, and is told that writes are
+/// durable. After each event its own invariants and limits hold; no message is delivered twice or after it was reported as
+/// lost; and an address that is not a member's gets no more bytes than it sent.
 ///
 /// # Panics
 /// One of these does not hold.
@@ -64,18 +64,18 @@ fn settings(choices: &mut Choices<'_>) -> BroadcastConfig {
 
 struct Fuzzed {
     node: Node,
-    /// Headers of the other members, as they were when they met it.
+    /// The headers of the other members when they joined.
     others: Vec<Header>,
     out: Outbox,
     now: Time,
     delivered: BTreeSet<MessageId>,
     lost: Vec<(NodeId, u64, u64, u64)>,
-    /// Writes that are not confirmed yet.
+    /// The numbers of the writes that are not confirmed yet.
     writes: Vec<u64>,
 }
 
 impl Fuzzed {
-    /// Three nodes that have met; two of them are then only headers.
+    /// Lets three nodes join each other. Of two of them only the headers are kept.
     fn acquainted(config: &Config) -> Self {
         let node = |id: u64| {
             let boot =
@@ -84,29 +84,29 @@ impl Fuzzed {
         };
         let mut nodes: Vec<Node> = (1..=MEMBERS).map(node).collect();
         let mut now = Time::ZERO;
-        let mut letters = Vec::new();
-        let give = |node: &mut Node, event: Event<'_>, now: Time, letters: &mut Vec<_>| {
+        let mut datagrams = Vec::new();
+        let give = |node: &mut Node, event: Event<'_>, now: Time, datagrams: &mut Vec<_>| {
             for action in node.handle(event, now) {
                 if let Action::Send { to, bytes } = action {
-                    letters.push((node.addr(), to, bytes.into_owned()));
+                    datagrams.push((node.addr(), to, bytes.into_owned()));
                 }
             }
         };
         for node in &mut nodes {
             let seeds = vec![virtual_addr(1)];
-            give(node, Event::Command(Command::Join { seeds }), now, &mut letters);
+            give(node, Event::Command(Command::Join { seeds }), now, &mut datagrams);
         }
         while nodes.iter().any(|node| node.member_count() < nodes.len()) {
             now = now + Duration::from_millis(1);
-            for (from, to, bytes) in core::mem::take(&mut letters) {
+            for (from, to, bytes) in core::mem::take(&mut datagrams) {
                 if let Some(node) = nodes.iter_mut().find(|node| node.addr() == to) {
-                    give(node, Event::Datagram { from, bytes: &bytes }, now, &mut letters);
+                    give(node, Event::Datagram { from, bytes: &bytes }, now, &mut datagrams);
                 }
             }
             for node in nodes.iter_mut().filter(|node| node.next_wake().is_some_and(|wake| wake <= now)) {
-                give(node, Event::Tick, now, &mut letters);
+                give(node, Event::Tick, now, &mut datagrams);
             }
-            assert!(now < Time::from_secs(60), "three nodes without loss meet");
+            assert!(now < Time::from_secs(60), "three nodes join each other if nothing is lost");
         }
         let others = nodes[1..].iter().map(|node| header(node.id(), node)).collect();
         let node = nodes.swap_remove(0);
@@ -120,9 +120,9 @@ impl Fuzzed {
                 let bytes = choices.bytes(1_500).to_vec();
                 self.give(Event::Datagram { from: virtual_addr(9), bytes: &bytes });
             }
-            1..=7 => self.hear(choices, Sender::Member),
-            8 => self.hear(choices, Sender::Elsewhere),
-            9 => self.hear(choices, Sender::Stranger),
+            1..=7 => self.receive(choices, Sender::Member),
+            8 => self.receive(choices, Sender::WrongAddress),
+            9 => self.receive(choices, Sender::Unknown),
             10 | 11 => {
                 self.now = self.now + choices.step();
                 self.tick();
@@ -146,14 +146,14 @@ impl Fuzzed {
         self.give(Event::Command(Command::Broadcast(broadcast)));
     }
 
-    /// A datagram with up to four messages for broadcasts.
-    fn hear(&mut self, choices: &mut Choices<'_>, sender: Sender) {
+    /// Gives the node a datagram with up to four messages for broadcasts.
+    fn receive(&mut self, choices: &mut Choices<'_>, sender: Sender) {
         let mut head = self.others[choices.position(self.others.len())];
         head.sequence = u64::from(choices.byte());
         let from = match sender {
             Sender::Member => virtual_addr(head.sender.0),
-            Sender::Elsewhere => virtual_addr(8),
-            Sender::Stranger => {
+            Sender::WrongAddress => virtual_addr(8),
+            Sender::Unknown => {
                 head.sender = NodeId(7);
                 virtual_addr(7)
             }
@@ -183,7 +183,7 @@ impl Fuzzed {
         );
     }
 
-    /// Gives the node an event and looks at everything. Returns what it sends: whereto and how long.
+    /// Gives the node an event and checks everything. Returns the addresses and lengths of the datagrams that it sends.
     fn give(&mut self, event: Event<'_>) -> Vec<(SocketAddr, usize)> {
         self.out.clear();
         self.node.handle_into(event, self.now, &mut self.out);
@@ -197,7 +197,7 @@ impl Fuzzed {
                     sent.push((to, bytes.len()));
                 }
                 Action::Store { slot: Slot::SeenSet, serial, .. } => self.writes.push(serial),
-                Action::Notify(notice) => self.told(&notice),
+                Action::Notify(notice) => self.check_notice(&notice),
                 Action::Store { .. } | Action::Answer(_) | Action::WakeAt(_) => {}
             }
         }
@@ -207,7 +207,7 @@ impl Fuzzed {
         sent
     }
 
-    fn told(&mut self, notice: &Notice<'_>) {
+    fn check_notice(&mut self, notice: &Notice<'_>) {
         if let Notice::Delivered { id, .. } = notice {
             assert!(self.delivered.insert(*id), "{id} is delivered twice");
             let was_lost = self.lost.iter().any(|(origin, epoch, first, last)| {
@@ -229,7 +229,7 @@ impl Fuzzed {
         assert!(usage.cached_bytes <= settings.cache_bytes_max as usize, "{usage:?}");
         assert!(pending.bytes <= settings.pending_bytes_max as usize, "{pending:?}");
         assert!(usage.reassemblies <= REASSEMBLIES_MAX && usage.queued <= QUEUE_MAX, "{usage:?}");
-        // Each of the members may have two open epochs, and nobody else any.
+        // Each member may have two open epochs; other origins have none.
         assert!(usage.gaps <= GAPS_MAX * 2 * usize::try_from(MEMBERS).expect("three"), "{usage:?}");
     }
 }
@@ -237,9 +237,9 @@ impl Fuzzed {
 #[derive(Clone, Copy)]
 enum Sender {
     Member,
-    /// A member's name, from an address that is not its own.
-    Elsewhere,
-    Stranger,
+    /// A member's id, from an address that is not its own.
+    WrongAddress,
+    Unknown,
 }
 
 fn header(receiver: NodeId, node: &Node) -> Header {
@@ -253,7 +253,7 @@ fn header(receiver: NodeId, node: &Node) -> Header {
     }
 }
 
-/// Mostly small, sometimes anything.
+/// A number that is mostly at most `most`, and sometimes any.
 fn number(choices: &mut Choices<'_>, most: u64) -> u64 {
     match choices.byte() {
         255 => choices.word(),
@@ -261,10 +261,10 @@ fn number(choices: &mut Choices<'_>, most: u64) -> u64 {
     }
 }
 
-/// Origin, epoch, and numbers of a message or a run.
+/// Writes an origin and an epoch, and the number of a message or with `numbers` above 1 the ends of a range.
 fn put_id(choices: &mut Choices<'_>, numbers: usize, body: &mut Vec<u8>) {
     let origin = number(choices, MEMBERS + 1);
-    // They boot in epoch 5.
+    // The members boot in epoch 5.
     let epoch = number(choices, 3).wrapping_add(4);
     let first = number(choices, 40);
     for word in [origin, epoch, first] {
@@ -279,7 +279,7 @@ fn put_runs(choices: &mut Choices<'_>, body: &mut Vec<u8>) {
     (0..=choices.byte() % 3).for_each(|_| put_id(choices, 2, body));
 }
 
-/// A message of any of the kinds, most of them well formed.
+/// Writes a message of any kind, which is mostly well formed.
 fn put_message(choices: &mut Choices<'_>, messages: &mut Vec<u8>) {
     let tag = 64 + choices.byte() % 12;
     let mut body = Vec::new();
@@ -324,7 +324,7 @@ fn put_message(choices: &mut Choices<'_>, messages: &mut Vec<u8>) {
         75 => put_id(choices, 2, &mut body),
         _ => put_runs(choices, &mut body),
     }
-    // Now and then it is cut short, or goes on.
+    // Sometimes the body is cut short, or extended.
     match choices.byte() {
         254 => body.truncate(body.len() / 2),
         255 => body.extend(choices.bytes(40)),

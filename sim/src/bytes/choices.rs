@@ -1,5 +1,4 @@
-//! A byte slice as a source of choices. Where it ends, every further choice is zero, which always means the
-//! harmless one.
+//! A byte slice as a source of choices. After its end every choice is zero, which always means the harmless option.
 
 use core::time::Duration;
 
@@ -32,7 +31,7 @@ impl<'a> Choices<'a> {
         usize::from(self.byte()) % len.max(1)
     }
 
-    /// Up to so many of the next bytes, the length itself a choice.
+    /// The next bytes, up to `most`; their number is a choice as well.
     pub(super) fn bytes(&mut self, most: usize) -> &'a [u8] {
         let wanted = usize::from(self.byte()) | usize::from(self.byte()) << 8;
         let (taken, rest) = self.rest.split_at((wanted % (most + 1)).min(self.rest.len()));
@@ -40,7 +39,7 @@ impl<'a> Choices<'a> {
         taken
     }
 
-    /// A step in time: none, some milliseconds, some seconds, or some minutes.
+    /// A step in time: zero, or up to a quarter of a second, ten seconds, or four minutes.
     pub(super) fn step(&mut self) -> Duration {
         let (scale, count) = (self.byte() % 4, u64::from(self.byte()));
         match scale {

@@ -1,4 +1,4 @@
-//! A few nodes, and a network whose every verdict is a byte.
+//! A small cluster whose network takes each of its decisions from a byte.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -6,18 +6,17 @@ use core::time::Duration;
 use bruit_core::{Action, Boot, Broadcast, Command, Config, Event, MemberState, Node, NodeId, Outbox, Time};
 
 use super::choices::Choices;
-use crate::bounds::Bounds;
-use crate::checks::{Nodes, Promises};
-use crate::cluster::Index;
-use crate::happening::{Happening, Memory};
+use crate::base::Index;
+use crate::checks::{Bounds, Checks, Nodes};
+use crate::kernel::payload::payload;
+use crate::kernel::{Check, Happening, Memory};
 
-/// Three to five nodes whose datagrams are delivered in any order, lost, copied, and kept, while they crash,
-/// restart, leave, change and broadcast, all as the bytes say. Then everything arrives, and the survivors must agree
-/// within the bound of their configuration; what one was given and holds, all are given; and at every moment what is
-/// delivered was sent, once, and fits its limits (B1, B2, B3, B4, B7).
+/// The datagrams of three to five nodes are delivered in any order, lost, copied or delayed, while the nodes crash, restart,
+/// leave, change and broadcast, all as the bytes say. Then nothing is lost any more, and the nodes must agree within the
+/// bound of their configuration. The checks CB1, CB2, CB3, CB4 and CB7 hold all the time.
 ///
 /// # Panics
-/// They do not, or a node breaks one of its own invariants.
+/// One of these does not hold, or an invariant of a node does not.
 pub fn cluster(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let count = 3 + choices.byte() % 3;
@@ -31,21 +30,28 @@ pub fn cluster(bytes: &[u8]) {
 struct Member {
     node: Option<Node>,
     epoch: u64,
-    /// It has been told to leave, and is not expected back.
+    /// Whether the member was told to leave.
     left: bool,
 }
 
-/// The members as the checks look at them: no cut ever lies between two.
-struct Present<'a>(&'a [Member]);
+/// The members as the checks look at them. There are no cuts between them.
+struct View<'a> {
+    now: Time,
+    members: &'a [Member],
+}
 
-impl Nodes for Present<'_> {
+impl Nodes for View<'_> {
+    fn now(&self) -> Time {
+        self.now
+    }
+
     fn len(&self) -> usize {
-        // Those that were never started are nobody yet.
-        self.0.iter().take_while(|member| member.epoch > 0).count()
+        // Members that were not started yet do not count.
+        self.members.iter().take_while(|member| member.epoch > 0).count()
     }
 
     fn node(&self, index: Index) -> Option<&Node> {
-        self.0.get(index.get())?.node.as_ref()
+        self.members.get(index.get())?.node.as_ref()
     }
 
     fn connected(&self, _: Index, _: Index) -> bool {
@@ -57,7 +63,7 @@ impl Nodes for Present<'_> {
     }
 }
 
-struct Letter {
+struct Datagram {
     from: SocketAddr,
     to: SocketAddr,
     bytes: Vec<u8>,
@@ -65,17 +71,17 @@ struct Letter {
 
 struct World {
     config: Config,
-    promises: Promises,
+    checks: Checks,
     members: Vec<Member>,
-    /// Payloads made up so far.
+    /// The number of payloads made up so far.
     serial: u64,
-    letters: Vec<Letter>,
+    datagrams: Vec<Datagram>,
     out: Outbox,
     now: Time,
 }
 
-/// Letters kept at the most; the oldest are lost, as in any network.
-const LETTERS_MAX: usize = 256;
+/// Datagrams that may be under way; the oldest are lost.
+const DATAGRAMS_MAX: usize = 256;
 /// The round trip of the healed network.
 const ROUND_TRIP: Duration = Duration::from_millis(2);
 
@@ -91,14 +97,14 @@ impl World {
     fn new(count: u8) -> Self {
         let members = (0..count).map(|_| Member { node: None, epoch: 0, left: false }).collect();
         let config = Config::local("fuzz");
-        let promises = Promises::new(&config, ROUND_TRIP, 0).only(&["B1", "B2", "B3", "B4", "B7"]);
-        let (letters, out, now) = (Vec::new(), Outbox::new(), Time::ZERO);
-        let mut world = Self { config, promises, members, serial: 0, letters, out, now };
+        let checks = Checks::new(&config, ROUND_TRIP, 0).only(&["CB1", "CB2", "CB3", "CB4", "CB7"]);
+        let (datagrams, out, now) = (Vec::new(), Outbox::new(), Time::ZERO);
+        let mut world = Self { config, checks, members, serial: 0, datagrams, out, now };
         (0..world.members.len()).for_each(|member| world.start(member));
         world
     }
 
-    /// Starts a life of a member; all but one of the others are its seeds.
+    /// Starts a new boot of a member; all other members are its seeds.
     fn start(&mut self, member: usize) {
         let state = &mut self.members[member];
         state.epoch += 1;
@@ -120,8 +126,8 @@ impl World {
     }
 
     fn see(&mut self, happening: &Happening<'_>) {
-        let Self { promises, members, now, .. } = self;
-        let seen = promises.see(*now, happening, &Present(members));
+        let Self { checks, members, now, .. } = self;
+        let seen = checks.observe(happening, &View { now: *now, members });
         seen.unwrap_or_else(|violation| panic!("{violation}"));
     }
 
@@ -142,7 +148,7 @@ impl World {
             match action {
                 Action::Send { to, bytes } => {
                     assert!(bytes.len() <= usize::from(self.config.mtu), "a datagram fits the mtu");
-                    self.letters.push(Letter { from: addr(member), to, bytes: bytes.into_owned() });
+                    self.datagrams.push(Datagram { from: addr(member), to, bytes: bytes.into_owned() });
                 }
                 Action::Answer(answer) => self.see(&Happening::Answered { node: index, answer: &answer }),
                 Action::Notify(notice) => self.see(&Happening::Notice { node: index, notice: &notice }),
@@ -151,14 +157,14 @@ impl World {
         }
         self.out = out;
         self.see(&Happening::Handled { node: index });
-        if self.letters.len() > LETTERS_MAX {
-            self.letters.drain(..self.letters.len() - LETTERS_MAX);
+        if self.datagrams.len() > DATAGRAMS_MAX {
+            self.datagrams.drain(..self.datagrams.len() - DATAGRAMS_MAX);
         }
     }
 
-    fn deliver(&mut self, letter: Letter) {
-        if let Some(member) = number(letter.to).filter(|member| *member < self.members.len()) {
-            self.give(member, Event::Datagram { from: letter.from, bytes: &letter.bytes });
+    fn deliver(&mut self, datagram: Datagram) {
+        if let Some(member) = number(datagram.to).filter(|member| *member < self.members.len()) {
+            self.give(member, Event::Datagram { from: datagram.from, bytes: &datagram.bytes });
         }
     }
 
@@ -173,9 +179,9 @@ impl World {
         match verdict % 16 {
             0..=4 => self.pick(choices, Self::deliver),
             5 => self.pick(choices, |_, _| {}),
-            6 => self.pick(choices, |world, letter| {
-                world.letters.push(Letter { bytes: letter.bytes.clone(), ..letter });
-                world.deliver(letter);
+            6 => self.pick(choices, |world, datagram| {
+                world.datagrams.push(Datagram { bytes: datagram.bytes.clone(), ..datagram });
+                world.deliver(datagram);
             }),
             7 => self.now = self.now + Duration::from_millis(u64::from(choices.byte())),
             8..=11 => self.advance(),
@@ -184,11 +190,11 @@ impl World {
         }
     }
 
-    fn pick(&mut self, choices: &mut Choices<'_>, verdict: impl FnOnce(&mut Self, Letter)) {
-        if !self.letters.is_empty() {
-            let position = choices.position(self.letters.len());
-            let letter = self.letters.remove(position);
-            verdict(self, letter);
+    fn pick(&mut self, choices: &mut Choices<'_>, verdict: impl FnOnce(&mut Self, Datagram)) {
+        if !self.datagrams.is_empty() {
+            let position = choices.position(self.datagrams.len());
+            let datagram = self.datagrams.remove(position);
+            verdict(self, datagram);
         }
     }
 
@@ -214,11 +220,11 @@ impl World {
 
     fn broadcast(&mut self, member: usize, len: usize) {
         self.serial += 1;
-        let payload = crate::workload::payload(NodeId(member as u64 + 1), self.serial, len);
+        let payload = payload(NodeId(member as u64 + 1), self.serial, len);
         self.give(member, Event::Command(Command::Broadcast(Broadcast::new("", payload))));
     }
 
-    /// On to the next wake-up of anybody, who gets its tick.
+    /// Advances to the next wake-up of any member, which then gets its tick.
     fn advance(&mut self) {
         let wakes = self.members.iter().map(|member| member.node.as_ref().and_then(Node::next_wake));
         let due = wakes.enumerate().filter_map(|(member, wake)| Some((wake?, member))).min();
@@ -229,12 +235,12 @@ impl World {
     }
 
     fn deliver_all(&mut self) {
-        for letter in core::mem::take(&mut self.letters) {
-            self.deliver(letter);
+        for datagram in core::mem::take(&mut self.datagrams) {
+            self.deliver(datagram);
         }
     }
 
-    /// Those who crashed or left come back, nothing is lost any more, and all must agree in time.
+    /// Restarts the members that crashed or left. From now on nothing is lost, and all members must agree within the bound.
     fn heal(&mut self) {
         for member in 0..self.members.len() {
             let state = &self.members[member];
@@ -257,18 +263,19 @@ impl World {
             due.into_iter().for_each(|member| self.tick(member));
         }
         self.settle();
-        let Self { promises, members, now, .. } = self;
-        promises.end(*now, &Present(members)).unwrap_or_else(|violation| panic!("{violation}"));
+        let Self { checks, members, now, .. } = self;
+        checks.conclude(&View { now: *now, members }).unwrap_or_else(|violation| panic!("{violation}"));
     }
 
-    /// Until every broadcast must have reached everybody.
+    /// Runs until every broadcast must have reached all members.
     fn settle(&mut self) {
         let members = u32::try_from(self.members.len()).expect("a few");
         let bounds = Bounds::new(&self.config, members, ROUND_TRIP, 0).broadcast;
         let end = self.now + bounds.repair + bounds.transfer(self.serial * 4_096, members) + ROUND_TRIP;
         while self.now < end {
             let wake = self.members.iter().filter_map(|member| member.node.as_ref()?.next_wake()).min();
-            let next = if self.letters.is_empty() { wake.unwrap_or(end) } else { self.now + ROUND_TRIP / 2 };
+            let next =
+                if self.datagrams.is_empty() { wake.unwrap_or(end) } else { self.now + ROUND_TRIP / 2 };
             self.now = next.max(self.now).min(end);
             self.deliver_all();
             let now = self.now;

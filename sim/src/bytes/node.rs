@@ -1,4 +1,4 @@
-//! One node that hears anything.
+//! One node that receives any datagrams.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -13,12 +13,12 @@ use super::choices::Choices;
 
 const CLUSTER: &str = "fuzz";
 const PEERS: u64 = 6;
-/// The table bound of the fuzzed node, small enough to be reached.
+/// The limit of the member table of the fuzzed node, small enough to be reached.
 const MEMBERS_MAX: u32 = 16;
 
-/// One node hears arbitrary datagrams, most in good envelopes so that its handlers are reached, and takes
-/// commands and ticks. After each event its own invariants hold, its datagrams fit its mtu, its table is
-/// bounded, and after a tick the next one lies ahead.
+/// One node receives arbitrary datagrams, most of them in valid envelopes so that its handlers are reached, and also commands
+/// and ticks. After each event its invariants hold, its datagrams fit the mtu, and its table is bounded. After a tick the
+/// next one lies in the future.
 ///
 /// # Panics
 /// One of these does not hold.
@@ -44,7 +44,7 @@ struct Fuzzed {
     node: Node,
     out: Outbox,
     now: Time,
-    /// Numbers that the node asked to be echoed, so that joins get through.
+    /// The cookies that the node has sent, so that joins can succeed.
     cookies: Vec<u64>,
 }
 
@@ -70,7 +70,7 @@ impl Fuzzed {
         }
     }
 
-    /// Messages with a good tag and length around chosen bodies.
+    /// Messages with valid tags and lengths, and chosen bodies.
     fn messages(&self, choices: &mut Choices<'_>) -> Vec<u8> {
         const TAGS: [u8; 17] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 32, 33, 34, 35, 48, 99];
         let mut messages = Vec::new();
@@ -124,7 +124,7 @@ impl Fuzzed {
     }
 }
 
-/// The number in a join echo.
+/// The cookie in a datagram with a join echo.
 fn cookie(bytes: &[u8]) -> Option<u64> {
     let datagram = wire::open(bytes, cluster_tag(CLUSTER)).ok()?;
     datagram.messages.map_while(Result::ok).find_map(|message| {

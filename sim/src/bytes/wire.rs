@@ -3,11 +3,11 @@
 use bruit_core::wire::{self, Alive, Header, Message, Record, Swim, cluster_tag};
 use bruit_core::{Incarnation, NodeId};
 
-/// Decodes arbitrary bytes, once as they are and once as the messages of a good envelope. Whatever is
-/// readable must survive being written and read again, and every record must read back as its fields.
+/// Decodes arbitrary bytes, once as they are and once as the messages of a valid envelope. Each message that can be decoded
+/// must be equal after encoding and decoding it again, and so must the fields of each record.
 ///
 /// # Panics
-/// It does not.
+/// One of these does not hold.
 pub fn wire(bytes: &[u8]) {
     read(bytes);
     read(&wire::compose(&header(), bytes));
@@ -26,9 +26,9 @@ fn header() -> Header {
 
 fn read(bytes: &[u8]) {
     let Ok(described) = wire::describe(bytes) else { return };
-    assert!(!described.to_string().is_empty(), "a readable datagram has a description");
+    assert!(!described.to_string().is_empty(), "a datagram that can be decoded has a description");
     let Ok(datagram) = wire::open(bytes, described.header.cluster) else {
-        panic!("what can be described can be opened");
+        panic!("a datagram that can be described can be opened");
     };
     for message in datagram.messages.map_while(Result::ok) {
         round_trip(&message);

@@ -1,19 +1,8 @@
-//! The promises of the broadcast as checks, one type an invariant: B1 to B4, B6, B7 and B10.
+//! The checks of the broadcast: CB1 to CB4, CB6, CB7 and CB10.
 //!
-//! | id | invariant | judged |
-//! |---|---|---|
-//! | B1 | [`Integrity`]: what is delivered was sent by its origin, with the same topic and bytes | every notice, every answer |
-//! | B2 | [`Once`]: each message at most once, in the lives that remember | every notice |
-//! | B3 | [`Holes`]: in the order of each origin; a hole is announced, and never filled after that | every notice, at the end |
-//! | B4 | [`Delivery`]: what one has, all who are connected get, or are told that it is lost | at the end |
-//! | B6 | [`Latency`]: undisturbed members have it within the bound | every notice |
-//! | B7 | [`Limits`]: caches, queues and sets keep their bounds | every event |
-//! | B10 | [`Quiet`]: without submissions the traffic ends | every datagram |
-//!
-//! B5 is statistical: [`Histogram`] and the experiment that fills it. B8 is a report: [`crate::costs`]. B9 compares two
-//! runs: a test.
+//! CB5 is an experiment of the `bruit-sim` command, CB8 the report of [`costs`](super::costs), and CB9 a test that compares
+//! two runs.
 
-mod bimodality;
 mod delivery;
 mod holes;
 mod integrity;
@@ -24,19 +13,17 @@ mod quiet;
 
 use bruit_core::wire::Kind;
 
-pub use bimodality::Histogram;
-pub use delivery::Delivery;
-pub use holes::Holes;
-pub use integrity::Integrity;
-pub use latency::Latency;
-pub use limits::Limits;
-pub use once::Once;
-pub use quiet::Quiet;
+pub(super) use delivery::Delivery;
+pub(super) use holes::Holes;
+pub(super) use integrity::Integrity;
+pub(super) use latency::Latency;
+pub(super) use limits::Limits;
+pub(super) use once::Once;
+pub(super) use quiet::Quiet;
 
-/// Whether messages of this kind are sent for broadcasts alone. The fingerprint that rides on every ping, and the
-/// messages that find where two tables differ, serve all tables.
-#[must_use]
-pub const fn is_of_broadcast(kind: Kind) -> bool {
+/// Whether messages of this kind are sent for broadcasts alone. The fingerprint on every ping, and the messages that find
+/// where two tables differ, serve all tables.
+pub(super) const fn is_of_broadcast(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::Publish

@@ -1,4 +1,4 @@
-//! A made-up cluster for feeding histories to the checks.
+//! Made-up histories for the tests of checks: a cluster without a network, whose nodes show what a test says.
 
 mod broadcast;
 
@@ -14,19 +14,17 @@ use bruit_core::{
     virtual_addr,
 };
 
-use super::{Nodes, Promises};
-use crate::bounds::Bounds;
-use crate::check::Violation;
-use crate::cluster::Index;
-use crate::happening::{Fate, Happening, Memory};
-use crate::network::{Cut, CutId};
-use crate::process::BRUIT_PORT;
+use super::{Bounds, Checks, Nodes, Traffic};
+use crate::base::Index;
+use crate::kernel::{Check, Happening, Memory, Violation};
+use crate::network::{BRUIT_PORT, Cut, CutId, Fate};
 
 pub(super) use broadcast::{mark, message};
 
-/// What the nodes are said to show.
+/// The state that the checks look at.
 #[derive(Default)]
 struct Stage {
+    now: Time,
     nodes: Vec<Option<Node>>,
     cut: BTreeSet<(usize, usize)>,
     views: BTreeMap<(usize, NodeId), MemberState>,
@@ -34,9 +32,15 @@ struct Stage {
     cached: BTreeSet<(usize, MessageId)>,
     marks: BTreeMap<usize, Vec<Mark>>,
     used: BTreeMap<usize, (Usage, Pending)>,
+    delay_min: Duration,
+    traffic: Option<Traffic>,
 }
 
 impl Nodes for Stage {
+    fn now(&self) -> Time {
+        self.now
+    }
+
     fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -51,6 +55,14 @@ impl Nodes for Stage {
 
     fn loss_ppm(&self) -> u32 {
         0
+    }
+
+    fn delay_min(&self, _: Index, _: Index) -> Duration {
+        self.delay_min
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        self.traffic
     }
 
     fn is_member(&self, index: Index) -> bool {
@@ -96,11 +108,11 @@ impl Nodes for Stage {
     }
 }
 
-/// Processes `0..n` with the ids `1..=n`, all started and joined at time zero.
+/// A history of the processes `0..n` with the ids `1..=n`, all started and joined at time zero, under one check.
 pub(super) struct Fixture {
-    checks: Promises,
+    id: &'static str,
+    checks: Checks,
     stage: Stage,
-    now: Time,
     failed: Option<Violation>,
 }
 
@@ -132,14 +144,13 @@ pub(super) fn member(id: u64, counter: u32, state: MemberState) -> Member<'stati
 }
 
 impl Fixture {
-    /// Under one check alone.
-    pub(super) fn new(members: usize, only: &str) -> Self {
-        Self::configured(members, only, config())
+    pub(super) fn new(members: usize, check: &'static str) -> Self {
+        Self::configured(members, check, config())
     }
 
-    pub(super) fn configured(members: usize, only: &str, config: Config) -> Self {
-        let checks = Promises::new(&config, Duration::from_millis(30), 50_000).only(&[only]);
-        let mut fixture = Self { checks, stage: Stage::default(), now: Time::ZERO, failed: None };
+    pub(super) fn configured(members: usize, check: &'static str, config: Config) -> Self {
+        let checks = Checks::new(&config, Duration::from_millis(30), 50_000).only(&[check]);
+        let mut fixture = Self { id: check, checks, stage: Stage::default(), failed: None };
         for id in 1..=members {
             fixture.starts(node(id as u64, 1, config.clone()));
         }
@@ -151,19 +162,19 @@ impl Fixture {
     }
 
     pub(super) fn sees(&mut self, happening: &Happening<'_>) -> &mut Self {
-        let seen = self.checks.see(self.now, happening, &self.stage);
+        let seen = self.checks.observe(happening, &self.stage);
         self.failed = self.failed.take().or(seen.err());
         self
     }
 
     pub(super) fn ends(&mut self) -> &mut Self {
-        let seen = self.checks.end(self.now, &self.stage);
+        let seen = self.checks.conclude(&self.stage);
         self.failed = self.failed.take().or(seen.err());
         self
     }
 
     pub(super) fn after(&mut self, duration: Duration) -> &mut Self {
-        self.now = self.now + duration;
+        self.stage.now = self.stage.now + duration;
         self
     }
 
@@ -174,7 +185,7 @@ impl Fixture {
         self.commanded(index, &Command::Join { seeds: vec![virtual_addr(1), virtual_addr(2)] })
     }
 
-    /// A twin of process `index`.
+    /// Starts a second process with the id of process `index`.
     pub(super) fn cloned(&mut self, index: usize) -> &mut Self {
         let twin = self.stage.nodes[index].clone().expect("it runs");
         let (id, index) = (twin.id(), self.stage.nodes.len());
@@ -187,7 +198,7 @@ impl Fixture {
         self.sees(&Happening::Command { node: Index::new(node), command })
     }
 
-    /// Everybody tells of everybody else, where that is news.
+    /// Each process reports each member that it does not show yet as Up.
     pub(super) fn acquainted(&mut self) -> &mut Self {
         for observer in 0..self.stage.nodes.len() {
             for id in 1..=self.stage.nodes.len() as u64 {
@@ -199,7 +210,7 @@ impl Fixture {
         self
     }
 
-    /// Process `observer` tells that the member `id` changed, at that counter, and shows it so.
+    /// Process `observer` reports a change of the member `id` at this counter, and shows the new state.
     pub(super) fn tells(
         &mut self,
         observer: usize,
@@ -222,7 +233,7 @@ impl Fixture {
         self.notices(observer, &Notice::Member { change, member: member(id, counter, state) })
     }
 
-    /// Process `observer` shows the member so, without a word.
+    /// Process `observer` shows the member in this state, without a notice.
     pub(super) fn shows(&mut self, observer: usize, id: u64, state: MemberState) -> &mut Self {
         self.stage.views.insert((observer, NodeId(id)), state);
         self
@@ -237,7 +248,7 @@ impl Fixture {
         self.sees(&Happening::Notice { node: Index::new(node), notice })
     }
 
-    /// Another machine in the place of this process's node.
+    /// Replaces the node of a process.
     pub(super) fn becomes(&mut self, index: usize, node: Node) -> &mut Self {
         self.stage.nodes[index] = Some(node);
         self.sees(&Happening::Handled { node: Index::new(index) })
@@ -274,22 +285,40 @@ impl Fixture {
 
     pub(super) fn sends(&mut self, from: usize, bytes: &[u8]) -> &mut Self {
         let to: SocketAddr = virtual_addr(1);
-        let fate = Fate::Carried { arrives: self.now, copies: 1, damaged: false };
+        let fate = Fate::Carried { arrives: self.stage.now, copies: 1, damaged: false };
         self.sees(&Happening::Sent { from: Index::new(from), to, port: BRUIT_PORT, bytes, fate })
     }
 
     pub(super) fn delivers(&mut self, from: usize, to: usize, bytes: &[u8]) -> &mut Self {
-        let (from, to, sent) = (Index::new(from), Index::new(to), self.now);
+        let (from, to, sent) = (Index::new(from), Index::new(to), self.stage.now);
         self.sees(&Happening::Delivered { from, to, port: BRUIT_PORT, bytes, sent, damaged: false })
     }
 
+    /// Sets the shortest delay of all links.
+    pub(super) fn link_takes(&mut self, delay: Duration) -> &mut Self {
+        self.stage.delay_min = delay;
+        self
+    }
+
+    /// Sets the datagrams of the network.
+    pub(super) fn carries(&mut self, traffic: Traffic) -> &mut Self {
+        self.stage.traffic = Some(traffic);
+        self
+    }
+
+    pub(super) fn network_changes(&mut self) -> &mut Self {
+        self.sees(&Happening::NetworkChanged)
+    }
+
+    /// Asserts that the check has objected, with this text in its violation.
     #[track_caller]
-    pub(super) fn fires(&self, id: &str, because: &str) {
+    pub(super) fn fires(&self, because: &str) {
         let failed = self.failed.as_ref().expect("the history is bad");
-        assert_eq!(failed.check, id, "{failed}");
+        assert_eq!(failed.check, self.id, "{failed}");
         assert!(failed.text.contains(because), "{failed}");
     }
 
+    /// Asserts that the check has not objected.
     #[track_caller]
     pub(super) fn is_silent(&self) {
         assert!(self.failed.is_none(), "{}", self.failed.as_ref().expect("checked"));

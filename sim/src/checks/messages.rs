@@ -1,5 +1,5 @@
-//! What was broadcast, and what each application has been told of it: the truth that the promises of the broadcast
-//! are held to.
+//! The broadcasts of a run, and the deliveries and losses that each application was told of: the truth that the checks of the
+//! broadcast judge by.
 
 use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,89 +9,80 @@ use bruit_core::{
     broadcast::PersistSeen,
 };
 
-use super::world::Nodes;
-use crate::cluster::Index;
-use crate::happening::{Happening, Memory};
+use super::nodes::Nodes;
+use crate::base::Index;
+use crate::kernel::{Happening, Memory};
 
-/// A message that some node has accepted.
+/// A message that a node has accepted.
 #[derive(Clone, Debug)]
-pub struct Sent {
-    /// When.
-    pub at: Time,
-    /// By which process.
-    pub by: Index,
-    /// Topic and payload; more than one if an id was used twice.
-    pub contents: Vec<(String, Vec<u8>)>,
-    /// The processes that held its origin alive, in this epoch, when it was sent; by index.
-    pub audience: Vec<Index>,
+pub(crate) struct Sent {
+    /// The time at which it was accepted.
+    pub(crate) at: Time,
+    /// The process that accepted it.
+    pub(crate) by: Index,
+    /// Its topic and payload. There are several if an id was used more than once.
+    pub(crate) contents: Vec<(String, Vec<u8>)>,
+    /// The processes that held its origin alive in this epoch when it was sent, by index.
+    pub(crate) audience: Vec<Index>,
 }
 
-/// What one process's application has been told in this life, and in those before of which it should remember.
+/// The deliveries and losses that an application was told of in the present boot, and the deliveries of earlier boots that it
+/// must remember.
 #[derive(Clone, Debug, Default)]
-pub struct Receiver {
-    /// When this life began.
-    pub since: Time,
-    /// When each message was delivered, and how often.
+pub(crate) struct Receiver {
+    /// The start of the present boot.
+    pub(crate) since: Time,
+    /// The time of the first delivery of each message, and how often it was delivered.
     delivered: BTreeMap<MessageId, (Time, u32)>,
-    /// Deliveries since the disk was last empty, in order.
+    /// The deliveries since the disk was last empty, in order.
     log: Vec<MessageId>,
-    /// So many of the log are in each set that is on its way to the disk.
+    /// For each write of the seen set that is under way: its number, and how many entries of `log` it contains.
     storing: VecDeque<(u64, usize)>,
-    /// So many of the log are in the set on the disk.
+    /// How many entries of `log` are in the seen set on the disk.
     durable: usize,
-    /// What was announced as lost in this life.
+    /// The ranges that were reported as lost in the present boot.
     lost: BTreeMap<(NodeId, u64), Vec<RangeInclusive<u64>>>,
-    /// The latest that was delivered of each origin in this life.
+    /// The latest delivery of each origin in the present boot.
     latest: BTreeMap<NodeId, MessageId>,
-    /// What this process has sent last, over all its lives.
+    /// The latest message that this process has sent in any boot.
     issued: Option<MessageId>,
-    /// When it last restarted with a set of delivered messages.
+    /// The start of the present boot, if an earlier boot left a seen set to it.
     remembers: Option<Time>,
 }
 
 impl Receiver {
-    /// How often it was given this message.
-    #[must_use]
-    pub fn times(&self, id: MessageId) -> u32 {
+    /// How often the message was delivered.
+    pub(crate) fn times(&self, id: MessageId) -> u32 {
         self.delivered.get(&id).map_or(0, |(_, times)| *times)
     }
 
-    /// Whether this range or a part of it was announced as lost.
-    #[must_use]
-    pub fn is_lost(&self, id: MessageId) -> bool {
+    /// Whether the message was reported as lost.
+    pub(crate) fn is_lost(&self, id: MessageId) -> bool {
         self.lost(id.origin, id.epoch).iter().any(|range| range.contains(&id.seq))
     }
 
-    /// What was announced as lost of an origin's epoch.
-    #[must_use]
-    pub fn lost(&self, origin: NodeId, epoch: u64) -> &[RangeInclusive<u64>] {
+    /// The ranges of an origin's epoch that were reported as lost.
+    pub(crate) fn lost(&self, origin: NodeId, epoch: u64) -> &[RangeInclusive<u64>] {
         self.lost.get(&(origin, epoch)).map_or(&[], Vec::as_slice)
     }
 
-    /// Everything it was given, by id.
-    pub fn delivered(&self) -> impl Iterator<Item = MessageId> {
-        self.delivered.keys().copied()
-    }
-
-    /// What it was given of an origin's epoch from number `first` on, by number.
-    pub fn of(&self, origin: NodeId, epoch: u64, first: u64) -> impl Iterator<Item = u64> {
+    /// The numbers of an origin's epoch from `first` on that were delivered, in ascending order.
+    pub(crate) fn of(&self, origin: NodeId, epoch: u64, first: u64) -> impl Iterator<Item = u64> {
         let id = |seq| MessageId { origin, epoch, seq };
         self.delivered.range(id(first)..=id(u64::MAX)).map(|(id, _)| id.seq)
     }
 
-    /// The latest that it was given of an origin.
-    #[must_use]
-    pub fn latest(&self, origin: NodeId) -> Option<MessageId> {
+    /// The latest delivery of an origin.
+    pub(crate) fn latest(&self, origin: NodeId) -> Option<MessageId> {
         self.latest.get(&origin).copied()
     }
 
-    /// When it last restarted with a set of messages that an earlier life was given.
-    #[must_use]
-    pub const fn remembers(&self) -> Option<Time> {
+    /// The start of the present boot, if it remembers deliveries of earlier boots.
+    pub(crate) const fn remembers(&self) -> Option<Time> {
         self.remembers
     }
 
-    /// A new life.
+    /// Begins a new boot.
     fn restart(&mut self, at: Time, memory: Memory, persist: PersistSeen) {
         let kept = match (persist, memory) {
             (PersistSeen::BeforeDelivery, Memory::Disk) => self.log.len(),
@@ -107,15 +98,15 @@ impl Receiver {
         self.lost.clear();
         self.latest.clear();
         self.since = at;
-        // An older disk remembers something as well, only nobody says what.
+        // An old disk also contains a seen set, but it is not known which one.
         let remembers = persist != PersistSeen::Never && matches!(memory, Memory::Disk | Memory::StaleDisk);
         self.remembers = remembers.then_some(at);
     }
 }
 
-/// Everything that was broadcast in a run.
+/// All broadcasts of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Messages {
+pub(crate) struct Messages {
     sent: BTreeMap<MessageId, Sent>,
     receivers: Vec<Receiver>,
     /// Commands that are not answered yet, and the name under which the own application was given the message.
@@ -125,56 +116,51 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// A message by its name.
-    #[must_use]
-    pub fn get(&self, id: MessageId) -> Option<&Sent> {
+    /// The message with this id.
+    pub(crate) fn get(&self, id: MessageId) -> Option<&Sent> {
         self.sent.get(&id)
     }
 
-    /// All of them, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (MessageId, &Sent)> {
+    /// All messages, by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageId, &Sent)> {
         self.sent.iter().map(|(id, sent)| (*id, sent))
     }
 
-    /// The highest number that an origin has used in an epoch; 0 for none.
-    #[must_use]
-    pub fn highest(&self, origin: NodeId, epoch: u64) -> u64 {
+    /// The highest number that an origin has used in an epoch, or 0.
+    pub(crate) fn highest(&self, origin: NodeId, epoch: u64) -> u64 {
         let id = |seq| MessageId { origin, epoch, seq };
         self.sent.range(id(0)..=id(u64::MAX)).next_back().map_or(0, |(id, _)| id.seq)
     }
 
-    /// What a process was told.
+    /// The deliveries and losses of a process.
     ///
     /// # Panics
-    /// It was never started.
-    #[must_use]
-    pub fn receiver(&self, node: Index) -> &Receiver {
+    /// The process was never started.
+    pub(crate) fn receiver(&self, node: Index) -> &Receiver {
         &self.receivers[node.get()]
     }
 
-    /// When the last one was accepted.
-    #[must_use]
-    pub const fn last(&self) -> Option<Time> {
+    /// The time at which the latest message was accepted.
+    pub(crate) const fn last(&self) -> Option<Time> {
         self.last
     }
 
-    /// Bytes of all payloads that were accepted.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
+    /// The bytes of all payloads that were accepted.
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The command that a process has not answered yet.
+    /// The broadcast command that a process has not answered yet, with the id of the message once it is known.
     pub(crate) fn asked(&self, node: Index) -> Option<&(Broadcast, Option<MessageId>)> {
         self.asked.get(&node)
     }
 
-    /// What a process has sent last, over all its lives.
+    /// The latest message that a process has sent in any boot.
     pub(crate) fn issued(&self, node: Index) -> Option<MessageId> {
         self.receivers[node.get()].issued
     }
 
-    /// Takes note of a happening that the rules have not seen yet.
+    /// Records a happening before the checks observe it.
     pub(crate) fn before(&mut self, at: Time, happening: &Happening<'_>, nodes: &dyn Nodes) {
         match *happening {
             Happening::Started { node } | Happening::Cloned { node, .. } => {
@@ -186,7 +172,7 @@ impl Messages {
             }
             Happening::Answered { node, answer: Ok(Answer::Sent(id)) } => self.accept(at, node, *id, nodes),
             Happening::Notice { node, notice: Notice::Delivered { id, payload, .. } } => {
-                // The own application hears of it in the call that accepts it.
+                // A broadcast is delivered to its own application in the call that accepts it.
                 let asked =
                     self.asked.get(&node).filter(|(asked, id)| id.is_none() && asked.payload == **payload);
                 if asked.is_some() && nodes.node(node).is_some_and(|node| node.id() == id.origin) {
@@ -199,7 +185,7 @@ impl Messages {
         }
     }
 
-    /// Takes note of a happening that the rules have seen.
+    /// Records a happening after the checks have observed it.
     pub(crate) fn after(&mut self, at: Time, happening: &Happening<'_>, config: &Config) {
         match *happening {
             Happening::Answered { node, answer } => {

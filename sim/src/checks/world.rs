@@ -1,136 +1,52 @@
-//! The truth behind a run, as far as the promises speak of it: who runs, who was disturbed, and since when
-//! nothing has gone wrong any more.
+//! The truth about a run as far as the checks need it: which processes run, which faults they had, and since when nothing
+//! has gone wrong.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bruit_core::{
-    Command, MemberState, MessageId, Node, NodeId, Notice, Phase, Time,
-    broadcast::{Mark, Pending, Usage},
-};
+use bruit_core::{Command, Node, NodeId, Notice, Time};
 
-use crate::cluster::{Cluster, Index};
-use crate::happening::Happening;
-use crate::network::{Link, Loss};
-use crate::process::Process;
-use crate::random::MILLION;
+use super::nodes::Nodes;
+use crate::base::Index;
+use crate::kernel::Happening;
 
-/// What a rule may look at beside the happenings. A cluster is one; tests make their own.
-pub trait Nodes {
-    /// How many processes there ever were.
-    fn len(&self) -> usize;
-    /// Whether there was never any.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// The node inside a process that runs.
-    fn node(&self, index: Index) -> Option<&Node>;
-    /// Whether no cut has anything to do with datagrams from one to the other, not even a gray one or one that
-    /// is open for the moment.
-    fn connected(&self, from: Index, to: Index) -> bool;
-    /// The greatest loss that a link has now, in parts per million.
-    fn loss_ppm(&self) -> u32;
-    /// Whether the node inside runs: it has joined, and has neither left nor been stopped.
-    fn is_member(&self, index: Index) -> bool {
-        self.node(index).is_some_and(|node| node.phase() == Phase::Running)
-    }
-    /// What `observer` shows of a member.
-    fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
-        self.node(observer)?.member(id).map(|member| member.state)
-    }
-    /// Whom `observer` shows alive or suspected, itself included, by id.
-    fn live(&self, observer: Index) -> Vec<NodeId> {
-        let is_live = |state| matches!(state, MemberState::Alive | MemberState::Suspect);
-        let members = self.node(observer).into_iter().flat_map(Node::members);
-        members.filter(|member| is_live(member.state)).map(|member| member.id).collect()
-    }
-    /// The roots of its tables.
-    fn roots(&self, index: Index) -> Option<[u64; 3]> {
-        self.node(index).map(Node::roots)
-    }
-    /// In which epoch `observer` knows a member.
-    fn epoch(&self, observer: Index, id: NodeId) -> Option<u64> {
-        self.node(observer)?.member(id).map(|member| member.incarnation.epoch)
-    }
-    /// Whether it could serve a broadcast to others.
-    fn caches(&self, index: Index, id: MessageId) -> bool {
-        self.node(index).is_some_and(|node| node.cached(id).is_some())
-    }
-    /// What it knows of the broadcasts of each origin.
-    fn marks(&self, index: Index) -> Vec<Mark> {
-        self.node(index).into_iter().flat_map(Node::marks).collect()
-    }
-    /// What its broadcast holds.
-    fn usage(&self, index: Index) -> Usage {
-        self.node(index).map(Node::usage).unwrap_or_default()
-    }
-    /// Its own broadcasts whose first phase has not ended.
-    fn pending(&self, index: Index) -> Pending {
-        self.node(index).map(Node::pending).unwrap_or_default()
-    }
-}
-
-impl<P: Process> Nodes for Cluster<P> {
-    fn len(&self) -> usize {
-        self.len()
-    }
-
-    fn node(&self, index: Index) -> Option<&Node> {
-        self.node(index)
-    }
-
-    fn connected(&self, from: Index, to: Index) -> bool {
-        self.untouched(from, to)
-    }
-
-    fn loss_ppm(&self) -> u32 {
-        let network = self.network();
-        let links =
-            network.zones.iter().map(|zone| &zone.link).chain(network.links.iter().map(|pair| &pair.link));
-        // A burst is an outage of one link: it takes all of a suspicion's pings at once.
-        let loss = |link: &Link| match link.loss {
-            Loss::Bursts { .. } => MILLION,
-            Loss::None | Loss::Independent { .. } => link.loss.ppm() + link.corrupt_ppm,
-        };
-        let worst = links.chain([&network.link]).map(loss).max();
-        worst.unwrap_or(0)
-    }
-}
-
-/// What is known of one process.
+/// The history of one process.
 #[derive(Clone, Debug)]
-struct Life {
+struct History {
     id: NodeId,
     runs: bool,
     paused: bool,
-    /// When it last crashed, came back, was paused, resumed or moved.
-    troubled: Option<Time>,
+    /// When the process last crashed, restarted, was paused, was resumed or moved.
+    disturbed: Option<Time>,
     joined: Option<Time>,
     left: Option<Time>,
     crashed: Option<Time>,
 }
 
-/// Who runs and what was done to them, kept up to date by every happening.
+/// The histories of all processes, kept up to date by every happening.
 #[derive(Clone, Debug)]
-pub struct World {
+pub(crate) struct World {
     declared_loss_ppm: u32,
-    lives: Vec<Life>,
+    histories: Vec<History>,
     by_id: BTreeMap<NodeId, Vec<Index>>,
-    /// For each pair with the greater index first: until when a cut lay between the two; `MAX` while it does.
+    /// For each pair, by the greater index and then the smaller one: the time until which a cut lay between the two, or
+    /// `MAX` while one does.
     apart: Vec<Vec<Time>>,
     cuts: usize,
+    /// The time of the latest disturbance or change.
     changed: Time,
+    /// The time until which the loss was above the declared one, or `MAX` while it is.
     noisy: Option<Time>,
 }
 
 impl World {
     pub(crate) fn new(declared_loss_ppm: u32) -> Self {
-        let (lives, by_id, apart) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Self { declared_loss_ppm, lives, by_id, apart, cuts: 0, changed: Time::ZERO, noisy: None }
+        let (histories, by_id, apart) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Self { declared_loss_ppm, histories, by_id, apart, cuts: 0, changed: Time::ZERO, noisy: None }
     }
 
-    /// Takes note of a happening. Whoever moves counts as disturbed for a `spread` longer: until all know where
-    /// it is now.
+    /// Records a happening. A process that moves counts as disturbed for a `spread` longer, until all members know its new
+    /// address.
     pub(crate) fn observe(
         &mut self,
         at: Time,
@@ -144,26 +60,27 @@ impl World {
                 self.measure(at, nodes);
             }
             Happening::Crashed { node } => {
-                self.trouble(node, at);
-                let life = &mut self.lives[node.get()];
-                (life.runs, life.paused, life.joined, life.crashed) = (false, false, None, Some(at));
+                self.disturb(node, at);
+                let history = &mut self.histories[node.get()];
+                (history.runs, history.paused, history.joined, history.crashed) =
+                    (false, false, None, Some(at));
             }
             Happening::Restarted { node, .. } => {
-                self.trouble(node, at);
-                let life = &mut self.lives[node.get()];
-                (life.runs, life.paused, life.left, life.crashed) = (true, false, None, None);
+                self.disturb(node, at);
+                let history = &mut self.histories[node.get()];
+                (history.runs, history.paused, history.left, history.crashed) = (true, false, None, None);
             }
             Happening::Paused { node } | Happening::Resumed { node } => {
-                self.trouble(node, at);
-                self.lives[node.get()].paused = matches!(happening, Happening::Paused { .. });
+                self.disturb(node, at);
+                self.histories[node.get()].paused = matches!(happening, Happening::Paused { .. });
             }
             Happening::Moved { node, .. } => {
-                self.trouble(node, at);
-                self.lives[node.get()].troubled = Some(at + spread);
+                self.disturb(node, at);
+                self.histories[node.get()].disturbed = Some(at + spread);
             }
             Happening::Command { node, command } => self.command(at, node, command),
             Happening::Notice { node, notice: Notice::Removed | Notice::Departed { .. } } => {
-                self.lives[node.get()].left = Some(at);
+                self.histories[node.get()].left = Some(at);
                 self.changed = at;
             }
             Happening::CutMade { .. } => {
@@ -182,19 +99,19 @@ impl World {
     fn command(&mut self, at: Time, node: Index, command: &Command) {
         match command {
             Command::Join { .. } => {
-                let life = &mut self.lives[node.get()];
-                if life.left.take().is_some() {
-                    life.troubled = Some(at);
+                let history = &mut self.histories[node.get()];
+                if history.left.take().is_some() {
+                    history.disturbed = Some(at);
                 }
-                life.joined.get_or_insert(at);
+                history.joined.get_or_insert(at);
             }
-            Command::Leave { .. } => self.lives[node.get()].left = Some(at),
+            Command::Leave { .. } => self.histories[node.get()].left = Some(at),
             Command::RemovePeer(id) => {
                 for node in self.processes(*id).to_vec() {
-                    self.lives[node.get()].left = Some(at);
+                    self.histories[node.get()].left = Some(at);
                 }
             }
-            Command::SetAddr(_) => self.trouble(node, at),
+            Command::SetAddr(_) => self.disturb(node, at),
             _ => return,
         }
         self.changed = at;
@@ -202,12 +119,16 @@ impl World {
 
     fn learn(&mut self, node: Index, nodes: &dyn Nodes) {
         let id = nodes.node(node).map_or(NodeId::NOBODY, Node::id);
-        debug_assert_eq!(self.lives.len(), node.get(), "processes are numbered in the order of their start");
-        self.lives.push(Life {
+        debug_assert_eq!(
+            self.histories.len(),
+            node.get(),
+            "processes are numbered in the order of their start"
+        );
+        self.histories.push(History {
             id,
             runs: true,
             paused: false,
-            troubled: None,
+            disturbed: None,
             joined: None,
             left: None,
             crashed: None,
@@ -216,12 +137,12 @@ impl World {
         self.apart.push(vec![Time::ZERO; node.get()]);
     }
 
-    fn trouble(&mut self, node: Index, at: Time) {
-        self.lives[node.get()].troubled = Some(at);
+    fn disturb(&mut self, node: Index, at: Time) {
+        self.histories[node.get()].disturbed = Some(at);
         self.changed = at;
     }
 
-    /// Looks at the network again after something about it has changed.
+    /// Evaluates the cuts and the loss after a change of the network.
     fn measure(&mut self, at: Time, nodes: &dyn Nodes) {
         self.changed = at;
         if nodes.loss_ppm() > self.declared_loss_ppm {
@@ -245,9 +166,9 @@ impl World {
         }
     }
 
-    /// All processes so far.
+    /// The indices of all processes so far.
     pub(crate) fn indices(&self) -> impl Iterator<Item = Index> + use<> {
-        (0..self.lives.len()).map(Index::new)
+        (0..self.histories.len()).map(Index::new)
     }
 
     /// The processes that ever had this id.
@@ -255,69 +176,69 @@ impl World {
         self.by_id.get(&id).map_or(&[], Vec::as_slice)
     }
 
-    /// The one process that has this id and runs; nobody where two do.
+    /// The process with this id, if it runs and no other process ever had the id.
     pub(crate) fn only(&self, id: NodeId) -> Option<Index> {
         let processes = self.processes(id);
-        let mut running = processes.iter().filter(|node| self.lives[node.get()].runs);
+        let mut running = processes.iter().filter(|node| self.histories[node.get()].runs);
         if processes.len() > 1 { None } else { running.next().copied() }
     }
 
     pub(crate) fn id(&self, node: Index) -> NodeId {
-        self.lives[node.get()].id
+        self.histories[node.get()].id
     }
 
-    /// Whether it runs and was never told to leave.
+    /// Whether a process runs and was not told to leave.
     pub(crate) fn is_up(&self, node: Index) -> bool {
-        let life = &self.lives[node.get()];
-        life.runs && life.left.is_none()
+        let history = &self.histories[node.get()];
+        history.runs && history.left.is_none()
     }
 
-    /// Since when it wants to be a member.
+    /// The time at which a process that is up was told to join.
     pub(crate) fn joined(&self, node: Index) -> Option<Time> {
-        let life = &self.lives[node.get()];
-        if self.is_up(node) { life.joined } else { None }
+        let history = &self.histories[node.get()];
+        if self.is_up(node) { history.joined } else { None }
     }
 
-    /// When it was told to leave, if it was.
+    /// The time at which a process was told to leave.
     pub(crate) fn left(&self, node: Index) -> Option<Time> {
-        self.lives[node.get()].left
+        self.histories[node.get()].left
     }
 
-    /// When it crashed, if it did and has not come back.
+    /// The time at which a process crashed, if it has not been restarted.
     pub(crate) fn crashed(&self, node: Index) -> Option<Time> {
-        self.lives[node.get()].crashed
+        self.histories[node.get()].crashed
     }
 
-    /// Since when nothing has stood between two processes that run: no cut, crash, pause, move, nor a loss
-    /// above the declared one. `None` while something does.
+    /// The time since which two processes run without a cut between them, a crash, a pause, a move, or a loss above the
+    /// declared one. `None` while one of these lasts.
     pub(crate) fn undisturbed(&self, a: Index, b: Index) -> Option<Time> {
         let (low, high) = (a.get().min(b.get()), a.get().max(b.get()));
         let apart = if low == high { Time::ZERO } else { self.apart[high][low] };
         let mut since = apart.max(self.noisy.unwrap_or(Time::ZERO));
         for node in [a, b] {
-            let life = &self.lives[node.get()];
-            if !life.runs || life.paused {
+            let history = &self.histories[node.get()];
+            if !history.runs || history.paused {
                 return None;
             }
-            since = since.max(life.troubled.unwrap_or(Time::ZERO));
+            since = since.max(history.disturbed.unwrap_or(Time::ZERO));
         }
         (since != Time::MAX).then_some(since)
     }
 
-    /// Whether no cut lies between the two now.
+    /// Whether no cut lies between two processes now.
     pub(crate) fn is_connected(&self, a: Index, b: Index) -> bool {
         let (low, high) = (a.get().min(b.get()), a.get().max(b.get()));
         low == high || self.apart[high][low] != Time::MAX
     }
 
-    /// Since when nobody has started, stopped, been cut off or told to come or go. `None` while somebody is
-    /// paused or the loss is above the declared one. A cut that stays is no disturbance.
+    /// The time of the latest start, crash, cut, heal, join or leave. `None` while a process is paused or the loss is above
+    /// the declared one. A cut that stays is not a disturbance.
     pub(crate) fn calm(&self) -> Option<Time> {
-        let restless = self.noisy == Some(Time::MAX) || self.lives.iter().any(|life| life.paused);
-        (!restless).then_some(self.changed)
+        let disturbed = self.noisy == Some(Time::MAX) || self.histories.iter().any(|history| history.paused);
+        (!disturbed).then_some(self.changed)
     }
 
-    /// Whether no cut stands.
+    /// Whether there is no cut.
     pub(crate) const fn is_whole(&self) -> bool {
         self.cuts == 0
     }
@@ -327,8 +248,8 @@ impl World {
         self.processes(id).len() > 1
     }
 
-    /// The processes that run and want to be members, in groups without a cut inside. `None` if the cuts do
-    /// not divide them cleanly, so that "the same side" means nothing.
+    /// The processes that have joined, in groups without a cut inside. `None` if the cuts do not divide them into groups,
+    /// so that there are no sides.
     pub(crate) fn sides(&self) -> Option<Vec<Vec<Index>>> {
         let mut sides: Vec<Vec<Index>> = Vec::new();
         for node in self.indices().filter(|node| self.joined(*node).is_some()) {

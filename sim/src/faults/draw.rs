@@ -1,22 +1,20 @@
-//! Drawing a plan.
+//! Drawing the faults of a plan.
 
 use core::time::Duration;
 
 use super::workload::{self, Workload};
 use super::{Act, DELAY, Kind, Plan};
-use crate::cluster::Index;
-use crate::happening::Memory;
+use crate::base::{Index, Purpose, Random};
+use crate::faults::Preset;
+use crate::kernel::{Memory, Op, Release};
 use crate::network::{Cut, Flap, Gray, InFlight, Link, Loss, NetworkConfig, Reorder};
-use crate::op::{Op, Release};
-use crate::preset::Preset;
-use crate::random::{Purpose, Random};
 
-/// Faults begin when the cluster may have formed.
+/// The time before the first fault, in which the cluster can form.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// Draws of a process and a time that suit each other.
+/// The number of draws of a process and a time, until one is found at which the process is idle.
 const TRIES: u32 = 32;
-/// Cuts of one kind in a plan that has it.
+/// The number of cuts of each kind in a plan that has the kind.
 const CUTS: u32 = 4;
 
 struct Drawing {
@@ -25,7 +23,7 @@ struct Drawing {
     safety: Duration,
     stay_down: Vec<Index>,
     acts: Vec<Act>,
-    /// When which process is down or stands still: nothing else happens to it then, or it would not bite (S9).
+    /// The times at which a process is down or paused. Other faults of the process would have no effect then (check CS9).
     busy: Vec<(Index, Duration, Duration)>,
 }
 
@@ -45,7 +43,7 @@ pub(super) fn plan(seed: u64) -> Plan {
     let mut drawing =
         Drawing { random, nodes, safety, stay_down: Vec::new(), acts: Vec::new(), busy: Vec::new() };
     let network = NetworkConfig::uniform(drawing.link(&kinds));
-    // Crashes come last: who stays down leaves nothing for the others to bite.
+    // Crashes are drawn last, because other faults have no effect on a member that stays down.
     let (crashes, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().partition(|kind| **kind == Kind::Crashes);
     others.into_iter().chain(crashes).for_each(|kind| drawing.acts_of(kind));
     let Drawing { stay_down, mut acts, .. } = drawing;
@@ -119,7 +117,7 @@ impl Drawing {
         Index::new(self.random.position(self.nodes as usize))
     }
 
-    /// Some nodes, at least one and not all.
+    /// A random group of processes: at least one, and not all.
     fn some(&mut self) -> Vec<Index> {
         let mut nodes: Vec<Index> = (0..self.nodes).map(Index).collect();
         self.random.shuffle(&mut nodes);
@@ -128,7 +126,7 @@ impl Drawing {
         nodes
     }
 
-    /// A moment for something that lasts so long, such that it begins and ends within the safety phase.
+    /// A time for something that lasts this long, so that it begins and ends within the safety phase.
     fn moment(&mut self, lasts: Duration) -> Duration {
         let room = self.safety.saturating_sub(QUIET + lasts).max(Duration::from_millis(1));
         let millis = u64::try_from(room.as_millis()).expect("a minute");
@@ -139,7 +137,7 @@ impl Drawing {
         Duration::from_millis(self.random.between(500, 15_000))
     }
 
-    /// A process and a time at which nothing else is done to it; nobody where that is hard to find.
+    /// A process and a time at which it is idle; `None` if none was found.
     fn idle(&mut self, lasts: Duration) -> Option<(Index, Duration)> {
         for _ in 0..TRIES {
             let node = self.node();
@@ -150,7 +148,7 @@ impl Drawing {
         None
     }
 
-    /// A moment at which nothing else is done to this process.
+    /// A time at which this process is idle; `None` if the one that was drawn is not.
     fn idle_moment(&mut self, node: Index, lasts: Duration) -> Option<Duration> {
         let at = self.moment(lasts);
         let end = at + lasts;
@@ -192,7 +190,7 @@ impl Drawing {
             }
             Kind::Twins => {
                 let found = self.idle(Duration::from_secs(1));
-                // The twin of the one that all join through would know nobody else, once that one yields to it.
+                // The twin of the first process, which all join through, would know no other member once the first one stops.
                 if let Some((node, at)) = found.map(|(node, at)| (Index(node.0.max(1)), at)) {
                     self.act(at, Op::Clone { node });
                 }
@@ -202,7 +200,7 @@ impl Drawing {
 
     fn each_of_some(&mut self, mut op: impl FnMut(&mut Self, Index) -> Op) {
         for node in self.some() {
-            // Early, so that it has time to show.
+            // Early in the run, so that it has time to have an effect.
             let at = QUIET / 2 + Duration::from_millis(self.random.below(1_000));
             let op = op(self, node);
             self.act(at, op);
@@ -210,8 +208,8 @@ impl Drawing {
     }
 
     fn cut(&mut self, kind: Kind) {
-        // Two nodes at least stay on the other side, so that a bridge has a far end; and the cut lasts long
-        // enough for somebody to run into it.
+        // At least two processes stay on the other side, because a bridge needs them. The cut lasts long enough to block
+        // some datagram.
         let (mut some, lasts) = (self.some(), Duration::from_millis(self.random.between(4_000, 15_000)));
         some.truncate(self.nodes as usize - 2);
         let others: Vec<Index> = (0..self.nodes).map(Index).filter(|node| !some.contains(node)).collect();
@@ -250,17 +248,17 @@ impl Drawing {
         }
     }
 
-    /// Some crash; half of them come back with their disk, most others when everything heals, a few never.
+    /// Some members crash. Half of them restart with their disk, a quarter when everything heals, and a quarter never.
     fn crashes(&mut self) {
         let mut victims = self.some();
         victims.truncate(1 + self.nodes as usize / 3);
         let first = victims[0];
         for node in victims {
             let lasts = self.lasting();
-            // The first process of all returns in the end: somebody must be there to join through.
+            // The first process always returns, because others join through it.
             let returns = self.random.below(4).min(if node == Index(0) { 2 } else { 3 });
             let found = (0..TRIES).find_map(|_| self.idle_moment(node, lasts));
-            // One crash at least, wherever there is room for a short one.
+            // There is at least one crash if a short one fits.
             let short = || self.idle(Duration::from_millis(200));
             let Some((node, at)) =
                 found.map(|at| (node, at)).or_else(|| (node == first).then(short).flatten())
@@ -268,7 +266,7 @@ impl Drawing {
                 continue;
             };
             self.act(at, Op::Crash { node });
-            // Who does not return at once may not be busy later.
+            // A process that does not return soon must not have a later fault.
             let later = self.busy.iter().any(|busy| busy.0 == node && busy.1 > at);
             match returns {
                 2 | 3 if !later => {

@@ -1,5 +1,5 @@
-//! Drawing what the members of a plan broadcast, and in which way: from a stream of its own, so that it shifts no
-//! fault.
+//! Drawing the broadcasts of a plan and their settings. They have a random stream of their own, so that a change here changes
+//! no fault.
 
 use core::time::Duration;
 
@@ -9,21 +9,20 @@ use bruit_core::{
 };
 
 use super::Act;
-use crate::cluster::Index;
-use crate::op::Op;
-use crate::random::{Purpose, Random};
+use crate::base::{Index, Purpose, Random};
+use crate::kernel::Op;
 
-/// The group of every plan that multicasts to one.
+/// The multicast group of the plans that use one.
 const GROUP: core::net::SocketAddr =
     core::net::SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::new(239, 7, 5, 69)), 7_569);
 
-/// Broadcasts begin when the cluster may have formed, though not all of it need have.
+/// The time before the first broadcast, in which most of the cluster can form.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// What a plan broadcasts.
+/// The broadcasts of a plan.
 pub(super) struct Workload {
     pub(super) settings: BroadcastConfig,
-    /// How many zones the members lie in; one is none.
+    /// The number of zones that the members belong to; 1 for none.
     pub(super) zones: u32,
     pub(super) acts: Vec<Act>,
 }
@@ -40,7 +39,7 @@ pub(super) fn draw(seed: u64, nodes: u32, safety: Duration) -> Workload {
     let settings = settings(&mut random);
     let zones = if settings.prefer_zone { small(&mut random, 2, 3) } else { 1 };
     let mut drawing = Drawing { random, nodes, safety, acts: Vec::new() };
-    // Some plans leave the members silent, so that membership is also seen alone.
+    // Some plans have no broadcasts, so that membership is also tested alone.
     if !drawing.random.chance(100_000) {
         drawing.fill();
     }
@@ -57,7 +56,7 @@ fn settings(random: &mut Random) -> BroadcastConfig {
     if let FirstPhase::Multicast { group } = &mut settings.first {
         *group = random.chance(500_000).then_some(GROUP);
     }
-    // The marks alone must do.
+    // Without repair, the comparison of marks must find what is missing.
     if random.chance(80_000) {
         settings.repair = Repair::None;
     }
@@ -103,7 +102,8 @@ fn small(random: &mut Random, low: u64, high: u64) -> u32 {
 
 impl Drawing {
     fn fill(&mut self) {
-        let mut patterns = [Self::trickle, Self::bursts, Self::large, Self::all_at_once, Self::last_words];
+        let mut patterns =
+            [Self::trickle, Self::bursts, Self::large, Self::all_at_once, Self::last_broadcasts];
         self.random.shuffle(&mut patterns);
         let count = 1 + self.random.position(patterns.len());
         patterns[..count].iter().for_each(|pattern| pattern(self));
@@ -118,19 +118,19 @@ impl Drawing {
         QUIET + Duration::from_millis(self.random.below(room))
     }
 
-    fn say(&mut self, at: Duration, node: Index, bytes: u32, count: u32) {
+    fn broadcast(&mut self, at: Duration, node: Index, bytes: u32, count: u32) {
         let topic = if self.random.chance(300_000) { "news" } else { "" };
         let report = self.random.chance(100_000).then(|| millis(&mut self.random, 1_000, 20_000));
         let (topic, text) = (topic.to_owned(), None);
         self.acts.push(Act { at, op: Op::Broadcast { node, topic, text, bytes, count, report } });
     }
 
-    /// Now and then somebody says something, with silence in between.
+    /// Single broadcasts of random members, with pauses between them.
     fn trickle(&mut self) {
         let mut at = self.moment();
         for _ in 0..self.random.between(5, 40) {
             let (node, bytes) = (self.node(), small(&mut self.random, 24, 400));
-            self.say(at, node, bytes, 1);
+            self.broadcast(at, node, bytes, 1);
             at += millis(&mut self.random, 10, 2_000);
             if at >= self.safety {
                 at = self.moment();
@@ -138,15 +138,16 @@ impl Drawing {
         }
     }
 
+    /// Many broadcasts of one member at once.
     fn bursts(&mut self) {
         for _ in 0..self.random.between(1, 3) {
             let (at, node) = (self.moment(), self.node());
             let (bytes, count) = (small(&mut self.random, 24, 300), small(&mut self.random, 5, 80));
-            self.say(at, node, bytes, count);
+            self.broadcast(at, node, bytes, count);
         }
     }
 
-    /// Around the length of one datagram, of a few, and as long as may be.
+    /// Large payloads: of about one datagram, of several, and of up to the greatest length.
     fn large(&mut self) {
         for _ in 0..self.random.between(1, 6) {
             let (at, node) = (self.moment(), self.node());
@@ -155,28 +156,28 @@ impl Drawing {
                 4..=6 => small(&mut self.random, 1_500, 12_000),
                 _ => small(&mut self.random, 30_000, 65_536),
             };
-            self.say(at, node, bytes, 1);
+            self.broadcast(at, node, bytes, 1);
         }
     }
 
+    /// Two broadcasts of every member at the same time.
     fn all_at_once(&mut self) {
         let at = self.moment();
         for node in (0..self.nodes).map(Index) {
-            self.say(at, node, 64, 2);
+            self.broadcast(at, node, 64, 2);
         }
     }
 
-    /// One last message of somebody who falls silent then: while others are cut off, crash or leave, and shortly
-    /// before everything heals.
-    fn last_words(&mut self) {
+    /// Last broadcasts of members that broadcast nothing afterwards, and one broadcast shortly before everything heals.
+    fn last_broadcasts(&mut self) {
         for _ in 0..self.random.between(1, 4) {
             let (at, node) = (self.moment(), self.node());
-            self.say(at, node, 100, 1);
+            self.broadcast(at, node, 100, 1);
             self.acts.retain(|act| {
                 act.at <= at || !matches!(act.op, Op::Broadcast { node: by, .. } if by == node)
             });
         }
         let node = self.node();
-        self.say(self.safety - Duration::from_millis(50), node, 100, 1);
+        self.broadcast(self.safety - Duration::from_millis(50), node, 100, 1);
     }
 }

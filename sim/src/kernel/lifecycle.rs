@@ -1,25 +1,23 @@
-//! What can be done to processes and to the network: the acts of scenarios and fault plans.
+//! The operations on processes and on the network.
 
 use core::time::Duration;
 
 use bruit_core::{Boot, Command, NodeId, Slot, Time};
 
-use super::Sim;
-use super::queue::Due;
-use crate::check::Violation;
-use crate::clock::Clock;
-use crate::cluster::{Index, Place, Status};
-use crate::happening::{Happening, Memory};
-use crate::hash::mix;
-use crate::network::{Cut, CutId, Flap, Gray, InFlight, NetworkConfig};
-use crate::op::Release;
-use crate::process::{Input, Process};
-use crate::random::{Purpose, Random};
-use crate::spawn::{Join, Spawn};
-use crate::station::{Disk, Inbox, Station};
+use super::check::Violation;
+use super::cluster::Place;
+use super::happening::{Happening, Memory};
+use super::op::Release;
+use super::sim::Sim;
+use crate::base::{Index, Purpose, Random, mix};
+use crate::network::{Cut, CutId, DatagramId, DropReason, Flap, Gray, InFlight, NetworkConfig};
+use crate::process::clock::Clock;
+use crate::process::host::{Disk, Host, Inbox};
+use crate::process::queue::Due;
+use crate::process::{Input, Join, Process, Spawn, Status, digest};
 
 impl<P: Process> Sim<P> {
-    /// Starts a process.
+    /// Starts a new process.
     ///
     /// # Errors
     /// A check objects.
@@ -32,7 +30,7 @@ impl<P: Process> Sim<P> {
         Ok(index)
     }
 
-    /// Starts so many processes with all defaults: they join through the first one.
+    /// Starts `count` new processes with all defaults; they join through the first process of the run.
     ///
     /// # Errors
     /// A check objects.
@@ -46,7 +44,7 @@ impl<P: Process> Sim<P> {
         self.cluster.network.add_node(&spawn.zone);
         let mut clock = Clock::TRUE;
         clock.set_rate(self.cluster.now, spawn.clock_ppm);
-        let station = Station {
+        let host = Host {
             status: Status::Crashed,
             scheduled: Time::MAX,
             wanted: Time::MAX,
@@ -54,7 +52,7 @@ impl<P: Process> Sim<P> {
             late_max: Duration::ZERO,
             address: self.cluster.addresses.assign(index),
             pushed: 0,
-            life: 0,
+            boots: 0,
             started: self.cluster.now,
             id,
             name: spawn.name.unwrap_or_else(|| id.to_string()),
@@ -64,11 +62,11 @@ impl<P: Process> Sim<P> {
             disk: Disk::default(),
             inbox: Inbox::default(),
         };
-        self.cluster.places.push(Place { process: None, station });
+        self.cluster.places.push(Place { process: None, host });
         index
     }
 
-    /// Makes the process of a new life and tells it so.
+    /// Creates the process of a new boot and gives it [`Input::Start`].
     fn start(
         &mut self,
         index: Index,
@@ -79,31 +77,31 @@ impl<P: Process> Sim<P> {
         let process = (self.factory)(boot);
         let place = &mut self.cluster.places[index.get()];
         place.process = Some(process);
-        place.station.status = Status::Running;
-        place.station.started = self.cluster.now;
-        place.station.unschedule();
+        place.host.status = Status::Running;
+        place.host.started = self.cluster.now;
+        place.host.unschedule();
         self.input(index, 4, Input::Start)
     }
 
-    /// What a driver would bring: an epoch that rises with each life, and fresh randomness.
+    /// The boot information that a driver would provide: an epoch that rises with each boot, and fresh randomness.
     fn boot(&mut self, index: Index, restored: Vec<(Slot, Vec<u8>)>, memory: Memory) -> Boot {
-        let station = &mut self.cluster.places[index.get()].station;
-        station.life += 1;
-        let number = u64::from(index.0) << 32 | u64::from(station.life);
+        let host = &mut self.cluster.places[index.get()].host;
+        host.boots += 1;
+        let number = u64::from(index.0) << 32 | u64::from(host.boots);
         Boot {
-            id: station.id,
-            name: station.name.clone(),
-            addr: station.address.addr(),
-            zone: station.zone.clone(),
-            meta: station.meta.clone(),
-            epoch: if memory == Memory::AmnesiaClockBack { 1 } else { station.life.into() },
+            id: host.id,
+            name: host.name.clone(),
+            addr: host.address.addr(),
+            zone: host.zone.clone(),
+            meta: host.meta.clone(),
+            epoch: if memory == Memory::AmnesiaClockBack { 1 } else { host.boots.into() },
             seed: Random::of(self.seed, Purpose::Boot, number).seed(),
             restored,
         }
     }
 
     fn join_after_start(&mut self, index: Index) -> Result<(), Violation> {
-        let seeds = match &self.cluster.places[index.get()].station.join {
+        let seeds = match &self.cluster.places[index.get()].host.join {
             Join::Never => return Ok(()),
             Join::Through(member) => vec![self.cluster.addr(*member)],
             Join::Seeds(seeds) => seeds.clone(),
@@ -114,7 +112,7 @@ impl<P: Process> Sim<P> {
         self.command(index, Command::Join { seeds })
     }
 
-    /// Gives a process a command; to a paused or crashed one nothing happens.
+    /// Gives a command to a process. A paused or crashed process ignores it.
     ///
     /// # Errors
     /// A check objects.
@@ -123,49 +121,49 @@ impl<P: Process> Sim<P> {
             return Ok(());
         }
         self.observe(&Happening::Command { node: index, command: &command })?;
-        self.input(index, super::digest::command(&command), Input::Command(command))
+        self.input(index, digest::command(&command), Input::Command(command))
     }
 
-    /// Stops a process without a word. What it sent is still under way.
+    /// Crashes a process. Datagrams that it has sent stay under way.
     ///
     /// # Errors
     /// A check objects.
     pub fn crash(&mut self, index: Index) -> Result<(), Violation> {
-        let Place { process, station } = &mut self.cluster.places[index.get()];
-        if station.status == Status::Crashed {
+        let Place { process, host } = &mut self.cluster.places[index.get()];
+        if host.status == Status::Crashed {
             return Ok(());
         }
         *process = None;
-        station.status = Status::Crashed;
-        station.unschedule();
-        let waiting = station.inbox.drain();
+        host.status = Status::Crashed;
+        host.unschedule();
+        let waiting = host.inbox.drain();
         self.applied.crashes += 1;
         self.mark(1, index);
-        for slip in waiting {
-            self.lose(slip, Some(index), crate::network::DropReason::Crashed)?;
+        for id in waiting {
+            self.lose(id, Some(index), DropReason::Crashed)?;
         }
         self.observe(&Happening::Crashed { node: index })
     }
 
-    /// Starts a crashed process again at its address, and lets it join as before.
+    /// Restarts a crashed process at its address, and lets it join as before.
     ///
     /// # Errors
     /// A check objects.
     pub fn restart(&mut self, index: Index, memory: Memory) -> Result<(), Violation> {
-        let station = &mut self.cluster.places[index.get()].station;
-        if station.status != Status::Crashed {
+        let host = &mut self.cluster.places[index.get()].host;
+        if host.status != Status::Crashed {
             return Ok(());
         }
         let restored = match memory {
-            Memory::Disk => station.disk.latest(),
-            Memory::StaleDisk => station.disk.stale(),
+            Memory::Disk => host.disk.latest(),
+            Memory::StaleDisk => host.disk.stale(),
             Memory::Amnesia | Memory::AmnesiaClockBack => Vec::new(),
         };
         match memory {
             Memory::Disk => self.applied.restarts_with_disk += 1,
             Memory::StaleDisk => self.applied.restarts_with_stale_disk += 1,
             Memory::Amnesia | Memory::AmnesiaClockBack => {
-                station.disk.wipe();
+                host.disk.wipe();
                 self.applied.restarts_without_memory += 1;
             }
         }
@@ -175,33 +173,33 @@ impl<P: Process> Sim<P> {
         self.join_after_start(index)
     }
 
-    /// Lets a process stand still. Its clock runs on, its inbox fills.
+    /// Pauses a process: it handles nothing, while its clock runs on and its inbox fills.
     ///
     /// # Errors
     /// A check objects.
     pub fn pause(&mut self, index: Index) -> Result<(), Violation> {
-        let station = &mut self.cluster.places[index.get()].station;
-        if station.status != Status::Running {
+        let host = &mut self.cluster.places[index.get()].host;
+        if host.status != Status::Running {
             return Ok(());
         }
-        station.status = Status::Paused;
-        station.unschedule();
+        host.status = Status::Paused;
+        host.unschedule();
         self.applied.pauses += 1;
         self.mark(3, index);
         self.observe(&Happening::Paused { node: index })
     }
 
-    /// Lets a paused process run again.
+    /// Resumes a paused process. `release` says whether it handles its inbox or its timers first.
     ///
     /// # Errors
     /// A check objects.
     pub fn resume(&mut self, index: Index, release: Release) -> Result<(), Violation> {
-        let station = &mut self.cluster.places[index.get()].station;
-        if station.status != Status::Paused {
+        let host = &mut self.cluster.places[index.get()].host;
+        if host.status != Status::Paused {
             return Ok(());
         }
-        station.status = Status::Running;
-        let waiting = station.inbox.drain();
+        host.status = Status::Running;
+        let waiting = host.inbox.drain();
         self.mark(4, index);
         self.observe(&Happening::Resumed { node: index })?;
         let timers_at = match release {
@@ -209,32 +207,32 @@ impl<P: Process> Sim<P> {
             Release::InboxFirst => waiting.len(),
             Release::Random => self.release.of(index.get()).position(waiting.len() + 1),
         };
-        for slip in &waiting[..timers_at] {
-            self.deliver(*slip, index)?;
+        for id in &waiting[..timers_at] {
+            self.deliver(*id, index)?;
         }
         self.tick(index)?;
-        for slip in &waiting[timers_at..] {
-            self.deliver(*slip, index)?;
+        for id in &waiting[timers_at..] {
+            self.deliver(*id, index)?;
         }
         self.tell_address(index)
     }
 
-    /// Tells a node that was paused when its process moved.
+    /// Gives the node its new address if its process moved while it was paused.
     fn tell_address(&mut self, index: Index) -> Result<(), Violation> {
         let addr = self.cluster.addr(index);
         let known = self.cluster.node(index).is_none_or(|node| node.addr() == addr);
         if known { Ok(()) } else { self.command(index, Command::SetAddr(addr)) }
     }
 
-    /// Gives a process another address. A running one is told.
+    /// Moves a process to a new address. A running one is told by `Command::SetAddr`.
     ///
     /// # Errors
     /// A check objects.
     pub fn move_to_new_address(&mut self, index: Index) -> Result<(), Violation> {
         let address = self.cluster.addresses.assign(index);
-        let station = &mut self.cluster.places[index.get()].station;
-        self.cluster.addresses.release(station.address);
-        station.address = address;
+        let host = &mut self.cluster.places[index.get()].host;
+        self.cluster.addresses.release(host.address);
+        host.address = address;
         self.applied.moves += 1;
         self.mark(5, index);
         let addr = address.addr();
@@ -242,25 +240,25 @@ impl<P: Process> Sim<P> {
         self.command(index, Command::SetAddr(addr))
     }
 
-    /// Gives a process the address of a crashed one, which finds another when it restarts. A running one is
-    /// told.
+    /// Moves a process to the address of a crashed process, which gets a new address. A running process is told by
+    /// `Command::SetAddr`.
     ///
     /// # Errors
     /// A check objects.
     ///
     /// # Panics
-    /// The former owner is not crashed.
+    /// `former` is not crashed.
     pub fn take_over_address(&mut self, index: Index, former: Index) -> Result<(), Violation> {
         assert_eq!(
             self.cluster.status(former),
             Status::Crashed,
-            "only a dead process gives its address away"
+            "only a crashed process gives its address away"
         );
-        let address = self.cluster.places[former.get()].station.address;
-        self.cluster.places[former.get()].station.address = self.cluster.addresses.assign(former);
-        let station = &mut self.cluster.places[index.get()].station;
-        self.cluster.addresses.release(station.address);
-        station.address = address;
+        let address = self.cluster.places[former.get()].host.address;
+        self.cluster.places[former.get()].host.address = self.cluster.addresses.assign(former);
+        let host = &mut self.cluster.places[index.get()].host;
+        self.cluster.addresses.release(host.address);
+        host.address = address;
         self.cluster.addresses.give(address, index);
         self.applied.moves += 1;
         self.mark(10, index);
@@ -269,14 +267,14 @@ impl<P: Process> Sim<P> {
         self.command(index, Command::SetAddr(addr))
     }
 
-    /// Starts a second process with the identity of the first, at an address of its own. It joins through the
-    /// first three processes.
+    /// Starts a second process with the same id, at a new address. It joins through the first three processes of the
+    /// run.
     ///
     /// # Errors
     /// A check objects.
     pub fn clone_process(&mut self, index: Index) -> Result<Index, Violation> {
-        let station = &self.cluster.places[index.get()].station;
-        let (id, name, zone) = (station.id, station.name.clone(), station.zone.clone());
+        let host = &self.cluster.places[index.get()].host;
+        let (id, name, zone) = (host.id, host.name.clone(), host.zone.clone());
         let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(Join::First(3)));
         self.applied.clones += 1;
         self.cluster.has_twins = true;
@@ -286,28 +284,28 @@ impl<P: Process> Sim<P> {
         Ok(twin)
     }
 
-    /// Lets the clock of a process run fast (above zero) or slow from now on, in parts per million.
+    /// Lets the clock of a process run fast (above zero) or slow from now on, by this many parts per million.
     ///
     /// # Errors
     /// A check objects.
     pub fn set_clock_rate(&mut self, index: Index, ppm: i32) -> Result<(), Violation> {
         let now = self.cluster.now;
-        let station = &mut self.cluster.places[index.get()].station;
-        station.clock.set_rate(now, ppm);
-        station.unschedule();
+        let host = &mut self.cluster.places[index.get()].host;
+        host.clock.set_rate(now, ppm);
+        host.unschedule();
         self.applied.clock_changes += 1;
         self.mark(6, index);
         self.reschedule(index, now)
     }
 
-    /// Delivers the ticks of a process late, each by a draw of up to `by`.
+    /// Delivers each tick of a process late, by a random time of up to `by`.
     pub fn set_late_ticks(&mut self, index: Index, by: Duration) {
-        self.cluster.places[index.get()].station.late_max = by;
+        self.cluster.places[index.get()].host.late_max = by;
     }
 
-    /// Bounds the inbox of a paused process, in bytes; 212 992 by default.
+    /// Sets the capacity of the inbox that a process has while it is paused, in bytes; 212 992 by default.
     pub fn set_inbox(&mut self, index: Index, bytes: usize) {
-        self.cluster.places[index.get()].station.inbox.set_capacity(bytes);
+        self.cluster.places[index.get()].host.inbox.set_capacity(bytes);
     }
 
     /// Replaces the settings of the network.
@@ -320,7 +318,7 @@ impl<P: Process> Sim<P> {
         self.observe(&Happening::NetworkChanged)
     }
 
-    /// Cuts the network; what is in flight across the cut is lost.
+    /// Cuts the network. Datagrams that are in flight across the cut are lost.
     ///
     /// # Errors
     /// A check objects.
@@ -328,7 +326,8 @@ impl<P: Process> Sim<P> {
         self.cut_with(cut, InFlight::Drop, None, None)
     }
 
-    /// Cuts the network in any way.
+    /// Cuts the network. `in_flight` says what happens to datagrams in flight; with `flap` the cut comes and goes, and with
+    /// `gray` it loses some datagrams and delays the others.
     ///
     /// # Errors
     /// A check objects.
@@ -352,7 +351,7 @@ impl<P: Process> Sim<P> {
         Ok(id)
     }
 
-    /// Removes a cut; what it held arrives now.
+    /// Removes a cut. Datagrams that it held arrive now.
     ///
     /// # Errors
     /// A check objects.
@@ -364,11 +363,11 @@ impl<P: Process> Sim<P> {
         let now = self.cluster.now;
         let (released, held) = core::mem::take(&mut self.held).into_iter().partition(|(cut, _)| *cut == id);
         self.held = held;
-        let released: Vec<(CutId, _)> = released;
-        for (_, slip) in released {
-            let from = self.cluster.datagrams.get(slip).from;
-            let station = &mut self.cluster.places[from.get()].station;
-            self.engine.push(now, from, station, Due::Deliver(slip));
+        let released: Vec<(CutId, DatagramId)> = released;
+        for (_, id) in released {
+            let from = self.cluster.datagrams.get(id).from;
+            let host = &mut self.cluster.places[from.get()].host;
+            self.engine.push(now, from, host, Due::Deliver(id));
         }
         self.observe(&Happening::Healed { id })
     }
@@ -381,10 +380,10 @@ impl<P: Process> Sim<P> {
         self.cluster.network.cut_ids().into_iter().try_for_each(|id| self.heal(id))
     }
 
-    /// Notes an act in the trace hash.
-    fn mark(&mut self, act: u64, subject: Index) {
+    /// Adds an operation to the trace hash. The numbers must never change, because every trace depends on them.
+    fn mark(&mut self, operation: u64, subject: Index) {
         self.cluster.changes += 1;
         self.engine.hash.add(self.cluster.now.as_nanos());
-        self.engine.hash.add(mix(act, subject.0.into()));
+        self.engine.hash.add(mix(operation, subject.0.into()));
     }
 }

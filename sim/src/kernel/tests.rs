@@ -1,23 +1,26 @@
-//! The kernel and the network, under a toy process.
+//! Tests of the kernel and of the network, with a toy process.
+
+mod transmit;
 
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bruit_core::virtual_addr;
+use bruit_core::{Boot, Time, virtual_addr};
 
-use super::*;
-use crate::conduct;
-use crate::network::{Cut, Delay, Flap, InFlight, Link, Loss, NetworkConfig, Reorder};
-use crate::op::Release;
-use crate::process::Port;
-use crate::spawn::{Join, Spawn};
+use super::{Check, Cluster, Happening, Memory, Op, Release, Sim, Violation};
+use crate::base::{Index, Random};
+use crate::checks::Checks;
+use crate::network::{
+    Cut, Delay, DropReason, Flap, InFlight, Link, Loss, NetworkConfig, Port, Reorder, Verdict,
+};
+use crate::process::{Input, Io, Join, Process, Spawn};
 
 const TOY: Port = Port(9);
 const MS: Duration = Duration::from_millis(1);
 
-/// Sends one numbered datagram to a random peer at each interval, and remembers what it hears.
+/// A process that sends a numbered datagram to a random peer at each interval, and records the datagrams that it receives.
 #[derive(Clone, Debug)]
 struct Toy {
     random: Random,
@@ -60,7 +63,7 @@ fn address(index: u32) -> SocketAddr {
     SocketAddr::from(([10, a, b, c], 7_569))
 }
 
-/// `nodes` toys that send every 10 ms; the first so many of them are the peers of all.
+/// A simulation of `nodes` toys that send every 10 ms. The first `peers` of them are the peers of all.
 fn toys(seed: u64, nodes: u32, peers: u32) -> Sim<Toy> {
     let peers: Vec<SocketAddr> = (0..peers).map(address).collect();
     let mut sim = Sim::new(seed, move |boot: Boot| Toy {
@@ -72,9 +75,7 @@ fn toys(seed: u64, nodes: u32, peers: u32) -> Sim<Toy> {
         heard: Vec::new(),
         ticks: Vec::new(),
     });
-    for check in conduct::all() {
-        sim.check_boxed(check);
-    }
+    sim.check(Checks::of_the_simulator());
     for _ in 0..nodes {
         sim.spawn(Spawn::new().join(Join::Never)).expect("no check objects");
     }
@@ -119,19 +120,19 @@ fn wild() -> Link {
     }
 }
 
-/// Every fault at least once.
+/// A run with every kind of fault.
 fn wild_run(seed: u64, checks: bool) -> Sim<Toy> {
     let mut sim = with_link(seed, 6, wild());
     if !checks {
         sim.checks.clear();
-        sim.engine.journal.on = false;
+        sim.engine.outputs.on = false;
     }
     let at = Time::from_millis;
     let cut = Cut::Split { groups: vec![vec![Index(0), Index(1)]] };
     sim.schedule(at(500), Op::Cut { cut, in_flight: InFlight::Hold, flap: None, lasts: None, gray: None });
     sim.schedule(at(900), Op::HealAll);
     sim.schedule(at(1_000), Op::Crash { node: Index(2) });
-    sim.schedule(at(1_200), Op::Restart { node: Index(2), memory: crate::happening::Memory::Amnesia });
+    sim.schedule(at(1_200), Op::Restart { node: Index(2), memory: Memory::Amnesia });
     sim.schedule(at(1_300), Op::Pause { node: Index(3) });
     sim.schedule(at(1_700), Op::Resume { node: Index(3), release: Release::Random });
     sim.schedule(at(1_800), Op::ClockRate { node: Index(4), ppm: 30_000 });
@@ -169,7 +170,7 @@ fn a_fork_goes_on_as_the_original_does() {
 }
 
 #[test]
-fn one_more_node_shifts_none_of_the_others_draws() {
+fn one_more_node_does_not_change_what_the_others_draw() {
     let sent_by_first = |nodes| {
         let mut sim = toys(5, nodes, 3);
         run(&mut sim, 1);
@@ -180,7 +181,7 @@ fn one_more_node_shifts_none_of_the_others_draws() {
 }
 
 #[test]
-fn every_kind_of_fault_is_counted_when_it_bites() {
+fn every_kind_of_fault_is_counted_when_it_has_an_effect() {
     let applied = wild_run(7, true).applied();
     let counts = [
         applied.crashes,
@@ -219,7 +220,7 @@ fn bursts_have_their_mean_loss_and_length() {
     let lost: Vec<bool> = (0..n)
         .map(|i| {
             let verdict = network.send(Time::from_millis(i), Index(0), Some(Index(0)), 10);
-            matches!(verdict, crate::network::Verdict::Drop(DropReason::Loss))
+            matches!(verdict, Verdict::Drop(DropReason::Loss))
         })
         .collect();
     let total = lost.iter().filter(|lost| **lost).count() as f64;
@@ -239,8 +240,8 @@ fn delays_stay_in_their_bounds_and_spread_evenly() {
     let network = &mut sim.cluster.network;
     let n = 100_000_u64;
     let delays = (0..n).map(|_| match network.send(Time::ZERO, Index(0), Some(Index(0)), 1) {
-        crate::network::Verdict::Carry { delay, .. } => delay,
-        crate::network::Verdict::Drop(reason) => panic!("lost by {reason}"),
+        Verdict::Carry { delay, .. } => delay,
+        Verdict::Drop(reason) => panic!("lost by {reason}"),
     });
     let mut below_quarter = 0;
     for delay in delays {
@@ -268,7 +269,7 @@ fn a_fifo_link_keeps_the_order() {
     assert!(!heard(false).is_sorted());
 }
 
-/// Datagrams that crossed between the two halves of four nodes in [from, to) milliseconds of arrival.
+/// The number of datagrams between the two halves of four nodes that arrived in [from, to) milliseconds.
 fn crossings(sim: &Sim<Toy>, from: u64, to: u64) -> usize {
     let is_left = |addr: SocketAddr| addr == address(0) || addr == address(1);
     let window = Time::from_millis(from)..Time::from_millis(to);
@@ -282,7 +283,7 @@ fn crossings(sim: &Sim<Toy>, from: u64, to: u64) -> usize {
 }
 
 #[test]
-fn a_cut_leaks_nothing_and_the_rule_decides_about_what_is_in_flight() {
+fn a_cut_blocks_everything_and_its_setting_decides_about_datagrams_in_flight() {
     let split = Cut::Split { groups: vec![vec![Index(0), Index(1)]] };
     let run_with = |in_flight| {
         let mut sim = with_link(4, 4, constant(30));
@@ -314,7 +315,7 @@ fn a_flapping_cut_is_open_in_between() {
 }
 
 #[test]
-fn a_paused_process_finds_its_inbox_and_its_timer() {
+fn a_resumed_process_gets_its_inbox_and_one_tick() {
     let mut sim = with_link(6, 2, constant(1));
     run(&mut sim, 1);
     let index = Index(1);
@@ -331,7 +332,7 @@ fn a_paused_process_finds_its_inbox_and_its_timer() {
 }
 
 #[test]
-fn a_crashed_process_hears_nothing_and_a_moved_one_only_at_its_new_address() {
+fn a_crashed_process_gets_nothing_and_a_moved_one_only_at_its_new_address() {
     let mut sim = with_link(9, 2, constant(1));
     sim.crash(Index(0)).expect("no check objects");
     run(&mut sim, 1);
@@ -344,7 +345,7 @@ fn a_crashed_process_hears_nothing_and_a_moved_one_only_at_its_new_address() {
 }
 
 #[test]
-fn what_is_sent_to_nobody_is_counted() {
+fn a_datagram_to_an_unknown_address_is_counted() {
     let mut sim = toys(1, 1, 1);
     sim.at(Index(0), |_, _, io| io.send(TOY, virtual_addr(5), b"?")).expect("no check objects");
     assert_eq!(sim.cluster().counters().dropped(DropReason::Unreachable), 1);
@@ -362,7 +363,7 @@ fn a_fast_clock_ticks_more_often_and_late_ticks_are_late() {
 }
 
 #[test]
-fn run_until_says_when() {
+fn run_until_returns_the_time_it_took() {
     let mut sim = with_link(1, 2, constant(1));
     let heard = |cluster: &Cluster<Toy>| cluster.process(Index(0)).is_some_and(|toy| !toy.heard.is_empty());
     let took = sim.run_until(Duration::from_secs(1), heard).expect("no check objects");
@@ -370,20 +371,19 @@ fn run_until_says_when() {
     assert_eq!(sim.run_until(50 * MS, |_| false).expect("no check objects"), None);
 }
 
-/// Objects when told to, and counts what it saw.
+/// A check that counts happenings, and objects to the one with the number `at`.
 struct Objector {
     seen: Rc<RefCell<usize>>,
     at: usize,
 }
 
-impl Check<Toy> for Objector {
-    fn id(&self) -> &'static str {
-        "T1"
-    }
-
-    fn observe(&mut self, at: Time, _: &Happening<'_>, _: &Cluster<Toy>) -> Result<(), Violation> {
+impl Check<Cluster<Toy>> for Objector {
+    fn observe(&mut self, _: &Happening<'_>, cluster: &Cluster<Toy>) -> Result<(), Violation> {
         *self.seen.borrow_mut() += 1;
-        if *self.seen.borrow() < self.at { Ok(()) } else { Err(Violation::new("T1", at, "enough")) }
+        if *self.seen.borrow() < self.at {
+            return Ok(());
+        }
+        Err(Violation::new("T1", cluster.now(), "enough"))
     }
 }
 

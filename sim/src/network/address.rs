@@ -1,8 +1,16 @@
-//! Addresses: `10.a.b.c:7569`, numbered in the order they are given out, each at most one process's.
+//! Addresses and ports. Addresses have the form `10.a.b.c:7569` and are numbered in the order in which they are assigned;
+//! each belongs to at most one process.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use crate::cluster::Index;
+use crate::base::Index;
+
+/// A port of a process: it tells kinds of datagrams apart, as a UDP port does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port(pub u16);
+
+/// The port of the node. An application uses any others for its own datagrams.
+pub const BRUIT_PORT: Port = Port(0);
 
 /// The number of an address: its lower 24 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +39,14 @@ impl AddressNumber {
     }
 }
 
-/// Who has which address.
+/// The owner of each address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddressBook {
     owners: Vec<Option<Index>>,
 }
 
 impl AddressBook {
-    /// A new address, numbered from 1.
+    /// Assigns a new address. Addresses are numbered from 1.
     pub(crate) fn assign(&mut self, owner: Index) -> AddressNumber {
         self.owners.push(Some(owner));
         let number = u32::try_from(self.owners.len()).ok().filter(|number| *number < 1 << 24);
@@ -49,7 +57,7 @@ impl AddressBook {
         self.owners[number.position()] = None;
     }
 
-    /// An address that was given out before gets another owner.
+    /// Gives an address that was assigned before to another owner.
     pub(crate) fn give(&mut self, number: AddressNumber, owner: Index) {
         self.owners[number.position()] = Some(owner);
     }
@@ -58,18 +66,18 @@ impl AddressBook {
         self.owners[number.position()]
     }
 
-    /// The number behind an address, if it was ever given out.
+    /// The number of an address; `None` if it was never assigned.
     pub(crate) fn number(&self, addr: SocketAddr) -> Option<AddressNumber> {
         AddressNumber::of(addr).filter(|number| number.0 > 0 && number.position() < self.owners.len())
     }
 
-    /// An address by its position among all that were ever given out.
+    /// The address at this position among all that were ever assigned.
     pub(crate) fn nth(&self, position: u64) -> AddressNumber {
         let position = u32::try_from(position).expect("below the number of addresses");
         AddressNumber(position + 1)
     }
 
-    /// Every address that somebody has, in the order in which they were given out.
+    /// Every address that has an owner, in the order in which they were assigned.
     pub(crate) fn owned(&self) -> impl Iterator<Item = (AddressNumber, Index)> {
         (1..).zip(&self.owners).filter_map(|(number, owner)| Some((AddressNumber(number), (*owner)?)))
     }
@@ -84,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_lead_to_their_owners_until_released() {
+    fn an_address_has_its_owner_until_it_is_released() {
         let mut book = AddressBook::default();
         let numbers: Vec<_> = (0..300).map(|i| book.assign(Index(i))).collect();
         assert_eq!(numbers[255].addr().to_string(), "10.0.1.0:7569");

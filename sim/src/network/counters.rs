@@ -1,33 +1,33 @@
-//! What the network did, by stage.
+//! Counters of the network, and the reasons for which datagrams are dropped.
 
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a datagram did not arrive.
+/// The reason for which a datagram did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropReason {
-    /// Longer than the link carries.
+    /// The datagram is longer than the mtu of the link.
     Mtu,
-    /// A cut stood in the way when it was sent.
+    /// A cut blocked the link when the datagram was sent.
     Cut,
-    /// All its messages were taken out by the test's filter.
+    /// The filter of a test removed all its messages.
     Filtered,
-    /// A cut was made while it was in flight.
+    /// A cut was made while the datagram was in flight.
     CutInFlight,
-    /// Random loss, single or in bursts.
+    /// The link lost the datagram at random, by itself or in a burst.
     Loss,
-    /// Nobody has the address.
+    /// No process has the address.
     Unreachable,
-    /// The receiver does not run.
+    /// The receiver is crashed.
     Crashed,
     /// The inbox of a paused receiver is full.
     InboxFull,
 }
 
 impl DropReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 8] = [
         Self::Mtu,
         Self::Cut,
@@ -55,37 +55,37 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// Datagrams by what became of them. `sent + fanned_out + duplicated = delivered + all drops + in flight`, always
-/// (S2).
+/// The number of datagrams by what happened to them. At any time, `sent + fanned_out + duplicated` equals `delivered`
+/// plus all drops plus the datagrams under way (check CS2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Handed to the network.
+    /// Datagrams that processes sent.
     pub sent: u64,
-    /// Bytes of them.
+    /// The bytes of these datagrams.
     pub sent_bytes: u64,
-    /// Copies, beyond the first, of datagrams that were for a group.
+    /// Copies of datagrams to groups, beyond the first copy of each.
     pub fanned_out: u64,
-    /// Copies that the network added.
+    /// Copies that the network made because of `duplicate_ppm`.
     pub duplicated: u64,
-    /// Given to a process.
+    /// Datagrams that were given to a process.
     pub delivered: u64,
-    /// Whose bytes or destination were changed.
+    /// Datagrams whose bytes or destination the network changed.
     pub damaged: u64,
-    /// Sent later on purpose, so that others overtake them.
+    /// Datagrams that were held back, so that others overtake them.
     pub reordered: u64,
-    /// Kept behind a cut, to be delivered when it heals.
+    /// Datagrams that were held behind a cut, to be delivered when it heals.
     pub held: u64,
     dropped: [u64; DropReason::ALL.len()],
 }
 
 impl Counters {
-    /// Lost for this reason.
+    /// Datagrams that were dropped for this reason.
     #[must_use]
     pub const fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize]
     }
 
-    /// Lost for any reason.
+    /// Datagrams that were dropped for any reason.
     #[must_use]
     pub fn dropped_all(&self) -> u64 {
         self.dropped.iter().sum()

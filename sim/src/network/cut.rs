@@ -1,8 +1,8 @@
-//! Cuts: who cannot reach whom, and since when.
+//! Cuts: sets of links that block datagrams.
 //!
-//! A cut concerns ordered pairs. It may flap, by its own clock, and it may be gray: only some datagrams are
-//! lost, or all are late. What is in flight when it is made obeys the [`InFlight`] rule; whatever is sent
-//! while it stands is lost at once.
+//! A cut affects ordered pairs of processes. It may flap, that is come and go by a timetable of its own, and it may be gray:
+//! then it loses only some datagrams and delays the others. Datagrams that are in flight when a cut is made follow its
+//! [`InFlight`] setting; datagrams that are sent while it stands are dropped at once.
 
 use core::fmt;
 use core::time::Duration;
@@ -11,10 +11,10 @@ use bruit_core::Time;
 use serde::{Deserialize, Serialize};
 
 use super::Arrival;
-use crate::cluster::Index;
-use crate::random::Random;
+use crate::base::names::print_group;
+use crate::base::{Index, Random};
 
-/// Names a cut, for healing it. Counts up from 1 in a run.
+/// The number of a cut in its run, counted from 1. It is used to heal the cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CutId(pub u32);
 
@@ -28,99 +28,117 @@ impl fmt::Display for CutId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Cut {
-    /// Into groups that do not hear each other. Those in no group form one more.
+    /// Divides the processes into groups that cannot reach each other. Processes in no group form one more group.
     Split {
         /// The groups.
-        #[serde(with = "crate::names::groups")]
+        #[serde(with = "crate::base::names::groups")]
         groups: Vec<Vec<Index>>,
     },
-    /// These are cut off from all others, and from each other.
+    /// Cuts some processes off from all others and from each other.
     Isolate {
-        /// Which.
-        #[serde(with = "crate::names::group")]
+        /// The processes to isolate.
+        #[serde(with = "crate::base::names::group")]
         nodes: Vec<Index>,
     },
-    /// What some send does not reach others; the way back is open.
+    /// Blocks datagrams from some processes to others; the opposite direction stays open.
     OneWay {
         /// The senders.
-        #[serde(with = "crate::names::group")]
+        #[serde(with = "crate::base::names::group")]
         from: Vec<Index>,
         /// The receivers.
-        #[serde(with = "crate::names::group")]
+        #[serde(with = "crate::base::names::group")]
         to: Vec<Index>,
     },
-    /// Two do not hear each other.
+    /// Blocks datagrams between two processes, in both directions.
     Pair {
-        /// The one.
+        /// The first process.
         a: Index,
-        /// The other.
+        /// The second process.
         b: Index,
     },
-    /// Two groups do not hear each other, and all others hear both.
+    /// Blocks datagrams between two groups. All other processes can reach both groups.
     Bridge {
-        /// The one.
-        #[serde(with = "crate::names::group")]
+        /// The first group.
+        #[serde(with = "crate::base::names::group")]
         left: Vec<Index>,
-        /// The other.
-        #[serde(with = "crate::names::group")]
+        /// The second group.
+        #[serde(with = "crate::base::names::group")]
         right: Vec<Index>,
     },
-    /// A zone is cut off from all others.
+    /// Cuts a zone off from all others.
     Zone {
-        /// Which.
+        /// The name of the zone.
         zone: String,
     },
-    /// Nothing that these send arrives.
+    /// Blocks all datagrams from some processes.
     Egress {
-        /// Which.
-        #[serde(with = "crate::names::group")]
+        /// The senders.
+        #[serde(with = "crate::base::names::group")]
         nodes: Vec<Index>,
     },
-    /// Nothing arrives at these.
+    /// Blocks all datagrams to some processes.
     Ingress {
-        /// Which.
-        #[serde(with = "crate::names::group")]
+        /// The receivers.
+        #[serde(with = "crate::base::names::group")]
         nodes: Vec<Index>,
     },
 }
 
-/// What happens to datagrams that are in flight when a cut is made.
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Split { groups } => {
+                let groups: Vec<String> = groups.iter().map(|group| print_group(group)).collect();
+                write!(f, "{} | the others", groups.join(" | "))
+            }
+            Self::Isolate { nodes } => write!(f, "{} each alone", print_group(nodes)),
+            Self::OneWay { from, to } => write!(f, "{} unheard by {}", print_group(from), print_group(to)),
+            Self::Pair { a, b } => write!(f, "{a} and {b}"),
+            Self::Bridge { left, right } => write!(f, "{} and {}", print_group(left), print_group(right)),
+            Self::Zone { zone } => write!(f, "zone {zone}"),
+            Self::Egress { nodes } => write!(f, "{} unheard", print_group(nodes)),
+            Self::Ingress { nodes } => write!(f, "{} deaf", print_group(nodes)),
+        }
+    }
+}
+
+/// The treatment of datagrams that are in flight when a cut is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InFlight {
-    /// They are lost.
+    /// They are dropped.
     #[default]
     Drop,
-    /// They wait at the cut and arrive when it heals.
+    /// They wait at the cut and arrive when it is healed.
     Hold,
-    /// They arrive as if nothing were.
+    /// They arrive as if there were no cut.
     Deliver,
 }
 
-/// A cut that comes and goes: down at first, then up, and so on.
+/// The timetable of a cut that comes and goes: it blocks at first, then it is open, and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flap {
-    /// How long it stands each time.
-    #[serde(with = "crate::span")]
+    /// How long the cut blocks each time.
+    #[serde(with = "crate::base::span")]
     pub down: Duration,
-    /// How long it is open in between.
-    #[serde(with = "crate::span")]
+    /// How long the cut is open in between.
+    #[serde(with = "crate::base::span")]
     pub up: Duration,
 }
 
-/// A cut that only harms.
+/// The harm of a gray cut, which does not block everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gray {
-    /// How many of a million are lost.
+    /// The share of datagrams that are lost, in parts per million.
     pub loss_ppm: u32,
-    /// How much later the others arrive.
-    #[serde(with = "crate::span")]
+    /// The time by which the others are delayed.
+    #[serde(with = "crate::base::span")]
     pub delay: Duration,
 }
 
-/// The answer of all cuts to one datagram.
+/// The verdict of all cuts on one datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passage {
     Blocked,
@@ -129,9 +147,10 @@ pub(super) enum Passage {
 
 #[derive(Clone, Debug)]
 enum Shape {
-    /// Blocked where the groups differ; zero is the group of those unnamed, `ALONE` differs from itself.
+    /// Blocks where the groups of sender and receiver differ. Group 0 holds the processes that the cut does not name;
+    /// group `ALONE` also blocks between its own members.
     Groups(Vec<u32>),
-    /// Blocked from a member of the first set to a member of the second.
+    /// Blocks from a process in the first set to one in the second; with `both` in the opposite direction as well.
     Directed { from: Vec<bool>, to: Vec<bool>, both: bool },
 }
 
@@ -147,11 +166,11 @@ struct Standing {
     gray: Option<Gray>,
 }
 
-/// All cuts.
+/// All cuts that stand.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cuts {
     standing: Vec<Standing>,
-    /// Datagrams touched, by cut id less one.
+    /// The number of datagrams that each cut of the run has affected, by its number less one.
     hits: Vec<u64>,
 }
 
@@ -171,7 +190,7 @@ fn is_in(set: &[bool], node: Index) -> bool {
 
 impl Shape {
     fn new(cut: &Cut, zone: &[Index], len: usize) -> Self {
-        let everybody = || vec![true; len];
+        let all = || vec![true; len];
         match cut {
             Cut::Split { groups } => Self::groups(groups, len),
             Cut::Isolate { nodes } => {
@@ -187,8 +206,8 @@ impl Shape {
                 Self::Directed { from: set(left, len), to: set(right, len), both: true }
             }
             Cut::Zone { .. } => Self::groups(&[zone.to_vec()], len),
-            Cut::Egress { nodes } => Self::Directed { from: set(nodes, len), to: everybody(), both: false },
-            Cut::Ingress { nodes } => Self::Directed { from: everybody(), to: set(nodes, len), both: false },
+            Cut::Egress { nodes } => Self::Directed { from: set(nodes, len), to: all(), both: false },
+            Cut::Ingress { nodes } => Self::Directed { from: all(), to: set(nodes, len), both: false },
         }
     }
 
@@ -200,7 +219,7 @@ impl Shape {
         Self::Groups(group_of)
     }
 
-    fn concerns(&self, from: Index, to: Index) -> bool {
+    fn affects(&self, from: Index, to: Index) -> bool {
         match self {
             Self::Groups(group_of) => {
                 let group = |node: Index| group_of.get(node.get()).copied().unwrap_or(0);
@@ -215,7 +234,7 @@ impl Shape {
 }
 
 impl Standing {
-    /// Whether it stands at this moment, and since when.
+    /// The time since which the cut blocks; `None` if a flapping cut is open now.
     fn stands(&self, now: Time) -> Option<Time> {
         let Some(flap) = self.flap else { return Some(self.since) };
         let period = (flap.down + flap.up).as_nanos().max(1);
@@ -225,7 +244,7 @@ impl Standing {
     }
 
     fn blocks(&self, now: Time, from: Index, to: Index) -> bool {
-        self.stands(now).is_some() && self.shape.concerns(from, to)
+        self.stands(now).is_some() && self.shape.affects(from, to)
     }
 }
 
@@ -275,7 +294,8 @@ impl Cuts {
         (1..).zip(&self.hits).map(|(number, hits)| (CutId(number), *hits))
     }
 
-    /// Every cut in the way counts a hit, so that one behind another is not taken for idle.
+    /// Gives a verdict on a datagram. Every cut that affects it counts a hit, so that two cuts on one link both count as
+    /// having had an effect.
     pub(super) fn judge(&mut self, now: Time, from: Index, to: Index, random: &mut Random) -> Passage {
         let (mut blocked, mut extra_delay) = (false, 0);
         for cut in &self.standing {
@@ -295,7 +315,7 @@ impl Cuts {
     pub(super) fn arrival(&mut self, now: Time, sent: Time, from: Index, to: Index) -> Arrival {
         for cut in &self.standing {
             let made_on_the_way = cut.gray.is_none() && cut.stands(now).is_some_and(|since| sent <= since);
-            if !made_on_the_way || !cut.shape.concerns(from, to) {
+            if !made_on_the_way || !cut.shape.affects(from, to) {
                 continue;
             }
             let hits = &mut self.hits[cut.id.0 as usize - 1];
@@ -314,9 +334,9 @@ impl Cuts {
         Arrival::Passes
     }
 
-    /// Whether no cut concerns the two, whether it is gray, open for the moment, or neither.
+    /// Whether no cut affects this pair, not even a gray one or a flapping one that is open at the moment.
     pub(super) fn untouched(&self, from: Index, to: Index) -> bool {
-        !self.standing.iter().any(|cut| cut.shape.concerns(from, to))
+        !self.standing.iter().any(|cut| cut.shape.affects(from, to))
     }
 
     pub(super) fn connected(&self, now: Time, from: Index, to: Index) -> bool {
@@ -332,7 +352,7 @@ mod tests {
         numbers.iter().copied().map(Index).collect()
     }
 
-    /// Which of the ordered pairs of four nodes a cut blocks.
+    /// The ordered pairs of four processes that a cut blocks.
     fn blocked(cut: &Cut) -> String {
         let mut cuts = Cuts::default();
         cuts.make(Time::ZERO, cut, &nodes(&[3]), 4, InFlight::Drop);
@@ -342,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes() {
+    fn each_shape_blocks_its_pairs() {
         let split = Cut::Split { groups: vec![nodes(&[0, 1])] };
         assert_eq!(blocked(&split), "02 03 12 13 20 21 30 31");
         assert_eq!(blocked(&Cut::Isolate { nodes: nodes(&[0, 1]) }), "01 02 03 10 12 13 20 21 30 31");
@@ -355,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flapping_cut_keeps_its_own_time() {
+    fn a_flapping_cut_follows_its_timetable() {
         let mut cuts = Cuts::default();
         let id =
             cuts.make(Time::from_secs(10), &Cut::Pair { a: Index(0), b: Index(1) }, &[], 2, InFlight::Drop);

@@ -1,8 +1,8 @@
-//! Damage on the way: flipped bits, a missing end, a strange end, a strange receiver.
+//! Damage to datagrams: a flipped bit, a missing end, extra bytes at the end, or delivery to a wrong address.
 
-use crate::random::{Random, scale};
+use crate::base::{Random, scale};
 
-/// What is done to a datagram. The words are draws, scaled when the length is known.
+/// A kind of damage, with a random draw that is scaled once the length of the datagram is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Damage {
     Flip(u64),
@@ -28,7 +28,7 @@ impl Damage {
         })
     }
 
-    /// Changes the bytes; a wrong destination changes none.
+    /// Changes the bytes. `Misdeliver` changes none; the sender of the datagram applies it to the destination.
     pub(crate) fn apply(self, bytes: &mut Vec<u8>) {
         let position = |word, len: usize| usize::try_from(scale(word, len as u64)).expect("below a length");
         match self {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_damage_changes_what_it_says() {
+    fn each_kind_of_damage_changes_the_bytes_as_named() {
         let original = vec![7; 20];
         let damaged = |damage: Damage| {
             let mut bytes = original.clone();

@@ -1,10 +1,8 @@
-//! Delays. The exponential one is the inverse of its distribution by an integer table, so that it is the same
-//! on machines with another `ln`.
+//! The delay of a datagram. Exponential delays are drawn with an integer table of the logarithm, so that they are the same
+//! on machines whose `ln` differs.
 
 use super::link::Profile;
-use crate::cluster::Index;
-use crate::hash::mix;
-use crate::random::{Purpose, Random, scale};
+use crate::base::{Index, Purpose, Random, mix, scale};
 
 pub(super) fn draw(profile: &Profile, random: &mut Random) -> u64 {
     let mut delay = profile.delay_min;
@@ -17,7 +15,7 @@ pub(super) fn draw(profile: &Profile, random: &mut Random) -> u64 {
     delay
 }
 
-/// A fixed draw in `0..=most` for each ordered pair.
+/// The fixed part of the delay of an ordered pair, in `0..=most`.
 pub(super) fn pair_offset(seed: u64, most: u64, from: Index, to: Index) -> u64 {
     let pair = u64::from(from.0) << 32 | u64::from(to.0);
     scale(mix(mix(seed, Purpose::Offset as u64), pair), most.saturating_add(1))
@@ -50,7 +48,7 @@ const fn minus_ln(step: usize) -> u64 {
 }
 
 /// `a · b / 2³²`, for results of 64 bits.
-#[expect(clippy::cast_possible_truncation, reason = "every caller's result fits")]
+#[expect(clippy::cast_possible_truncation, reason = "the result fits for every caller")]
 const fn fixed(a: u64, b: u64) -> u64 {
     ((a as u128 * b as u128) >> 32) as u64
 }
@@ -83,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_that_of_the_logarithm() {
+    fn the_table_matches_the_logarithm() {
         for (step, &value) in TABLE.iter().enumerate() {
             let exact = -(0.5 + step as f64 / 512.0).ln() * 4_294_967_296.0;
             assert!((value as f64 - exact).abs() < 16.0, "step {step}: {value} for {exact}");
@@ -91,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn exponential_draws_have_their_mean_and_quantiles() {
+    fn exponential_draws_have_the_right_mean_and_quantiles() {
         let (mut random, mean, n) = (Random::new(3, 100, 0), 1_000_000_u64, 200_000_u32);
         let draws: Vec<u64> = (0..n).map(|_| exponential(random.next_u64(), mean)).collect();
         let average = draws.iter().sum::<u64>() as f64 / f64::from(n);

@@ -1,23 +1,23 @@
-//! Loss by content: a test takes messages of its choice out of the datagrams.
+//! Filters: a test removes messages of its choice from the datagrams.
 
 use core::fmt;
 use std::sync::Arc;
 
 use bruit_core::wire::{self, Message};
 
-use crate::cluster::Index;
+use crate::base::Index;
 
-/// Decides about each message of each datagram of a node whether it stays in. It may count, but must not depend on
-/// anything but what it is shown.
+/// Decides for each message in the datagrams of nodes whether it stays. The decision may depend on nothing but the messages
+/// that the filter is shown.
 #[derive(Clone)]
 pub struct Filter(Arc<dyn Fn(&Passing<'_>) -> bool + Send + Sync>);
 
-/// A message on its way.
+/// A message that a filter decides on.
 #[derive(Clone, Copy, Debug)]
 pub struct Passing<'a> {
-    /// Who sends it.
+    /// The sender.
     pub from: Index,
-    /// Whom it is for; nobody behind the address is known, and of a group no member is named.
+    /// The receiver; `None` if no process has the address, or if it is that of a group.
     pub to: Option<Index>,
     /// The message.
     pub message: Message<'a>,
@@ -30,19 +30,20 @@ impl fmt::Debug for Filter {
 }
 
 impl Filter {
-    /// Keeps the messages of which `keeps` says so.
+    /// A filter that keeps the messages for which `keeps` returns true.
     pub fn new(keeps: impl Fn(&Passing<'_>) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(keeps))
     }
 
-    /// Loses every message of these kinds.
+    /// A filter that removes every message of these kinds.
     #[must_use]
     pub fn without(kinds: &[wire::Kind]) -> Self {
         let kinds = kinds.to_vec();
         Self::new(move |passing| !kinds.contains(&passing.message.kind()))
     }
 
-    /// What is left of a datagram; `None` if nothing is. What is not readable stays as it is.
+    /// The datagram without the removed messages; `None` if no message is left. A datagram that cannot be decoded is
+    /// returned as it is.
     pub(crate) fn apply(&self, from: Index, to: Option<Index>, bytes: &[u8]) -> Option<Vec<u8>> {
         let Ok(described) = wire::describe(bytes) else { return Some(bytes.to_vec()) };
         let Ok(datagram) = wire::open(bytes, described.header.cluster) else { return Some(bytes.to_vec()) };

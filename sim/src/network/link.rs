@@ -1,31 +1,33 @@
-//! The settings of a link, and the same ready for use.
+//! The settings of a link, and the profile that the network computes from them.
 
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::random::MILLION;
+use crate::base::MILLION;
 
-/// What happens to datagrams from one process to another. Probabilities are in parts per million.
+/// The settings of a link: what happens to datagrams from one process to another. Probabilities are in parts per million.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Link {
-    /// How long a datagram takes.
+    /// The delay of datagrams.
     pub delay: Delay,
-    /// A fixed part of the delay for each ordered pair, drawn once in zero to this.
-    #[serde(with = "crate::span")]
+    /// The greatest fixed part of the delay. Each ordered pair of processes draws its own once, between zero and this.
+    #[serde(with = "crate::base::span")]
     pub pair_offset: Duration,
-    /// How datagrams are lost.
+    /// The loss of datagrams.
     pub loss: Loss,
-    /// How many arrive twice.
+    /// The share of datagrams that arrive twice.
     pub duplicate_ppm: u32,
-    /// How many are held back on purpose.
+    /// The datagrams that are held back.
     pub reorder: Reorder,
-    /// How many are damaged: bits flipped, cut short, extended, or given to somebody else.
+    /// The share of datagrams that are damaged: a bit is flipped, the end is missing, bytes are added, or the datagram goes
+    /// to another process.
     pub corrupt_ppm: u32,
-    /// Longer datagrams are lost; bytes. 65 507 by default, the most that UDP over IPv4 carries.
+    /// The greatest length of a datagram in bytes; longer ones are lost. 65 507 by default, the most that UDP over IPv4
+    /// carries.
     pub mtu: u32,
-    /// Datagrams of the link arrive in the order they were sent.
+    /// Whether datagrams arrive in the order in which they were sent.
     pub fifo: bool,
 }
 
@@ -45,41 +47,41 @@ impl Default for Link {
 }
 
 impl Link {
-    /// A link with this delay and nothing else.
+    /// A link with this delay, and no loss or other faults.
     #[must_use]
     pub fn with_delay(delay: Delay) -> Self {
         Self { delay, ..Self::default() }
     }
 
-    /// The same with independent loss.
+    /// Sets independent loss.
     #[must_use]
     pub fn with_loss(self, ppm: u32) -> Self {
         Self { loss: Loss::Independent { ppm }, ..self }
     }
 }
 
-/// How long datagrams take.
+/// The delay of the datagrams of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Delay {
-    /// Always the same.
-    Constant(#[serde(with = "crate::span")] Duration),
-    /// Any between the two, bounds included.
+    /// Every datagram takes this time.
+    Constant(#[serde(with = "crate::base::span")] Duration),
+    /// The delay is evenly distributed between two bounds.
     Uniform {
-        /// The least.
-        #[serde(with = "crate::span")]
+        /// The lower bound.
+        #[serde(with = "crate::base::span")]
         min: Duration,
-        /// The greatest.
-        #[serde(with = "crate::span")]
+        /// The upper bound.
+        #[serde(with = "crate::base::span")]
         max: Duration,
     },
-    /// A least delay and an exponential tail, cut off at 44 times its mean.
+    /// The delay is a constant plus an exponentially distributed time, which is cut off at 44 times its mean.
     Exponential {
-        /// The least.
-        #[serde(with = "crate::span")]
+        /// The constant.
+        #[serde(with = "crate::base::span")]
         floor: Duration,
-        /// The mean of what is added.
-        #[serde(with = "crate::span")]
+        /// The mean of the exponentially distributed time.
+        #[serde(with = "crate::base::span")]
         mean: Duration,
     },
 }
@@ -91,39 +93,41 @@ impl Default for Delay {
     }
 }
 
-/// How datagrams are lost.
+/// The loss of datagrams on a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Loss {
-    /// Not at all.
+    /// No datagram is lost.
     #[default]
     None,
-    /// Each by itself.
+    /// Each datagram is lost independently of the others.
     Independent {
-        /// How many of a million.
+        /// The share of datagrams that are lost, in parts per million.
         ppm: u32,
     },
-    /// In bursts (Gilbert–Elliott by packet, everything lost in the bad state), separately on each link.
+    /// Datagrams are lost in bursts: the Gilbert–Elliott model with one step for each datagram, in which the bad state
+    /// loses everything. Each link has its own state.
     Bursts {
-        /// How many of a million in the long run; below a million.
+        /// The share of datagrams that are lost in the long run, in parts per million; below a million.
         ppm: u32,
-        /// Mean length of a burst in datagrams, at least 1.
+        /// The mean length of a burst in datagrams; at least 1.
         mean_burst: u32,
     },
 }
 
-/// Datagrams held back on purpose.
+/// The datagrams that a link holds back, so that others overtake them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reorder {
-    /// How many of a million.
+    /// The share of datagrams that are held back, in parts per million.
     pub ppm: u32,
-    /// By how much.
-    #[serde(with = "crate::span")]
+    /// The time by which they are held back.
+    #[serde(with = "crate::base::span")]
     pub by: Duration,
 }
 
-/// A link ready for use: nanoseconds, and probabilities as thresholds of a 64-bit draw.
+/// The settings of a link in the form that is quick to apply: times in nanoseconds, and probabilities as thresholds of a
+/// 64-bit draw.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Profile {
     pub(super) delay_min: u64,
@@ -140,19 +144,19 @@ pub(super) struct Profile {
     pub(super) fifo: bool,
 }
 
-/// The chances of a burst to begin and to end before a datagram.
+/// The probabilities that a burst begins or ends before a datagram.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Burst {
     pub(super) begin: Threshold,
     pub(super) end: Threshold,
 }
 
-/// A probability: true where a 64-bit draw is below it.
+/// A probability as a threshold: a 64-bit draw below it is a hit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Threshold(u128);
 
 impl Threshold {
-    /// `part / whole`, at most one.
+    /// The probability `part / whole`, at most one.
     pub(super) fn ratio(part: u128, whole: u128) -> Self {
         Self(((part << 64) / whole.max(1)).min(1 << 64))
     }
@@ -196,7 +200,8 @@ impl Profile {
 }
 
 impl Burst {
-    /// A burst ends with r = 1/B and begins with p = r·π/(1−π), so that π of the datagrams are lost.
+    /// A burst ends with probability r = 1/B and begins with probability p = r·π/(1−π), where B is the mean length and π the
+    /// share of datagrams that are lost.
     fn new(ppm: u32, mean_burst: u32) -> Self {
         let length = u128::from(mean_burst.max(1));
         let good = MILLION.saturating_sub(ppm).max(1);
@@ -212,7 +217,7 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl Loss {
-    /// How many of a million datagrams are lost in the long run.
+    /// The share of datagrams that are lost in the long run, in parts per million.
     #[must_use]
     pub const fn ppm(self) -> u32 {
         match self {

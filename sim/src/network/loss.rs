@@ -1,11 +1,9 @@
-//! Loss: each datagram by itself, or in bursts whose state belongs to the link.
+//! Random loss of datagrams: each by itself, or in bursts. The state of a burst belongs to a link.
 
 use super::link::Profile;
-use crate::cluster::Index;
-use crate::lookup::Lookup;
-use crate::random::Random;
+use crate::base::{Index, Lookup, Random};
 
-/// The state of each link that has lost in bursts: whether it is in one.
+/// Whether each link with bursts is in a burst now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bursts {
     bad: Lookup<(u32, u32), bool>,

@@ -1,10 +1,9 @@
-//! Datagrams under way. Slots and their buffers are used again, so a settled run allocates nothing.
+//! The datagrams under way. Slots and buffers are reused, so that a settled run allocates nothing.
 
 use bruit_core::Time;
 
-use super::address::AddressNumber;
-use crate::cluster::Index;
-use crate::process::Port;
+use super::address::{AddressNumber, Port};
+use crate::base::Index;
 
 /// A datagram under way.
 #[derive(Clone, Debug)]
@@ -20,11 +19,11 @@ pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Names a datagram under way.
+/// The number of a datagram under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Slip(pub(crate) u32);
+pub(crate) struct DatagramId(pub(crate) u32);
 
-/// All of them.
+/// All datagrams under way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Datagrams {
     slots: Vec<Option<Datagram>>,
@@ -33,38 +32,38 @@ pub(crate) struct Datagrams {
 }
 
 impl Datagrams {
-    /// A buffer for the bytes of the next datagram, empty.
+    /// An empty buffer for the bytes of the next datagram.
     pub(crate) fn buffer(&mut self) -> Vec<u8> {
         self.buffers.pop().unwrap_or_default()
     }
 
-    pub(crate) fn insert(&mut self, datagram: Datagram) -> Slip {
+    pub(crate) fn insert(&mut self, datagram: Datagram) -> DatagramId {
         if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = Some(datagram);
-            return Slip(slot);
+            return DatagramId(slot);
         }
         self.slots.push(Some(datagram));
-        Slip(u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 datagrams under way"))
+        DatagramId(u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 datagrams under way"))
     }
 
-    pub(crate) fn get(&self, slip: Slip) -> &Datagram {
-        self.slots[slip.0 as usize].as_ref().expect("the slip is of a datagram under way")
+    pub(crate) fn get(&self, id: DatagramId) -> &Datagram {
+        self.slots[id.0 as usize].as_ref().expect("the id is that of a datagram under way")
     }
 
-    pub(crate) fn take(&mut self, slip: Slip) -> Datagram {
-        let datagram = self.slots[slip.0 as usize].take().expect("a datagram is taken once");
-        self.free.push(slip.0);
+    pub(crate) fn take(&mut self, id: DatagramId) -> Datagram {
+        let datagram = self.slots[id.0 as usize].take().expect("a datagram is taken once");
+        self.free.push(id.0);
         datagram
     }
 
-    /// Gives the buffer back.
+    /// Returns the buffer of a datagram to the pool.
     pub(crate) fn recycle(&mut self, datagram: Datagram) {
         let mut bytes = datagram.bytes;
         bytes.clear();
         self.buffers.push(bytes);
     }
 
-    /// How many are under way.
+    /// The number of datagrams under way.
     pub(crate) const fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }

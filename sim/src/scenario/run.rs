@@ -7,27 +7,23 @@ use std::rc::Rc;
 use bruit_core::{MemberChange, MemberState, Node, Notice, Phase, Time};
 
 use super::{Condition, Expectation, Scenario};
-use crate::check::{Check, Violation};
-use crate::checks::Promises;
-use crate::cluster::{Cluster, Index, Status};
-use crate::conduct;
-use crate::happening::Happening;
-use crate::kernel::Sim;
+use crate::base::{Index, span};
+use crate::checks::Checks;
+use crate::faults::trial::{self, Outcome, Verdict};
+use crate::kernel::{Check, Cluster, Happening, Sim, Violation};
 use crate::network::{Delay, Link, Loss};
-use crate::trial::{self, Outcome, Verdict};
+use crate::process::Status;
 
-/// Runs a scenario with this seed, with all its checks and with more of the caller's.
+/// Runs a scenario with this seed, under all checks that it does not leave out and those of the caller.
 #[must_use]
-pub fn run(scenario: &Scenario, seed: u64, more: Vec<Box<dyn Check<Node>>>) -> Outcome {
+pub fn run(scenario: &Scenario, seed: u64, more: Vec<Box<dyn Check<Cluster<Node>>>>) -> Outcome {
     let mut config = scenario.preset.config(&scenario.name);
     scenario.broadcast.apply(&mut config);
     let mut sim = trial::nodes(seed, config.clone());
-    more.into_iter().for_each(|check| sim.check_boxed(check));
+    more.into_iter().for_each(|check| sim.check(check));
     let without: Vec<&str> = scenario.without.iter().map(String::as_str).collect();
-    let conduct = conduct::all().into_iter().filter(|check| !without.contains(&check.id()));
-    conduct.for_each(|check| sim.check_boxed(check));
     let (round_trip, loss_ppm) = declared(&scenario.network.link);
-    sim.check(Promises::new(&config, round_trip, loss_ppm).without(&without));
+    sim.check(Checks::new(&config, round_trip, loss_ppm).without(&without));
     let healed_in = Rc::new(Cell::new(None));
     for expectation in &scenario.expectations {
         sim.check(Expected::new(expectation, &healed_in));
@@ -48,7 +44,7 @@ fn steps(sim: &mut Sim<Node>, scenario: &Scenario) -> Result<(), Violation> {
         sim.schedule(Time::ZERO + step.at, step.op.clone());
     }
     sim.spawn_many(scenario.nodes)?;
-    // Expectations look at every event, and a quiet cluster may have none for a while.
+    // Expectations are evaluated at happenings, and a quiet cluster may have none for a while.
     while sim.now().since(Time::ZERO) < scenario.lasts {
         let rest = scenario.lasts.saturating_sub(sim.now().since(Time::ZERO));
         sim.run_for(rest.min(Duration::from_millis(100)))?;
@@ -56,7 +52,7 @@ fn steps(sim: &mut Sim<Node>, scenario: &Scenario) -> Result<(), Violation> {
     sim.conclude()
 }
 
-/// The greatest round trip and the loss that the checks may count on.
+/// The greatest round trip and the loss that the checks assume.
 const fn declared(link: &Link) -> (Duration, u32) {
     let one_way = match link.delay {
         Delay::Constant(delay) => delay,
@@ -70,32 +66,24 @@ const fn declared(link: &Link) -> (Duration, u32) {
     (one_way.saturating_add(link.pair_offset).saturating_mul(2), loss + link.corrupt_ppm)
 }
 
-/// An expectation as a check: it objects when its time is over.
+/// An expectation as a check, which objects when the time is over.
 struct Expected {
     of: Expectation,
     healed_in: Rc<Cell<Option<Duration>>>,
-    /// Whether it was looked at since its time began.
+    /// Whether the condition was evaluated since its time began.
     looked: bool,
     met: bool,
 }
 
-impl Check<Node> for Expected {
-    fn id(&self) -> &'static str {
-        "expect"
-    }
-
-    fn observe(
-        &mut self,
-        at: Time,
-        happening: &Happening<'_>,
-        cluster: &Cluster<Node>,
-    ) -> Result<(), Violation> {
+impl Check<Cluster<Node>> for Expected {
+    fn observe(&mut self, happening: &Happening<'_>, cluster: &Cluster<Node>) -> Result<(), Violation> {
+        let at = cluster.now();
         let since = at.since(Time::ZERO);
         if self.met || since < self.of.after {
             return Ok(());
         }
         let late = since > self.of.after + self.of.within;
-        // Views change with notices; other happenings are looked at only at the first and the last moment.
+        // Views change with notices. The condition is evaluated at other happenings only the first and the last time.
         if self.looked && !late && !matches!(happening, Happening::Notice { .. }) {
             return Ok(());
         }
@@ -108,8 +96,8 @@ impl Check<Node> for Expected {
         if late { self.object(at) } else { Ok(()) }
     }
 
-    fn conclude(&mut self, at: Time, cluster: &Cluster<Node>) -> Result<(), Violation> {
-        if self.met || holds(&self.of.that, cluster) { Ok(()) } else { self.object(at) }
+    fn conclude(&mut self, cluster: &Cluster<Node>) -> Result<(), Violation> {
+        if self.met || holds(&self.of.that, cluster) { Ok(()) } else { self.object(cluster.now()) }
     }
 }
 
@@ -120,12 +108,12 @@ impl Expected {
 
     fn object(&self, at: Time) -> Result<(), Violation> {
         let Expectation { after, within, that } = &self.of;
-        let (after, within) = (crate::span::print(*after), crate::span::print(*within));
+        let (after, within) = (span::print(*after), span::print(*within));
         Err(Violation::new("expect", at, format!("not within {within} after {after}: {that}")))
     }
 }
 
-/// What a member has been given and still holds about the topic without a name: the payloads, in order.
+/// The payloads that a member was given on the empty topic and still holds, sorted.
 fn history(node: &Node) -> Vec<&[u8]> {
     let mut payloads: Vec<&[u8]> = node.recent("").map(|(_, payload)| payload).collect();
     payloads.sort_unstable();
@@ -138,7 +126,7 @@ fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
     let mut observers = nodes.filter(|(_, node)| node.phase() == Phase::Running);
     match condition {
         Condition::AllKnowAll => cluster.all_know_all(),
-        Condition::HeldDead(subjects) => observers.all(|(me, node)| {
+        Condition::NotAlive(subjects) => observers.all(|(me, node)| {
             let held = |index: &Index| {
                 matches!(state(node, *index), Some(MemberState::Alive | MemberState::Suspect))
             };
@@ -168,24 +156,15 @@ fn holds(condition: &Condition, cluster: &Cluster<Node>) -> bool {
     }
 }
 
-/// Counts verdicts of Down about members that are neither harmed nor crashed.
+/// Counts the notices of Down about members that are neither harmed nor crashed, and objects above a limit.
 struct FalseDowns {
     harmed: Vec<Index>,
     most: u64,
     seen: u64,
 }
 
-impl Check<Node> for FalseDowns {
-    fn id(&self) -> &'static str {
-        "false-downs"
-    }
-
-    fn observe(
-        &mut self,
-        at: Time,
-        happening: &Happening<'_>,
-        cluster: &Cluster<Node>,
-    ) -> Result<(), Violation> {
+impl Check<Cluster<Node>> for FalseDowns {
+    fn observe(&mut self, happening: &Happening<'_>, cluster: &Cluster<Node>) -> Result<(), Violation> {
         let Happening::Notice { node, notice: Notice::Member { change: MemberChange::Down, member } } =
             happening
         else {
@@ -202,9 +181,9 @@ impl Check<Node> for FalseDowns {
             return Ok(());
         }
         let text = format!(
-            "{subject} is well and called Down; that is number {}, and {} are allowed",
+            "{subject} is neither harmed nor crashed and is called Down; this is number {}, and {} are allowed",
             self.seen, self.most
         );
-        Err(Violation::new("false-downs", at, text).at_node(*node))
+        Err(Violation::new("false-downs", cluster.now(), text).at_node(*node))
     }
 }

@@ -1,5 +1,5 @@
-//! Floods: memory and queues stay within their limits (B7 looks at every event), one flood costs only itself, and
-//! afterwards the traffic ends.
+//! Floods: memory and queues stay within their limits (check CB7), a flood harms only its own messages, and the traffic ends
+//! afterwards.
 
 use core::time::Duration;
 
@@ -19,7 +19,8 @@ fn small(broadcast: BroadcastConfig) -> BroadcastConfig {
     }
 }
 
-/// Lets these members say as much as is taken, for a while; says what was taken and how often it was `Busy`.
+/// Lets these members broadcast as much as is accepted, for a while. Returns the accepted messages, and how often the answer
+/// was `Busy`.
 fn flood(group: &mut Group, by: &[u32], lasts: Duration) -> Result<(Vec<MessageId>, usize), Violation> {
     let (mut taken, mut busy) = (Vec::new(), 0);
     let end = group.lan.sim.now() + lasts;
@@ -48,11 +49,11 @@ fn a_flood_from_one_costs_only_itself() -> Checked {
     for (name, broadcast) in presets() {
         let mut group = Group::of(360, 8, small(broadcast))?;
         let quiet: Vec<MessageId> =
-            (1..8).map(|index| group.says(index, "quiet")).collect::<Result<_, _>>()?;
+            (1..8).map(|index| group.broadcasts(index, "quiet")).collect::<Result<_, _>>()?;
         group.until_all_have(&quiet, secs(20))?;
         let (taken, _) = flood(&mut group, &[0], secs(2))?;
         assert!(taken.len() > 256, "{name}: more than any cache holds, {}", taken.len());
-        let after = group.says(3, "after the flood")?;
+        let after = group.broadcasts(3, "after the flood")?;
         group.until_all_have(&[after], secs(60))?;
         for index in 0..8 {
             let node = group.lan.node(index);
@@ -62,10 +63,12 @@ fn a_flood_from_one_costs_only_itself() -> Checked {
                 index + 1
             );
         }
-        let told = |id: &MessageId| (0..8).all(|at| group.mail.has(at, *id) || group.mail.is_lost(at, *id));
+        let settled = |id: &MessageId| {
+            (0..8).all(|at| group.deliveries.has(at, *id) || group.deliveries.is_lost(at, *id))
+        };
         group.lan.sim.run_for(secs(60))?;
-        let untold = taken.iter().filter(|id| !told(id)).count();
-        assert_eq!(untold, 0, "{name}: of {} each is delivered or told as lost", taken.len());
+        let missing = taken.iter().filter(|id| !settled(id)).count();
+        assert_eq!(missing, 0, "{name}: each of {} is delivered or reported as lost", taken.len());
         group.rest()?;
     }
     Ok(())
@@ -78,14 +81,14 @@ fn a_flood_from_all_is_slowed_down_and_bounded() -> Checked {
         let all: Vec<u32> = (0..8).collect();
         let (taken, busy) = flood(&mut group, &all, secs(2))?;
         assert!(!taken.is_empty(), "{name}");
-        // What goes out at once waits for the rate; a pull takes what it wants and never waits.
-        assert!(busy > 0 || name == "pull", "{name}: somebody is told to wait");
+        // A push waits for the rate; a pull sends only what is requested and never waits.
+        assert!(busy > 0 || name == "pull", "{name}: some member is told to wait");
         group.lan.sim.run_for(secs(60))?;
-        let last = group.says(0, "the last")?;
+        let last = group.broadcasts(0, "the last")?;
         group.until_all_have(&[last], secs(60))?;
         assert!((0..8).all(|index| group.lan.node(index).pending().messages == 0), "{name}");
-        let downs = group.lan.diary.downs();
-        assert_eq!(downs, [], "{name}: nobody takes a busy member for a dead one");
+        let downs = group.lan.notices.downs();
+        assert_eq!(downs, [], "{name}: no busy member is called Down");
         group.rest()?;
     }
     Ok(())
@@ -94,9 +97,9 @@ fn a_flood_from_all_is_slowed_down_and_bounded() -> Checked {
 #[test]
 fn a_burst_of_small_ones_shares_datagrams() -> Checked {
     let mut group = Group::of(362, 6, BroadcastConfig::tree())?;
-    // The tree is learnt.
+    // The members learn the tree.
     for index in 0..6 {
-        group.says(index, "x")?;
+        group.broadcasts(index, "x")?;
         group.lan.sim.run_for(secs(1))?;
     }
     group.lan.sim.run_for(secs(5))?;
@@ -104,7 +107,7 @@ fn a_burst_of_small_ones_shares_datagrams() -> Checked {
     let mut ids = Vec::new();
     group.lan.sim.at(Index(0), |_, _, _| ())?;
     for _ in 0..100 {
-        ids.push(group.says(0, "a small one")?);
+        ids.push(group.broadcasts(0, "a small one")?);
     }
     group.until_all_have(&ids, secs(5))?;
     let report = group.costs.report();
@@ -119,7 +122,7 @@ fn after_a_storm_there_is_silence() -> Checked {
         let mut group = Group::of(363, 8, broadcast)?;
         for round in 0..10 {
             for index in 0..8 {
-                group.says(index, &format!("{round}"))?;
+                group.broadcasts(index, &format!("{round}"))?;
             }
             group.lan.sim.run_for(millis(100))?;
         }
@@ -129,7 +132,7 @@ fn after_a_storm_there_is_silence() -> Checked {
         group.costs.clear();
         group.lan.sim.run_for(secs(30))?;
         let report = group.costs.report();
-        // A pull never ends, by its nature; it brings nothing.
+        // The digests of a pull never end, and bring nothing.
         assert!(report.datagrams_per_broadcast == 0.0 || name == "pull", "{name}: {report:?}");
         assert_eq!(report.deliveries, 0);
     }

@@ -1,4 +1,4 @@
-//! Messages longer than a datagram (rule C8).
+//! Messages that are longer than a datagram (rule C8).
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use bruit_core::{Broadcast, BroadcastConfig, Field, Rejected};
 use bruit_sim::{Filter, Index, NetworkConfig};
 
 use super::group::{Group, gossip, presets};
-use crate::support::{Checked, Tape, link, millis, secs};
+use crate::support::{Capture, Checked, link, millis, secs};
 
 #[test]
 fn only_the_missing_pieces_are_asked_for_again() -> Checked {
     let mut group = Group::of(350, 2, BroadcastConfig::tree())?;
-    let tape = Tape::default();
-    group.lan.sim.check(tape.clone());
+    let capture = Capture::default();
+    group.lan.sim.check(capture.clone());
     let lost = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&lost);
     // The fourth and the seventh piece are lost, the first time that they are sent.
@@ -24,13 +24,13 @@ fn only_the_missing_pieces_are_asked_for_again() -> Checked {
         counter.fetch_add(usize::from(is_lost), Ordering::Relaxed);
         !is_lost
     })));
-    let id = group.says_bytes(0, 10_000)?;
+    let id = group.broadcasts_bytes(0, 10_000)?;
     group.until_all_have(&[id], secs(5))?;
     assert_eq!(lost.load(Ordering::Relaxed), 2);
     let mut sent = [0; 10];
     let mut asked = Vec::new();
-    for recorded in tape.datagrams() {
-        for message in gossip(&recorded.bytes) {
+    for captured in capture.datagrams() {
+        for message in gossip(&captured.bytes) {
             match message {
                 Gossip::Part(Part { part, .. }) => sent[usize::from(part.index)] += 1,
                 Gossip::RequestParts(request) => asked.push(request.missing),
@@ -53,7 +53,7 @@ fn every_length_arrives_whole_under_loss() -> Checked {
         group.lan.sim.set_network(NetworkConfig::uniform(link().with_loss(50_000)))?;
         let mut ids = Vec::new();
         for (index, bytes) in [(0, 1_000), (1, 1_024), (2, 1_100), (3, 1_300), (4, 5_000), (5, 65_536)] {
-            ids.push(group.says_bytes(index, bytes)?);
+            ids.push(group.broadcasts_bytes(index, bytes)?);
         }
         group.until_all_have(&ids, secs(60))?;
         assert!(ids.iter().all(|id| group.given_once(*id) == 6), "{name}");
@@ -64,7 +64,7 @@ fn every_length_arrives_whole_under_loss() -> Checked {
 }
 
 #[test]
-fn what_is_too_long_is_refused_with_the_limit() -> Checked {
+fn a_payload_or_topic_that_is_too_long_is_refused_with_the_limit() -> Checked {
     let mut group = Group::of(352, 2, BroadcastConfig::tree())?;
     let max = group.lan.config.broadcast.payload_bytes_max as usize;
     let answer = group.submit(0, Broadcast::new("", vec![0; max + 1]))?;
@@ -84,16 +84,16 @@ fn a_relay_with_a_smaller_mtu_serves_every_piece() -> Checked {
     let mut lan = crate::support::Lan::mixed(353, &config.clone(), move |boot| {
         if boot.id.0 == 2 { smaller.clone() } else { config.clone() }
     })?;
-    let mail = super::group::Mail::default();
-    lan.sim.check(mail.clone());
+    let deliveries = super::group::Deliveries::default();
+    lan.sim.check(deliveries.clone());
     lan.sim.spawn_many(2)?;
     lan.until_all_know_all(secs(10))?;
     lan.sim.broadcast(Index(0), 20_000)?;
-    let had = mail.clone();
+    let had = deliveries.clone();
     lan.until(secs(5), move |_| had.of(1).len() == 1)?;
     lan.sim.crash(Index(0))?;
     lan.sim.spawn(bruit_sim::Spawn::new().join(bruit_sim::Join::Through(Index(1))))?;
-    lan.until(secs(60), move |_| mail.of(2).len() == 1)?;
+    lan.until(secs(60), move |_| deliveries.of(2).len() == 1)?;
     Ok(())
 }
 
@@ -107,11 +107,11 @@ fn unfinished_ones_give_way_and_are_asked_for_again() -> Checked {
     })));
     let mut ids = Vec::new();
     for index in 0..20 {
-        ids.push(group.says_bytes(index, 3_000)?);
+        ids.push(group.broadcasts_bytes(index, 3_000)?);
     }
     group.lan.sim.run_for(millis(500))?;
     assert!(group.lan.node(20).usage().reassemblies > 0);
-    assert!(group.mail.of(20).is_empty());
+    assert!(group.deliveries.of(20).is_empty());
     group.lan.sim.set_filter(None);
     group.until_all_have(&ids, secs(60))?;
     assert!(group.costs.sent(Kind::RequestParts).0 > 0);

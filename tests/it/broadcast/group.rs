@@ -1,4 +1,4 @@
-//! Members that broadcast, under every check, with a record of what each of their applications was given.
+//! A cluster that broadcasts, under every check, with a record of all deliveries.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -8,57 +8,57 @@ use bruit_core::wire::{self, Gossip, Message};
 use bruit_core::{
     Answer, Broadcast, BroadcastConfig, Command, Config, MessageId, Node, NodeId, Notice, Rejected, Time,
 };
-use bruit_sim::checks::Promises;
-use bruit_sim::costs::Costs;
+use bruit_sim::checks::Checks;
+use bruit_sim::checks::costs::Costs;
 use bruit_sim::{Check, Cluster, Happening, Index, Process, Violation};
 
 use crate::support::{Checked, Lan, lan, millis, secs};
 
-/// What the applications were given, each in its present life and in all before.
+/// A check that records the deliveries and losses of each application, over all its boots. Clones share their records.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Mail(Arc<Mutex<Letters>>);
+pub(super) struct Deliveries(Arc<Mutex<Records>>);
 
 #[derive(Debug, Default)]
-struct Letters {
+struct Records {
     given: BTreeMap<(Index, MessageId), Vec<Time>>,
     in_order: Vec<(Index, MessageId, Vec<u8>)>,
     lost: Vec<(Index, NodeId, u64, u64)>,
 }
 
-impl Mail {
-    fn letters(&self) -> MutexGuard<'_, Letters> {
-        self.0.lock().expect("nobody panics while it reads the mail")
+impl Deliveries {
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.0.lock().expect("no test panics while it holds the records")
     }
 
-    /// When a process was given a message, each time.
+    /// The times at which a message was delivered to a process.
     pub(super) fn times(&self, index: u32, id: MessageId) -> Vec<Time> {
-        self.letters().given.get(&(Index(index), id)).cloned().unwrap_or_default()
+        self.records().given.get(&(Index(index), id)).cloned().unwrap_or_default()
     }
 
     pub(super) fn has(&self, index: u32, id: MessageId) -> bool {
-        self.letters().given.contains_key(&(Index(index), id))
+        self.records().given.contains_key(&(Index(index), id))
     }
 
-    /// Everything that a process was given, in order.
+    /// The messages that were delivered to a process, in order.
     pub(super) fn of(&self, index: u32) -> Vec<MessageId> {
-        let letters = self.letters();
-        letters.in_order.iter().filter(|(by, ..)| by.0 == index).map(|(_, id, _)| *id).collect()
+        let records = self.records();
+        records.in_order.iter().filter(|(by, ..)| by.0 == index).map(|(_, id, _)| *id).collect()
     }
 
-    /// The same as text, sorted.
+    /// The payloads that were delivered to a process as text, sorted.
     pub(super) fn texts(&self, index: u32) -> Vec<String> {
-        let letters = self.letters();
-        let own = letters.in_order.iter().filter(|(by, ..)| by.0 == index);
+        let records = self.records();
+        let own = records.in_order.iter().filter(|(by, ..)| by.0 == index);
         let mut texts: Vec<String> =
             own.map(|(_, _, payload)| String::from_utf8_lossy(payload).into_owned()).collect();
         texts.sort();
         texts
     }
 
-    /// What a process was told is lost: origin, first, last.
+    /// The losses that were reported to a process: origin, first and last number.
     pub(super) fn lost(&self, index: u32) -> Vec<(NodeId, u64, u64)> {
-        let letters = self.letters();
-        letters.lost.iter().filter(|lost| lost.0.0 == index).map(|lost| (lost.1, lost.2, lost.3)).collect()
+        let records = self.records();
+        records.lost.iter().filter(|lost| lost.0.0 == index).map(|lost| (lost.1, lost.2, lost.3)).collect()
     }
 
     pub(super) fn is_lost(&self, index: u32, id: MessageId) -> bool {
@@ -68,20 +68,16 @@ impl Mail {
     }
 }
 
-impl<P: Process> Check<P> for Mail {
-    fn id(&self) -> &'static str {
-        "mail"
-    }
-
-    fn observe(&mut self, at: Time, happening: &Happening<'_>, _: &Cluster<P>) -> Checked {
+impl<P: Process> Check<Cluster<P>> for Deliveries {
+    fn observe(&mut self, happening: &Happening<'_>, cluster: &Cluster<P>) -> Checked {
         let Happening::Notice { node, notice } = *happening else { return Ok(()) };
-        let mut letters = self.letters();
+        let mut records = self.records();
         if let Notice::Delivered { id, payload, .. } = notice {
-            letters.given.entry((node, *id)).or_default().push(at);
-            letters.in_order.push((node, *id, payload.to_vec()));
+            records.given.entry((node, *id)).or_default().push(cluster.now());
+            records.in_order.push((node, *id, payload.to_vec()));
         }
         if let Notice::Lost { origin, first, last, .. } = notice {
-            letters.lost.push((node, *origin, *first, *last));
+            records.lost.push((node, *origin, *first, *last));
         }
         Ok(())
     }
@@ -90,7 +86,7 @@ impl<P: Process> Check<P> for Mail {
 /// A cluster that broadcasts.
 pub(super) struct Group {
     pub(super) lan: Lan,
-    pub(super) mail: Mail,
+    pub(super) deliveries: Deliveries,
     pub(super) costs: Costs,
 }
 
@@ -98,7 +94,7 @@ pub(super) fn with(broadcast: BroadcastConfig) -> Config {
     Config { broadcast, ..lan() }
 }
 
-/// Every preset by name.
+/// All presets with their names.
 pub(super) fn presets() -> [(&'static str, BroadcastConfig); 4] {
     [
         ("bimodal", BroadcastConfig::bimodal()),
@@ -109,19 +105,19 @@ pub(super) fn presets() -> [(&'static str, BroadcastConfig); 4] {
 }
 
 impl Group {
-    /// Nobody yet.
+    /// An empty cluster under every check.
     pub(super) fn empty(seed: u64, config: &Config) -> Result<Self, Violation> {
         Self::around(Lan::new(seed, config)?)
     }
 
     fn around(mut lan: Lan) -> Result<Self, Violation> {
-        let (mail, costs) = (Mail::default(), Costs::default());
-        lan.sim.check(mail.clone());
+        let (deliveries, costs) = (Deliveries::default(), Costs::default());
+        lan.sim.check(deliveries.clone());
         lan.sim.check(costs.clone());
-        Ok(Self { lan, mail, costs })
+        Ok(Self { lan, deliveries, costs })
     }
 
-    /// So many members that know each other.
+    /// A cluster of this many members, which know each other.
     pub(super) fn of(seed: u64, members: u32, broadcast: BroadcastConfig) -> Result<Self, Violation> {
         Self::configured(seed, members, &with(broadcast))
     }
@@ -134,12 +130,12 @@ impl Group {
         Ok(group)
     }
 
-    /// The same under these checks alone.
+    /// A cluster of this many members, which know each other, under these checks.
     pub(super) fn judged(
         seed: u64,
         members: u32,
         config: &Config,
-        checks: Promises,
+        checks: Checks,
     ) -> Result<Self, Violation> {
         let own = config.clone();
         let mut group = Self::around(Lan::judged(seed, config, move |_| own.clone(), checks)?)?;
@@ -165,28 +161,28 @@ impl Group {
         }
     }
 
-    /// Says a word.
+    /// Lets a member broadcast a text.
     #[track_caller]
-    pub(super) fn says(&mut self, index: u32, text: &str) -> Result<MessageId, Violation> {
+    pub(super) fn broadcasts(&mut self, index: u32, text: &str) -> Result<MessageId, Violation> {
         self.accepted(index, Broadcast::new("", text.as_bytes()))
     }
 
-    /// Says so many bytes.
+    /// Lets a member broadcast a payload of this length.
     #[track_caller]
-    pub(super) fn says_bytes(&mut self, index: u32, bytes: usize) -> Result<MessageId, Violation> {
-        let payload = bruit_sim::workload::payload(self.lan.sim.cluster().id(Index(index)), u64::MAX, bytes);
+    pub(super) fn broadcasts_bytes(&mut self, index: u32, bytes: usize) -> Result<MessageId, Violation> {
+        let payload = bruit_sim::payload(self.lan.sim.cluster().id(Index(index)), u64::MAX, bytes);
         self.accepted(index, Broadcast::new("", payload))
     }
 
-    /// Runs until every running member was given these; returns how long it took.
+    /// Runs until these messages were delivered to every running member. Returns how long it took.
     #[track_caller]
     pub(super) fn until_all_have(
         &mut self,
         ids: &[MessageId],
         within: Duration,
     ) -> Result<Duration, Violation> {
-        let mail = self.mail.clone();
-        let has_all = move |index: Index| ids.iter().all(|id| mail.has(index.0, *id));
+        let deliveries = self.deliveries.clone();
+        let has_all = move |index: Index| ids.iter().all(|id| deliveries.has(index.0, *id));
         match self.lan.sim.run_until(within, |cluster| cluster.running().all(&has_all))? {
             Some(took) => Ok(took),
             None => panic!("not within {within:?}; {}", self.missing(ids)),
@@ -196,25 +192,28 @@ impl Group {
     fn missing(&self, ids: &[MessageId]) -> String {
         let cluster = self.lan.sim.cluster();
         let lacks = |index: Index| {
-            let lacking: Vec<String> =
-                ids.iter().filter(|id| !self.mail.has(index.0, **id)).map(MessageId::to_string).collect();
+            let lacking: Vec<String> = ids
+                .iter()
+                .filter(|id| !self.deliveries.has(index.0, **id))
+                .map(MessageId::to_string)
+                .collect();
             let marks: Vec<_> = cluster.node(index).into_iter().flat_map(Node::marks).collect();
             (!lacking.is_empty()).then(|| format!("{index} lacks {} and knows {marks:?}", lacking.join(", ")))
         };
         cluster.running().filter_map(lacks).take(5).collect::<Vec<_>>().join("\n")
     }
 
-    /// Who was given a message exactly once.
+    /// The number of processes to which a message was delivered exactly once.
     pub(super) fn given_once(&self, id: MessageId) -> usize {
         let indices = self.lan.sim.cluster().indices();
-        indices.filter(|index| self.mail.times(index.0, id).len() == 1).count()
+        indices.filter(|index| self.deliveries.times(index.0, id).len() == 1).count()
     }
 
-    /// Runs to the end of every bound, and lets every check conclude.
+    /// Runs without a disturbance until all bounds have passed, and lets every check conclude.
     pub(super) fn rest(mut self) -> Checked {
         let members = u32::try_from(self.lan.sim.cluster().len()).expect("few");
         let bounds = self.lan.bounds().broadcast;
-        // More than was said in any of these tests.
+        // More bytes than any of these tests broadcasts.
         self.lan.sim.run_for(bounds.quiet + bounds.transfer(4 << 20, members) + secs(10))?;
         self.lan.sim.conclude()
     }
@@ -227,7 +226,7 @@ pub(super) fn gossip(bytes: &[u8]) -> Vec<Gossip<'_>> {
     datagram.messages.map_while(Result::ok).filter_map(of_broadcast).collect()
 }
 
-/// An interval in which everything that is sent at once arrives where nothing is lost.
+/// A time in which a datagram arrives if nothing is lost.
 pub(super) const SOON: Duration = millis(100);
 
 const fn of_broadcast(message: Message<'_>) -> Option<Gossip<'_>> {

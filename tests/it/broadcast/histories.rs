@@ -1,4 +1,4 @@
-//! What the examples and the README of bimodal-multicast show, and which histories late comers get.
+//! The examples of bimodal-multicast, and the messages that new members get.
 
 use core::time::Duration;
 
@@ -6,14 +6,14 @@ use bruit_core::{
     Answer, Boot, Broadcast, BroadcastConfig, Command, Config, Event, Node, Notice, Outbox, Time,
     broadcast::{FirstPhase, History, Order, Ratio, Repair, Rounds},
 };
+use bruit_sim::faults::trial::Verdict;
 use bruit_sim::scenario::{self, BUILT_IN, Scenario};
-use bruit_sim::trial::Verdict;
 use bruit_sim::{BRUIT_PORT, Cluster, Index, Input, Io, Join, NetworkConfig, Process, Sim, Spawn, Violation};
 
-use super::group::{Group, Mail, presets, with};
+use super::group::{Deliveries, Group, presets, with};
 use crate::support::{Checked, link, millis, secs};
 
-/// bimodal-multicast as its tests configure it: anti-entropy alone, β = 0.3, a round each 100 ms.
+/// The settings of the tests of bimodal-multicast: anti-entropy alone, β = 0.3, a round every 100 ms.
 fn anti_entropy() -> BroadcastConfig {
     let bimodal = BroadcastConfig::bimodal();
     let Repair::Rounds(rounds) = bimodal.repair else { panic!("bimodal multicast repairs by rounds") };
@@ -30,7 +30,7 @@ fn all() -> impl Iterator<Item = (&'static str, BroadcastConfig)> {
     presets().into_iter().chain([("anti-entropy", anti_entropy())])
 }
 
-/// An application that holds a node, and works or fails on each message that it is given.
+/// An application that holds a node, and accepts or rejects each message that it is given.
 struct App {
     node: Node,
     out: Outbox,
@@ -72,14 +72,14 @@ impl Process for App {
     }
 }
 
-fn two_apps(config: &Config, works: bool) -> Result<(Sim<App>, Mail), Violation> {
+fn two_apps(config: &Config, works: bool) -> Result<(Sim<App>, Deliveries), Violation> {
     let config = config.clone();
     let mut sim = Sim::new(300, move |boot: Boot| {
         let node = Node::new(boot, config.clone(), Time::ZERO).expect("valid");
         App { node, out: Outbox::new(), works, failures: 0 }
     });
-    let mail = Mail::default();
-    sim.check(mail.clone());
+    let deliveries = Deliveries::default();
+    sim.check(deliveries.clone());
     sim.set_network(NetworkConfig::uniform(link()))?;
     for _ in 0..2 {
         sim.spawn(Spawn::new().join(Join::Seeds(Vec::new())))?;
@@ -89,14 +89,14 @@ fn two_apps(config: &Config, works: bool) -> Result<(Sim<App>, Mail), Violation>
         sim.command(Index(own), Command::AddPeer(addr))?;
     }
     assert!(sim.run_until(secs(10), Cluster::all_know_all)?.is_some());
-    Ok((sim, mail))
+    Ok((sim, deliveries))
 }
 
 #[test]
 fn an_application_that_fails_on_each_message_stops_nothing() -> Checked {
     for (name, broadcast) in all() {
         for works in [false, true] {
-            let (mut sim, mail) = two_apps(&with(broadcast.clone()), works)?;
+            let (mut sim, deliveries) = two_apps(&with(broadcast.clone()), works)?;
             for (index, text) in [(0, "1"), (1, "2")] {
                 sim.command(Index(index), Command::Broadcast(Broadcast::new("", text)))?;
                 sim.run_for(secs(1))?;
@@ -111,7 +111,7 @@ fn an_application_that_fails_on_each_message_stops_nothing() -> Checked {
                     (1..=index + 1).map(|number| number.to_string().into()).collect();
                 for index in 0..2 {
                     assert_eq!(history(index), expected, "{name}, works: {works}");
-                    let given = mail.of(index).len();
+                    let given = deliveries.of(index).len();
                     assert_eq!(given, expected.len(), "{name}: each once");
                     let app = sim.cluster().process(Index(index)).expect("it runs");
                     assert_eq!(app.failures, if works { 0 } else { given });
@@ -122,7 +122,7 @@ fn an_application_that_fails_on_each_message_stops_nothing() -> Checked {
     Ok(())
 }
 
-/// Ten nodes of which the first knows the addresses of all others, and the second that of the first.
+/// Ten nodes, of which the first knows the addresses of all others and the second that of the first.
 fn ten(broadcast: BroadcastConfig) -> Result<Group, Violation> {
     let mut group = Group::empty(301, &with(broadcast))?;
     for _ in 0..10 {
@@ -141,13 +141,13 @@ fn all_get_exactly(group: Group, sent: &[(u32, &str)], name: &str) -> Checked {
     let mut group = group;
     let mut ids = Vec::new();
     for (index, text) in sent {
-        ids.push(group.says(*index, text)?);
+        ids.push(group.broadcasts(*index, text)?);
     }
     let took = group.until_all_have(&ids, secs(1))?;
     let mut expected: Vec<&str> = sent.iter().map(|(_, text)| *text).collect();
     expected.sort_unstable();
     for index in 0..10 {
-        assert_eq!(group.mail.texts(index), expected, "{name} at n{}, after {took:?}", index + 1);
+        assert_eq!(group.deliveries.texts(index), expected, "{name} at n{}, after {took:?}", index + 1);
     }
     group.rest()
 }
@@ -188,14 +188,14 @@ fn a_late_comer_gets_what_is_cached_or_nothing_as_it_likes() -> Checked {
     for (name, broadcast) in presets() {
         for history in [History::Cached, History::None] {
             let mut group = Group::of(302, 5, BroadcastConfig { history, ..broadcast.clone() })?;
-            // Without history, even for those who were there an epoch begins with what they hear of it first.
+            // Without history, an epoch begins with its first delivered message, also for members that were there.
             let mut ids = Vec::new();
             for number in 0..4 {
-                ids.push(group.says(number, "the first")?);
+                ids.push(group.broadcasts(number, "the first")?);
             }
             group.until_all_have(&ids, secs(20))?;
             for number in 0..16 {
-                ids.push(group.says(number % 4, &format!("m{number}"))?);
+                ids.push(group.broadcasts(number % 4, &format!("m{number}"))?);
             }
             group.until_all_have(&ids, secs(20))?;
             group.lan.sim.run_for(secs(5))?;
@@ -203,9 +203,13 @@ fn a_late_comer_gets_what_is_cached_or_nothing_as_it_likes() -> Checked {
             let within = group.lan.bounds().broadcast.repair;
             group.lan.sim.run_for(within)?;
             let expected = if history == History::Cached { 20 } else { 0 };
-            assert_eq!(group.mail.of(5).len(), expected, "{name}, {history:?}");
-            assert_eq!(group.mail.lost(5), [], "{name}, {history:?}: what was before is not lost");
-            let new = group.says(0, "new")?;
+            assert_eq!(group.deliveries.of(5).len(), expected, "{name}, {history:?}");
+            assert_eq!(
+                group.deliveries.lost(5),
+                [],
+                "{name}, {history:?}: earlier messages are not reported as lost"
+            );
+            let new = group.broadcasts(0, "new")?;
             group.until_all_have(&[new], secs(20))?;
             group.rest()?;
         }
@@ -221,13 +225,13 @@ fn in_the_order_of_each_origin_where_that_is_asked_for() -> Checked {
         group.lan.sim.set_network(NetworkConfig::uniform(link().with_loss(80_000)))?;
         let mut ids = Vec::new();
         for number in 0..60 {
-            ids.push(group.says(number % 2, &format!("m{number}"))?);
+            ids.push(group.broadcasts(number % 2, &format!("m{number}"))?);
             group.lan.sim.run_for(millis(20))?;
         }
         group.until_all_have(&ids, secs(120))?;
         for index in 0..6 {
             for origin in 1..=2 {
-                let own = group.mail.of(index).into_iter().filter(|id| id.origin.0 == origin);
+                let own = group.deliveries.of(index).into_iter().filter(|id| id.origin.0 == origin);
                 let seqs: Vec<u64> = own.map(|id| id.seq).collect();
                 assert_eq!(seqs, (1..=30).collect::<Vec<_>>(), "{name}: n{origin} at n{}", index + 1);
             }
@@ -239,7 +243,7 @@ fn in_the_order_of_each_origin_where_that_is_asked_for() -> Checked {
 #[test]
 fn before_the_first_contact_it_is_refused_and_alone_it_is_not() -> Checked {
     let mut group = Group::empty(304, &with(BroadcastConfig::tree()))?;
-    // Nobody is at this address.
+    // No process has this address.
     let nobody = "10.9.9.9:7569".parse().expect("an address");
     group.lan.sim.spawn(Spawn::new().join(Join::Seeds(vec![nobody])))?;
     group.lan.sim.spawn(Spawn::new().join(Join::Seeds(Vec::new())))?;
@@ -248,7 +252,7 @@ fn before_the_first_contact_it_is_refused_and_alone_it_is_not() -> Checked {
     let answer = group.submit(1, Broadcast::new("", "a"))?;
     assert!(matches!(answer, Ok(Answer::Sent(_))), "{answer:?}");
     group.lan.sim.run_for(Duration::from_secs(5))?;
-    assert_eq!(group.mail.of(0), []);
-    assert_eq!(group.mail.texts(1), ["a"]);
+    assert_eq!(group.deliveries.of(0), []);
+    assert_eq!(group.deliveries.texts(1), ["a"]);
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! Broadcast traffic that no member of this version sends: from strangers, from addresses that are not a member's,
-//! with numbers out of range, or repeated. Nobody is made to send much, nothing is delivered, and nothing grows (B10, F6).
+//! Messages for broadcasts that no member of this version sends: from unknown senders, from addresses that are not a member's,
+//! with numbers out of range, or repeated. They make no member send much, deliver nothing, and let nothing grow (check CB10,
+//! rule F6).
 
 use bruit_core::wire::Header;
 use bruit_core::{BroadcastConfig, Command, Event, Node, NodeId, Notice, virtual_addr};
@@ -44,7 +45,7 @@ fn publish(origin: u64, epoch: u64, seq: u64, payload: &[u8]) -> Vec<u8> {
     message(PUBLISH, &body)
 }
 
-/// Everything that could make a node send something.
+/// One message of each kind that could make a node send something.
 fn everything(origin: u64) -> Vec<Vec<u8>> {
     let runs = run(origin, 1, 1, 1_000);
     let request: Vec<u8> = [0, 0, 0, 0, 0].into_iter().chain(runs.clone()).collect();
@@ -66,7 +67,7 @@ fn everything(origin: u64) -> Vec<Vec<u8>> {
     ]
 }
 
-/// Two members, of which the first has said a lot that is cached.
+/// A bench of two members, of which the first has made many broadcasts that are cached.
 fn pair(broadcast: BroadcastConfig) -> Bench {
     let mut bench = Bench::of(2, &with(broadcast));
     bench.join(1, 1);
@@ -93,7 +94,7 @@ fn delivered(bench: &Bench) -> usize {
 }
 
 #[test]
-fn strangers_get_nothing_for_a_broadcast() {
+fn an_unknown_sender_gets_nothing_for_a_broadcast() {
     for origin in [1, 2, 77] {
         for body in everything(origin) {
             let mut bench = pair(BroadcastConfig::tree());
@@ -110,7 +111,7 @@ fn strangers_get_nothing_for_a_broadcast() {
 
 #[test]
 fn a_member_at_another_address_draws_no_more_than_it_sends() {
-    // Whoever knows a member's number and epoch could send in its name, from where the answers would hurt.
+    // A forged sender can have the id and epoch of a member and the address of a victim.
     for body in everything(1) {
         let mut bench = pair(BroadcastConfig::tree());
         let bytes = forge::raw(&header(bench.node(2)), &body);
@@ -143,7 +144,7 @@ fn a_request_is_served_within_the_bytes_of_a_round() {
     bench.run_for(millis(50));
     let back: usize =
         bench.sent.iter().filter(|(from, ..)| *from == virtual_addr(1)).map(|(_, _, b)| b.len()).sum();
-    // A round serves 256 KiB, and the same is not queued twice.
+    // A round serves 256 KiB, and no message is queued twice.
     assert!(back <= 300_000, "{back} bytes");
     assert!(back >= 50_000, "{back} bytes: it is served");
 }
@@ -169,12 +170,12 @@ fn numbers_out_of_range_and_epochs_from_nowhere_change_nothing() {
     bench.run_for(secs(60));
     assert_eq!(delivered(&bench), 0);
     let own = |node: &Node| node.marks().find(|mark| mark.origin == NodeId(1)).map(|mark| mark.highest);
-    assert_eq!(own(bench.node(1)), Some(50), "nobody tells it what it has said");
+    assert_eq!(own(bench.node(1)), Some(50), "no other member changes its own numbers");
 }
 
 #[test]
 fn a_million_that_do_not_exist_end_as_one_notice() {
-    // A member that claims a mark far ahead costs one range of gaps, and it is given up.
+    // An announcement far ahead makes one range of gaps, which is given up.
     let config = BroadcastConfig { lost_after: secs(2), ..BroadcastConfig::tree() };
     let mut bench = pair(config);
     bench.give(2, Event::Command(Command::Broadcast(bruit_core::Broadcast::new("", "true"))));
@@ -197,8 +198,8 @@ fn the_same_datagram_again_and_again_causes_nothing() {
         bruit_core::wire::describe(bytes)
             .is_ok_and(|datagram| datagram.kinds().any(|kind| kind == bruit_core::wire::Kind::Publish))
     };
-    let recorded = bench.sent.iter().find(|(from, _, bytes)| *from == virtual_addr(2) && publishes(bytes));
-    let (from, _, bytes) = recorded.expect("it was sent").clone();
+    let captured = bench.sent.iter().find(|(from, _, bytes)| *from == virtual_addr(2) && publishes(bytes));
+    let (from, _, bytes) = captured.expect("it was sent").clone();
     bench.run_for(secs(5));
     bench.sent.clear();
     bench.notices.clear();

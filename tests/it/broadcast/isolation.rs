@@ -1,10 +1,10 @@
-//! B9: members that stand still, lose nearly everything, or are slow cost the others at most a tenth of the
-//! deliveries that they have in good time without them (pbcast's headline claim).
+//! CB9: members that are paused, lose nearly everything, or are slow cost the others at most a tenth of their timely deliveries
+//! (the main claim of pbcast).
 
 use core::time::Duration;
 
 use bruit_core::{BroadcastConfig, MessageId, Time};
-use bruit_sim::checks::Promises;
+use bruit_sim::checks::Checks;
 use bruit_sim::{Index, Link, Loss, NetworkConfig, PairLink, Violation};
 
 use super::group::{Group, presets, with};
@@ -13,7 +13,7 @@ use crate::support::{Checked, ROUND_TRIP, link, millis, secs};
 const MEMBERS: u32 = 20;
 const HEALTHY: u32 = 15;
 
-/// What is wrong with the last quarter of the members.
+/// The fault of the last quarter of the members.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trouble {
     None,
@@ -22,18 +22,18 @@ enum Trouble {
     Slow,
 }
 
-/// What comes later than this is not in good time.
+/// A delivery is timely if it takes at most this long.
 const IN_TIME: Duration = secs(1);
 
-/// Deliveries in time among the healthy.
+/// The number of timely deliveries at the healthy members.
 fn deliveries(broadcast: BroadcastConfig, trouble: Trouble) -> Result<usize, Violation> {
-    // Who is so slow is taken for dead, and rightly: only the checks of the broadcast apply.
+    // Members that are so slow are rightly called Down, so only checks of the broadcast apply.
     let config = with(broadcast);
-    let checks = Promises::new(&config, ROUND_TRIP, 0).only(&["B1", "B2", "B3", "B7"]);
+    let checks = Checks::new(&config, ROUND_TRIP, 0).only(&["CB1", "CB2", "CB3", "CB7"]);
     let mut group = Group::judged(370, MEMBERS, &config, checks)?;
-    // Whatever is learnt is learnt.
+    // The members learn the tree.
     for index in 0..HEALTHY {
-        group.says(index, "warm")?;
+        group.broadcasts(index, "warm")?;
         group.lan.sim.run_for(millis(200))?;
     }
     for index in HEALTHY..MEMBERS {
@@ -46,13 +46,13 @@ fn deliveries(broadcast: BroadcastConfig, trouble: Trouble) -> Result<usize, Vio
     }
     let mut sent: Vec<(Time, MessageId)> = Vec::new();
     for number in 0..250 {
-        let id = group.says(number % HEALTHY, "a word")?;
+        let id = group.broadcasts(number % HEALTHY, "a word")?;
         sent.push((group.lan.sim.now(), id));
         group.lan.sim.run_for(millis(20))?;
     }
     group.lan.sim.run_for(secs(5))?;
     let in_time = |index: u32, at: Time, id: MessageId| {
-        group.mail.times(index, id).first().is_some_and(|given| given.since(at) <= IN_TIME)
+        group.deliveries.times(index, id).first().is_some_and(|given| given.since(at) <= IN_TIME)
     };
     Ok(sent.iter().map(|(at, id)| (0..HEALTHY).filter(|index| in_time(*index, *at, *id)).count()).sum())
 }

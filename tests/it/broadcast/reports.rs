@@ -1,4 +1,4 @@
-//! Delivery status (rule C6): a majority, all, who is missing; and what it costs.
+//! Reports of the delivery of a broadcast (rule C6): a majority, all members, the missing ones, and the costs.
 
 use bruit_core::wire::Kind;
 use bruit_core::{Broadcast, BroadcastConfig, MessageId, NodeId, Notice, Rejected, broadcast::Reached};
@@ -8,11 +8,11 @@ use super::group::{Group, presets, with};
 use crate::support::{Checked, millis, secs};
 
 fn reports(group: &Group, id: MessageId) -> Vec<Reached> {
-    let told = |notice: &Notice<'static>| match notice {
+    let reached = |notice: &Notice<'static>| match notice {
         Notice::Report { id: of, reached } if *of == id => Some(reached.clone()),
         _ => None,
     };
-    group.lan.diary.notices().iter().filter_map(|(_, _, notice)| told(notice)).collect()
+    group.lan.notices.all().iter().filter_map(|(_, _, notice)| reached(notice)).collect()
 }
 
 #[test]
@@ -33,10 +33,10 @@ fn a_majority_and_then_all() -> Checked {
 }
 
 #[test]
-fn who_has_not_said_so_is_named_when_the_time_is_over() -> Checked {
+fn a_report_names_the_missing_members_when_its_time_is_over() -> Checked {
     for (name, broadcast) in presets() {
         let mut group = Group::of(381, 5, broadcast)?;
-        // Shorter than it takes to call them Down.
+        // The time is too short for the two to be called Down.
         group.lan.sim.cut(&Cut::Split { groups: vec![vec![Index(3), Index(4)]] })?;
         let id = group.accepted(0, Broadcast::new("", "x").report(secs(2)))?;
         group.lan.sim.run_for(millis(1_900))?;
@@ -51,7 +51,7 @@ fn who_has_not_said_so_is_named_when_the_time_is_over() -> Checked {
 }
 
 #[test]
-fn who_fails_meanwhile_is_listed_and_who_joins_does_not_count() -> Checked {
+fn a_report_lists_members_that_fail_and_ignores_members_that_join() -> Checked {
     let mut group = Group::of(382, 5, BroadcastConfig::tree())?;
     group.lan.sim.crash(Index(4))?;
     let id = group.accepted(0, Broadcast::new("", "x").report(secs(120)))?;
@@ -75,7 +75,7 @@ fn a_minority_is_no_majority() -> Checked {
 }
 
 #[test]
-fn a_lone_member_has_told_all() -> Checked {
+fn a_lone_member_reaches_all() -> Checked {
     let mut group = Group::of(384, 1, BroadcastConfig::tree())?;
     let id = group.accepted(0, Broadcast::new("", "x").report(secs(2)))?;
     group.lan.sim.run_for(secs(3))?;
@@ -112,9 +112,9 @@ fn so_many_at_a_time_and_no_more() -> Checked {
 }
 
 #[test]
-fn who_does_not_ask_pays_nothing() -> Checked {
+fn without_a_report_there_are_no_receipts() -> Checked {
     let mut group = Group::of(387, 10, BroadcastConfig::tree())?;
-    let id = group.says(0, "x")?;
+    let id = group.broadcasts(0, "x")?;
     group.until_all_have(&[id], secs(5))?;
     group.lan.sim.run_for(secs(10))?;
     assert_eq!((group.costs.sent(Kind::Receipt).0, group.costs.sent(Kind::ReceiptRequest).0), (0, 0));

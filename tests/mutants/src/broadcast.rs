@@ -9,7 +9,7 @@ const REQUEST: &str = "core/src/broadcast/repair/request.rs";
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "numbers-go-on-in-a-new-epoch",
-        checks: &["B1"],
+        checks: &["CB1"],
         patches: &[(
             LOG,
             "        self.epoch = epoch;\n        self.seq = 0;\n",
@@ -19,7 +19,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-repeated-message-is-news",
-        checks: &["B2"],
+        checks: &["CB2"],
         patches: &[
             (
                 "core/src/broadcast/log/seen.rs",
@@ -36,7 +36,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "lost-without-a-word",
-        checks: &["B3", "B4"],
+        checks: &["CB3", "CB4"],
         patches: &[(
             DELIVERY,
             "cx.out.notify(Notice::Lost { origin, epoch, first, last });",
@@ -46,17 +46,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "marks-are-never-compared",
-        checks: &["B4", "M7"],
+        checks: &["CB4", "CM7"],
         patches: &[(
             "core/src/broadcast/repair/marks.rs",
-            "let partner = tools.peers.receiver(from.id).map(|_| from);",
-            "let partner = None;",
+            "let partner = || peers.receiver(from.id).map(|_| from);",
+            "let partner = || None;",
         )],
         by: By::Sweep,
     },
     Mutant {
         name: "a-request-waits-for-minutes",
-        checks: &["B4", "B6", "B10"],
+        checks: &["CB4", "CB6", "CB10"],
         patches: &[(
             REQUEST,
             "        gap.due = tools.cx.now + timeout;",
@@ -66,7 +66,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-cache-without-end",
-        checks: &["B7"],
+        checks: &["CB7"],
         patches: &[(
             "core/src/broadcast/log/cache.rs",
             "while self.bytes > limit {",
@@ -78,7 +78,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "nothing-is-ever-given-up",
-        checks: &["B10"],
+        checks: &["CB10"],
         patches: &[(
             REQUEST,
             "gap.is_refused(needed) && tools.cx.now.since(gap.since) >= after",

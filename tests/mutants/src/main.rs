@@ -1,4 +1,4 @@
-//! Breaks the core on purpose, once for each check, and shows that the check notices. See README.md.
+//! Breaks the core on purpose, once for each check, to show that the check notices. See README.md.
 
 mod broadcast;
 
@@ -9,10 +9,10 @@ use std::{env, fs};
 
 const SEEDS: &str = "0..200";
 
-/// One bug: replacements, each of a text that occurs once in its file.
+/// A bug: replacements of texts that each occur once in their file.
 struct Mutant {
     name: &'static str,
-    /// Any of these checks may be the one that notices.
+    /// The mutant is caught if any of these checks notices it.
     checks: &'static [&'static str],
     patches: &'static [(&'static str, &'static str, &'static str)],
     by: By,
@@ -23,67 +23,70 @@ enum By {
     Scenario(&'static str),
 }
 
-const MERGE: &str = "core/src/membership/merge.rs";
-const ME: &str = "core/src/membership/me.rs";
-const PROBE: &str = "core/src/membership/probe.rs";
-const CONTACT: &str = "core/src/membership/contact.rs";
+const RULES: &str = "core/src/membership/rules.rs";
+const VERDICT: &str = "core/src/membership/verdict.rs";
+const OWN: &str = "core/src/membership/own.rs";
+const SUSPICION: &str = "core/src/membership/suspicion.rs";
+const JOIN: &str = "core/src/membership/join.rs";
+const HEAL: &str = "core/src/membership/heal.rs";
+const LEAVE: &str = "core/src/membership/leave.rs";
 
 const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-verdict",
-        checks: &["M1", "M6", "M7"],
+        checks: &["CM1", "CM6", "CM7"],
         patches: &[(
-            PROBE,
+            SUSPICION,
             "            self.declare_down(id, cx);",
-            "            self.arm(Timer::Suspicion(id), cx.now + Duration::from_secs(100_000), cx);",
+            "            self.deadlines.arm(Timer::Suspicion(id), cx.now + Duration::from_secs(100_000), cx.now);",
         )],
         by: By::Sweep,
     },
     Mutant {
         name: "hearsay-at-its-word",
-        checks: &["M2"],
-        patches: &[(MERGE, "self.is_own_silence(id, age, cx)", "(self.is_own_silence(id, age, cx) || true)")],
+        checks: &["CM2"],
+        patches: &[(RULES, "held_is_live && witness == Witness::Nothing", "held_is_live && false")],
         by: By::Sweep,
     },
     Mutant {
-        name: "the-dead-return-at-the-same-incarnation",
-        checks: &["M3", "M11"],
+        name: "down-members-return-at-the-same-incarnation",
+        checks: &["CM3", "CM11"],
         patches: &[(
-            MERGE,
-            "let revives = incarnation > entry.incarnation();",
-            "let revives = incarnation > entry.incarnation() || incarnation == entry.incarnation() && !entry.is_live();",
+            RULES,
+            "MemberState::Alive if heard.incarnation > held.incarnation =>",
+            "MemberState::Alive if heard.incarnation > held.incarnation || heard.incarnation == held.incarnation && !held_is_live =>",
         )],
         by: By::Sweep,
     },
     Mutant {
         name: "a-bump-for-every-old-accusation",
-        checks: &["M4"],
-        patches: &[(ME, "let refutes = accuses && heard == self.incarnation;", "let refutes = true;")],
+        checks: &["CM4"],
+        patches: &[(OWN, "let refutes = accuses && heard == self.incarnation;", "let refutes = true;")],
         by: By::Sweep,
     },
     Mutant {
         name: "the-last-record-wins",
-        checks: &["M5"],
-        patches: &[(MERGE, "(key(record), record) > (key(held), held)", "record != held")],
+        checks: &["CM5"],
+        patches: &[(RULES, "(version(heard), heard) > (version(held), held)", "heard != held")],
         by: By::Sweep,
     },
     Mutant {
         name: "no-refutation",
-        checks: &["M2", "M6"],
-        patches: &[(ME, "let refutes = accuses && heard == self.incarnation;", "let refutes = false;")],
+        checks: &["CM2", "CM6"],
+        patches: &[(OWN, "let refutes = accuses && heard == self.incarnation;", "let refutes = false;")],
         by: By::Sweep,
     },
     Mutant {
-        name: "nobody-heals",
-        checks: &["M7", "M10"],
+        name: "no-healing",
+        checks: &["CM7", "CM10"],
         patches: &[
             (
-                CONTACT,
+                HEAL,
                 "if let Some((id, addr)) = self.table.choose_down(turn)",
                 "if let Some((id, addr)) = self.table.choose_down(turn).filter(|_| false)",
             ),
             (
-                CONTACT,
+                HEAL,
                 "if let Some(contact) = silent.get(turn % silent.len().max(1))",
                 "if let Some(contact) = silent.get(turn % silent.len().max(1)).filter(|_| false)",
             ),
@@ -92,30 +95,30 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-leaver-says-that-it-is-down",
-        checks: &["M8"],
+        checks: &["CM8"],
         patches: &[
             (
-                CONTACT,
+                LEAVE,
                 "state: MemberState::Left, removed: false, age: 0, author: id };",
                 "state: MemberState::Down, removed: false, age: 0, author: id };",
             ),
-            (CONTACT, "        self.updates.push(self.me.id);\n", ""),
+            (LEAVE, "        self.updates.push(self.own.id);\n", ""),
         ],
         by: By::Scenario("membership::five_nodes_start_and_stop"),
     },
     Mutant {
         name: "news-of-oneself-is-news-of-anybody",
-        checks: &["M8"],
+        checks: &["CM8"],
         patches: &[(
-            MERGE,
-            "        if id == self.me.id {\n            if removed",
-            "        if id == self.me.id && state == MemberState::Left {\n            if removed",
+            VERDICT,
+            "        if id == self.own.id {\n            if removed",
+            "        if id == self.own.id && state == MemberState::Left {\n            if removed",
         )],
         by: By::Sweep,
     },
     Mutant {
         name: "gossip-without-limit",
-        checks: &["M9"],
+        checks: &["CM9"],
         patches: &[(
             "core/src/membership/updates.rs",
             "Fate::Packed if transmissions + 1 < limit",
@@ -125,9 +128,9 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "datagrams-above-the-mtu",
-        checks: &["M9"],
+        checks: &["CM9"],
         patches: &[(
-            "core/src/outbox.rs",
+            "core/src/link/writer.rs",
             "let end = start + usize::from(mtu) -",
             "let end = start + 2 * usize::from(mtu) -",
         )],
@@ -135,22 +138,22 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "any-cluster-will-do",
-        checks: &["M10"],
+        checks: &["CM10"],
         patches: &[
             (
                 "core/src/wire/envelope.rs",
                 "if header.cluster != cluster {",
                 "if header.cluster != cluster && cluster == 1 {",
             ),
-            (CONTACT, "if join.cluster != cx.config.cluster {", "if join.cluster.is_empty() {"),
+            (JOIN, "if join.cluster != cx.config.cluster {", "if join.cluster.is_empty() {"),
         ],
         by: By::Scenario("membership::two_clusters_with_each_others_addresses_stay_two"),
     },
     Mutant {
         name: "a-cleared-suspect-is-new",
-        checks: &["M11"],
+        checks: &["CM11"],
         patches: &[(
-            MERGE,
+            RULES,
             "MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Refuted],",
             "MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Up],",
         )],
@@ -158,9 +161,9 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-suspicion-lasts-no-time",
-        checks: &["M2", "M6", "M12"],
+        checks: &["CM2", "CM6", "CM12"],
         patches: &[(
-            "core/src/membership/suspicion.rs",
+            SUSPICION,
             "            return self.started + self.min;",
             "            return self.started;",
         )],
@@ -168,9 +171,9 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "no-twin-yields",
-        checks: &["M7", "M13"],
+        checks: &["CM7", "CM13"],
         patches: &[(
-            ME,
+            OWN,
             "if self.boot > rival { Reaction::Outlive { rival } } else { Reaction::Yield { rival } }",
             "Reaction::Jump",
         )],
@@ -186,7 +189,7 @@ fn main() -> ExitCode {
         .filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let workshop = env::temp_dir().join("bruit-mutants");
-    eprintln!("the healthy core, for comparison");
+    eprintln!("the core without mutants, for comparison");
     copy(&source, &workshop);
     let healthy = match sweep(&workshop) {
         Ok(failures) => failures,
@@ -222,7 +225,7 @@ fn main() -> ExitCode {
     if stale > 0 { ExitCode::from(2) } else { ExitCode::from(u8::from(survivors > 0)) }
 }
 
-/// Copies the sources; what has been built stays, so that the next build is short.
+/// Copies the sources. Earlier build results stay, so that the next build is short.
 fn copy(source: &Path, workshop: &Path) {
     for part in ["core", "sim", "tests"] {
         let _ = fs::remove_dir_all(workshop.join(part));
@@ -275,7 +278,7 @@ fn cargo(workshop: &Path, arguments: &[&str]) -> Result<(bool, String), String> 
     Ok((output.status.success(), text.into_owned()))
 }
 
-/// The first check that failed, by seed.
+/// Runs the sweep. Returns the first check that failed for each seed that failed.
 fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
     let (built, text) = cargo(workshop, &["build", "-q", "-p", "bruit-sim"])?;
     if !built {
@@ -289,7 +292,7 @@ fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
         Some((seed.parse().ok()?, rest.split_whitespace().next()?.to_owned()))
     };
     if text.contains("panicked at") {
-        // An assertion of the core itself is as good as a check.
+        // An assertion of the core counts as a check.
         return Ok(BTreeMap::from([(0, "panic".to_owned())]));
     }
     Ok(text.lines().filter_map(failure).collect())
@@ -305,7 +308,7 @@ fn new_failure(
     new.filter(|(_, check)| expected(check)).map(|(seed, check)| (check.clone(), seed.to_string())).next()
 }
 
-/// Whether the scenario fails.
+/// Runs one test of `tests/it`. Returns whether it fails.
 fn scenario(workshop: &Path, name: &str) -> Result<bool, String> {
     let (built, text) = cargo(workshop, &["test", "-q", "-p", "bruit-tests", "--no-run"])?;
     if !built {

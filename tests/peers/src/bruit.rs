@@ -1,4 +1,4 @@
-//! bruit's side. Tables are filled with datagrams as members would send them: the format is public.
+//! The cases of bruit. Tables are filled by datagrams as members would send them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -57,9 +57,9 @@ fn boot(id: u64) -> Boot {
     Boot::new(NodeId(id), format!("node-{id:05}"), addr(id), 1, seed)
 }
 
-/// The subject: node 1.
+/// The id of the measured node.
 const ME: u64 = 1;
-/// Who fills its table: node 2.
+/// The id of the member that fills its table.
 const PEER: u64 = 2;
 
 struct Subject {
@@ -69,7 +69,7 @@ struct Subject {
 }
 
 impl Subject {
-    /// Node 1 with `n` members, itself included, and nothing waiting to be spread.
+    /// The measured node with `n` members in its table, itself included, and no updates to pass on.
     fn new(n: u32) -> Self {
         let mut node = Node::new(boot(ME), Config::lan(CLUSTER), Time::ZERO).expect("a good configuration");
         let now = Time::ZERO;
@@ -111,7 +111,7 @@ impl Subject {
         self.sum()
     }
 
-    /// Something of every datagram that went out.
+    /// A value that depends on every datagram that was sent.
     fn sum(&self) -> u64 {
         let sum = |bytes: &[u8]| bytes.len() as u64 ^ u64::from(bytes[bytes.len() - 1]) << 32;
         let of = |action| if let Action::Send { bytes, .. } = action { sum(&bytes) } else { 0 };
@@ -119,7 +119,7 @@ impl Subject {
     }
 }
 
-/// Callgrind collects in here and nowhere else.
+/// The function in which callgrind collects.
 #[inline(never)]
 fn measured(node: &mut Node, event: Event<'_>, now: Time, out: &mut Outbox) {
     node.handle_into(event, now, out);
@@ -150,7 +150,7 @@ impl Case for Hear {
     }
 }
 
-/// Sixteen members, evenly over the table.
+/// Sixteen members from all parts of the table.
 fn senders(n: u32) -> Vec<u64> {
     (0..16).map(|i| 2 + i * (u64::from(n) - 2) / 16).collect()
 }
@@ -161,7 +161,7 @@ fn pings(n: u32) -> Hear {
     Hear { subject, datagrams, next: 0, units: 1 }
 }
 
-/// Pings that carry fresh updates: all that fit, or so many.
+/// Pings with new updates: as many as fit, or a fixed number.
 fn updates(n: u32, most: usize, rounds: usize) -> Hear {
     let subject = Subject::new(n);
     let senders = senders(n);
@@ -241,7 +241,7 @@ pub fn case(what: &str, n: u32, rounds: usize) -> Box<dyn Case> {
     }
 }
 
-/// Bytes that one node of a settled cluster sends in a second, by simulation with 1 ms links.
+/// The bytes that one node of a settled cluster sends in a second, simulated with links of 1 ms.
 pub fn settled_bytes(n: u32) -> String {
     let mut nodes: BTreeMap<SocketAddr, Node> = BTreeMap::new();
     let mut wires: BTreeMap<(Time, u64), (SocketAddr, SocketAddr, Vec<u8>)> = BTreeMap::new();
@@ -290,12 +290,12 @@ pub fn settled_bytes(n: u32) -> String {
             bytes_sent += if measures { total } else { 0 };
         }
     }
-    assert!(nodes.values().all(|node| node.member_count() == n as usize), "everybody knows everybody");
-    assert!(nodes.values().all(|node| node.stats().suspicions == 0), "nobody is suspected");
+    assert!(nodes.values().all(|node| node.member_count() == n as usize), "all members know each other");
+    assert!(nodes.values().all(|node| node.stats().suspicions == 0), "no member is suspected");
     format!("bytes_per_second {:.1}", bytes_sent as f64 / 120.0 / f64::from(n))
 }
 
-/// Bytes of one entry of a table of `n`.
+/// The bytes of one entry of a table of `n` members.
 pub fn memory(n: u32) -> String {
     let few = 100;
     let start = count::read().live;

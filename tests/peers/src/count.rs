@@ -1,4 +1,4 @@
-//! An allocator that counts.
+//! A counting allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -9,18 +9,18 @@ static CALLS: AtomicU64 = AtomicU64::new(0);
 static LIVE: AtomicU64 = AtomicU64::new(0);
 static PAUSED: AtomicBool = AtomicBool::new(false);
 
-// SAFETY: every call goes to the system's allocator unchanged; counting touches nothing but atomics.
+// SAFETY: every call goes unchanged to the allocator of the system; counting uses atomics alone.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         CALLS.fetch_add(u64::from(!PAUSED.load(Relaxed)), Relaxed);
         LIVE.fetch_add(layout.size() as u64, Relaxed);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller keeps the contract of the system allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size() as u64, Relaxed);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller keeps the contract of the system allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -36,12 +36,12 @@ pub fn paused<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// What has been allocated.
+/// The counters of the allocator.
 #[derive(Clone, Copy, Debug)]
 pub struct Count {
-    /// Allocations since the start.
+    /// The number of allocations since the start.
     pub calls: u64,
-    /// Bytes held now.
+    /// The bytes that are allocated now.
     pub live: u64,
 }
 

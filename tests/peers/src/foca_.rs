@@ -1,4 +1,4 @@
-//! foca's side: the postcard codec that its documentation recommends, an xorshift generator, `Config::new_lan`,
+//! The cases of foca: the postcard codec that its documentation recommends, an xorshift generator, `Config::new_lan`,
 //! and a runtime that reacts directly into reused buffers, as its documentation advises. The identity is the one
 //! of its agent example (an address, and a number that makes it renewable) in 12 bytes.
 
@@ -65,7 +65,7 @@ fn datagram(src: u32, message: Message<Id>, updates: &[Member<Id>]) -> Vec<u8> {
 
 const ME: u32 = 1;
 
-/// What foca asks for, in reused buffers.
+/// The requests of foca, in reused buffers.
 #[derive(Default)]
 struct Buffers {
     arena: Vec<u8>,
@@ -134,7 +134,7 @@ impl Subject {
     }
 }
 
-/// Callgrind collects in here and nowhere else.
+/// A function in which callgrind collects.
 #[inline(never)]
 fn measured_data(node: &mut Node, bytes: &[u8], out: &mut Buffers) {
     node.handle_data(bytes, out).expect("a good datagram");
@@ -148,7 +148,7 @@ fn data(node: &mut Node, bytes: &[u8], out: &mut Buffers) {
     }
 }
 
-/// And in here.
+/// The other function in which callgrind collects.
 #[inline(never)]
 fn measured_timer(node: &mut Node, timer: Timer<Id>, out: &mut Buffers) {
     node.handle_timer(timer, out).expect("in order");
@@ -294,7 +294,7 @@ enum What {
     Data(Id, Vec<u8>),
 }
 
-/// Bytes that one node of a settled cluster sends in a second, by simulation with 1 ms links.
+/// The bytes that one node of a settled cluster sends in a second, simulated with links of 1 ms.
 pub fn settled_bytes(n: u32) -> String {
     let mut nodes: BTreeMap<Id, Node> = (1..=n).map(|number| (id(number), node(number, n))).collect();
     let mut queue: BTreeMap<(Duration, u64), What> = BTreeMap::new();
@@ -333,11 +333,11 @@ pub fn settled_bytes(n: u32) -> String {
         let total = drain(who, &mut out, now, &mut queue);
         bytes_sent += if now >= Duration::from_secs(300) { total } else { 0 };
     }
-    assert!(nodes.values().all(|node| node.num_members() == n as usize - 1), "everybody knows everybody");
+    assert!(nodes.values().all(|node| node.num_members() == n as usize - 1), "all members know each other");
     format!("bytes_per_second {:.1}", bytes_sent as f64 / 120.0 / f64::from(n))
 }
 
-/// Bytes of one entry of a table of `n`.
+/// The bytes of one entry of a table of `n` members.
 pub fn memory(n: u32) -> String {
     let few = 100;
     let start = count::read().live;

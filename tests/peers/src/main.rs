@@ -1,16 +1,15 @@
 //! bruit-core beside foca on the same work, in one run: `tests/peers/run` builds this, counts instructions with
 //! callgrind and prints the table of the README.
 //!
-//! `bruit-peers LIBRARY CASE N` prints one line: library, case, n, nanoseconds, allocations and allocated bytes
-//! for one round, the rounds, and a checksum of what was computed. With `BRUIT_PEERS_ROUNDS` set it does exactly
-//! so many rounds once, for callgrind.
+//! `bruit-peers LIBRARY CASE N` prints one line: library, case, n, the nanoseconds and allocations of one round, the units of a
+//! round, and a checksum of the results. With `BRUIT_PEERS_ROUNDS` set it does exactly this many rounds once, for callgrind.
 //!
 //! | case | one round |
 //! |---|---|
-//! | `ping` | a ping from a member of equal view comes in, an ack goes out; senders are spread over the table |
-//! | `five` | the same, and the ping carries five fresh updates (members that speak up again) |
-//! | `full` | the same with as many fresh updates as fit in 1 400 bytes; their number is the unit |
-//! | `period` | one protocol period of a settled node: tick, ping out, ack in, and whatever else is due |
+//! | `ping` | a ping from a member with an equal table arrives, and an ack is sent; the senders are members from all parts of the table |
+//! | `five` | as `ping`, and the ping carries five new updates (members at their next incarnation) |
+//! | `full` | as `ping`, and the ping carries as many new updates as fit in 1 400 bytes; the unit is one update |
+//! | `period` | one protocol period of a settled node: tick, ping, ack, and everything else that is due |
 //! | `bytes` | a settled cluster, 1 ms links: payload bytes sent by one node in a second |
 //! | `memory` | allocator bytes for one entry of a full table, names of 10 bytes, no metadata |
 
@@ -23,24 +22,24 @@ use std::time::{Duration, Instant};
 
 /// Work that can be repeated.
 pub trait Case {
-    /// One round. Returns something that depends on what was computed.
+    /// Does one round. Returns a value that depends on the results.
     fn round(&mut self) -> u64;
 
-    /// Time spent in the library since the last call, where the rounds do other things too.
+    /// The time spent in the library since the last call; `None` if a round does nothing else.
     fn spent(&mut self) -> Option<Duration> {
         None
     }
 
-    /// What one round is divided by.
+    /// The number of units in a round.
     fn units(&self) -> u64 {
         1
     }
 }
 
-/// Whether the rounds count: only then the libraries are called where callgrind collects.
+/// Whether the rounds are measured. Only then the libraries are called in the functions in which callgrind collects.
 static COUNTS: AtomicBool = AtomicBool::new(false);
 
-/// See [`COUNTS`].
+/// Whether the rounds are measured, as [`COUNTS`] says.
 pub fn counts() -> bool {
     COUNTS.load(Relaxed)
 }
@@ -53,12 +52,12 @@ fn run(case: &mut dyn Case, rounds: u64) -> u64 {
     checksum
 }
 
-/// The work of others, whose allocations are not counted.
+/// Does work of other members, whose allocations are not counted.
 pub fn outside<R>(work: impl FnOnce() -> R) -> R {
     count::paused(work)
 }
 
-/// What the clock takes to be read twice.
+/// The time that reading the clock twice takes.
 fn clock() -> Duration {
     (0..1_000).map(|_| Instant::now().elapsed()).min().unwrap_or_default()
 }
@@ -83,7 +82,7 @@ fn main() {
     let exact = std::env::var("BRUIT_PEERS_ROUNDS").ok().and_then(|rounds| rounds.parse::<u64>().ok());
     let (warm_up, batches) = (200, 15);
     let rounds = exact.unwrap_or(if what == "full" { 500 } else { 2_000 });
-    // Updates are fresh once only, so a case makes as many as there will be rounds.
+    // An update is new only once, so a case makes as many as there will be rounds.
     let all = (warm_up + rounds * if exact.is_some() { 1 } else { batches }) as usize;
     let mut case: Box<dyn Case> = match library.as_str() {
         "bruit" => bruit::case(what, n, all),

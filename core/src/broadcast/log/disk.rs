@@ -128,7 +128,7 @@ impl Log {
 mod tests {
     use super::*;
     use crate::boot::Boot;
-    use crate::event::Slot;
+    use crate::id::Slot;
     use crate::{Action, Broadcast as Message, Command, Config, Event, Node};
     use core::time::Duration;
 

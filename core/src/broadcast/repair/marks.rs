@@ -99,10 +99,10 @@ impl Repairs {
 
     /// Compares the root that a member sent with its ping or ack.
     pub(crate) fn on_marks_root(&mut self, from: Partner, root: u64, tools: &mut Tools<'_, '_>) {
-        let spread_time = tools.peers.spread_time(tools.cx.config);
-        let partner = tools.peers.receiver(from.id).map(|_| from);
+        let (peers, config) = (tools.peers, tools.cx.config);
+        let partner = || peers.receiver(from.id).map(|_| from);
         let (sync, marks) = self.reconciliation(tools.log);
-        sync.on_root(&marks, root, partner, || spread_time, tools.cx);
+        sync.on_root(&marks, root, partner, || peers.spread_time(config), tools.cx);
     }
 
     /// A message of an exchange about marks.
@@ -117,9 +117,9 @@ impl Repairs {
         sync.on_message(&marks, from, message, cx);
     }
 
-    /// Follows an exchange that found something with one with a random member, if that is due.
-    pub(crate) fn go_on_reconciling(&mut self, spread: &mut Spread, tools: &mut Tools<'_, '_>) {
-        if !self.sync.pop_due(tools.cx) {
+    /// Follows an exchange that found something with one with a random member, if one is `due`.
+    pub(crate) fn go_on_reconciling(&mut self, due: Time, spread: &mut Spread, tools: &mut Tools<'_, '_>) {
+        if !self.sync.pop_due(due) {
             return;
         }
         let chosen = spread.choose(1, tools);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Agent, Lines, bruit, signal, three};
 
-/// A listener of an agent, once it listens.
+/// A running `bruit listen` of an agent.
 struct Listener {
     child: Child,
     lines: Lines,
@@ -44,7 +44,7 @@ fn ask_with_input(agent: &Agent, words: &[&str], input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it starts");
     let mut stdin = child.stdin.take().expect("piped");
-    // What is too long is not read to its end.
+    // A payload that is too long is not read to its end, so the write may fail.
     let _ = stdin.write_all(input);
     drop(stdin);
     child.wait_with_output().expect("it ends")
@@ -58,7 +58,7 @@ fn refused(output: &Output, code: i32, part: &str) {
 }
 
 #[test]
-fn what_one_tells_all_hear() {
+fn a_broadcast_is_delivered_to_every_listener_of_its_topic() {
     let dir = tempfile::tempdir().expect("a directory");
     let [a, b, c] = three(dir.path(), &[], "");
     let (all, news) = (Listener::start(&b, &[]), Listener::start(&c, &["--topic", "news"]));
@@ -71,7 +71,7 @@ fn what_one_tells_all_hear() {
     let bytes = ask_with_input(&a, &["broadcast", "--topic", "news", "-"], b"\xff\x00\n");
     assert_eq!(bytes.status.code(), Some(0));
     assert_eq!(all.delivered()["payload"]["hex"], "ff000a");
-    assert_eq!(news.delivered()["payload"]["hex"], "ff000a", "the other topic was not for it");
+    assert_eq!(news.delivered()["payload"]["hex"], "ff000a", "it does not get the other topic");
     a.wait("its own", |line| line["event"] == "delivered" && line["message"]["topic"] == "news");
 
     let table = c.ask_ok(&["messages"]);
@@ -101,7 +101,7 @@ fn a_listener_ends_by_ctrl_c_or_with_its_agent() {
 }
 
 #[test]
-fn a_listener_that_pauses_is_told_what_it_missed_and_holds_up_nobody() {
+fn a_paused_listener_is_told_how_much_it_missed_and_delays_nobody() {
     const SENT: u64 = 300;
     let dir = tempfile::tempdir().expect("a directory");
     let a = Agent::start(dir.path(), "a", &[]);
@@ -119,8 +119,8 @@ fn a_listener_that_pauses_is_told_what_it_missed_and_holds_up_nobody() {
     signal(&listener.child, "CONT");
     let (mut delivered, mut missed) = (0, 0);
     loop {
-        let line = listener.lines.wait("news", |_| true);
-        missed += line["missed"]["news"].as_u64().unwrap_or_default();
+        let line = listener.lines.wait("a line", |_| true);
+        missed += line["missed"]["notices"].as_u64().unwrap_or_default();
         delivered += u64::from(line.get("delivered").is_some());
         if line["delivered"]["payload"]["text"] == "the last" {
             break;
@@ -131,7 +131,7 @@ fn a_listener_that_pauses_is_told_what_it_missed_and_holds_up_nobody() {
 }
 
 #[test]
-fn a_report_says_how_far_it_went_and_by_its_exit_code() {
+fn a_report_names_who_has_the_broadcast_and_sets_the_exit_code() {
     let dir = tempfile::tempdir().expect("a directory");
     let [a, _b, mut c] = three(dir.path(), &[], "");
     let text = a.ask_ok(&["broadcast", "--report", "30s", "hello"]);
@@ -144,14 +144,14 @@ fn a_report_says_how_far_it_went_and_by_its_exit_code() {
     c.signal("STOP");
     let late = a.ask(&["broadcast", "--report", "100ms", "hello"]);
     let text = String::from_utf8_lossy(&late.stdout).into_owned();
-    assert!(text.contains("timed-out") && text.contains("not heard from: c (n"), "{text}");
+    assert!(text.contains("timed-out") && text.contains("not acknowledged by: c (n"), "{text}");
     refused(&late, 1, "in time");
     c.signal("KILL");
     c.end();
 }
 
 #[test]
-fn what_cannot_be_told_is_refused_with_a_reason() {
+fn a_broadcast_that_cannot_be_sent_is_refused_with_a_reason() {
     let dir = tempfile::tempdir().expect("a directory");
     let alone = Agent::start(dir.path(), "alone", &["127.0.0.1:9"]);
     refused(&alone.ask(&["broadcast", "hello"]), 1, "no member has been contacted yet");
@@ -167,7 +167,7 @@ fn what_cannot_be_told_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_flood_is_told_busy_and_the_levels_are_shown() {
+fn a_flood_is_refused_as_busy_and_the_levels_are_shown() {
     let dir = tempfile::tempdir().expect("a directory");
     let settings = "[broadcast]\nrate_bytes_max = 65536\npending_bytes_max = 65536\n";
     let [a, _b, _c] = three(dir.path(), &[], settings);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{Agent, Lines, bruit};
 
 #[test]
-fn killed_is_down_asked_is_left_and_restarted_is_back() {
+fn a_killed_member_is_down_a_leaving_one_left_and_a_restarted_one_back() {
     let dir = tempfile::tempdir().expect("a directory");
     let a = Agent::start(dir.path(), "a", &[]);
     let mut b = Agent::start(dir.path(), "b", &[&a.addr]);
@@ -46,7 +46,7 @@ fn every_command_answers() {
     assert_eq!(a.ask_ok(&["join", &b.addr]), "");
     a.wait_member("up", "b");
     let members = a.ask_ok(&["members"]);
-    assert!(members.starts_with("NAME  ID") && members.contains("oneself"), "{members}");
+    assert!(members.starts_with("NAME  ID") && members.contains("this agent"), "{members}");
     let json: Value = serde_json::from_str(&a.ask_ok(&["members", "--json"])).expect("JSON");
     assert_eq!(json["members"].as_array().map(Vec::len), Some(2));
     assert!(a.ask_ok(&["ping", "b"]).contains("answered after"));
@@ -66,14 +66,14 @@ fn every_command_answers() {
     assert_eq!(a.ask(&["why", "b"]).status.code(), Some(1));
     assert_eq!(a.ask(&["join", "nonsense"]).status.code(), Some(1));
 
-    assert_eq!(b.ask_ok(&["leave"]), "left, and the others know\n");
+    assert_eq!(b.ask_ok(&["leave"]), "left; the others have acknowledged it\n");
     assert_eq!(b.end(), Some(0));
     a.wait_member("left", "b");
     assert_eq!(b.ask(&["members"]).status.code(), Some(2));
 }
 
 #[test]
-fn a_removed_member_ends_and_says_so() {
+fn a_removed_member_prints_it_and_ends() {
     let dir = tempfile::tempdir().expect("a directory");
     let a = Agent::start(dir.path(), "a", &[]);
     let mut b = Agent::start(dir.path(), "b", &[&a.addr]);
@@ -84,7 +84,7 @@ fn a_removed_member_ends_and_says_so() {
 }
 
 #[test]
-fn what_cannot_start_says_why_and_by_its_exit_code() {
+fn a_failed_start_names_the_reason_and_has_an_exit_code() {
     let dir = tempfile::tempdir().expect("a directory");
     let a = Agent::start(dir.path(), "a", &[]);
     let agent =
@@ -180,5 +180,5 @@ fn estimates_and_replays_need_no_agent() {
     let output = bruit().arg("replay").arg(&journal).arg("--events").output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text} {}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("all the same") && text.contains("Leave"), "{text}");
+    assert!(text.contains("replayed with equal actions") && text.contains("Leave"), "{text}");
 }

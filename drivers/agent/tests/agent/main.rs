@@ -1,6 +1,6 @@
-//! The real binary, several times, on loopback. What an agent prints is what the tests wait for.
+//! Runs the real binary as several processes on loopback. The tests wait for lines that the agents print.
 #![cfg(unix)]
-#![expect(clippy::std_instead_of_core, reason = "a test stands on std")]
+#![expect(clippy::std_instead_of_core, reason = "a test is built on std")]
 
 mod broadcast;
 mod commands;

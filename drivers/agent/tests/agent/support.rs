@@ -1,4 +1,4 @@
-//! Running agents, and what they print.
+//! Starts agents and reads the lines that they print.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) fn bruit() -> Command {
     Command::new(env!("CARGO_BIN_EXE_bruit"))
 }
 
-/// What a process prints, line by line.
+/// The lines of JSON that a process prints.
 pub(crate) struct Lines(Receiver<Value>);
 
 impl Lines {
@@ -45,7 +45,7 @@ impl Lines {
     }
 }
 
-/// A running agent and what it prints.
+/// A running agent and the lines that it prints.
 pub(crate) struct Agent {
     pub(crate) child: Child,
     pub(crate) lines: Lines,
@@ -59,7 +59,7 @@ impl Agent {
         Self::start_with(dir, name, join, &[], "")
     }
 
-    /// With more arguments, and more settings.
+    /// Starts an agent with more arguments and more settings.
     pub(crate) fn start_with(dir: &Path, name: &str, join: &[&str], extra: &[&str], settings: &str) -> Self {
         let control = dir.join(format!("{name}.sock"));
         let mut command = bruit();
@@ -120,7 +120,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Short intervals, so that the tests are quick.
+/// Writes a settings file with short intervals, so that the tests are quick.
 fn config(dir: &Path, settings: &str) -> PathBuf {
     let path = dir.join("config.toml");
     let text = format!("[membership]\nprobe_interval = '200ms'\nprobe_timeout = '80ms'\n{settings}");
@@ -128,7 +128,7 @@ fn config(dir: &Path, settings: &str) -> PathBuf {
     path
 }
 
-/// Three agents that know each other.
+/// Starts three agents and waits until they know each other.
 #[track_caller]
 pub(crate) fn three(dir: &Path, extra: &[&str], settings: &str) -> [Agent; 3] {
     let a = Agent::start_with(dir, "a", &[], extra, settings);

@@ -1,64 +1,64 @@
-//! What can be wrong with a journal.
+//! The errors of writing and of replaying a journal.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a journal cannot be written, or does not replay.
+/// The reason why a journal cannot be written, or does not replay.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// Another process writes there.
+    /// Another process writes to the directory.
     Locked(PathBuf),
     /// There is no segment in the directory.
     Empty(PathBuf),
-    /// The file is no segment, or is damaged.
+    /// The file is damaged, or is not a segment.
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where, in bytes from its start.
+        /// The position in bytes from its start.
         at: usize,
-        /// What does not fit.
+        /// The part that does not fit.
         reason: &'static str,
     },
-    /// Another version of this crate wrote it; that one may have decided otherwise.
+    /// Another version of this crate wrote the segment, and may decide differently.
     Version {
         /// The file.
         path: PathBuf,
-        /// Who wrote it.
+        /// The version that wrote it.
         found: String,
-        /// Who reads it.
+        /// The version that reads it.
         ours: &'static str,
     },
-    /// The node did something else this time.
+    /// The replayed node did something else than the recorded one.
     Diverged {
         /// The file.
         path: PathBuf,
-        /// Which of its events, from 1; 0 is the start of the segment.
+        /// The number of the event in the segment, from 1; 0 is the start of the segment.
         event: u64,
-        /// The hash that was written.
+        /// The recorded hash.
         written: u64,
-        /// The hash that came out.
+        /// The hash of the replay.
         replayed: u64,
     },
     /// A setting of the writer is too small to work.
     Setting {
-        /// Which.
+        /// The setting.
         field: &'static str,
-        /// What it was set to.
+        /// The value that it was set to.
         value: u64,
-        /// The least legal value.
+        /// The smallest legal value.
         min: u64,
     },
-    /// The node could not be written down.
+    /// The node or an event could not be serialised.
     Encode(PathBuf),
-    /// The operating system refused.
+    /// The operating system refused an operation.
     Io {
-        /// What was tried.
+        /// The operation that failed, as words that follow "cannot".
         what: &'static str,
-        /// With which file.
+        /// The file or directory.
         path: PathBuf,
-        /// What it said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -75,7 +75,7 @@ impl fmt::Display for JournalError {
             Self::Locked(path) => {
                 write!(f, "the journal {} is being written by another process", path.display())
             }
-            Self::Empty(path) => write!(f, "{} holds no journal segment", path.display()),
+            Self::Empty(path) => write!(f, "{} contains no journal segment", path.display()),
             Self::Damaged { path, at, reason } => {
                 write!(f, "the journal segment {} is damaged at byte {at}: {reason}", path.display())
             }
@@ -89,14 +89,14 @@ impl fmt::Display for JournalError {
             Self::Diverged { path, event, written, replayed } => {
                 write!(
                     f,
-                    "{} diverges at event {event}: hash {written:016x} was written, {replayed:016x} came out",
+                    "{} diverges at event {event}: the recorded hash is {written:016x}, the replay has {replayed:016x}",
                     path.display()
                 )
             }
             Self::Setting { field, value, min } => {
                 write!(f, "{field} is {value}, but must be at least {min}")
             }
-            Self::Encode(path) => write!(f, "the node could not be written to {}", path.display()),
+            Self::Encode(path) => write!(f, "cannot serialise the node for {}", path.display()),
             Self::Io { what, path, source } => write!(f, "cannot {what} {}: {source}", path.display()),
         }
     }

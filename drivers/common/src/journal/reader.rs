@@ -1,4 +1,4 @@
-//! Reading: run the node again from each segment's checkpoint, and compare the running hash after every event.
+//! Replay: runs the node again from each segment's checkpoint, and compares the running hash after every event.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,34 +15,35 @@ use crate::state::CRC;
 pub struct Step<'a> {
     /// The number of the segment.
     pub segment: u32,
-    /// Which event of the segment, from 1.
+    /// The number of the event in the segment, from 1.
     pub number: u64,
-    /// When it happened.
+    /// The time of the event.
     pub now: Time,
-    /// What it was.
+    /// The event.
     pub event: &'a Event<'a>,
-    /// What the node did.
+    /// The actions that the node answered with.
     pub actions: &'a Outbox,
-    /// The node after it.
+    /// The node after the event.
     pub node: &'a Node,
 }
 
-/// What a replay found. It is only made when every hash agreed.
+/// The result of a replay in which every hash agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Segments replayed.
+    /// The number of segments replayed.
     pub segments: usize,
-    /// Boots they belong to.
+    /// The number of boots that they belong to.
     pub boots: usize,
-    /// Events replayed.
+    /// The number of events replayed.
     pub events: u64,
     /// The running hash at the end of the last segment.
     pub hash: u64,
-    /// Segments that end in the middle of a record: the process died while it wrote, or is writing.
+    /// The number of segments that end in the middle of a record, because the process died while it wrote, or still
+    /// writes.
     pub torn: usize,
 }
 
-/// Replays every segment of a directory, in order, and tells each step to `each`.
+/// Replays every segment of a directory, in order, and calls `each` after every event.
 ///
 /// # Errors
 /// A segment is damaged, of another version, or the node does something else this time.
@@ -84,13 +85,13 @@ struct Segment<'a> {
 impl<'a> Segment<'a> {
     fn open(path: PathBuf, bytes: &'a [u8]) -> Result<Self, JournalError> {
         let damaged = |at, reason| JournalError::Damaged { path: path.clone(), at, reason };
-        let opening = bytes.get(..OPENING_BYTES).ok_or_else(|| damaged(0, "too short"))?;
+        let opening = bytes.get(..OPENING_BYTES).ok_or_else(|| damaged(0, "it is too short"))?;
         let (magic, format) = opening.split_at(MAGIC.len());
         if magic != MAGIC {
-            return Err(damaged(0, "not a journal segment"));
+            return Err(damaged(0, "it is not a journal segment"));
         }
         if format != FORMAT.to_le_bytes() {
-            return Err(damaged(MAGIC.len(), "another format version"));
+            return Err(damaged(MAGIC.len(), "it has another format version"));
         }
         let mut at = OPENING_BYTES;
         let mut frame = || match next_frame(bytes, &mut at) {
@@ -99,7 +100,8 @@ impl<'a> Segment<'a> {
             Frame::Torn | Frame::End => Err(damaged(at, "it ends before its first event")),
         };
         let (head_at, head) = frame()?;
-        let head: Head = postcard::from_bytes(head).map_err(|_| damaged(head_at, "unreadable head"))?;
+        let head: Head =
+            postcard::from_bytes(head).map_err(|_| damaged(head_at, "the head is unreadable"))?;
         if head.crate_version != CRATE_VERSION {
             return Err(JournalError::Version {
                 path: path.clone(),
@@ -108,12 +110,12 @@ impl<'a> Segment<'a> {
             });
         }
         let (node_at, node) = frame()?;
-        let node = postcard::from_bytes(node).map_err(|_| damaged(node_at, "unreadable node"))?;
+        let node = postcard::from_bytes(node).map_err(|_| damaged(node_at, "the node is unreadable"))?;
         let hash = RunningHash(head.hash);
         Ok(Self { path, bytes, at, head, node, hash, torn: false })
     }
 
-    /// The segment must begin where the one before it ended.
+    /// Checks that the segment begins where the one before it ended.
     fn follows(&self, before: RunningHash) -> Result<(), JournalError> {
         self.compare(0, self.hash.0, before.0)
     }
@@ -150,9 +152,9 @@ impl<'a> Segment<'a> {
 
     fn record(&self, payload: &'a [u8]) -> Result<(Time, Event<'a>, u64), JournalError> {
         let split = payload.split_last_chunk::<HASH_BYTES>();
-        let (body, hash) = split.ok_or_else(|| self.damaged("a record without a hash"))?;
+        let (body, hash) = split.ok_or_else(|| self.damaged("a record has no hash"))?;
         let (now, event): (Time, EventRecord<'a>) =
-            postcard::from_bytes(body).map_err(|_| self.damaged("an unreadable record"))?;
+            postcard::from_bytes(body).map_err(|_| self.damaged("a record is unreadable"))?;
         Ok((now, event.into_event(), u64::from_le_bytes(*hash)))
     }
 

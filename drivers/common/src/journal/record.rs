@@ -1,4 +1,4 @@
-//! What a segment holds, and the hash that stands for all actions so far.
+//! The records of a segment, and the running hash of all actions so far.
 
 use core::fmt;
 use core::hash::Hasher;
@@ -21,7 +21,7 @@ pub(super) struct Head {
     pub(super) hash: u64,
 }
 
-/// An event as it is written: a datagram borrows its bytes both ways.
+/// An event in the form in which it is written. A datagram borrows its bytes, when written and when read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum EventRecord<'a> {
     Datagram { from: SocketAddr, bytes: &'a [u8] },
@@ -55,7 +55,7 @@ impl<'a> EventRecord<'a> {
 pub(super) struct RunningHash(pub(super) u64);
 
 impl RunningHash {
-    /// Takes the actions of one event. `WakeAt` repeats what the node's state says, and does not count.
+    /// Adds the actions of one event. `WakeAt` is left out, because it only repeats the node's state.
     pub(super) fn absorb<'a>(&mut self, actions: impl Iterator<Item = Action<'a>>) {
         let mut hasher = Text(SipHasher24::new_with_keys(self.0, 0));
         for action in actions {
@@ -65,8 +65,8 @@ impl RunningHash {
     }
 }
 
-/// Hashes what is printed into it. Datagrams go in as bytes, the rest as its `Debug` text, which is the same
-/// wherever one version of this crate runs.
+/// A hasher that can be printed into. Datagrams and slots are hashed as bytes, other actions as their `Debug` text,
+/// which is equal on every machine for one version of this crate.
 struct Text(SipHasher24);
 
 impl Text {

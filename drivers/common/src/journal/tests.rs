@@ -9,7 +9,7 @@ fn boot(epoch: u64) -> Boot {
     Boot::new(NodeId(1), "one", addr, epoch, [3; 32])
 }
 
-/// A node that ran `events` ticks, journalled.
+/// Runs a node with a journal for this many events.
 fn write(dir: &Path, epoch: u64, events: u64) {
     let settings = JournalSettings { segment_bytes: 64 * 1024, segments_max: 3, ..JournalSettings::new(dir) };
     let mut node = Node::new(boot(epoch), Config::local("test"), Time::ZERO).expect("valid");
@@ -44,7 +44,7 @@ fn a_journal_replays_to_the_same_hash() {
 }
 
 #[test]
-fn segments_rotate_and_the_oldest_go() {
+fn segments_rotate_and_the_oldest_are_removed() {
     let dir = tempfile::tempdir().expect("a directory");
     write(dir.path(), 5, 1_000);
     let kept = segments(dir.path()).expect("listed");
@@ -58,7 +58,7 @@ fn segments_rotate_and_the_oldest_go() {
 }
 
 #[test]
-fn a_torn_end_is_said_and_a_changed_byte_refused() {
+fn a_torn_end_is_reported_and_a_changed_byte_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     write(dir.path(), 5, 40);
     let path = dir.path().join(file_name(1));
@@ -74,12 +74,12 @@ fn a_torn_end_is_said_and_a_changed_byte_refused() {
 }
 
 #[test]
-fn a_node_that_does_something_else_is_caught() {
+fn a_replay_with_other_actions_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     write(dir.path(), 5, 40);
     let path = dir.path().join(file_name(1));
     let mut bytes = std::fs::read(&path).expect("readable");
-    // The hash of the last record, with its frame's checksum made good again.
+    // Changes the hash of the last record, and corrects the checksum of its frame.
     let (end, record) = (bytes.len(), last_frame(&bytes));
     bytes[end - 1] ^= 1;
     let crc = crate::state::CRC.checksum(&bytes[record + FRAME_BYTES..]);

@@ -1,5 +1,5 @@
-//! Writing. Each event is one write call, so a process that is killed loses nothing; a machine that loses its
-//! power may lose the end, which replay then says.
+//! Writing. Each event is one write call, so a process that is killed loses no event. A machine that loses its power
+//! may lose the last ones, and the replay then reports a torn segment.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,14 +14,14 @@ use super::{CRATE_VERSION, FORMAT, FRAME_BYTES, MAGIC, file_name, segments};
 use crate::lock::{create_private_dir, private_file, try_lock};
 use crate::state::CRC;
 
-/// Where the journal goes, and how much of it is kept.
+/// The directory of a journal, and how much of it is kept.
 #[derive(Clone, Debug)]
 pub struct JournalSettings {
-    /// The directory; made if it is not there.
+    /// The directory, which is created if it is missing.
     pub dir: PathBuf,
-    /// Bytes of events after which a new segment begins; at least 64 KiB. Default 16 MiB.
+    /// The number of bytes of events after which a new segment begins; at least 64 KiB. Default 16 MiB.
     pub segment_bytes: u64,
-    /// Segments kept, the one being written included; at least 2. Default 8.
+    /// The number of segments kept, including the one being written; at least 2. Default 8.
     pub segments_max: usize,
 }
 
@@ -29,7 +29,7 @@ impl JournalSettings {
     const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
     const SEGMENTS_MIN: usize = 2;
 
-    /// The default sizes, in this directory.
+    /// The default sizes, for a journal in this directory.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), segment_bytes: 16 * 1024 * 1024, segments_max: 8 }
@@ -47,7 +47,7 @@ impl JournalSettings {
     }
 }
 
-/// A journal being written.
+/// A journal that is being written.
 #[derive(Debug)]
 pub struct Journal {
     settings: JournalSettings,
@@ -62,10 +62,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins a journal with a node that has seen no event yet, after the segments that are there already.
+    /// Begins a new segment after those that are in the directory. `node` must have taken no event yet.
     ///
     /// # Errors
-    /// Another process writes there, or the operating system refuses.
+    /// A setting is too small, another process writes to the directory, or the operating system refuses.
     pub fn create(
         settings: JournalSettings,
         boot: Boot,
@@ -75,7 +75,7 @@ impl Journal {
         settings.validate()?;
         let dir = &settings.dir;
         create_private_dir(dir)
-            .map_err(|error| JournalError::io("make the journal directory", dir, error))?;
+            .map_err(|error| JournalError::io("create the journal directory", dir, error))?;
         let locked =
             try_lock(dir).map_err(|error| JournalError::io("lock the journal directory", dir, error))?;
         let Some(lock) = locked else { return Err(JournalError::Locked(dir.clone())) };
@@ -90,7 +90,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Notes an event that the node is about to take. [`finish`](Self::finish) must follow.
+    /// Prepares the record of an event that the node is about to take. [`finish`](Self::finish) must follow.
     pub fn begin(&mut self, event: &Event<'_>, now: Time) {
         self.frame.clear();
         self.frame.resize(FRAME_BYTES, 0);
@@ -98,10 +98,10 @@ impl Journal {
         self.frame = postcard::to_extend(&(now, EventRecord::of(event)), frame).unwrap_or_default();
     }
 
-    /// Notes what the node did, and writes both. `node` is the node after the event.
+    /// Adds the hash of the node's actions to the record and writes it. `node` is the node after the event.
     ///
     /// # Errors
-    /// The operating system refused; the journal is of no use from here on.
+    /// The operating system refused. The journal must not be used any more.
     pub fn finish<'a>(
         &mut self,
         actions: impl Iterator<Item = Action<'a>>,
@@ -126,7 +126,7 @@ impl Journal {
         self.prune()
     }
 
-    /// Removes the oldest segments beyond what is kept.
+    /// Removes the oldest segments until no more than `segments_max` are left.
     fn prune(&self) -> Result<(), JournalError> {
         let dir = &self.settings.dir;
         let numbers = segments(dir).map_err(|error| JournalError::io("list", dir, error))?;
@@ -149,7 +149,7 @@ fn open_segment(dir: &Path, segment: u32, head: &Head, node: &Node) -> Result<(P
         file.write_all(&bytes)?;
         Ok(file)
     };
-    let file = create().map_err(|error| JournalError::io("begin", &path, error))?;
+    let file = create().map_err(|error| JournalError::io("create", &path, error))?;
     Ok((path, file))
 }
 
@@ -160,7 +160,7 @@ fn push_frame(bytes: &mut Vec<u8>, value: &impl Serialize) -> postcard::Result<(
     Ok(())
 }
 
-/// Fills in the length and the checksum before the payload.
+/// Fills in the length and the checksum in front of the payload.
 fn close_frame(frame: &mut [u8]) {
     let (front, payload) = frame.split_at_mut(FRAME_BYTES);
     let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);

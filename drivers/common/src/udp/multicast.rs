@@ -1,40 +1,41 @@
-//! A multicast group that the node hears. Datagrams to it leave by the node's own socket, since a receiver compares
-//! their source with the sender's address; they go one hop far, and members on the same machine hear them too.
+//! The multicast group that a node receives from. Datagrams to the group are sent by the node's own socket, because a
+//! receiver compares their source with the sender's address. They go one hop far, and members on the same machine
+//! receive them too.
 //!
-//! A socket hears a group on the port it is bound to, and only if its address lets the group through. So the node's
-//! own socket serves when it has the group's port on every address; otherwise a second one is bound to the group,
-//! in such a way that other processes of this machine can do the same.
+//! A socket receives from a group only on the port it is bound to, and only if its bound address accepts the group. So
+//! the node's own socket is enough if it is bound to the group's port on every address. Otherwise a second socket is
+//! bound to the group, in such a way that other processes of this machine can do so too.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 
 use crate::udp::socket::{NodeSocket, datagram_socket};
 
-/// Which of this machine's networks a multicast group is meant on.
+/// The network interface of this machine on which a multicast group is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interface {
-    /// The one with this address. For IPv4 groups.
+    /// The interface with this address, for an IPv4 group.
     Addr(Ipv4Addr),
-    /// The one with this index, as `ip link` lists it. For IPv6 groups.
+    /// The interface with this index, as `ip link` lists it, for an IPv6 group.
     Index(u32),
 }
 
-/// A group to hear, and where.
+/// A multicast group, and the interface on which it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multicast {
     /// The group's address and port.
     pub group: SocketAddr,
-    /// Which network. Without it: the one of the node's own address, if that is an IPv4 one; the interface that an
-    /// IPv6 group names as its scope; or else the operating system's choice.
+    /// The interface. Without it, an IPv4 group uses the interface of the node's own address, and an IPv6 group the
+    /// one that its scope names; if there is none, the operating system chooses.
     pub interface: Option<Interface>,
 }
 
 impl Multicast {
-    /// Joins the group, and makes the node's own socket send to it there. What comes back is the second socket, if
-    /// the node's own cannot hear the group.
+    /// Joins the group, and makes the node's own socket send to it on the interface. Returns a second socket if the own
+    /// socket cannot receive from the group.
     pub(crate) fn join(&self, own: &NodeSocket) -> io::Result<Option<UdpSocket>> {
         if !self.group.ip().is_multicast() || self.group.port() == 0 {
-            return Err(invalid("it needs a multicast address and a port"));
+            return Err(invalid("a group needs a multicast address and a port"));
         }
         if !own.reaches(self.group) {
             return Err(invalid("the node is bound to an address of the other family"));
@@ -72,7 +73,7 @@ fn join_v4(group: SocketAddrV4, interface: Ipv4Addr, own: &NodeSocket) -> io::Re
     }
     sending.set_multicast_ttl_v4(1)?;
     sending.set_multicast_loop_v4(true)?;
-    if hears(own.local(), group.port()) {
+    if receives_from_port(own.local(), group.port()) {
         sending.join_multicast_v4(group.ip(), &interface)?;
         return Ok(None);
     }
@@ -89,11 +90,11 @@ fn join_v6(group: SocketAddrV6, interface: u32, own: &NodeSocket) -> io::Result<
     }
     sending.set_multicast_hops_v6(1)?;
     sending.set_multicast_loop_v6(true)?;
-    if hears(own.local(), group.port()) {
+    if receives_from_port(own.local(), group.port()) {
         sending.join_multicast_v6(group.ip(), interface)?;
         return Ok(None);
     }
-    // A group of one link cannot be bound without saying which link.
+    // A link-local group cannot be bound without its interface.
     let binds = BINDS_TO_GROUP && interface != 0;
     let ip = if binds { *group.ip() } else { Ipv6Addr::UNSPECIFIED };
     let socket = shared_socket(SocketAddrV6::new(ip, group.port(), 0, interface).into())?;
@@ -101,19 +102,21 @@ fn join_v6(group: SocketAddrV6, interface: u32, own: &NodeSocket) -> io::Result<
     Ok(Some(socket.into()))
 }
 
-/// Whether a socket bound to `local` receives datagrams to a group's `port`.
-const fn hears(local: SocketAddr, port: u16) -> bool {
+/// True if a socket bound to `local` receives datagrams to a group's `port`.
+const fn receives_from_port(local: SocketAddr, port: u16) -> bool {
     local.port() == port && local.ip().is_unspecified()
 }
 
-/// Bound to the group itself, a socket is spared other datagrams to the same port. Windows allows no such thing.
+/// True if a socket can be bound to the group itself, and so does not receive other datagrams to its port. Windows does
+/// not allow it.
 const BINDS_TO_GROUP: bool = cfg!(unix);
 
-/// A socket bound to an address that others may be bound to as well. Each gets its copy of what goes to the group.
+/// Creates a socket whose address other sockets may be bound to as well. Each of them receives a copy of a datagram to
+/// the group.
 fn shared_socket(addr: SocketAddr) -> io::Result<socket2::Socket> {
     let socket = datagram_socket(addr)?;
     socket.set_reuse_address(true)?;
-    // Where both exist, the others may have set either one alone.
+    // Where both options exist, another process may have set only one of them.
     #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
     socket.set_reuse_port(true)?;
     if addr.is_ipv6() {
@@ -140,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_group_is_refused() {
+    fn an_unusable_group_is_refused() {
         refused("10.0.0.1:7000", None, "multicast address");
         refused("239.1.2.3:0", None, "port");
         refused("[ff02::1]:7000", None, "family");
@@ -148,9 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn the_own_socket_serves_on_every_address_with_the_groups_port_alone() {
+    fn the_own_socket_is_enough_only_if_bound_to_the_groups_port_on_every_address() {
         let addr = |text: &str| text.parse().expect("an address");
-        assert!(hears(addr("0.0.0.0:7000"), 7000) && hears(addr("[::]:7000"), 7000));
-        assert!(!hears(addr("0.0.0.0:7001"), 7000) && !hears(addr("10.0.0.1:7000"), 7000));
+        assert!(
+            receives_from_port(addr("0.0.0.0:7000"), 7000) && receives_from_port(addr("[::]:7000"), 7000)
+        );
+        assert!(
+            !receives_from_port(addr("0.0.0.0:7001"), 7000)
+                && !receives_from_port(addr("10.0.0.1:7000"), 7000)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What a node is started with, and the start: sockets, epoch, node.
+//! The settings of a node and its start: the sockets are bound, the epoch is made durable, the node is created.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
@@ -7,38 +7,37 @@ use std::sync::Arc;
 
 use bruit_core::{Config, broadcast::FirstPhase};
 
-use crate::driven::{Settings, Started};
+use crate::driver::{Settings, Started};
 use crate::error::StartError;
 use crate::notices::Notices;
 use crate::udp::multicast::Multicast;
-use crate::udp::running::Running;
-use crate::udp::shared::{Hooks, Shared};
+use crate::udp::shared::{Shared, WakeUp};
 use crate::udp::socket::{NodeSocket, plain};
 use crate::udp::stats::Status;
 
-/// What the builders of the drivers collect. [`builder_methods!`](crate::builder_methods) makes their methods.
+/// The settings that a driver's builder collects. [`builder_methods!`](crate::builder_methods) defines its methods.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// The node's own settings; `addr` is filled in when the socket is bound.
     pub settings: Settings,
-    /// The address that others shall use, if it is not the bound one.
+    /// The address that the member announces, if that is not the bound one.
     pub advertise: Option<SocketAddr>,
-    /// A file of peers, read again when it changes.
+    /// A file with one `host:port` a line, read again when it changes.
     pub peers_file: Option<PathBuf>,
-    /// A group to hear.
+    /// The multicast group to receive from.
     pub multicast: Option<Multicast>,
 }
 
 impl Setup {
-    /// A node of this name, in the cluster of this configuration.
+    /// Settings for a node of this name, in the cluster of this configuration.
     pub fn new(name: impl Into<String>, config: Config) -> Self {
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
         let settings = Settings::new(name, unbound, config);
         Self { settings, advertise: None, peers_file: None, multicast: None }
     }
 
-    /// Binds the first address behind `addr` (`host:port`) that can be bound, and makes the node. It looks a name
-    /// up and writes to the disk, so it may block.
+    /// Binds the first usable address of `addr` (`host:port`), and creates the node. It may look up a name and it
+    /// writes to the disk, so it may block.
     ///
     /// # Errors
     /// The address cannot be bound, a setting is out of its range, or a directory cannot be used.
@@ -47,10 +46,10 @@ impl Setup {
         self.open_on(socket)
     }
 
-    /// The same on any port of every address of this machine.
+    /// Binds any free port on every address of this machine, and creates the node.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// See [`open`](Self::open).
     pub fn open_anywhere(self) -> Result<Opened, StartError> {
         let socket = NodeSocket::bind_anywhere();
         self.open_on(socket.map_err(|(addr, source)| StartError::Bind { addr, source })?)
@@ -73,7 +72,7 @@ impl Setup {
         Ok(Opened { socket, receivers, started: self.settings.start()?, peers_file: self.peers_file })
     }
 
-    /// A group that broadcasts are sent to is one that all members hear.
+    /// The group that `broadcast.first` sends to. Every member receives from it, or the broadcasts would not arrive.
     fn configured_group(&self) -> Option<Multicast> {
         match self.settings.config.broadcast.first {
             FirstPhase::Multicast { group: Some(group) } => Some(Multicast { group, interface: None }),
@@ -85,7 +84,7 @@ impl Setup {
     }
 }
 
-/// A node that is ready to run, with its sockets bound. Dropping it frees everything.
+/// A node that is ready to run, with its sockets bound. Dropping it frees its addresses and its directories.
 #[derive(Debug)]
 pub struct Opened {
     socket: NodeSocket,
@@ -95,47 +94,46 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Takes the sockets that the loop shall read, none of which ever blocks: the node's own, and if it needs one
-    /// of its own, the multicast group's.
+    /// Takes the sockets that the driver's loop must read: the node's own socket, and a second one if the multicast
+    /// group needs it. They are in non-blocking mode.
     #[must_use]
     pub fn take_receivers(&mut self) -> Vec<UdpSocket> {
         std::mem::take(&mut self.receivers)
     }
 
-    /// Where the node stands before its first event.
+    /// The status before the first event.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::of(&self.started.driven)
+        Status::of(&self.started.driver)
     }
 
-    /// Makes the node answer. It hears others as soon as the driver's loop runs.
+    /// Makes the node take commands. It receives datagrams as soon as the driver's loop runs.
     ///
     /// # Errors
     /// A thread could not be started.
-    pub fn run(self, hooks: Arc<dyn Hooks>) -> Result<(Running, Arc<Shared>, Notices), StartError> {
+    pub fn run<W: WakeUp>(self, wake_up: W) -> Result<(Arc<Shared<W>>, Notices), StartError> {
         let failed = |source| StartError::system("start a thread", source);
-        let Started { driven, notices, state } = self.started;
-        let shared = Arc::new(Shared::new(driven, self.socket, hooks));
+        let Started { driver, notices, state } = self.started;
+        let shared = Arc::new(Shared::new(driver, self.socket, wake_up));
         if let Some(state) = state {
             let weak = Arc::downgrade(&shared);
             let done = move |slot, serial, written| {
                 if let Some(shared) = weak.upgrade() {
-                    shared.stored(slot, serial, written);
+                    shared.on_stored(slot, serial, written);
                 }
             };
-            shared.lock().driven.keep(state, done).map_err(failed)?;
+            shared.lock().keep_slots_in(state, done).map_err(failed)?;
         }
-        let running = Running::new(Arc::clone(&shared));
         if self.peers_file.is_some() {
-            running.start_sources(self.peers_file).map_err(failed)?;
+            shared.start_sources(self.peers_file).map_err(failed)?;
         }
-        Ok((running, shared, notices))
+        Ok((shared, notices))
     }
 }
 
 fn bind(addr: &str) -> Result<NodeSocket, StartError> {
     let unusable = |source| StartError::Address { addr: addr.to_owned(), source };
-    let mut last = unusable(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
+    let mut last = unusable(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     for addr in addr.to_socket_addrs().map_err(unusable)? {
         match NodeSocket::bind(addr) {
             Ok(socket) => return Ok(socket),
@@ -145,45 +143,47 @@ fn bind(addr: &str) -> Result<NodeSocket, StartError> {
     Err(last)
 }
 
-/// The methods of a driver's builder that set something: all but its start. The type has one field, `setup`.
+/// Defines all methods of a driver's builder except its start. The builder's type has one field, `setup`.
 #[macro_export]
 macro_rules! builder_methods {
     () => {
-        /// A node of this name, in the cluster of this configuration.
-        pub fn new(name: impl Into<String>, config: bruit_core::Config) -> Self {
+        /// Settings for a node of this name, in the cluster of this configuration.
+        pub fn new(name: impl Into<String>, config: $crate::core::Config) -> Self {
             Self { setup: $crate::udp::Setup::new(name, config) }
         }
 
-        /// Its id; made from the name by default.
-        pub const fn id(mut self, id: bruit_core::NodeId) -> Self {
+        /// Sets the id. By default it is made from the name.
+        pub const fn id(mut self, id: $crate::core::NodeId) -> Self {
             self.setup.settings.id = id;
             self
         }
 
-        /// Its failure zone, at most 32 bytes.
+        /// Sets the failure zone, at most 32 bytes.
         pub fn zone(mut self, zone: impl Into<String>) -> Self {
             self.setup.settings.zone = zone.into();
             self
         }
 
-        /// Bytes for the application that every member sees, at most 512.
+        /// Sets bytes for the application, which every member sees; at most 512.
         pub fn meta(mut self, meta: impl Into<Vec<u8>>) -> Self {
             self.setup.settings.meta = meta.into();
             self
         }
 
-        /// The address that others shall use, if it is not the bound one; port 0 stands for the bound port.
+        /// Sets the address that the member announces, if that is not the bound one. Port 0 stands for the bound
+        /// port.
         pub const fn advertise(mut self, addr: std::net::SocketAddr) -> Self {
             self.setup.advertise = Some(addr);
             self
         }
 
-        /// Hears this multicast group too, and sends to it one hop far on the same interface. By default it hears the
-        /// group that `broadcast.first` sends to, if that names one.
+        /// Receives from this multicast group too, and limits datagrams to it to one hop on `interface`. By default
+        /// the node receives from the group that `broadcast.first` names, if it names one.
         ///
-        /// Without an interface it is the one of the bound IPv4 address, or the scope of an IPv6 group, or else the
-        /// operating system's choice. The group's port may be the node's own, if that is bound on every address, or
-        /// one that all members share. A start fails if the interface or the group cannot be used.
+        /// Without `interface`, the node uses the interface of the bound IPv4 address, or the scope of an IPv6 group,
+        /// or else the operating system's choice. The group's port may be the node's own port, if the node is bound
+        /// on every address, or a port that all members share. The start fails if the group or the interface cannot
+        /// be used.
         pub const fn multicast(
             mut self,
             group: std::net::SocketAddr,
@@ -193,26 +193,26 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Keeps what must survive a restart in this directory, which is made if it is not there.
+        /// Keeps the data that must survive a restart in this directory, which is created if it is missing.
         pub fn state_dir(mut self, path: impl Into<std::path::PathBuf>) -> Self {
             self.setup.settings.state_dir = Some(path.into());
             self
         }
 
-        /// Writes every event to a journal.
+        /// Writes every event to a journal, for replay.
         pub fn journal(mut self, settings: $crate::JournalSettings) -> Self {
             self.setup.settings.journal = Some(settings);
             self
         }
 
-        /// Takes peers from this file, one `host:port` a line, and reads it again when it changes.
+        /// Takes peers from this file, which has one `host:port` a line. The file is read again when it changes.
         pub fn peers_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
             self.setup.peers_file = Some(path.into());
             self
         }
 
-        /// News that wait for a slow reader at most; beyond it the oldest go. Default 4 096. Of the broadcasts among
-        /// them no more than 16 MiB wait either.
+        /// Sets the largest number of notices that wait for a slow reader; beyond it the oldest are dropped. Default
+        /// 4 096. Independently of it, at most 16 MiB of broadcasts wait.
         pub const fn notices_max(mut self, max: usize) -> Self {
             self.setup.settings.notices_max = max;
             self

@@ -1,69 +1,73 @@
-//! What the handles and the loop share: the node under its mutex, the socket, and a way to wake the loop.
+//! The state that all handles of a node and the driver's loop share: the [`Driver`] under its mutex, the sending
+//! socket, and the means to wake the loop and the callers that wait.
 //!
-//! Whoever has an event steps the node with the mutex held, and sends with the mutex free, so that a slow kernel
-//! never keeps another caller from the node.
+//! Each thread that has an event steps the node with the mutex held, and sends with the mutex free, so that a slow
+//! kernel never keeps another thread from the node.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use bruit_core::{Action, Answer, Command, Event, NodeId, Outbox, Phase, PingId, Rejected, Slot, Time};
+use bruit_core::wire::Kind;
+use bruit_core::{Action, Answer, Command, Event, Node, NodeId, Outbox, Phase, PingId, Rejected, Slot};
 
 use crate::clock::Clock;
-use crate::driven::{Driven, Stopped};
-use crate::error::Trouble;
-use crate::sources::{Feed, Sources};
+use crate::driver::{Driver, LastWrites};
+use crate::error::{JoinError, Trouble};
+use crate::names::Seed;
+use crate::sources::{Feed, Source, Sources};
 use crate::state::StateError;
 use crate::udp::socket::NodeSocket;
 use crate::udp::stats::DriverStats;
-use crate::udp::trace::{Direction, Tracer};
+use crate::udp::trace::{Direction, Traced, Tracer};
 
-/// What a driver brings beside its loop. Neither method may wait.
-pub trait Hooks: fmt::Debug + Send + Sync + 'static {
-    /// Ends the loop's present or next sleep.
-    fn wake(&self);
+/// The way in which a driver wakes its loop, and callers that wait for the node. Neither method may block.
+pub trait WakeUp: fmt::Debug + Send + Sync + 'static {
+    /// Ends the present sleep of the driver's loop, or the next one if it is awake.
+    fn wake_loop(&self);
 
-    /// Something that a caller may wait for has happened. The mutex is held.
-    fn changed(&self, driven: &Driven);
+    /// Called with the mutex held after anything happened that a caller may wait for.
+    fn wake_callers(&self, driver: &Driver);
 }
 
-/// The node, and what else the mutex guards.
+/// The state that the handles and the loop share.
 #[derive(Debug)]
-pub struct State {
-    /// The node, and what happens around its events.
-    pub driven: Driven,
-    /// Until when the loop sleeps, unless it is woken.
-    asleep_until: Time,
-    /// What the peers file and the names stand for; told again at each join.
-    peers: Vec<SocketAddr>,
-}
-
-/// What the handles and the loop share.
-#[derive(Debug)]
-pub struct Shared {
-    state: Mutex<State>,
-    pub(crate) socket: NodeSocket,
-    hooks: Arc<dyn Hooks>,
+pub struct Shared<W> {
+    driver: Mutex<Driver>,
+    socket: NodeSocket,
+    wake_up: W,
+    clock: Clock,
+    /// The thread that looks up names and reads the peers file, once there is something to look up.
     sources: Mutex<Option<Sources>>,
-    pub(crate) clock: Clock,
+    /// The addresses that `sources` has found. They are given to the node again after each join.
+    peers: Mutex<Vec<SocketAddr>>,
     stop: AtomicBool,
     send_errors: AtomicU64,
     receive_errors: AtomicU64,
     tracer: RwLock<Option<Arc<Tracer>>>,
+    /// True while there is a tracer, so that sending without one takes no lock.
     tracing: AtomicBool,
 }
 
-impl Shared {
-    pub(crate) fn new(driven: Driven, socket: NodeSocket, hooks: Arc<dyn Hooks>) -> Self {
-        let clock = driven.clock();
+/// Locks a mutex. No holder leaves the value half-changed when it panics, so a poisoned mutex is as good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<W: WakeUp> Shared<W> {
+    pub(crate) fn new(driver: Driver, socket: NodeSocket, wake_up: W) -> Self {
+        let clock = driver.clock();
         Self {
-            state: Mutex::new(State { driven, asleep_until: Time::MAX, peers: Vec::new() }),
+            driver: Mutex::new(driver),
             socket,
-            hooks,
-            sources: Mutex::new(None),
+            wake_up,
             clock,
+            sources: Mutex::new(None),
+            peers: Mutex::new(Vec::new()),
             stop: AtomicBool::new(false),
             send_errors: AtomicU64::new(0),
             receive_errors: AtomicU64::new(0),
@@ -72,83 +76,103 @@ impl Shared {
         }
     }
 
-    /// The state. A reader's closure that panicked has changed nothing, so a poisoned mutex is as good.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the driver. The node waits as long as the guard lives.
+    pub fn lock(&self) -> MutexGuard<'_, Driver> {
+        lock(&self.driver)
     }
 
-    /// Gives the node one event and sends what comes out. For the loop, which looks at its deadline itself.
-    pub(crate) fn step(&self, event: Event<'_>, out: &mut Outbox) {
-        self.step_locked(&mut self.lock(), event, out);
-        self.send_all(out);
+    /// The driver's own means to wake its loop and its callers.
+    pub const fn wake_up(&self) -> &W {
+        &self.wake_up
     }
 
-    fn step_locked(
-        &self,
-        state: &mut State,
-        event: Event<'_>,
-        out: &mut Outbox,
-    ) -> Option<Result<Answer, Rejected>> {
-        let told = state.driven.told();
-        let answer = state.driven.step(event, out);
-        if answer.is_some() || state.driven.told() != told {
-            self.hooks.changed(&state.driven);
-        }
-        answer
+    /// The address that the socket is bound to.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.socket.local()
     }
 
-    /// When the loop, which calls this before it sleeps, must be awake again at the latest.
-    pub(crate) fn fall_asleep(&self) -> Option<Duration> {
-        let mut state = self.lock();
-        let wake = state.driven.next_wake();
-        state.asleep_until = wake.unwrap_or(Time::MAX);
-        wake.map(|wake| wake.since(self.clock.now()))
+    /// The clock that the node is driven by.
+    pub const fn clock(&self) -> Clock {
+        self.clock
     }
 
-    /// The same for everybody else: the loop is woken if it would now sleep too long. `then` runs on the
-    /// answer before anybody else can step the node.
-    pub(crate) fn command_then(
+    /// Calls `read` with the node. The node waits meanwhile.
+    pub fn read<R>(&self, read: impl FnOnce(&Node) -> R) -> R {
+        read(self.lock().node())
+    }
+
+    /// Gives the node a command and sends the datagrams that come out.
+    ///
+    /// # Errors
+    /// The node refuses the command, or has stopped.
+    pub fn command(&self, command: Command) -> Result<Answer, Rejected> {
+        self.command_then(command, |_, _| {})
+    }
+
+    /// Gives the node a command. `then` runs on the answer before another thread can step the node.
+    fn command_then(
         &self,
         command: Command,
-        then: impl FnOnce(&mut Driven, &Answer),
+        then: impl FnOnce(&mut Driver, &Answer),
     ) -> Result<Answer, Rejected> {
-        let mut out = Outbox::new();
-        let answer = self.step_and_wake(Event::Command(command), &mut out, |driven, answer| {
+        let answer = self.step_and_wake(Event::Command(command), |driver, answer| {
             if let Some(Ok(answer)) = answer {
-                then(driven, answer);
+                then(driver, answer);
             }
         });
         answer.expect("the core answers a command in its call, and a stopped driver does so for it")
     }
 
-    /// Starts a ping, whose end the driver waits for and then takes.
+    /// Starts a ping. The caller waits for [`Driver::ping_end`] and then forgets it by [`Driver::take_ping`].
     ///
     /// # Errors
-    /// The node refuses, or has stopped.
+    /// The node refuses the ping, or has stopped.
     pub fn start_ping(&self, id: NodeId, addr: SocketAddr) -> Result<PingId, Rejected> {
-        let answer = self.command_then(Command::Ping { id, addr }, |driven, answer| {
+        let answer = self.command_then(Command::Ping { id, addr }, |driver, answer| {
             if let Answer::Pinging(ping) = answer {
-                driven.await_ping(*ping);
+                driver.await_ping(*ping);
             }
         })?;
         let Answer::Pinging(ping) = answer else { unreachable!("a ping is answered with its id") };
         Ok(ping)
     }
 
+    /// Gives the node one event and sends what comes out. Only the loop may call it: the loop looks at its next
+    /// deadline itself, and so is not woken.
+    pub(crate) fn step(&self, event: Event<'_>, out: &mut Outbox) {
+        self.step_locked(&mut self.lock(), event, out);
+        self.send_all(out);
+    }
+
+    /// Does the same for every thread but the loop's, and wakes the loop if it would now sleep too long.
     fn step_and_wake(
         &self,
         event: Event<'_>,
-        out: &mut Outbox,
-        then: impl FnOnce(&mut Driven, &Option<Result<Answer, Rejected>>),
+        then: impl FnOnce(&mut Driver, &Option<Result<Answer, Rejected>>),
     ) -> Option<Result<Answer, Rejected>> {
-        let mut state = self.lock();
-        let answer = self.step_locked(&mut state, event, out);
-        then(&mut state.driven, &answer);
-        let sooner = state.driven.next_wake().is_some_and(|wake| wake < state.asleep_until);
-        drop(state);
-        self.send_all(out);
-        if sooner {
-            self.hooks.wake();
+        let mut out = Outbox::new();
+        let mut driver = self.lock();
+        let answer = self.step_locked(&mut driver, event, &mut out);
+        then(&mut driver, &answer);
+        let must_wake = driver.must_wake_loop();
+        drop(driver);
+        self.send_all(&mut out);
+        if must_wake {
+            self.wake_up.wake_loop();
+        }
+        answer
+    }
+
+    fn step_locked(
+        &self,
+        driver: &mut Driver,
+        event: Event<'_>,
+        out: &mut Outbox,
+    ) -> Option<Result<Answer, Rejected>> {
+        let sent = driver.notices_sent();
+        let answer = driver.step(event, out);
+        if answer.is_some() || driver.notices_sent() != sent {
+            self.wake_up.wake_callers(driver);
         }
         answer
     }
@@ -165,84 +189,118 @@ impl Shared {
         out.clear();
     }
 
-    /// Counts an error on receiving, or on waiting to.
+    /// Called by the loop before it sleeps. Returns how long it may sleep; `None` for as long as it likes.
+    pub(crate) fn fall_asleep(&self) -> Option<Duration> {
+        self.lock().fall_asleep().map(|wake| wake.since(self.clock.now()))
+    }
+
+    /// Counts an error of the operating system on receiving, or on waiting for a datagram.
     pub fn count_receive_error(&self) {
         self.receive_errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn stats(&self) -> DriverStats {
+    /// The driver's counters.
+    pub fn stats(&self) -> DriverStats {
         DriverStats {
             send_errors: self.send_errors.load(Ordering::Relaxed),
             receive_errors: self.receive_errors.load(Ordering::Relaxed),
-            notices_missed: self.lock().driven.notices_missed(),
+            notices_missed: self.lock().notices_missed(),
         }
     }
 
-    /// A slot is durable, or could not be made so.
-    pub(crate) fn stored(&self, slot: Slot, serial: u64, written: Result<(), StateError>) {
+    /// Called after each attempt to write a durable slot.
+    pub(crate) fn on_stored(&self, slot: Slot, serial: u64, written: Result<(), StateError>) {
         match written {
-            Ok(()) => {
-                self.step_and_wake(Event::Stored { slot, serial }, &mut Outbox::new(), |_, _| {});
-            }
-            Err(error) => self.trouble(Trouble::Store { error: error.to_string() }),
+            Ok(()) => drop(self.step_and_wake(Event::Stored { slot, serial }, |_, _| {})),
+            Err(error) => self.report_trouble(Trouble::Store { error: error.to_string() }),
         }
     }
 
-    pub(crate) fn trouble(&self, trouble: Trouble) {
-        let mut state = self.lock();
-        state.driven.trouble(trouble);
-        self.hooks.changed(&state.driven);
+    fn report_trouble(&self, trouble: Trouble) {
+        let mut driver = self.lock();
+        driver.report_trouble(trouble);
+        self.wake_up.wake_callers(&driver);
     }
 
-    /// The look-up of names and files, once it runs.
-    pub(crate) fn sources(&self) -> MutexGuard<'_, Option<Sources>> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Joins through addresses at once, and through names as soon as they are looked up.
+    ///
+    /// # Errors
+    /// A seed is not `host:port`, there are too many, or the node is leaving or has stopped.
+    pub fn join(self: &Arc<Self>, seeds: impl IntoIterator<Item = impl ToString>) -> Result<(), JoinError> {
+        let parsed: Result<Vec<Seed>, _> = seeds.into_iter().map(|seed| seed.to_string().parse()).collect();
+        let (mut addrs, mut names) = (Vec::new(), Vec::new());
+        for seed in parsed? {
+            match seed {
+                Seed::Addr(addr) => addrs.push(addr),
+                Seed::Name(name) => names.push(name),
+            }
+        }
+        self.command(Command::Join { seeds: addrs })?;
+        if !lock(&self.peers).is_empty() {
+            self.set_peers();
+        }
+        if !names.is_empty() {
+            self.start_sources(None).map_err(JoinError::Names)?;
+            self.with_sources(|sources| sources.add_names(names));
+        }
+        Ok(())
     }
 
-    /// Names or the peers file have something new.
-    pub(crate) fn feed(&self, feed: Feed) {
+    /// Starts the thread that looks up names and reads the peers file, unless it runs already.
+    pub(crate) fn start_sources(self: &Arc<Self>, peers_file: Option<PathBuf>) -> io::Result<()> {
+        let mut sources = lock(&self.sources);
+        if sources.is_none() {
+            let weak = Arc::downgrade(self);
+            let started = Sources::start(peers_file, move |feed| {
+                if let Some(shared) = weak.upgrade() {
+                    shared.on_feed(feed);
+                }
+            })?;
+            *sources = Some(started);
+        }
+        Ok(())
+    }
+
+    fn with_sources<R>(&self, with: impl FnOnce(&Sources) -> R) -> Option<R> {
+        lock(&self.sources).as_ref().map(with)
+    }
+
+    /// The names and the entries of the peers file, with the addresses found for them.
+    pub fn sources(&self) -> Vec<Source> {
+        self.with_sources(Sources::shown).unwrap_or_default()
+    }
+
+    fn on_feed(&self, feed: Feed) {
         match feed {
-            Feed::Trouble(trouble) => self.trouble(trouble),
+            Feed::Trouble(trouble) => self.report_trouble(trouble),
             Feed::Peers(mut peers) => {
                 peers.retain(|peer| self.socket.reaches(*peer));
-                self.lock().peers = peers;
-                self.tell_peers();
+                *lock(&self.peers) = peers;
+                self.set_peers();
             }
         }
     }
 
-    /// After a join: the peers that were found before it.
-    pub(crate) fn tell_peers_if_any(&self) {
-        if !self.lock().peers.is_empty() {
-            self.tell_peers();
-        }
-    }
-
-    /// Gives the node the peers found so far. Before its first join it would refuse them; the join tells them.
-    fn tell_peers(&self) {
-        let state = self.lock();
-        let mut peers = state.peers.clone();
-        let running = state.driven.node().phase() == Phase::Running;
-        drop(state);
-        if !running {
+    /// Gives the node the peers found so far. A node that has not joined would refuse them; its join does this again.
+    fn set_peers(&self) {
+        let mut peers = lock(&self.peers).clone();
+        if self.read(Node::phase) != Phase::Running {
             return;
         }
         let found = peers.len();
-        let mut answer = self.set_peers(&peers);
+        let mut answer = self.command(Command::SetPeers(peers.clone()));
         if let Err(Rejected::TooMany { len, max, .. }) = answer {
             peers.truncate(found.saturating_sub(len.saturating_sub(max)));
-            answer = self.set_peers(&peers);
-            self.trouble(Trouble::PeersLeftOut { found, kept: peers.len() });
+            let kept = peers.len();
+            answer = self.command(Command::SetPeers(peers));
+            self.report_trouble(Trouble::PeersLeftOut { found, kept });
         }
         if let Err(rejected) = answer {
-            self.trouble(Trouble::PeersRefused(rejected));
+            self.report_trouble(Trouble::PeersRefused(rejected));
         }
     }
 
-    fn set_peers(&self, peers: &[SocketAddr]) -> Result<Answer, Rejected> {
-        self.command_then(Command::SetPeers(peers.to_vec()), |_, _| {})
-    }
-
+    /// Shows a datagram to the tracer, if there is one.
     pub(crate) fn trace(&self, direction: Direction, peer: SocketAddr, bytes: &[u8]) {
         if !self.tracing.load(Ordering::Relaxed) {
             return;
@@ -253,30 +311,36 @@ impl Shared {
         }
     }
 
-    pub(crate) fn set_tracer(&self, tracer: Option<Tracer>) {
+    /// Sets the function that is shown every datagram with a message of one of these kinds. Without kinds, tracing ends.
+    pub fn set_trace(
+        &self,
+        kinds: impl IntoIterator<Item = Kind>,
+        show: impl Fn(&Traced<'_>) + Send + Sync + 'static,
+    ) {
+        let kinds: Vec<_> = kinds.into_iter().collect();
+        let tracer = (!kinds.is_empty()).then(|| Arc::new(Tracer::new(kinds, Box::new(show))));
         self.tracing.store(tracer.is_some(), Ordering::Relaxed);
-        *self.tracer.write().unwrap_or_else(PoisonError::into_inner) = tracer.map(Arc::new);
+        *self.tracer.write().unwrap_or_else(PoisonError::into_inner) = tracer;
     }
 
-    /// Makes the loop end.
+    /// Asks the loop to end, and wakes it.
     pub fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Release);
-        self.hooks.wake();
+        self.wake_up.wake_loop();
     }
 
-    /// Whether the loop shall end.
-    #[must_use]
+    /// True once the loop was asked to end.
     pub fn is_asked_to_stop(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// The node takes no more events, names are looked up no more, and whoever waits is let go. Dropping what comes back waits for the disk, so that
-    /// is done without the mutex held.
-    pub fn stop_node(&self) -> Stopped {
-        drop(self.sources().take());
-        let mut state = self.lock();
-        let stopped = state.driven.stop();
-        self.hooks.changed(&state.driven);
-        stopped
+    /// Stops the node and the look-up of names, and wakes every caller that waits. Dropping the returned value waits
+    /// for the disk; the mutex is free by then.
+    pub fn stop_node(&self) -> LastWrites {
+        drop(lock(&self.sources).take());
+        let mut driver = self.lock();
+        let writes = driver.stop();
+        self.wake_up.wake_callers(&driver);
+        writes
     }
 }

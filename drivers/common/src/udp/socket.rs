@@ -1,15 +1,15 @@
-//! The node's socket, with one spelling of each address: an IPv6 socket that also takes IPv4 reports those senders
-//! as mapped addresses (`::ffff:10.0.0.1`), which nobody else in the cluster would recognise.
+//! The node's socket, which gives every address one form. An IPv6 socket that also takes IPv4 reports IPv4 senders as
+//! mapped addresses (`::ffff:10.0.0.1`), which no other member would recognise; they are turned into IPv4 addresses.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use socket2::{Domain, Protocol, Type};
 
-/// Asked of the kernel, which may grant less: what arrives while the process is paused waits here.
+/// The size of the receive buffer, in which datagrams wait while the process is paused. The kernel may grant less.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
-/// Any address of this machine, any port.
+/// Every address of this machine and any port, for IPv6 and for IPv4.
 const ANYWHERE: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
@@ -22,7 +22,7 @@ enum Family {
     Both,
 }
 
-/// A bound datagram socket that never blocks. It sends; whoever receives does so on a clone of its own.
+/// A bound datagram socket in non-blocking mode. It is used for sending; the loop receives on a clone of it.
 #[derive(Debug)]
 pub(crate) struct NodeSocket {
     socket: UdpSocket,
@@ -34,7 +34,7 @@ impl NodeSocket {
     pub(crate) fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket = datagram_socket(addr)?;
         if addr.is_ipv6() {
-            // Some systems have no such sockets; then IPv4 is out of reach, and sends to it are counted.
+            // Some systems have no such sockets. IPv4 is then out of reach, and each send to it counts as an error.
             let _ = socket.set_only_v6(false);
         }
         socket.bind(&addr.into())?;
@@ -50,28 +50,28 @@ impl NodeSocket {
         Ok(Self { socket, local, family })
     }
 
-    /// On any port of every address of this machine.
+    /// Binds any free port on every address of this machine.
     pub(crate) fn bind_anywhere() -> Result<Self, (SocketAddr, io::Error)> {
         let [v6, v4] = ANYWHERE;
         Self::bind(v6).or_else(|_| Self::bind(v4)).map_err(|source| (v4, source))
     }
 
-    /// The same socket again, for a loop to receive from.
+    /// A second handle of the socket, for the loop to receive from.
     pub(crate) fn receiver(&self) -> io::Result<UdpSocket> {
         self.socket.try_clone()
     }
 
-    /// Its options.
+    /// The socket's options.
     pub(crate) fn options(&self) -> socket2::SockRef<'_> {
         socket2::SockRef::from(&self.socket)
     }
 
-    /// The address it is bound to; unspecified if it was.
+    /// The address that it is bound to; unspecified if it was bound to every address.
     pub(crate) const fn local(&self) -> SocketAddr {
         self.local
     }
 
-    /// Whether datagrams to the address can leave here.
+    /// True if the socket can send to the address's family.
     pub(crate) const fn reaches(&self, addr: SocketAddr) -> bool {
         match self.family {
             Family::V4 => addr.is_ipv4(),
@@ -91,7 +91,7 @@ impl NodeSocket {
     }
 }
 
-/// An unbound socket of the address's family that never blocks.
+/// Creates an unbound, non-blocking socket of the address's family.
 pub(crate) fn datagram_socket(addr: SocketAddr) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
@@ -99,7 +99,7 @@ pub(crate) fn datagram_socket(addr: SocketAddr) -> io::Result<socket2::Socket> {
     Ok(socket)
 }
 
-/// The one spelling of an address.
+/// The one form of an address: a mapped IPv4 address becomes IPv4, and an IPv6 address loses its flow label.
 pub(crate) fn plain(addr: SocketAddr) -> SocketAddr {
     match addr {
         SocketAddr::V4(_) => addr,
@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn mapped_addresses_have_one_spelling() {
+    fn mapped_addresses_become_ipv4() {
         assert_eq!(plain(addr("[::ffff:10.0.0.1]:7000")), addr("10.0.0.1:7000"));
         assert_eq!(plain(addr("[::1]:7000")), addr("[::1]:7000"));
         assert_eq!(plain(addr("10.0.0.1:7000")), addr("10.0.0.1:7000"));
     }
 
     #[test]
-    fn a_socket_knows_whom_it_reaches() {
+    fn a_socket_knows_which_addresses_it_reaches() {
         let v4 = NodeSocket::bind(addr("127.0.0.1:0")).expect("bound");
         assert!(v4.reaches(addr("10.0.0.1:1")) && !v4.reaches(addr("[::1]:1")));
         assert_ne!(v4.local().port(), 0);

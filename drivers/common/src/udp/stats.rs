@@ -1,68 +1,73 @@
-//! What can be said of a running node in a few plain numbers.
+//! The driver's counters, and the status of a running node.
 
 use std::net::SocketAddr;
 
 use bruit_core::{Incarnation, Phase};
 
-use crate::driven::Driven;
+use crate::driver::Driver;
 
-/// What happened around the node, as plain numbers since its start.
+/// The driver's counters since the start of the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverStats {
     /// Datagrams that the operating system refused to send: no route, buffer full, another address family.
     pub send_errors: u64,
-    /// Errors on receiving.
+    /// Errors of the operating system on receiving.
     pub receive_errors: u64,
-    /// News that no reader took in time.
+    /// Notices that were dropped because they were not read in time.
     pub notices_missed: u64,
 }
 
 impl DriverStats {
-    /// Every counter with its name and its meaning, in a fixed order.
+    /// Every counter as its name, its value and its meaning, in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
         [
             ("send_errors", self.send_errors, "Datagrams that the operating system refused to send."),
-            ("receive_errors", self.receive_errors, "Errors on receiving."),
-            ("notices_missed", self.notices_missed, "News that no reader took in time."),
+            ("receive_errors", self.receive_errors, "Errors of the operating system on receiving."),
+            (
+                "notices_missed",
+                self.notices_missed,
+                "Notices that were dropped because they were not read in time.",
+            ),
         ]
         .into_iter()
     }
 }
 
-/// Where a node stands.
+/// The status of a node at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// Where it stands in its life.
+    /// The phase of its life cycle: idle, running, leaving, left or ended.
     pub phase: Phase,
-    /// Whether it has been in contact with a member since it started.
+    /// True once it has been in contact with another member since it started.
     pub joined: bool,
-    /// Members of the local view that are alive or suspected, oneself included.
+    /// The number of members in the local view that are alive or suspected, this one included.
     pub members: usize,
-    /// The announced address.
+    /// The address that the member announces.
     pub addr: SocketAddr,
-    /// The own incarnation.
+    /// The member's own incarnation.
     pub incarnation: Incarnation,
-    /// News told so far. It rises with every change of a member, so what was read of the members before may be old.
-    pub news: u64,
-    /// Whether it takes no more commands: it was stopped, or a bug ended it.
+    /// The number of notices sent so far. It rises with every change of a member, so members that were read at a
+    /// lower number may have changed since.
+    pub notices_sent: u64,
+    /// True if the node takes no more commands: it was stopped, or a bug ended it.
     pub stopped: bool,
 }
 
 impl Status {
-    /// The status at this moment. It counts the members, one by one.
+    /// The status now. It takes time proportional to the number of members, which it counts.
     #[must_use]
-    pub fn of(driven: &Driven) -> Self {
-        let node = driven.node();
+    pub fn of(driver: &Driver) -> Self {
+        let node = driver.node();
         Self {
             phase: node.phase(),
             joined: node.is_joined(),
             members: node.member_count(),
             addr: node.addr(),
             incarnation: node.incarnation(),
-            news: driven.told(),
-            stopped: driven.is_stopped(),
+            notices_sent: driver.notices_sent(),
+            stopped: driver.is_stopped(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A hook for those who want to see the datagrams: filtered by kind of message, called outside the node's mutex.
+//! Tracing: a function of the application is shown the datagrams that carry certain kinds of message. It is called
+//! outside the node's mutex.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,27 +7,27 @@ use std::net::SocketAddr;
 use bruit_core::Time;
 use bruit_core::wire::{Described, Kind, describe};
 
-/// Which way a datagram went.
+/// The direction of a traced datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// It arrived.
+    /// The node received it.
     In,
-    /// It was sent.
+    /// The node sent it.
     Out,
 }
 
-/// A datagram that passed, with at least one message of a kind that was asked for.
+/// A datagram, sent or received, with at least one message of a kind that was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Traced<'a> {
-    /// When, on the node's clock.
+    /// The time on the node's clock.
     pub at: Time,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// The other end.
+    /// The address that it was sent to, or that it came from.
     pub peer: SocketAddr,
-    /// Its bytes as they were on the wire.
+    /// The bytes of the datagram.
     pub bytes: &'a [u8],
-    /// What it says.
+    /// The decoded messages.
     pub described: Described<'a>,
 }
 
@@ -40,23 +41,23 @@ impl fmt::Display for Traced<'_> {
     }
 }
 
-type Hook = Box<dyn Fn(&Traced<'_>) + Send + Sync>;
+type Show = Box<dyn Fn(&Traced<'_>) + Send + Sync>;
 
-/// A hook and the kinds of message it wants to see.
+/// The application's function, and the kinds of message that it is shown.
 pub(crate) struct Tracer {
     kinds: Vec<Kind>,
-    hook: Hook,
+    show: Show,
 }
 
 impl Tracer {
-    pub(crate) fn new(kinds: Vec<Kind>, hook: Hook) -> Self {
-        Self { kinds, hook }
+    pub(crate) fn new(kinds: Vec<Kind>, show: Show) -> Self {
+        Self { kinds, show }
     }
 
     pub(crate) fn see(&self, at: Time, direction: Direction, peer: SocketAddr, bytes: &[u8]) {
         let Ok(described) = describe(bytes) else { return };
         if described.kinds().any(|kind| self.kinds.contains(&kind)) {
-            (self.hook)(&Traced { at, direction, peer, bytes, described });
+            (self.show)(&Traced { at, direction, peer, bytes, described });
         }
     }
 }

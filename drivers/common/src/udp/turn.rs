@@ -1,7 +1,7 @@
-//! One turn of a driver's loop: read a bounded batch, then tick if it is time.
+//! One turn of a driver's loop: read a bounded batch of datagrams, then give the node its tick if one is due.
 //!
-//! The bound is what keeps a flood from stopping the timers; reading first is what keeps a late loop from
-//! suspecting a member whose answer is waiting (rule B7).
+//! The bound keeps a flood of datagrams from stopping the timers. Reading comes before the tick so that a late loop
+//! does not suspect a member whose answer waits in the socket (rule B7).
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,56 +10,57 @@ use std::time::Duration;
 
 use bruit_core::{Event, Outbox};
 
-use crate::udp::shared::Shared;
+use crate::udp::shared::{Shared, WakeUp};
 use crate::udp::socket::plain;
 use crate::udp::trace::Direction;
 
-/// Datagrams read from one socket before the timers have their turn.
+/// The most datagrams read from one socket before the timers have their turn.
 const BATCH_MAX: usize = 256;
-/// Time spent reading from one socket before the timers have their turn.
+/// The longest time spent reading from one socket before the timers have their turn.
 const BATCH_TIME: Duration = Duration::from_millis(10);
-/// No datagram is longer.
+/// The longest datagram that UDP can carry, rounded up.
 const DATAGRAM_BYTES_MAX: usize = 1 << 16;
 
-/// Whether all sockets were read until they had nothing more. Readiness is told once for each change only.
+/// Says whether all sockets were read until they were empty. It matters because the operating system reports that a
+/// socket is readable only once for each change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sockets {
-    /// They were: readiness will be told.
+    /// All sockets are empty: the next datagram will be reported.
     Drained,
-    /// One was not: read again without waiting.
+    /// A socket may have more datagrams: read again without waiting.
     HaveMore,
 }
 
-/// What a loop keeps between its turns. However the loop ends, by a panic too, dropping this stops the node, so
-/// that nobody waits for it any longer.
+/// The state that a driver's loop keeps between its turns. Dropping it stops the node, so that no caller waits forever
+/// for a loop that has ended, be it by a panic.
 #[derive(Debug)]
-pub struct Turn {
-    shared: Arc<Shared>,
+pub struct Turn<W: WakeUp> {
+    shared: Arc<Shared<W>>,
     out: Outbox,
     buffer: Vec<u8>,
 }
 
-impl Turn {
-    /// For the one loop of this node.
+impl<W: WakeUp> Turn<W> {
+    /// Creates the state of the one loop of this node.
     #[must_use]
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared<W>>) -> Self {
         Self { shared, out: Outbox::new(), buffer: vec![0; DATAGRAM_BYTES_MAX] }
     }
 
-    /// What it shares with the handles.
+    /// The state that the loop shares with the handles.
     #[must_use]
-    pub const fn shared(&self) -> &Arc<Shared> {
+    pub const fn shared(&self) -> &Arc<Shared<W>> {
         &self.shared
     }
 
-    /// How long the loop may sleep, unless a datagram comes or it is woken; `None` for as long as it likes.
+    /// The longest time that the loop may sleep unless a datagram arrives or it is woken; `None` for no limit.
     #[must_use]
     pub fn sleep(&self) -> Option<Duration> {
         self.shared.fall_asleep()
     }
 
-    /// Reads a bounded batch from each socket, however much waits at another. `receive` fills the buffer and never
-    /// waits: it says [`WouldBlock`](io::ErrorKind::WouldBlock) when there is nothing more.
+    /// Reads a bounded batch from each socket, so that no socket starves another. `receive` fills the buffer and must
+    /// not block: it returns [`WouldBlock`](io::ErrorKind::WouldBlock) when the socket is empty.
     pub fn read<S>(
         &mut self,
         sockets: &[S],
@@ -75,7 +76,7 @@ impl Turn {
     }
 
     fn read_one(&mut self, receive: impl Fn(&mut [u8]) -> io::Result<(usize, SocketAddr)>) -> Sockets {
-        let started = self.shared.clock.now();
+        let started = self.shared.clock().now();
         for _ in 0..BATCH_MAX {
             match receive(&mut self.buffer) {
                 Ok((len, from)) => {
@@ -87,7 +88,7 @@ impl Turn {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.shared.count_receive_error(),
             }
-            if self.shared.clock.now().since(started) > BATCH_TIME {
+            if self.shared.clock().now().since(started) > BATCH_TIME {
                 break;
             }
         }
@@ -96,14 +97,14 @@ impl Turn {
 
     /// Gives the node its tick if one is due.
     pub fn tick_if_due(&mut self) {
-        let due = self.shared.lock().driven.next_wake().is_some_and(|wake| wake <= self.shared.clock.now());
+        let due = self.shared.lock().next_wake().is_some_and(|wake| wake <= self.shared.clock().now());
         if due {
             self.shared.step(Event::Tick, &mut self.out);
         }
     }
 }
 
-impl Drop for Turn {
+impl<W: WakeUp> Drop for Turn<W> {
     fn drop(&mut self) {
         drop(self.shared.stop_node());
     }

@@ -1,4 +1,4 @@
-//! Histories for the tests of the checkers, told as a story: one thing after the other, a millisecond apart.
+//! Histories for the tests of the checkers, written as a sequence of operations.
 
 use bruit_core::Time;
 
@@ -18,20 +18,20 @@ impl Story {
         self.history.moment(Time::from_millis(self.millis))
     }
 
-    /// So many milliseconds pass.
+    /// Lets this many milliseconds pass.
     pub(super) fn wait(mut self, millis: u64) -> Self {
         self.millis += millis;
         self
     }
 
-    /// A broadcast that is acknowledged.
+    /// Adds a broadcast that is acknowledged.
     pub(super) fn add(mut self, element: u64) -> Self {
         let (invoked, ok) = (self.moment(), self.moment());
         self.history.adds.push(Add { element, invoked, ok: Some(ok) });
         self
     }
 
-    /// A broadcast that is not.
+    /// Adds a broadcast that is not acknowledged.
     pub(super) fn failed_add(mut self, element: u64) -> Self {
         let invoked = self.moment();
         self.history.adds.push(Add { element, invoked, ok: None });

@@ -1,16 +1,16 @@
-//! What clients did and got, in order: the ground on which the checkers judge.
+//! The history of a run: the operations of the clients and their results, in order, for the checkers.
 
 use bruit_core::Time;
 
-/// No run has so many elements.
+/// More elements than any run has.
 const ELEMENTS_MAX: u32 = 1 << 24;
 
-/// A place in the history: its number counts invocations and completions alike.
+/// A point of the history: the invocation or the completion of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
-    /// Its number.
+    /// The number of the point; invocations and completions are counted together.
     pub(super) index: usize,
-    /// When it was.
+    /// The time of the point.
     pub(super) time: Time,
 }
 
@@ -19,7 +19,7 @@ pub(super) struct Moment {
 pub(super) struct Elements(Vec<u64>);
 
 impl Elements {
-    /// Adds one; false if it was there.
+    /// Adds an element. Returns false if the set had it already.
     pub(super) fn insert(&mut self, element: u64) -> bool {
         let (word, bit) = Self::place(element);
         if self.0.len() <= word {
@@ -35,7 +35,7 @@ impl Elements {
         self.0.get(word).is_some_and(|bits| bits & bit != 0)
     }
 
-    /// The least element that `other` lacks.
+    /// The smallest element that `other` lacks.
     pub(super) fn first_beyond(&self, other: &Self) -> Option<u64> {
         let words = self.0.iter().zip(other.0.iter().copied().chain(std::iter::repeat(0)));
         (0_u64..).zip(words).find_map(|(word, (own, other))| {
@@ -54,7 +54,7 @@ impl Elements {
 pub(super) struct Add {
     pub(super) element: u64,
     pub(super) invoked: Moment,
-    /// When it was acknowledged, if it was.
+    /// The acknowledgement, if there was one.
     pub(super) ok: Option<Moment>,
 }
 
@@ -64,16 +64,17 @@ pub(super) struct Read {
     pub(super) node: usize,
     pub(super) invoked: Moment,
     pub(super) ok: Moment,
-    /// Whether it was one of the reads at the end.
+    /// True for one of the reads at the end of the run.
     pub(super) is_final: bool,
     pub(super) elements: Elements,
-    /// An element that came twice, and a value that is no element at all.
+    /// The first element that the answer showed twice.
     pub(super) duplicate: Option<u64>,
+    /// The first value of the answer that is not an element.
     pub(super) foreign: Option<String>,
 }
 
 impl Read {
-    /// What a node answered: a JSON array.
+    /// Reads the answer of a node, which is a JSON array.
     pub(super) fn new(node: usize, invoked: Moment, ok: Moment, is_final: bool, array: &str) -> Self {
         let mut read = Self {
             node,
@@ -113,25 +114,26 @@ impl Read {
     }
 }
 
-/// All that happened at the clients.
+/// All operations of the clients.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     moments: usize,
-    /// In the order of their invocation.
+    /// The broadcasts, in the order of their invocation.
     pub(super) adds: Vec<Add>,
-    /// In the order of their completion.
+    /// The answered reads, in the order of their completion.
     pub(super) reads: Vec<Read>,
-    /// What `generate` gave, and each wrong answer to `echo`.
+    /// The answers to `generate`.
     pub(super) ids: Vec<String>,
+    /// The wrong answers to `echo`.
     pub(super) wrong_echoes: Vec<String>,
     pub(super) invoked: usize,
     pub(super) ok: usize,
-    /// The first errors that clients got.
+    /// The requests that had no answer or a wrong one.
     pub(super) errors: Vec<String>,
 }
 
 impl History {
-    /// The next place in the history.
+    /// Adds the next point of the history.
     pub(super) const fn moment(&mut self, time: Time) -> Moment {
         self.moments += 1;
         Moment { index: self.moments, time }
@@ -143,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_find_what_another_lacks() {
+    fn a_set_finds_the_first_element_that_another_lacks() {
         let of = |elements: &[u64]| {
             let mut set = Elements::default();
             elements.iter().for_each(|element| assert!(set.insert(*element)));
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_tells_duplicates_and_what_is_no_element() {
+    fn a_read_notices_duplicates_and_foreign_values() {
         let at = Moment { index: 0, time: Time::ZERO };
         let of = |array| Read::new(0, at, at, false, array);
         let read = of("[3,4,3,\"x\",1.5]");

@@ -1,21 +1,21 @@
-//! Cuts of the network, as Jepsen's partition nemesis makes them: which node refuses whose messages.
+//! Cuts of the network with the shapes of Jepsen's partition nemesis. A cut says which nodes drop whose messages.
 
 use bruit_sim::Random;
 
-/// Who hears whom not: for each receiver, for each sender, whether its messages are dropped.
+/// A cut: for each receiver and each sender, true if the sender's messages are dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Grudges(Vec<Vec<bool>>);
 
 /// The shape of a cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// One node alone.
+    /// Isolates one node.
     One,
-    /// Less than a third on one side.
+    /// Separates less than a third of the nodes from the rest.
     MinorityThird,
-    /// The smaller half on one side.
+    /// Separates the smaller half from the rest.
     Majority,
-    /// Each node hears a majority, and no two hear the same one.
+    /// Lets each node hear a majority, a different one for each.
     MajoritiesRing,
 }
 
@@ -35,7 +35,7 @@ impl Target {
         }
     }
 
-    /// A cut of this shape among `count` nodes.
+    /// Draws a cut of this shape among `count` nodes.
     pub(super) fn cut(self, count: usize, random: &mut Random) -> Grudges {
         let mut nodes: Vec<usize> = (0..count).collect();
         random.shuffle(&mut nodes);
@@ -50,17 +50,17 @@ impl Target {
 }
 
 impl Grudges {
-    /// Everybody hears everybody.
+    /// No cut: every node hears every node.
     pub(super) fn none(count: usize) -> Self {
         Self(vec![vec![false; count]; count])
     }
 
-    /// Whether `to` drops what `from` sends.
+    /// True if `to` drops the messages of `from`.
     pub(super) fn drops(&self, from: usize, to: usize) -> bool {
         self.0[to][from]
     }
 
-    /// The first `size` of `nodes` on one side, the rest on the other.
+    /// Separates the first `size` of `nodes` from the rest.
     fn split(nodes: &[usize], size: usize) -> Self {
         let mut grudges = Self::none(nodes.len());
         for (place, node) in nodes.iter().enumerate() {
@@ -71,7 +71,7 @@ impl Grudges {
         grudges
     }
 
-    /// The nodes in a ring; each hears the majority around it.
+    /// Arranges the nodes in a ring in which each hears the majority around it.
     fn ring(nodes: &[usize]) -> Self {
         let (count, majority) = (nodes.len(), nodes.len() / 2 + 1);
         let mut grudges = Self(vec![vec![true; count]; count]);
@@ -84,7 +84,7 @@ impl Grudges {
         grudges
     }
 
-    /// Links are added between those that have fewest, until each hears a majority.
+    /// Adds links between the nodes with the fewest links until each hears a majority.
     fn majorities(count: usize, random: &mut Random) -> Self {
         let majority = count / 2 + 1;
         let mut grudges = Self(vec![vec![true; count]; count]);
@@ -98,7 +98,8 @@ impl Grudges {
             order.sort_by_key(|node| degrees[*node]);
             let Some(&node) = order.first().filter(|node| degrees[**node] < majority) else { return grudges };
             let other = order.into_iter().find(|other| grudges.0[node][*other]);
-            let other = other.expect("who hears less than a majority does not hear somebody");
+            let other =
+                other.expect("a node that hears less than a majority does not hear at least one node");
             for (from, to) in [(node, other), (other, node)] {
                 grudges.0[to][from] = false;
                 degrees[to] += 1;
@@ -111,7 +112,7 @@ impl Grudges {
 mod tests {
     use super::*;
 
-    /// How many each node hears, itself included.
+    /// The number of nodes that each node hears, itself included, in ascending order.
     fn heard(grudges: &Grudges) -> Vec<usize> {
         let mut heard: Vec<_> =
             grudges.0.iter().map(|row| row.iter().filter(|drops| !**drops).count()).collect();
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_hears_itself() {
+    fn every_node_hears_itself() {
         for seed in 0..20 {
             let mut random = Random::new(seed, 0, 0);
             let count = 1 + random.position(12);

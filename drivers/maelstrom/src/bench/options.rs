@@ -1,4 +1,4 @@
-//! What a run is asked for.
+//! The options of a run.
 
 use std::time::Duration;
 
@@ -7,62 +7,62 @@ use serde::Serialize;
 use crate::overrides::Override;
 use crate::preset::Preset;
 
-/// What clients do.
+/// The requests that clients send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Workload {
-    /// Values for everybody and reads, half and half; then one read at each node.
+    /// Broadcasts of values and reads, in equal numbers; then one read at each node.
     Broadcast,
-    /// Something to be said back.
+    /// Texts that the node must send back.
     Echo,
-    /// Ids that are never the same.
+    /// Ids that must be unique.
     UniqueIds,
 }
 
-/// The neighbours that clients tell the nodes of. bruit finds its own way and ignores them.
+/// The neighbours that clients name to the nodes. bruit chooses its own neighbours and ignores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topology {
-    /// A square with its rows and columns.
+    /// A square grid; neighbours are adjacent in a row or a column.
     Grid,
-    /// One behind the other.
+    /// A line.
     Line,
-    /// A tree with two children each.
+    /// A tree in which each node has two children.
     Tree2,
-    /// A tree with three children each.
+    /// A tree in which each node has three children.
     Tree3,
-    /// A tree with four children each.
+    /// A tree in which each node has four children.
     Tree4,
-    /// Everyone beside everyone.
+    /// Every node is a neighbour of every other.
     Total,
 }
 
-/// How long a message between two nodes takes.
+/// The distribution of the time that a message between two nodes takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LatencyDist {
-    /// The mean, always.
+    /// Always the mean.
     Constant,
-    /// Anything from 0 to twice the mean.
+    /// Uniform from 0 to twice the mean.
     Uniform,
 }
 
-/// What is done to the nodes meanwhile.
+/// The faults during the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nemesis {
-    /// The network is cut and healed in turn.
+    /// Cuts and heals the network in turn.
     Partition,
 }
 
-/// How many operations must succeed, as parts per million of all.
+/// The share of operations that must succeed, in parts per million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Availability(pub u32);
 
 impl std::str::FromStr for Availability {
     type Err = String;
 
-    /// `total`, or a fraction such as `0.99`, of at most six digits.
+    /// Reads `total`, or a fraction such as `0.99` with at most six decimal places.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is neither `total` nor a fraction from 0 to 1");
         if text == "total" {
@@ -78,44 +78,44 @@ impl std::str::FromStr for Availability {
     }
 }
 
-/// One run: Maelstrom's options of the same names, and a seed.
+/// The options of one run: Maelstrom's options with the same names, and a seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Options {
-    /// What clients do.
+    /// The requests that clients send.
     pub workload: Workload,
-    /// Nodes, and as many clients.
+    /// The number of nodes, and of clients.
     pub node_count: usize,
     /// The mean time that a message between two nodes takes.
     pub latency: Duration,
-    /// How that time is spread.
+    /// The distribution of that time.
     pub latency_dist: LatencyDist,
-    /// Operations a second, by all clients together; 1 to 1 000 000.
+    /// The number of operations a second, of all clients together; 1 to 1 000 000.
     pub rate: u32,
-    /// How long clients go on.
+    /// The time for which clients send operations.
     pub time_limit: Duration,
-    /// What nodes are told about their neighbours.
+    /// The neighbours that are named to the nodes.
     pub topology: Topology,
-    /// What is done to the nodes.
+    /// The faults during the run, if there are any.
     pub nemesis: Option<Nemesis>,
-    /// The mean time between two acts of the nemesis.
+    /// The mean time between two acts of the nemesis, which are cuts and healings.
     pub nemesis_interval: Duration,
-    /// How many operations must succeed.
+    /// The share of operations that must succeed, if it matters.
     pub availability: Option<Availability>,
-    /// The settings of the nodes.
+    /// The preset of the nodes' settings.
     #[serde(serialize_with = "preset_name")]
     pub preset: Preset,
     /// Settings that differ from the preset.
     pub overrides: Vec<Override>,
-    /// Whether to look into the datagrams and count what they hold.
+    /// True to count the datagrams by the kinds of message that they carry.
     pub kinds: bool,
-    /// Whether to keep what the nodes log.
+    /// True to keep the lines that the nodes log.
     pub log: bool,
-    /// Equal options and seeds give equal reports, on any machine.
+    /// The seed. Equal options and seeds give equal reports on any machine.
     pub seed: u64,
 }
 
 impl Default for Options {
-    /// The run that the goals of this package are about: 25 nodes, 100 ms, 100 operations a second for 20 s.
+    /// The run for which this package has goals: 25 nodes, 100 ms, 100 operations a second for 20 s.
     fn default() -> Self {
         Self {
             workload: Workload::Broadcast,
@@ -137,7 +137,7 @@ impl Default for Options {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn preset_name<S: serde::Serializer>(preset: &Preset, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(preset.name())
 }

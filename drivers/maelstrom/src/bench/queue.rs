@@ -1,4 +1,4 @@
-//! What is due, ordered by (time, seeded tie, sequence): things of one moment happen in an order that the seed decides.
+//! The queue of events, ordered by time. The seed decides the order of events at one time.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -27,7 +27,7 @@ impl<T> PartialOrd for Entry<T> {
 }
 
 impl<T> Ord for Entry<T> {
-    /// The greatest is the earliest, as `BinaryHeap` gives the greatest.
+    /// Orders the earliest entry as the greatest, because `BinaryHeap` returns the greatest first.
     fn cmp(&self, other: &Self) -> Ordering {
         other.key.cmp(&self.key)
     }
@@ -50,7 +50,7 @@ impl<T> Queue<T> {
         self.entries.push(Entry { key: (time, self.ties.next_u64(), self.pushed), item });
     }
 
-    /// What is due next, at `until` or before.
+    /// Removes the next item that is due at `until` or before.
     pub(super) fn pop(&mut self, until: Time) -> Option<(Time, T)> {
         if self.entries.peek()?.key.0 > until {
             return None;
@@ -76,6 +76,6 @@ mod tests {
             })
             .collect();
         assert!(orders.iter().all(|order| order[..2].iter().all(|item| *item < 3) && order.len() == 5));
-        assert!(orders.iter().any(|order| *order != orders[0]), "the seed decides");
+        assert!(orders.iter().any(|order| *order != orders[0]), "the seed decides the order");
     }
 }

@@ -1,4 +1,4 @@
-//! What a run showed, for people and as JSON.
+//! The report of a run, for people and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,18 +12,18 @@ use super::rules::{self, Rule, Violation};
 use super::set_full::{self, SetFull};
 use super::world::{NetStats, World};
 
-/// Violations that are told; the others are only counted.
-const TOLD_MAX: usize = 10;
+/// The most violations and errors that a report lists. Further ones are only counted.
+const LISTED_MAX: usize = 10;
 
-/// The end of it.
+/// The verdict on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Everything held.
+    /// Every rule held.
     Valid,
-    /// Nothing was lost, but no element was read late enough to say more.
+    /// No rule was violated, but no element was read late enough to decide.
     Unknown,
-    /// Something did not hold.
+    /// A rule was violated, an element was lost, or a node wrote a line that Maelstrom would refuse.
     Invalid,
 }
 
@@ -40,58 +40,58 @@ impl fmt::Display for Verdict {
 /// One cut of the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cut {
-    /// Its shape.
+    /// The shape of the cut.
     pub target: &'static str,
-    /// When it was made.
+    /// The time of the cut.
     #[serde(serialize_with = "millis")]
     pub made: Time,
-    /// When it was healed.
+    /// The time of the healing.
     #[serde(serialize_with = "millis_if")]
     pub healed: Option<Time>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn millis<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(time.as_millis())
 }
 
-#[expect(clippy::ref_option, reason = "serde hands a reference")]
+#[expect(clippy::ref_option, reason = "serde passes a reference")]
 fn millis_if<S: Serializer>(time: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(Time::as_millis).serialize(serializer)
 }
 
-/// What a run showed.
+/// The report of a run.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Report {
-    /// What was asked for.
+    /// The options of the run.
     pub options: Options,
-    /// Messages.
+    /// The numbers of messages.
     pub net: NetStats,
-    /// Operations that clients began.
+    /// The number of operations that clients began.
     pub invoke_count: usize,
-    /// Those that succeeded.
+    /// The number of operations that succeeded.
     pub ok_count: usize,
-    /// Messages between nodes, for each operation; reads are operations too.
+    /// The number of messages between nodes for each operation. Reads are operations too.
     pub msgs_per_op: f64,
-    /// Datagrams that hold a message of each kind, and their bytes, if they were counted.
+    /// The number of datagrams with a message of each kind, and the bytes of all, if they were counted.
     pub kinds: Option<BTreeMap<&'static str, u64>>,
-    /// Maelstrom's own judgement of the broadcasts.
+    /// The result of Maelstrom's own checker for broadcasts.
     pub workload: Option<SetFull>,
-    /// Elements that are lost to Maelstrom's checker or to a final read.
+    /// The number of elements that Maelstrom's checker calls lost or that a final read lacks.
     pub lost_count: usize,
-    /// What else did not hold: the first ten.
+    /// The first ten violations of further rules.
     pub violations: Vec<Violation>,
-    /// How many there were.
+    /// The number of violations.
     pub violation_count: usize,
-    /// What clients and the network refused: the first ten.
+    /// The first ten wrong answers to clients and lines that Maelstrom would refuse.
     pub errors: Vec<String>,
-    /// What the nemesis did; times in milliseconds.
+    /// The cuts, with times in milliseconds.
     pub cuts: Vec<Cut>,
-    /// What the nodes logged, with time and name, if it was kept.
+    /// The lines that the nodes logged, with time and name, if they were kept.
     #[serde(skip)]
     pub log: Vec<String>,
-    /// The end of it.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
@@ -118,8 +118,8 @@ impl Report {
             Verdict::Valid
         };
         let violation_count = violations.len();
-        violations.truncate(TOLD_MAX);
-        errors.truncate(TOLD_MAX);
+        violations.truncate(LISTED_MAX);
+        errors.truncate(LISTED_MAX);
         Self {
             options: options.clone(),
             net: *world.stats(),

@@ -1,4 +1,4 @@
-//! What must hold beyond Maelstrom's own checker, which pools the reads of all nodes and sees no duplicates.
+//! Rules that Maelstrom's own checker does not check: it pools the reads of all nodes and ignores duplicates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +7,16 @@ use serde::Serialize;
 use super::history::{Elements, History};
 use super::set_full::known;
 
-/// A rule that did not hold, and where.
+/// A violation of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// Which rule.
+    /// The violated rule.
     pub rule: Rule,
-    /// What happened.
+    /// A description for people.
     pub text: String,
 }
 
-/// The rules.
+/// The rules that every run must keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
@@ -24,15 +24,15 @@ pub enum Rule {
     FinalReads,
     /// No read shows an element twice.
     NoDuplicates,
-    /// No read shows what nobody had broadcast.
+    /// No read shows a value that was not broadcast before.
     NothingInvented,
-    /// What a read at a node shows, later reads at that node show too.
+    /// An element that a read at a node shows is shown by all later reads at that node.
     NothingVanishes,
-    /// What an echo brings back is what was said.
+    /// An echo returns the text that was sent.
     EchoIsEqual,
-    /// No id is given twice.
+    /// No id is generated twice.
     IdsAreUnique,
-    /// As many operations succeed as were asked for.
+    /// The demanded share of operations succeeds.
     Availability,
 }
 
@@ -40,11 +40,11 @@ fn violation(rule: Rule, text: String) -> Violation {
     Violation { rule, text }
 }
 
-/// Elements that were known before the end and that some node lacked in its final read.
+/// The elements that were known before the end and that a node lacked in its final read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Missing(pub(super) BTreeSet<u64>);
 
-/// Judges the reads of `nodes` nodes.
+/// Checks the reads of `nodes` nodes.
 pub(super) fn check_reads(history: &History, nodes: usize) -> (Vec<Violation>, Missing) {
     let mut violations = Vec::new();
     each_read(history, &mut violations);
@@ -66,8 +66,10 @@ fn each_read(history: &History, violations: &mut Vec<Violation>) {
         }
         let invented = read.elements.first_beyond(&attempted).map(|element| element.to_string());
         if let Some(value) = invented.or_else(|| read.foreign.clone()) {
-            violations
-                .push(violation(Rule::NothingInvented, format!("{at} shows {value:.80}, never broadcast")));
+            violations.push(violation(
+                Rule::NothingInvented,
+                format!("{at} shows {value:.80}, which was not broadcast"),
+            ));
         }
     }
 }
@@ -112,13 +114,13 @@ fn final_reads(history: &History, nodes: usize, violations: &mut Vec<Violation>)
     missing
 }
 
-/// Judges the answers to `echo` and `generate`.
+/// Checks the answers to `echo` and `generate`.
 pub(super) fn check_answers(history: &History) -> Vec<Violation> {
     let mut violations: Vec<_> =
         history.wrong_echoes.iter().map(|text| violation(Rule::EchoIsEqual, text.clone())).collect();
     let mut seen = BTreeSet::new();
     for id in history.ids.iter().filter(|id| !seen.insert(*id)) {
-        violations.push(violation(Rule::IdsAreUnique, format!("{id} was given twice")));
+        violations.push(violation(Rule::IdsAreUnique, format!("{id} was generated twice")));
     }
     violations
 }
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_echoes_and_repeated_ids_are_told() {
+    fn wrong_echoes_and_repeated_ids_are_violations() {
         let mut history = History::default();
         history.ids = ["a", "b", "a"].map(str::to_owned).to_vec();
         history.wrong_echoes.push("x".to_owned());

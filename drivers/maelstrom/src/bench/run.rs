@@ -1,4 +1,4 @@
-//! One run: Maelstrom's clients and its nemesis, one after the other on the clock of the world.
+//! One run: Maelstrom's clients and its nemesis act in turn on the clock of the world.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::report::{Cut, Report};
 use super::topology;
 use super::world::{Purpose, World, random};
 
-/// Between the healing and the last reads.
+/// The time between the last healing and the final reads.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-/// What a client asks for.
+/// A request of a client.
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Broadcast(u64),
@@ -26,7 +26,7 @@ enum Call {
     Generate,
 }
 
-/// What a client reads of an answer.
+/// The parts of an answer that a client reads.
 #[derive(Deserialize)]
 struct Reply<'a> {
     #[serde(borrow)]
@@ -56,14 +56,14 @@ struct Run<'a> {
     cuts: Vec<Cut>,
 }
 
-/// Runs it, in virtual time.
+/// Runs the test in virtual time.
 ///
 /// # Errors
-/// An override is no setting, or no valid one.
+/// An override names an unknown setting, or has a wrong value.
 ///
 /// # Panics
-/// A node breaks its contract: it wants two ticks for one moment, or the core does not answer a command. A bug in
-/// this library.
+/// A node breaks its contract, which is a bug in this library: it wants two ticks at one time, or the core does not
+/// answer a command.
 pub fn run(options: &Options) -> Result<Report, String> {
     let mut run = Run {
         options,
@@ -76,13 +76,14 @@ pub fn run(options: &Options) -> Result<Report, String> {
         cuts: Vec::new(),
     };
     run.set_up();
-    run.go_on();
+    run.run_clients();
     run.wind_up();
     let Run { world, history, cuts, .. } = run;
     Ok(Report::new(options, &history, &world, cuts))
 }
 
 impl Run<'_> {
+    /// Sends `init` and `topology` to every node.
     fn set_up(&mut self) {
         let count = self.options.node_count;
         let names: Vec<String> = (0..count).map(|node| format!("\"n{node}\"")).collect();
@@ -105,8 +106,8 @@ impl Run<'_> {
         }
     }
 
-    /// Clients and nemesis, until the time limit.
-    fn go_on(&mut self) {
+    /// Lets the clients and the nemesis act until the time limit.
+    fn run_clients(&mut self) {
         let end = Time::ZERO + self.options.time_limit;
         let mut client_at = self.world.now() + self.client_pause();
         let mut nemesis_at = match self.options.nemesis {
@@ -129,7 +130,7 @@ impl Run<'_> {
         }
     }
 
-    /// Heals, waits, and reads at every node, where the workload has reads.
+    /// Heals the network, waits, and reads at every node if the workload has reads.
     fn wind_up(&mut self) {
         self.heal();
         if self.options.workload == Workload::Broadcast {
@@ -140,7 +141,7 @@ impl Run<'_> {
         }
     }
 
-    /// Uniform up to twice the mean, as Jepsen staggers.
+    /// Draws the pause before the next operation, uniform up to twice the mean, as Jepsen does.
     fn client_pause(&mut self) -> Duration {
         let mean = 1_000_000_000 / u64::from(self.options.rate);
         Duration::from_nanos(self.clients.below(2 * mean))
@@ -151,6 +152,7 @@ impl Run<'_> {
         Duration::from_nanos(self.nemesis.below(mean.saturating_mul(2)))
     }
 
+    /// Heals the network if it is cut, and else cuts it.
     fn flip(&mut self) {
         if self.cuts.last().is_some_and(|cut| cut.healed.is_none()) {
             return self.heal();
@@ -167,7 +169,7 @@ impl Run<'_> {
         }
     }
 
-    /// One operation of a random client. All are free: a node answers at once or never.
+    /// Starts an operation of a random client. Every client is free, because a node answers at once or never.
     fn operate(&mut self) {
         let client = self.clients.position(self.options.node_count);
         let call = match self.options.workload {
@@ -221,7 +223,7 @@ impl Run<'_> {
         }
     }
 
-    /// The answer to a request, if it is the one that was hoped for.
+    /// Sends a request and returns its answer if it has the expected type. Any other result is noted as an error.
     fn rpc(&mut self, node: usize, body: &str, expected: &str) -> Option<String> {
         self.msg_id += 1;
         let body = format!(r#"{{{body},"msg_id":{}}}"#, self.msg_id);
@@ -234,7 +236,7 @@ impl Run<'_> {
         if let ([_], Some(line)) = (lines.as_slice(), lines.iter().find(is_answer)) {
             return Some(line.clone());
         }
-        self.history.errors.push(format!("n{node} was asked {body:.80} and said {lines:?}"));
+        self.history.errors.push(format!("n{node} was asked {body:.80} and answered {lines:?}"));
         None
     }
 }

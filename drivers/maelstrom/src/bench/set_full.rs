@@ -1,58 +1,59 @@
-//! Jepsen's checker `set-full`, which Maelstrom applies to broadcasts: over the reads of all clients together, when is
-//! each element known, when was it last seen, and when last missed?
+//! Jepsen's checker `set-full`, which Maelstrom applies to broadcasts. It takes the reads of all clients together and
+//! decides for each element when it was known, when it was last seen and when it was last missed.
 //!
-//! | word | of an element |
+//! | word | meaning for an element |
 //! |---|---|
 //! | known | the earlier of its acknowledgement and the end of the first read that shows it |
-//! | present, absent | the latest-invoked read that shows it, or does not |
+//! | present | the latest invoked read that shows it |
+//! | absent | the latest invoked read that does not show it |
 //! | stable | present was invoked after absent |
-//! | lost | known, and absent was invoked after both known and present |
-//! | stable latency | from known until absent was invoked, in whole milliseconds; 0 if it was never absent |
+//! | lost | it is known, and absent was invoked after both known and present |
+//! | stable latency | the time from known until absent was invoked, in whole milliseconds; 0 if it was never absent |
 
 use serde::Serialize;
 
 use super::history::{Add, History, Moment, Read};
 
-/// What became of the elements.
+/// The result of the checker `set-full`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SetFull {
-    /// Elements that were broadcast.
+    /// The number of elements that were broadcast.
     pub attempt_count: usize,
-    /// Of them, stable.
+    /// The number of stable elements.
     pub stable_count: usize,
-    /// Of them, lost.
+    /// The lost elements.
     pub lost: Vec<u64>,
-    /// Of them, neither: nobody read them, or not late enough to tell.
+    /// The elements that are neither: no read shows them, or none was late enough to decide.
     pub never_read: Vec<u64>,
-    /// Of the stable ones, those that were missed by a read after they were known.
+    /// The number of stable elements that a read missed after they were known.
     pub stale_count: usize,
-    /// Stable latencies in milliseconds.
+    /// The stable latencies in milliseconds.
     pub stable_latencies: Quantiles,
 }
 
 /// The quantiles that Maelstrom shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Quantiles {
-    /// The least.
+    /// The smallest value.
     #[serde(rename = "0")]
     pub min: u64,
     /// The median.
     #[serde(rename = "0.5")]
     pub median: u64,
-    /// 95 of 100 are not above.
+    /// The value that 95 % of the values do not exceed.
     #[serde(rename = "0.95")]
     pub p95: u64,
-    /// 99 of 100 are not above.
+    /// The value that 99 % of the values do not exceed.
     #[serde(rename = "0.99")]
     pub p99: u64,
-    /// The greatest.
+    /// The greatest value.
     #[serde(rename = "1")]
     pub max: u64,
 }
 
 impl Quantiles {
-    /// Of these values; by the index ⌊n·q⌋, as Jepsen has it.
+    /// The quantiles of these values. Like Jepsen, it takes the value at index ⌊n·q⌋.
     fn of(mut values: Vec<u64>) -> Self {
         values.sort_unstable();
         let at = |hundredths: usize| {
@@ -63,15 +64,15 @@ impl Quantiles {
     }
 }
 
-/// What became of one element.
+/// The result for one element.
 enum Fate {
-    /// After so many milliseconds.
+    /// It is stable, with this stable latency in milliseconds.
     Stable(u64),
     Lost,
     NeverRead,
 }
 
-/// When an element is known.
+/// The point at which an element is known.
 pub(super) fn known(add: &Add, reads: &[Read]) -> Option<Moment> {
     let seen = reads.iter().find(|read| read.elements.contains(add.element)).map(|read| read.ok);
     [add.ok, seen].into_iter().flatten().min_by_key(|moment| moment.index)
@@ -99,7 +100,7 @@ fn fate(add: &Add, reads: &[Read]) -> Fate {
     }
 }
 
-/// Judges a history.
+/// Checks a history.
 pub(super) fn check(history: &History) -> SetFull {
     let mut result = SetFull { attempt_count: history.adds.len(), ..SetFull::default() };
     let mut latencies = Vec::with_capacity(history.adds.len());
@@ -149,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn an_element_of_unknown_fate_that_nobody_saw_is_not_lost() {
+    fn an_unacknowledged_element_that_no_read_shows_is_not_lost() {
         let result = check(&Story::new().failed_add(0).read(0, &[]).add(1).history());
         assert_eq!((result.lost, result.never_read), (vec![], vec![0, 1]));
     }
 
     #[test]
     fn it_pools_the_reads_of_all_nodes() {
-        // Node 0 never shows it; a later read at node 1 is enough for this checker, not for the further rules.
+        // Node 0 never shows it. A later read at node 1 is enough for this checker, but not for the further rules.
         let result = check(&Story::new().add(0).read(0, &[]).read(1, &[0]).history());
         assert_eq!((result.stable_count, result.lost.len()), (1, 0));
     }

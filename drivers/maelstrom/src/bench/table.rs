@@ -1,4 +1,4 @@
-//! One table: every preset, with and without partitions.
+//! The table of every preset, with and without partitions.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -10,22 +10,22 @@ use super::report::{Report, Verdict};
 use super::run::run;
 use crate::preset::Preset;
 
-/// Reports of all presets, without and then with partitions.
+/// The reports of all presets, with and without partitions.
 #[derive(Debug)]
 pub struct Table {
-    /// In the order of [`Preset::ALL`], each without and then with partitions.
+    /// The reports in the order of [`Preset::ALL`], for each preset first without and then with partitions.
     pub reports: Vec<Report>,
 }
 
 impl Table {
-    /// Runs `base` under every preset, without and with partitions, on `jobs` threads; the result is the same for any
-    /// number of them. `done` is called after each run.
+    /// Runs `base` under every preset, without and with partitions, on `jobs` threads. The number of threads does not
+    /// change the result. `done` is called after each run.
     ///
     /// # Errors
-    /// As [`run`].
+    /// See [`run`].
     ///
     /// # Panics
-    /// As [`run`].
+    /// See [`run`].
     pub fn run(base: &Options, jobs: usize, done: impl Fn() + Sync) -> Result<Self, String> {
         let each = |preset| [None, Some(Nemesis::Partition)].map(|nemesis| (preset, nemesis));
         let rows: Vec<Options> = Preset::ALL
@@ -51,7 +51,7 @@ impl Table {
         Ok(Self { reports: reports? })
     }
 
-    /// The worst verdict of all.
+    /// The worst verdict of all runs.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let worst = self.reports.iter().map(|report| report.verdict).max_by_key(|verdict| *verdict as u8);

@@ -1,4 +1,4 @@
-//! The neighbours of each node, by number: what the message `topology` tells.
+//! The neighbours of each node, for the message `topology`.
 
 use super::options::Topology;
 

@@ -1,5 +1,5 @@
-//! The nodes, the network between them, and one clock. Lines cross it as Maelstrom's do: they wait for their latency,
-//! and who takes one off the wire drops it if a cut is in the way at that moment.
+//! The nodes, the network between them, and one clock. Lines travel as in Maelstrom: each waits for its latency, and is
+//! dropped if a cut separates its ends at the moment when it would arrive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::nemesis::Grudges;
 use super::options::{LatencyDist, Options};
 use super::queue::Queue;
-use crate::host::{Host, Output, Settings};
+use crate::host::Host;
+use crate::output::Output;
+use crate::settings::Settings;
 use crate::{message, overrides};
 
-/// The streams of random numbers of a run. The numbers are part of what a seed means.
+/// The streams of random numbers of a run. Changing a number changes the run of every seed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Boot = 101,
@@ -24,30 +26,31 @@ pub(super) enum Purpose {
     Nemesis = 105,
 }
 
+/// The random numbers for one purpose; `number` tells several users of that purpose apart.
 pub(super) fn random(seed: u64, purpose: Purpose, number: u64) -> Random {
     Random::new(seed, purpose as u64, number)
 }
 
-/// Messages by number.
+/// The numbers of messages of one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Count {
-    /// Sent.
+    /// The number of messages sent.
     pub send_count: u64,
-    /// Received; fewer than sent where a cut was in the way.
+    /// The number of messages received. It is smaller than the number sent if cuts dropped some.
     pub recv_count: u64,
-    /// Different ones. Here each is sent once.
+    /// The number of different messages. In this bench each message is sent once.
     pub msg_count: u64,
 }
 
-/// Messages by who exchanged them.
+/// The numbers of messages, by their ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NetStats {
-    /// All.
+    /// All messages.
     pub all: Count,
-    /// Those from or to a client.
+    /// The messages from or to a client.
     pub clients: Count,
-    /// Those between nodes.
+    /// The messages between nodes.
     pub servers: Count,
 }
 
@@ -66,7 +69,7 @@ impl NetStats {
     }
 }
 
-/// What is due.
+/// An event in the queue: a wake-up of a node, or the arrival of a line.
 #[derive(Debug)]
 enum Due {
     Wake(usize),
@@ -76,11 +79,11 @@ enum Due {
 #[derive(Debug)]
 struct Station {
     host: Host,
-    /// When a wake-up is in the queue for it; earlier ones are ignored when they come.
+    /// The time of the node's valid wake-up in the queue. Wake-ups at other times are ignored.
     scheduled: Time,
 }
 
-/// Who a line is from and for.
+/// The sender and the receiver of a line.
 #[derive(Deserialize)]
 struct Ends<'a> {
     src: &'a str,
@@ -97,15 +100,15 @@ pub(super) struct World {
     latency_dist: LatencyDist,
     latencies: Random,
     out: Output,
-    /// Lines for clients, until they take them.
+    /// The lines for clients, until `request` returns them.
     replies: Vec<String>,
     stats: NetStats,
     messages: u64,
-    /// Lines that Maelstrom would have refused: from or for somebody who does not exist, or no JSON.
+    /// The lines that Maelstrom would have refused, because they are not JSON or have a wrong sender or receiver.
     pub(super) refused: Vec<String>,
-    /// What the nodes log, if it is kept.
+    /// The lines that the nodes log, if they are kept.
     pub(super) log: Option<Vec<String>>,
-    /// Datagrams that hold a message of this kind, if they are counted.
+    /// The number of datagrams with a message of each kind, if they are counted.
     pub(super) kinds: Option<BTreeMap<&'static str, u64>>,
 }
 
@@ -143,12 +146,12 @@ impl World {
         &self.stats
     }
 
-    /// Cuts the network in this way, instead of as before.
+    /// Replaces the cuts of the network.
     pub(super) fn cut(&mut self, grudges: Grudges) {
         self.grudges = grudges;
     }
 
-    /// Lets the nodes go on until then.
+    /// Runs the nodes until the given time.
     pub(super) fn run_until(&mut self, until: Time) {
         while let Some((time, due)) = self.queue.pop(until) {
             self.now = time;
@@ -165,7 +168,7 @@ impl World {
         self.now = until;
     }
 
-    /// A client's request, and what comes back in the same moment: clients have no latency.
+    /// Delivers a client's request and returns the answers. They come at once, because clients have no latency.
     pub(super) fn request(&mut self, client: usize, node: usize, body: &str) -> Vec<String> {
         self.stats.sent(true);
         self.stats.received(true);
@@ -185,7 +188,7 @@ impl World {
         if station.host.next_wake().is_some_and(|wake| wake <= self.now) {
             station.host.on_tick(self.now, &mut self.out);
             let next = station.host.next_wake();
-            assert!(next.is_none_or(|next| next > self.now), "right after a tick n{node} wants another one");
+            assert!(next.is_none_or(|next| next > self.now), "n{node} wants another tick right after a tick");
         }
         self.after(node);
     }
@@ -195,7 +198,7 @@ impl World {
         self.after(node);
     }
 
-    /// Puts on the wire what the node said, and its next wake-up in the queue.
+    /// Sends the lines that a node has written, and queues its next wake-up.
     fn after(&mut self, node: usize) {
         let mut out = std::mem::take(&mut self.out);
         for line in out.lines.drain(..) {
@@ -240,7 +243,7 @@ impl World {
         *counts.entry("bytes").or_default() += bytes.len() as u64;
     }
 
-    /// Whom a line is for, `Some(None)` for a client; `None` if Maelstrom would not take it.
+    /// The receiver of a line: a node, or `Some(None)` for a client. `None` if Maelstrom would refuse the line.
     fn receiver(&self, from: usize, line: &str) -> Option<Option<usize>> {
         let ends: Ends<'_> = serde_json::from_str(line).ok()?;
         if line.contains('\n') || number(ends.src, 'n')? != from {

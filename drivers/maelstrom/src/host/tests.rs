@@ -1,4 +1,4 @@
-//! The protocol, line by line.
+//! Tests of the protocol, line by line.
 
 use super::*;
 use crate::preset::Preset;
@@ -8,7 +8,7 @@ fn host() -> Host {
         .expect("a preset is valid")
 }
 
-/// A host with a clock that stands still, and what it said last.
+/// A host whose clock stands still, with its latest output.
 struct Harness {
     host: Host,
     now: Time,
@@ -19,7 +19,7 @@ impl Harness {
         Self { host: host(), now: Time::ZERO }
     }
 
-    /// Behind `init`, among these nodes, the first of them being itself.
+    /// A host after `init` among these nodes; the first of them is the host itself.
     fn among(nodes: &[&str]) -> Self {
         let mut one = Self::new();
         let nodes: Vec<String> = nodes.iter().map(|name| message::quote(name)).collect();
@@ -36,12 +36,12 @@ impl Harness {
         out.lines
     }
 
-    /// What a client gets for a body with these fields.
+    /// The lines that answer a request with these fields in its body.
     fn asks(&mut self, fields: &str) -> Vec<String> {
         self.hears(format!(r#"{{"src":"c1","dest":"n0","body":{{{fields}}}}}"#))
     }
 
-    /// The body of the one answer.
+    /// The body of the only answer.
     #[track_caller]
     fn answer(&mut self, fields: &str) -> String {
         let said = self.asks(fields);
@@ -113,7 +113,7 @@ fn a_value_is_acknowledged_and_read_before_the_node_has_joined() {
 }
 
 #[test]
-fn nobody_is_contacted_before_the_first_message_behind_init() {
+fn no_node_is_contacted_before_the_first_message_after_init() {
     let mut one = Harness::new();
     let said = one.asks(r#""type":"init","msg_id":1,"node_id":"n0","node_ids":["n0","n1","n2"]"#);
     assert_eq!(said.len(), 1, "{said:?}");
@@ -154,7 +154,7 @@ fn init_comes_first_and_may_be_repeated() {
 }
 
 #[test]
-fn an_id_beside_the_body_is_fine() {
+fn an_id_beside_the_body_is_ignored() {
     let mut one = Harness::among(&["n0"]);
     let said = one.hears(r#"{"id":44,"src":"c1","dest":"n0","body":{"type":"echo","echo":1,"msg_id":2}}"#);
     assert_eq!(said, [r#"{"src":"n0","dest":"c1","body":{"type":"echo_ok","in_reply_to":2,"echo":1}}"#]);
@@ -223,7 +223,7 @@ fn two_nodes_meet_through_their_lines_and_share_a_value() {
 }
 
 #[test]
-fn damaged_lines_harm_nobody() {
+fn damaged_lines_do_no_harm() {
     let mut random = bruit_sim::Random::new(1, 0, 0);
     let mut one = Harness::among(&["n0", "n1", "n2"]);
     let mut corpus = one.asks(r#""type":"topology","msg_id":2,"topology":{"n0":["n1"]}"#);

@@ -1,71 +1,70 @@
-//! Start, join, leave, stop, restart; and the application that reads slowly or panics.
+//! Start, join, leave, stop and restart; and applications that read slowly or panic.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use bruit_core::{Command, MemberChange, MemberState, NodeId, Notice, Phase, Rejected};
-use bruit_driver::{JournalSettings, News, RecvError, StartError, journal};
+use bruit_driver::journal;
+use bruit_tokio::core::{Command, MemberChange, MemberState, NodeId, Notice, Phase, Rejected};
+use bruit_tokio::{DriverNotice, JournalSettings, RecvError, StartError};
 
-use crate::support::{Handle, Kind, Options, SOON, three, until, wait, wait_change};
+use crate::support::{Kind, Node, Options, SOON, three, until, wait, wait_change};
 
 const NOBODY: [SocketAddr; 0] = [];
 
-pub(crate) fn members_see_each_other_and_what_they_say(kinds: [Kind; 3]) {
+pub(crate) fn members_see_each_other_and_their_metadata(kinds: [Kind; 3]) {
     let [a, mut b, c] = three(kinds);
-    let names = |node: &dyn Handle| -> Vec<String> {
-        node.running().members().iter().map(|member| member.name.to_string()).collect()
+    let names = |node: &Node| -> Vec<String> {
+        node.members().iter().map(|member| member.name.to_string()).collect()
     };
-    let mut sorted = names(a.as_ref());
+    let mut sorted = names(&a);
     sorted.sort_unstable();
     assert_eq!(sorted, ["a", "b", "c"]);
-    assert_eq!(a.running().command(Command::SetMeta(b"from a".to_vec())).map(drop), Ok(()));
-    wait_change(b.as_mut(), a.running().id(), MemberChange::Updated);
-    let meta = |node: &dyn Handle, id| {
-        node.running().read(|node| node.member(id).map(|member| member.meta.to_vec()))
-    };
-    until("c sees it", || meta(c.as_ref(), a.running().id()) == Some(b"from a".to_vec()));
-    let status = a.running().status();
+    assert_eq!(a.command(Command::SetMeta(b"from a".to_vec())).map(drop), Ok(()));
+    wait_change(&mut b, a.id(), MemberChange::Updated);
+    let meta = |node: &Node, id| node.read(|node| node.member(id).map(|member| member.meta.to_vec()));
+    until("c sees it", || meta(&c, a.id()) == Some(b"from a".to_vec()));
+    let status = a.status();
     assert!(status.joined && !status.stopped && status.phase == Phase::Running, "{status:?}");
-    assert_eq!((status.members, status.addr), (3, a.running().local_addr()));
+    assert_eq!((status.members, status.addr), (3, a.local_addr()));
 }
 
-pub(crate) fn one_leaves_one_dies_and_the_rest_know_which(kinds: [Kind; 3]) {
+pub(crate) fn a_leave_and_a_crash_are_told_apart(kinds: [Kind; 3]) {
     let [a, mut b, mut c] = three(kinds);
-    let (a_id, c_id) = (a.running().id(), c.running().id());
+    let (a_id, c_id) = (a.id(), c.id());
     assert_eq!(a.leave(SOON), Ok(true));
-    wait_change(b.as_mut(), a_id, MemberChange::Left);
-    wait_change(c.as_mut(), a_id, MemberChange::Left);
+    wait_change(&mut b, a_id, MemberChange::Left);
+    wait_change(&mut c, a_id, MemberChange::Left);
     drop(c);
-    wait_change(b.as_mut(), c_id, MemberChange::Down);
-    assert!(b.running().read(|node| node.why_down(c_id).is_some()));
-    let states = b.running().read(|node| [a_id, c_id].map(|id| node.member(id).map(|member| member.state)));
+    wait_change(&mut b, c_id, MemberChange::Down);
+    assert!(b.read(|node| node.why_down(c_id).is_some()));
+    let states = b.read(|node| [a_id, c_id].map(|id| node.member(id).map(|member| member.state)));
     assert!(!states.contains(&Some(MemberState::Alive)), "{states:?}");
-    assert_eq!(b.running().status().members, 1);
+    assert_eq!(b.status().members, 1);
 }
 
-pub(crate) fn a_node_that_does_not_run_refuses_and_nobody_hangs(kinds: [Kind; 3]) {
+pub(crate) fn a_node_that_does_not_run_refuses_and_no_call_hangs(kinds: [Kind; 3]) {
     let mut a = kinds[0].start("a");
     let b = kinds[1].start("b");
     assert_eq!(a.leave(SOON), Err(Rejected::NotStarted));
-    assert_eq!(a.ping(b.running().id(), b.running().local_addr()), Err(Rejected::NotStarted));
+    assert_eq!(a.ping(b.id(), b.local_addr()), Err(Rejected::NotStarted));
     assert!(!a.joined(Duration::ZERO));
-    a.running().join(NOBODY).expect("the first node of a cluster has nobody to join");
+    a.join(NOBODY).expect("the first node of a cluster has nobody to join");
     assert!(!a.joined(Duration::from_millis(1)));
     assert_eq!(a.leave(Duration::from_millis(100)), Ok(true), "nobody has to acknowledge");
     let started = Instant::now();
-    let stopped = |node: &dyn Handle| {
-        assert!(node.running().is_stopped() && node.running().status().stopped);
-        assert_eq!(node.running().command(Command::Join { seeds: vec![] }), Err(Rejected::Stopped));
+    let stopped = |node: &Node| {
+        assert!(node.is_stopped() && node.status().stopped);
+        assert_eq!(node.command(Command::Join { seeds: vec![] }), Err(Rejected::Stopped));
         assert_eq!(node.leave(SOON), Err(Rejected::Stopped));
-        assert_eq!(node.ping(NodeId(7), node.running().local_addr()), Err(Rejected::Stopped));
+        assert_eq!(node.ping(NodeId(7), node.local_addr()), Err(Rejected::Stopped));
         assert!(!node.joined(SOON));
-        node.running().join(["localhost:7000"]).expect_err("refused");
+        node.join(["localhost:7000"]).expect_err("refused");
         node.stop();
     };
-    stopped(a.as_ref());
+    stopped(&a);
     b.stop();
-    stopped(b.as_ref());
+    stopped(&b);
     while a.try_recv().is_some() {}
     assert_eq!(a.recv(SOON), Err(RecvError::Ended));
     assert!(started.elapsed() < SOON);
@@ -74,18 +73,18 @@ pub(crate) fn a_node_that_does_not_run_refuses_and_nobody_hangs(kinds: [Kind; 3]
 pub(crate) fn a_stopped_node_frees_its_address(kinds: [Kind; 3]) {
     for kind in kinds {
         let node = kind.start("a");
-        let addr = node.running().local_addr().to_string();
-        node.running().join(NOBODY).expect("joins");
+        let addr = node.local_addr().to_string();
+        node.join(NOBODY).expect("joins");
         node.stop();
         drop(node);
         kind.start_at(&addr, "a", Options::default()).expect("the address is free");
     }
 }
 
-pub(crate) fn what_cannot_start_says_why(kinds: [Kind; 3]) {
+pub(crate) fn a_failed_start_names_the_reason(kinds: [Kind; 3]) {
     let [kind, other, _] = kinds;
     let a = kind.start("a");
-    let addr = a.running().local_addr().to_string();
+    let addr = a.local_addr().to_string();
     let failed = |addr: &str, options| other.start_at(addr, "b", options).err().expect("it cannot start");
     let error = failed(&addr, Options::default());
     assert!(matches!(error, StartError::Bind { .. }));
@@ -105,16 +104,16 @@ pub(crate) fn what_cannot_start_says_why(kinds: [Kind; 3]) {
 pub(crate) fn a_restarted_member_is_back_under_a_higher_epoch(kinds: [Kind; 3]) {
     let dir = tempfile::tempdir().expect("a directory");
     let mut a = kinds[0].start("a");
-    a.running().join([a.running().local_addr()]).expect("joins");
+    a.join([a.local_addr()]).expect("joins");
     let b_id = NodeId::from_name("b");
     let mut epochs = Vec::new();
-    // The directory outlives the driver that wrote it.
+    // Each boot uses another driver on one directory.
     for kind in kinds {
         let b =
             kind.start_with("b", Options { state_dir: Some(dir.path().to_owned()), ..Options::default() });
-        b.running().join([a.running().local_addr()]).expect("joins");
-        let epoch = b.running().status().incarnation.epoch;
-        wait(a.as_mut(), "b at its new epoch", |notice| {
+        b.join([a.local_addr()]).expect("joins");
+        let epoch = b.status().incarnation.epoch;
+        wait(&mut a, "b at its new epoch", |notice| {
             matches!(notice, Notice::Member { member, .. }
                 if member.id == b_id && member.state == MemberState::Alive && member.incarnation.epoch == epoch)
         });
@@ -130,14 +129,14 @@ pub(crate) fn a_journal_of_a_real_run_replays(kinds: [Kind; 3]) {
         JournalSettings { segment_bytes: 64 * 1024, segments_max: 100, ..JournalSettings::new(dir.path()) };
     let a = kinds[0].start_with("a", Options { journal: Some(settings), ..Options::default() });
     let b = kinds[1].start("b");
-    a.running().join([b.running().local_addr()]).expect("joins");
-    b.running().join([a.running().local_addr()]).expect("joins");
+    a.join([b.local_addr()]).expect("joins");
+    b.join([a.local_addr()]).expect("joins");
     assert!(a.joined(SOON) && b.joined(SOON));
     for round in 0..600_u32 {
         let meta = round.to_le_bytes().repeat(60);
-        a.running().command(Command::SetMeta(meta)).expect("accepted");
+        a.command(Command::SetMeta(meta)).expect("accepted");
     }
-    let received = a.leave(SOON).map(|_| a.running().stats().datagrams_received).expect("leaves");
+    let received = a.leave(SOON).map(|_| a.stats().datagrams_received).expect("leaves");
     let mut replayed = 0;
     let report = journal::replay(dir.path(), |step| replayed = step.node.stats().datagrams_received)
         .expect("the hash after each event is the one that was written");
@@ -145,27 +144,27 @@ pub(crate) fn a_journal_of_a_real_run_replays(kinds: [Kind; 3]) {
     assert_eq!((replayed, report.torn, report.boots), (received, 0, 1));
 }
 
-pub(crate) fn a_slow_reader_blocks_nobody_and_is_told(kinds: [Kind; 3]) {
+pub(crate) fn a_slow_reader_blocks_nobody_and_is_told_what_it_missed(kinds: [Kind; 3]) {
     let start =
         |kind: Kind, name| kind.start_with(name, Options { notices_max: Some(1), ..Options::default() });
     let (mut a, mut b) = (start(kinds[0], "a"), start(kinds[1], "b"));
-    a.running().join([b.running().local_addr()]).expect("joins");
-    b.running().join([a.running().local_addr()]).expect("joins");
+    a.join([b.local_addr()]).expect("joins");
+    b.join([a.local_addr()]).expect("joins");
     assert!(a.joined(SOON) && b.joined(SOON));
     for round in 0..20_u8 {
-        a.running().command(Command::SetMeta(vec![round])).expect("accepted");
+        a.command(Command::SetMeta(vec![round])).expect("accepted");
     }
     assert_eq!(a.leave(SOON), Ok(true));
-    until("b has missed something", || b.running().driver_stats().notices_missed > 0);
-    assert!(matches!(a.recv(SOON), Ok(News::Lagged { missed: 1.. })));
-    assert!(matches!(b.recv(SOON), Ok(News::Lagged { missed: 1.. })));
+    until("b has missed something", || b.driver_stats().notices_missed > 0);
+    assert!(matches!(a.recv(SOON), Ok(DriverNotice::Lagged { missed: 1.. })));
+    assert!(matches!(b.recv(SOON), Ok(DriverNotice::Lagged { missed: 1.. })));
 }
 
 pub(crate) fn a_reader_that_panics_does_not_stop_the_node(kinds: [Kind; 3]) {
     let [a, mut b, _c] = three(kinds);
-    let read = || a.running().read(|_| panic!("as an application might"));
+    let read = || a.read(|_| panic!("as an application might"));
     assert!(catch_unwind(AssertUnwindSafe(read)).is_err());
-    assert_eq!(a.running().command(Command::SetMeta(b"still here".to_vec())).map(drop), Ok(()));
-    wait_change(b.as_mut(), a.running().id(), MemberChange::Updated);
-    assert!(a.ping(b.running().id(), b.running().local_addr()).is_ok_and(|time| time.is_some()));
+    assert_eq!(a.command(Command::SetMeta(b"still here".to_vec())).map(drop), Ok(()));
+    wait_change(&mut b, a.id(), MemberChange::Updated);
+    assert!(a.ping(b.id(), b.local_addr()).is_ok_and(|time| time.is_some()));
 }

@@ -1,27 +1,27 @@
-//! A group of all members: heard by each, sent to by the node's own socket.
+//! Multicast: each member receives from the group, and sends to it by its own socket.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use bruit_core::wire::Kind as MessageKind;
-use bruit_driver::StartError;
+use bruit_tokio::StartError;
+use bruit_tokio::core::wire::Kind as MessageKind;
 use bruit_tokio::{Direction, Interface};
 use socket2::{Domain, SockRef, Type};
 
-use crate::support::{Handle, Kind, Options, SOON, spare_port, until};
+use crate::support::{Kind, Node, Options, SOON, spare_port, until};
 
 pub(crate) const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 66, 117);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0x6272, 0x7569);
-/// Indices of interfaces that are tried for IPv6.
+/// The greatest index of an interface that is tried for IPv6.
 const INTERFACES_MAX: u32 = 16;
 
 fn in_group(group: SocketAddr, interface: Option<Interface>) -> Options {
     Options { multicast: Some((group, interface)), ..Options::default() }
 }
 
-/// A socket that sends to a group on this interface.
+/// Creates a socket that sends to a group on this interface.
 fn sender(interface: Interface) -> io::Result<UdpSocket> {
     let (any, domain): (SocketAddr, _) = match interface {
         Interface::Addr(_) => ((Ipv4Addr::UNSPECIFIED, 0).into(), Domain::IPV4),
@@ -36,7 +36,7 @@ fn sender(interface: Interface) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Whether this machine carries datagrams to a group on this interface back to itself.
+/// Checks that this machine delivers datagrams to a group on this interface to itself.
 pub(crate) fn is_carried(group: SocketAddr, interface: Interface) -> io::Result<()> {
     let receiver = match (group, interface) {
         (SocketAddr::V4(group), Interface::Addr(addr)) => {
@@ -57,43 +57,44 @@ pub(crate) fn is_carried(group: SocketAddr, interface: Interface) -> io::Result<
     receiver.recv_from(&mut [0; 8]).map(drop)
 }
 
-/// b pings a at the group's address: the ping leaves b's own socket, every member of the group hears it, a alone is
-/// meant, and answers to where it came from.
+/// Lets b ping a at the group's address. The ping leaves b's own socket and every member of the group receives it. Only a
+/// is addressed, and answers to the ping's source.
 #[track_caller]
-fn ping_through(group: SocketAddr, [a, b, c]: [&dyn Handle; 3]) {
+fn ping_through(group: SocketAddr, [a, b, c]: [&Node; 3]) {
     let (heard, hears) = channel();
     for node in [a, c] {
-        let (id, heard) = (node.running().id(), heard.clone());
-        node.running().trace([MessageKind::Ping], move |datagram| {
+        let (id, heard) = (node.id(), heard.clone());
+        node.trace([MessageKind::Ping], move |datagram| {
             if datagram.direction == Direction::In {
                 let _ = heard.send((id, datagram.peer));
             }
         });
-        node.running().join(Vec::<SocketAddr>::new()).expect("joins");
+        node.join(Vec::<SocketAddr>::new()).expect("joins");
     }
-    b.running().join(Vec::<SocketAddr>::new()).expect("joins");
-    let round_trip = b.ping(a.running().id(), group).expect("accepted");
+    b.join(Vec::<SocketAddr>::new()).expect("joins");
+    let round_trip = b.ping(a.id(), group).expect("accepted");
     assert!(round_trip.is_some(), "a answered");
-    let mut missing = vec![a.running().id(), c.running().id()];
+    let mut missing = vec![a.id(), c.id()];
     while !missing.is_empty() {
         let (id, from) = hears.recv_timeout(SOON).expect("both hear the group");
-        assert_eq!(from.port(), b.running().local_addr().port(), "it came from b's own socket");
+        assert_eq!(from.port(), b.local_addr().port(), "it came from b's own socket");
         missing.retain(|member| *member != id);
     }
-    assert_eq!(b.running().driver_stats().send_errors, 0);
+    assert_eq!(b.driver_stats().send_errors, 0);
 }
 
-pub(crate) fn a_group_is_heard_and_the_answer_goes_to_the_senders_own_address(kinds: [Kind; 3]) {
+pub(crate) fn a_group_is_received_and_the_answer_goes_to_the_senders_own_address(kinds: [Kind; 3]) {
     let group = SocketAddr::from((GROUP_V4, spare_port()));
     if let Err(error) = is_carried(group, Interface::Addr(Ipv4Addr::LOCALHOST)) {
         return eprintln!("skipped: the loopback of this machine carries no multicast: {error}");
     }
-    // Bound to a loopback address, a node means the group on loopback; bound to every address, it has to say so.
+    // A node that is bound to a loopback address uses the group on loopback. A node that is bound to every address must
+    // be given the interface.
     let loopback = Some(Interface::Addr(Ipv4Addr::LOCALHOST));
     let a = kinds[0].start_with("a", in_group(group, None));
     let b = kinds[1].start_at("0.0.0.0:0", "b", in_group(group, loopback)).expect("it starts");
     let c = kinds[2].start_with("c", in_group(group, None));
-    ping_through(group, [a.as_ref(), b.as_ref(), c.as_ref()]);
+    ping_through(group, [&a, &b, &c]);
 }
 
 pub(crate) fn a_group_over_ipv6(kinds: [Kind; 3]) {
@@ -108,7 +109,7 @@ pub(crate) fn a_group_over_ipv6(kinds: [Kind; 3]) {
         let name = names.next().expect("three names");
         kind.start_at("[::]:0", name, options.clone()).expect("it starts")
     });
-    ping_through(group, [a.as_ref(), b.as_ref(), c.as_ref()]);
+    ping_through(group, [&a, &b, &c]);
 }
 
 pub(crate) fn a_group_on_the_nodes_own_port_needs_no_second_socket(kinds: [Kind; 3]) {
@@ -123,11 +124,11 @@ pub(crate) fn a_group_on_the_nodes_own_port_needs_no_second_socket(kinds: [Kind;
         Err(StartError::Bind { .. }) => return eprintln!("skipped: {addr} was taken meanwhile"),
         Err(error) => panic!("{error}"),
     };
-    a.running().join(Vec::<SocketAddr>::new()).expect("joins");
+    a.join(Vec::<SocketAddr>::new()).expect("joins");
     let sender = sender(loopback).expect("bound");
     assert_eq!(SockRef::from(&sender).multicast_ttl_v4().ok(), Some(1));
     sender.send_to(&[0x5a; 100], group).expect("sent");
-    until("a hears the group", || a.running().stats().dropped_version > 0);
+    until("a hears the group", || a.stats().dropped_version > 0);
 }
 
 pub(crate) fn a_group_that_cannot_be_used_fails_the_start(kinds: [Kind; 3]) {

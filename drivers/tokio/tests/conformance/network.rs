@@ -1,40 +1,40 @@
-//! What passes on the wire: pings, floods, names, address families.
+//! Pings, traces, floods, host names and address families.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
-use bruit_core::wire::Kind as MessageKind;
-use bruit_core::{MemberChange, MemberState, NodeId, Rejected};
 use bruit_tokio::Direction;
+use bruit_tokio::core::wire::Kind as MessageKind;
+use bruit_tokio::core::{MemberChange, MemberState, NodeId, Rejected};
 
 use crate::support::{Kind, Options, SOON, three, wait_change};
 
 pub(crate) fn pings_and_traces(kinds: [Kind; 3]) {
     let [a, b, _c] = three(kinds);
-    let (a, b_addr) = (a.as_ref(), b.running().local_addr());
+    let (a, b_addr) = (&a, b.local_addr());
     let (seen, traced) = channel();
-    a.running().trace([MessageKind::Ack], move |datagram| {
+    a.trace([MessageKind::Ack], move |datagram| {
         let _ = seen.send((datagram.direction, datagram.peer, datagram.to_string()));
     });
-    let round_trip = a.ping(b.running().id(), b_addr).expect("accepted");
+    let round_trip = a.ping(b.id(), b_addr).expect("accepted");
     assert!(round_trip.is_some_and(|time| time < SOON));
     let (_, _, text) = traced.recv_timeout(SOON).expect("an ack went by");
     assert!(text.contains("ack"), "{text}");
     assert!(traced.iter().any(|(direction, peer, _)| direction == Direction::In && peer == b_addr));
     let nobody: SocketAddr = "127.0.0.1:9".parse().expect("an address");
     assert_eq!(a.ping(NodeId(77), nobody), Ok(None));
-    assert_eq!(a.ping(a.running().id(), a.running().local_addr()), Err(Rejected::Oneself));
-    assert_eq!(a.running().driver_stats().send_errors, 0);
+    assert_eq!(a.ping(a.id(), a.local_addr()), Err(Rejected::Oneself));
+    assert_eq!(a.driver_stats().send_errors, 0);
     let out_of_reach: SocketAddr = "[::1]:9".parse().expect("an address");
     assert_eq!(a.ping(NodeId(77), out_of_reach), Ok(None), "what cannot be sent is a lost datagram");
-    assert_eq!(a.running().driver_stats().send_errors, 3);
+    assert_eq!(a.driver_stats().send_errors, 3);
 }
 
 pub(crate) fn a_flood_stops_no_timer_and_no_command(kinds: [Kind; 3]) {
     let [mut a, b, c] = three(kinds);
-    let (target, a_id, c_id) = (a.running().local_addr(), a.running().id(), c.running().id());
+    let (target, a_id, c_id) = (a.local_addr(), a.id(), c.id());
     let flooding = Arc::new(AtomicBool::new(true));
     let flag = Arc::clone(&flooding);
     let flood = std::thread::spawn(move || {
@@ -44,12 +44,12 @@ pub(crate) fn a_flood_stops_no_timer_and_no_command(kinds: [Kind; 3]) {
         }
     });
     drop(c);
-    wait_change(a.as_mut(), c_id, MemberChange::Down);
-    assert!(a.ping(b.running().id(), b.running().local_addr()).is_ok());
+    wait_change(&mut a, c_id, MemberChange::Down);
+    assert!(a.ping(b.id(), b.local_addr()).is_ok());
     flooding.store(false, Ordering::Relaxed);
     flood.join().expect("it ends");
-    assert!(a.running().stats().dropped_version > 0);
-    let state = b.running().read(|node| node.member(a_id).map(|member| member.state));
+    assert!(a.stats().dropped_version > 0);
+    let state = b.read(|node| node.member(a_id).map(|member| member.state));
     assert!(state.is_some_and(|state| state != MemberState::Down), "{state:?}");
 }
 
@@ -57,31 +57,31 @@ pub(crate) fn members_find_each_other_by_name_and_through_a_peers_file(kinds: [K
     let dir = tempfile::tempdir().expect("a directory");
     let peers = dir.path().join("peers");
     let a = kinds[0].start("a");
-    let a_addr = a.running().local_addr();
-    a.running().join([a_addr]).expect("joins");
+    let a_addr = a.local_addr();
+    a.join([a_addr]).expect("joins");
     let b = kinds[1].start("b");
-    b.running().join([format!("localhost:{}", a_addr.port())]).expect("joins");
+    b.join([format!("localhost:{}", a_addr.port())]).expect("joins");
     assert!(b.joined(SOON), "by name");
     std::fs::write(&peers, "# nobody yet\n").expect("written");
     let c = kinds[2].start_with("c", Options { peers_file: Some(peers.clone()), ..Options::default() });
-    c.running().join([c.running().local_addr()]).expect("joins");
+    c.join([c.local_addr()]).expect("joins");
     std::fs::write(&peers, format!("# one\n{a_addr}\n")).expect("written");
     assert!(c.joined(SOON), "through the file");
-    assert_eq!(c.running().sources().len(), 1);
-    let error = c.running().join(["nonsense"]).expect_err("refused").to_string();
+    assert_eq!(c.sources().len(), 1);
+    let error = c.join(["nonsense"]).expect_err("refused").to_string();
     assert!(error.contains("nonsense"), "{error}");
 }
 
-pub(crate) fn ipv6_sockets_that_take_ipv4_call_a_member_by_one_address(kinds: [Kind; 3]) {
+pub(crate) fn ipv6_sockets_that_take_ipv4_use_one_form_of_an_address(kinds: [Kind; 3]) {
     let Ok(mut a) = kinds[0].start_at("[::]:0", "a", Options::default()) else {
         return eprintln!("skipped: this machine has no IPv6 socket");
     };
-    a.running().join(Vec::<SocketAddr>::new()).expect("joins");
+    a.join(Vec::<SocketAddr>::new()).expect("joins");
     let b = kinds[1].start("b");
-    b.running().join([format!("127.0.0.1:{}", a.running().local_addr().port())]).expect("joins");
-    wait_change(a.as_mut(), b.running().id(), MemberChange::Up);
-    let seen = a.running().read(|node| node.member(b.running().id()).map(|member| member.addr));
-    assert_eq!(seen, Some(b.running().local_addr()));
+    b.join([format!("127.0.0.1:{}", a.local_addr().port())]).expect("joins");
+    wait_change(&mut a, b.id(), MemberChange::Up);
+    let seen = a.read(|node| node.member(b.id()).map(|member| member.addr));
+    assert_eq!(seen, Some(b.local_addr()));
     assert!(b.joined(SOON));
 }
 
@@ -91,10 +91,10 @@ pub(crate) fn members_over_ipv6(kinds: [Kind; 3]) {
         return eprintln!("skipped: this machine has no IPv6 loopback");
     };
     let b = start(1, "b").expect("it starts");
-    a.running().join(Vec::<SocketAddr>::new()).expect("joins");
-    b.running().join([a.running().local_addr()]).expect("joins");
+    a.join(Vec::<SocketAddr>::new()).expect("joins");
+    b.join([a.local_addr()]).expect("joins");
     assert!(b.joined(SOON));
-    wait_change(a.as_mut(), b.running().id(), MemberChange::Up);
-    let round_trip = b.ping(a.running().id(), a.running().local_addr());
+    wait_change(&mut a, b.id(), MemberChange::Up);
+    let round_trip = b.ping(a.id(), a.local_addr());
     assert!(round_trip.is_ok_and(|time| time.is_some()));
 }

@@ -1,31 +1,33 @@
-//! Both handles behind one trait, so that a scenario does not know which driver it runs on.
+//! The handles of both drivers behind one type, so that a scenario does not know which driver it runs on.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bruit_core::{BroadcastConfig, Config, MemberChange, NodeId, Notice, Rejected};
-use bruit_driver::udp::Running;
-use bruit_driver::{JournalSettings, News, RecvError, StartError};
-use bruit_tokio::Interface;
+use bruit_tokio::core::wire::Kind as MessageKind;
+use bruit_tokio::{
+    Answer, Broadcast, BroadcastConfig, Command, Config, DriverNotice, DriverStats, Interface, JoinError,
+    JournalSettings, Member, MemberChange, MessageId, NodeId, Notice, RecvError, Rejected, Source,
+    StartError, Stats, Status, Traced,
+};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
 /// Longer than anything here takes, even on a machine that is busy with something else.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// Which driver a node runs on.
+/// The driver that a node runs on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Udp,
     /// A runtime with one thread.
     TokioOne,
-    /// A runtime with several.
+    /// A runtime with several threads.
     TokioMany,
 }
 
-/// What scenarios set about a node.
+/// The settings of a node that scenarios choose.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) state_dir: Option<PathBuf>,
@@ -36,17 +38,6 @@ pub(crate) struct Options {
     pub(crate) broadcast: Option<BroadcastConfig>,
 }
 
-/// A running node and the reader of its news.
-pub(crate) trait Handle {
-    fn running(&self) -> &Running;
-    fn joined(&self, within: Duration) -> bool;
-    fn leave(&self, within: Duration) -> Result<bool, Rejected>;
-    fn ping(&self, id: NodeId, addr: SocketAddr) -> Result<Option<Duration>, Rejected>;
-    fn stop(&self);
-    fn recv(&mut self, within: Duration) -> Result<News, RecvError>;
-    fn try_recv(&mut self) -> Option<News>;
-}
-
 pub(crate) fn config() -> Config {
     let mut config = Config::local("conformance");
     config.membership.probe_interval = Duration::from_millis(200);
@@ -54,7 +45,7 @@ pub(crate) fn config() -> Config {
     config
 }
 
-/// The builder of either driver, with these settings.
+/// The builder of either driver, with the settings that `$options` gives.
 macro_rules! builder {
     ($driver:ident, $name:expr, $options:expr) => {{
         let mut config = config();
@@ -82,113 +73,170 @@ macro_rules! builder {
 }
 
 impl Kind {
-    pub(crate) fn start_at(
-        self,
-        addr: &str,
-        name: &str,
-        options: Options,
-    ) -> Result<Box<dyn Handle>, StartError> {
+    pub(crate) fn start_at(self, addr: &str, name: &str, options: Options) -> Result<Node, StartError> {
         let runtime = match self {
             Self::Udp => {
                 let (bruit, notices) = builder!(bruit_udp, name, options).start(addr)?;
-                return Ok(Box::new(Udp { bruit, notices }));
+                return Ok(Node::Udp { bruit, notices });
             }
             Self::TokioOne => runtime::Builder::new_current_thread(),
             Self::TokioMany => runtime::Builder::new_multi_thread(),
         };
         let host = Host::start(runtime);
         let (bruit, notices) = host.handle.block_on(builder!(bruit_tokio, name, options).start(addr))?;
-        Ok(Box::new(Tokio { bruit, notices, host }))
+        Ok(Node::Tokio { bruit, notices, host })
     }
 
     #[track_caller]
-    pub(crate) fn start_with(self, name: &str, options: Options) -> Box<dyn Handle> {
+    pub(crate) fn start_with(self, name: &str, options: Options) -> Node {
         self.start_at("127.0.0.1:0", name, options).expect("it starts")
     }
 
     #[track_caller]
-    pub(crate) fn start(self, name: &str) -> Box<dyn Handle> {
+    pub(crate) fn start(self, name: &str) -> Node {
         self.start_with(name, Options::default())
     }
 }
 
-struct Udp {
-    bruit: bruit_udp::Bruit,
-    notices: bruit_udp::Notices,
+/// A running node on either driver, and the reader of its notices.
+pub(crate) enum Node {
+    Udp { bruit: bruit_udp::Bruit, notices: bruit_udp::Notices },
+    // The handle is dropped before the runtime that its node runs on.
+    Tokio { bruit: bruit_tokio::Bruit, notices: bruit_tokio::Notices, host: Host },
 }
 
-impl Handle for Udp {
-    fn running(&self) -> &Running {
-        &self.bruit
+/// Evaluates an expression on the handle of either driver.
+macro_rules! on_either {
+    ($node:expr, $bruit:ident => $call:expr) => {
+        match $node {
+            Node::Udp { bruit: $bruit, .. } => $call,
+            Node::Tokio { bruit: $bruit, .. } => $call,
+        }
+    };
+}
+
+/// The methods that both handles have.
+impl Node {
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        on_either!(self, bruit => bruit.local_addr())
     }
 
-    fn joined(&self, within: Duration) -> bool {
-        self.bruit.joined(within)
+    pub(crate) fn id(&self) -> NodeId {
+        on_either!(self, bruit => bruit.id())
     }
 
-    fn leave(&self, within: Duration) -> Result<bool, Rejected> {
-        self.bruit.leave(within)
+    pub(crate) fn join(&self, seeds: impl IntoIterator<Item = impl ToString>) -> Result<(), JoinError> {
+        on_either!(self, bruit => bruit.join(seeds))
     }
 
-    fn ping(&self, id: NodeId, addr: SocketAddr) -> Result<Option<Duration>, Rejected> {
-        self.bruit.ping(id, addr)
+    pub(crate) fn broadcast(
+        &self,
+        topic: impl Into<String>,
+        payload: impl Into<Vec<u8>>,
+    ) -> Result<MessageId, Rejected> {
+        on_either!(self, bruit => bruit.broadcast(topic, payload))
     }
 
-    fn stop(&self) {
-        self.bruit.stop();
+    pub(crate) fn submit(&self, broadcast: Broadcast) -> Result<MessageId, Rejected> {
+        on_either!(self, bruit => bruit.submit(broadcast))
     }
 
-    fn recv(&mut self, within: Duration) -> Result<News, RecvError> {
-        self.notices.recv_timeout(within)
+    pub(crate) fn recent(&self, topic: &str) -> Vec<(MessageId, Vec<u8>)> {
+        on_either!(self, bruit => bruit.recent(topic))
     }
 
-    fn try_recv(&mut self) -> Option<News> {
-        self.notices.try_recv()
+    pub(crate) fn members(&self) -> Vec<Member<'static>> {
+        on_either!(self, bruit => bruit.members())
+    }
+
+    pub(crate) fn command(&self, command: Command) -> Result<Answer, Rejected> {
+        on_either!(self, bruit => bruit.command(command))
+    }
+
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&bruit_tokio::Node) -> R) -> R {
+        on_either!(self, bruit => bruit.read(read))
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        on_either!(self, bruit => bruit.stats())
+    }
+
+    pub(crate) fn driver_stats(&self) -> DriverStats {
+        on_either!(self, bruit => bruit.driver_stats())
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        on_either!(self, bruit => bruit.status())
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        on_either!(self, bruit => bruit.is_stopped())
+    }
+
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        on_either!(self, bruit => bruit.sources())
+    }
+
+    pub(crate) fn trace(
+        &self,
+        kinds: impl IntoIterator<Item = MessageKind>,
+        show: impl Fn(&Traced<'_>) + Send + Sync + 'static,
+    ) {
+        on_either!(self, bruit => bruit.trace(kinds, show));
     }
 }
 
-struct Tokio {
-    // Dropped before the runtime it runs on.
-    bruit: bruit_tokio::Bruit,
-    notices: bruit_tokio::Notices,
-    host: Host,
-}
-
-impl Handle for Tokio {
-    fn running(&self) -> &Running {
-        &self.bruit
+/// The methods that wait: tokio's are awaited on the runtime of the node.
+impl Node {
+    pub(crate) fn joined(&self, within: Duration) -> bool {
+        match self {
+            Self::Udp { bruit, .. } => bruit.joined(within),
+            Self::Tokio { bruit, host, .. } => host.handle.block_on(bruit.joined(within)),
+        }
     }
 
-    fn joined(&self, within: Duration) -> bool {
-        self.host.handle.block_on(self.bruit.joined(within))
+    pub(crate) fn leave(&self, within: Duration) -> Result<bool, Rejected> {
+        match self {
+            Self::Udp { bruit, .. } => bruit.leave(within),
+            Self::Tokio { bruit, host, .. } => host.handle.block_on(bruit.leave(within)),
+        }
     }
 
-    fn leave(&self, within: Duration) -> Result<bool, Rejected> {
-        self.host.handle.block_on(self.bruit.leave(within))
+    pub(crate) fn ping(&self, id: NodeId, addr: SocketAddr) -> Result<Option<Duration>, Rejected> {
+        match self {
+            Self::Udp { bruit, .. } => bruit.ping(id, addr),
+            Self::Tokio { bruit, host, .. } => host.handle.block_on(bruit.ping(id, addr)),
+        }
     }
 
-    fn ping(&self, id: NodeId, addr: SocketAddr) -> Result<Option<Duration>, Rejected> {
-        self.host.handle.block_on(self.bruit.ping(id, addr))
+    pub(crate) fn stop(&self) {
+        match self {
+            Self::Udp { bruit, .. } => bruit.stop(),
+            Self::Tokio { bruit, host, .. } => host.handle.block_on(bruit.stop()),
+        }
     }
 
-    fn stop(&self) {
-        self.host.handle.block_on(self.bruit.stop());
+    pub(crate) fn recv(&mut self, within: Duration) -> Result<DriverNotice, RecvError> {
+        match self {
+            Self::Udp { notices, .. } => notices.recv_timeout(within),
+            Self::Tokio { notices, host, .. } => {
+                let received =
+                    host.handle.block_on(async { tokio::time::timeout(within, notices.recv()).await });
+                received.map_err(|_| RecvError::Timeout)?.ok_or(RecvError::Ended)
+            }
+        }
     }
 
-    fn recv(&mut self, within: Duration) -> Result<News, RecvError> {
-        let notices = &mut self.notices;
-        let received =
-            self.host.handle.block_on(async { tokio::time::timeout(within, notices.recv()).await });
-        received.map_err(|_| RecvError::Timeout)?.ok_or(RecvError::Ended)
-    }
-
-    fn try_recv(&mut self) -> Option<News> {
-        self.notices.try_recv()
+    pub(crate) fn try_recv(&mut self) -> Option<DriverNotice> {
+        match self {
+            Self::Udp { notices, .. } => notices.try_recv(),
+            Self::Tokio { notices, .. } => notices.try_recv(),
+        }
     }
 }
 
 /// A runtime that is driven on a thread of its own.
-struct Host {
+pub(crate) struct Host {
     handle: runtime::Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -212,7 +260,7 @@ impl Drop for Host {
     }
 }
 
-/// Looks again and again until it holds.
+/// Checks again and again until the condition holds.
 #[track_caller]
 pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     let started = Instant::now();
@@ -223,12 +271,12 @@ pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[track_caller]
-pub(crate) fn wait(node: &mut dyn Handle, what: &str, mut wanted: impl FnMut(&Notice<'_>) -> bool) {
+pub(crate) fn wait(node: &mut Node, what: &str, mut wanted: impl FnMut(&Notice<'_>) -> bool) {
     let started = Instant::now();
     loop {
         let left = SOON.checked_sub(started.elapsed()).unwrap_or_default();
         match node.recv(left) {
-            Ok(News::Notice(notice)) if wanted(&notice) => return,
+            Ok(DriverNotice::Node(notice)) if wanted(&notice) => return,
             Ok(_) => {}
             Err(error) => panic!("{what}: {error}"),
         }
@@ -236,7 +284,7 @@ pub(crate) fn wait(node: &mut dyn Handle, what: &str, mut wanted: impl FnMut(&No
 }
 
 #[track_caller]
-pub(crate) fn wait_change(node: &mut dyn Handle, id: NodeId, change: MemberChange) {
+pub(crate) fn wait_change(node: &mut Node, id: NodeId, change: MemberChange) {
     wait(
         node,
         &format!("{id} {change:?}"),
@@ -246,21 +294,21 @@ pub(crate) fn wait_change(node: &mut dyn Handle, id: NodeId, change: MemberChang
 
 /// Three nodes of these kinds that all know each other.
 #[track_caller]
-pub(crate) fn three(kinds: [Kind; 3]) -> [Box<dyn Handle>; 3] {
+pub(crate) fn three(kinds: [Kind; 3]) -> [Node; 3] {
     three_with(kinds, &Options::default())
 }
 
 #[track_caller]
-pub(crate) fn three_with(kinds: [Kind; 3], options: &Options) -> [Box<dyn Handle>; 3] {
+pub(crate) fn three_with(kinds: [Kind; 3], options: &Options) -> [Node; 3] {
     let mut names = ["a", "b", "c"].into_iter();
     let nodes = kinds.map(|kind| kind.start_with(names.next().expect("three names"), options.clone()));
-    let seed = nodes[0].running().local_addr();
+    let seed = nodes[0].local_addr();
     for node in &nodes {
-        node.running().join([seed]).expect("joins");
+        node.join([seed]).expect("joins");
     }
     for node in &nodes {
         assert!(node.joined(SOON));
-        until("all are members", || node.running().status().members == 3);
+        until("all are members", || node.status().members == 3);
     }
     nodes
 }

@@ -1,5 +1,5 @@
-//! B4: what one correct member was given and still holds, all connected members are given, or are told that it is
-//! lost; within `repair` and the time that so many bytes take, after the last disturbance (rules C1, C3, C4).
+//! CB4: a message that one member was given and still holds is given to all connected members, or reported to them as lost,
+//! within `repair` and the transfer time after the last disturbance (rules C1, C3, C4).
 
 use bruit_core::{
     MemberState, MessageId, NodeId,
@@ -7,20 +7,20 @@ use bruit_core::{
 };
 use std::collections::BTreeSet;
 
-use super::super::messages::Sent;
-use super::super::{Rule, Scene};
-use crate::check::Violation;
-use crate::cluster::Index;
+use crate::base::Index;
+use crate::checks::messages::Sent;
+use crate::checks::scene::Scene;
+use crate::kernel::{Check, Violation};
 
-/// B4. Judged at the end of a run that was calm for long enough; messages that were sent since are left out.
+/// CB4: judged at the end, if the run was calm for long enough. Messages that were sent within that time are left out.
 ///
-/// Who held the origin alive when the message was sent must have it, or know that it is lost; where no history is asked
-/// for, from the first one on that it was given. Who came later must have it if everybody else still holds it, and history
-/// is asked for.
+/// A member that held the origin alive when the message was sent must have it or know that it is lost. Without history
+/// this begins with the first message that the member was given. With history, a member that came later must have the
+/// message as well if all others still hold it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Delivery;
+pub(crate) struct Delivery;
 
-/// A message under judgement, on one side of the cuts.
+/// A message on one side of the cuts, and the members of that side that hold it.
 struct Case<'a> {
     id: MessageId,
     sent: &'a Sent,
@@ -34,7 +34,7 @@ impl Case<'_> {
         if receiver.times(self.id) > 0 || receiver.is_lost(self.id) || !self.is_owed(node, scene) {
             return Ok(());
         }
-        let holder = self.holders.first().expect("there is one where a case is judged");
+        let holder = self.holders.first().expect("a case with holders is judged");
         let known = scene
             .nodes
             .marks(node)
@@ -44,27 +44,28 @@ impl Case<'_> {
             format!("knows up to {} of {}, without {:?}", mark.contiguous, mark.highest, mark.gaps)
         });
         let text = format!(
-            "{} was sent at {} and {holder} holds it; here it was neither delivered nor lost: it {known}",
+            "{} was sent at {} and {holder} holds it; this one was neither given it nor told that it is lost: it {known}",
             self.id, self.sent.at
         );
-        Err(scene.violation("B4", node, text))
+        Err(scene.violation(node, text))
     }
 
     fn is_owed(&self, node: Index, scene: &Scene<'_>) -> bool {
         let receiver = scene.messages.receiver(node);
-        // Without history, an epoch begins with what is heard of it first.
+        // Without history, an epoch begins with the first message of it that the member was given.
         let cached = scene.config.broadcast.history == History::Cached;
         let begun = cached
             || receiver.of(self.id.origin, self.id.epoch, 1).next().is_some_and(|seq| seq < self.id.seq);
         let present = self.sent.audience.contains(&node) && receiver.since <= self.sent.at && begun;
-        // An earlier life may have been given it, and have left that on a disk.
+        // An earlier boot may have been given it, and may have stored that on the disk.
         let earlier = receiver.remembers().is_some_and(|since| self.sent.at <= since);
         let everybody_else = || self.side.iter().all(|other| *other == node || self.holders.contains(other));
         let newcomer = cached && everybody_else();
         !earlier && (present || newcomer) && self.is_open(node, scene)
     }
 
-    /// The last two epochs of an origin are open; in its order, nothing of the former comes after the latter.
+    /// Whether the member still accepts messages of that epoch: the last two epochs of an origin are open, and in the order of
+    /// the origin no message of the former follows one of the latter.
     fn is_open(&self, node: Index, scene: &Scene<'_>) -> bool {
         let known = scene.nodes.epoch(node, self.id.origin);
         let behind = known.map_or(u64::MAX, |epoch| epoch.saturating_sub(self.id.epoch));
@@ -74,15 +75,7 @@ impl Case<'_> {
     }
 }
 
-impl Rule for Delivery {
-    fn id(&self) -> &'static str {
-        "B4"
-    }
-
-    fn observe(&mut self, _: &crate::happening::Happening<'_>, _: &Scene<'_>) -> Result<(), Violation> {
-        Ok(())
-    }
-
+impl Check<Scene<'_>> for Delivery {
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         let (Some(calm), Some(sides)) = (scene.world.calm(), scene.world.sides()) else { return Ok(()) };
         let bound = scene.bounds.broadcast.repair + scene.transfer();
@@ -113,7 +106,7 @@ impl Rule for Delivery {
     }
 }
 
-/// Whether `node` shows that member alive; that it should is M7.
+/// Whether `node` shows that member alive. That it should is judged by CM7.
 fn shows_alive(node: Index, id: NodeId, scene: &Scene<'_>) -> bool {
     scene.world.id(node) == id
         || matches!(scene.nodes.view(node, id), Some(MemberState::Alive | MemberState::Suspect))
@@ -125,59 +118,59 @@ mod tests {
 
     use bruit_core::broadcast::History;
 
-    use super::super::super::fixture::{Fixture, config, message, node};
+    use crate::checks::fixture::{Fixture, config, message, node};
 
-    /// Beyond the bound, in groups of three and of four.
+    /// A time above the bound of groups of up to four members.
     fn bound() -> Duration {
-        Fixture::new(4, "B4").bounds().broadcast.repair + Duration::from_secs(1)
+        Fixture::new(4, "CB4").bounds().broadcast.repair + Duration::from_secs(1)
     }
 
-    /// Two of three have it and hold it.
-    fn told_two() -> Fixture {
-        let mut history = Fixture::new(3, "B4");
+    /// A history in which two of three members were given a message and hold it.
+    fn given_to_two() -> Fixture {
+        let mut history = Fixture::new(3, "CB4");
         history.acquainted().after(Duration::from_secs(1)).broadcasts(0, 1, b"a").holds(0, message(1, 1, 1));
         history.gets(1, message(1, 1, 1), b"a").holds(1, message(1, 1, 1));
         history
     }
 
     #[test]
-    fn a_message_that_one_lacks_is_found_after_the_bound() {
-        let mut history = told_two();
+    fn a_missing_message_is_found_after_the_bound() {
+        let mut history = given_to_two();
         history.ends().is_silent();
-        history.after(bound()).ends().fires("B4", "n1:1:1 was sent at 1.000s and n1 holds it");
+        history.after(bound()).ends().fires("n1:1:1 was sent at 1.000s and n1 holds it");
     }
 
     #[test]
-    fn who_got_it_or_was_told_that_it_is_lost_lacks_nothing() {
-        let mut history = told_two();
+    fn a_message_that_was_delivered_or_reported_as_lost_is_not_missing() {
+        let mut history = given_to_two();
         history.gets(2, message(1, 1, 1), b"a").after(bound()).ends().is_silent();
-        let mut history = told_two();
+        let mut history = given_to_two();
         history.loses(2, 1, (1, 1)).after(bound()).ends().is_silent();
     }
 
     #[test]
-    fn what_nobody_holds_any_more_is_owed_to_nobody() {
-        let mut history = told_two();
+    fn a_message_that_no_member_holds_is_not_missing() {
+        let mut history = given_to_two();
         history.drops(0, message(1, 1, 1)).drops(1, message(1, 1, 1)).after(bound()).ends().is_silent();
     }
 
     #[test]
-    fn who_is_cut_off_gets_it_after_the_cut_heals() {
-        let mut history = told_two();
+    fn a_member_behind_a_cut_must_have_it_after_the_cut_heals() {
+        let mut history = given_to_two();
         history.cut(0, 2).cut(1, 2).after(bound()).ends().is_silent();
         history.heals().ends().is_silent();
-        history.after(bound()).ends().fires("B4", "n1:1:1");
+        history.after(bound()).ends().fires("n1:1:1");
     }
 
     #[test]
-    fn a_newcomer_is_owed_what_all_others_hold() {
-        let mut history = told_two();
+    fn a_new_member_must_have_what_all_others_hold_if_there_is_history() {
+        let mut history = given_to_two();
         history.gets(2, message(1, 1, 1), b"a").holds(2, message(1, 1, 1));
         history.after(Duration::from_secs(1)).starts(node(4, 1, config())).acquainted();
-        history.after(bound()).ends().fires("B4", "n1:1:1");
+        history.after(bound()).ends().fires("n1:1:1");
         let mut config = config();
         config.broadcast.history = History::None;
-        let mut history = Fixture::configured(3, "B4", config.clone());
+        let mut history = Fixture::configured(3, "CB4", config.clone());
         history.acquainted().broadcasts(0, 1, b"a").holds(0, message(1, 1, 1));
         for node in [1, 2] {
             history.gets(node, message(1, 1, 1), b"a").holds(node, message(1, 1, 1));

@@ -1,17 +1,16 @@
-//! B1: whatever is delivered was sent by the origin that it names, with the same topic and the same bytes; and an
-//! origin numbers what it sends from 1 without gaps, in an epoch that nobody else uses (rule A1).
+//! CB1: each delivered message was sent by the origin that it names, with the same topic and bytes. An origin numbers its
+//! messages from 1 without gaps, in an epoch that no other boot uses (rule A1).
 
 use bruit_core::{Answer, MessageId, NodeId, Notice};
 
-use super::super::{Rule, Scene};
-use crate::check::Violation;
-use crate::cluster::Index;
-use crate::happening::Happening;
-use crate::workload;
+use crate::base::Index;
+use crate::checks::scene::Scene;
+use crate::kernel::payload::stamp;
+use crate::kernel::{Check, Happening, Violation};
 
-/// B1.
+/// CB1: judges each delivery, and each answer to a broadcast.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Integrity;
+pub(crate) struct Integrity;
 
 impl Integrity {
     fn delivered(
@@ -19,20 +18,20 @@ impl Integrity {
         (id, topic, payload, hops): (MessageId, &str, &[u8], u8),
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
-        let object = |text: String| Err(scene.violation("B1", node, text));
+        let object = |text: String| Err(scene.violation(node, text));
         let Some(sent) = scene.messages.get(id) else {
-            return object(format!("it is given {id}, which nobody has sent"));
+            return object(format!("it is given {id}, which was never sent"));
         };
         if !sent.contents.iter().any(|(of, bytes)| of == topic && bytes == payload) {
             let (of, bytes) = &sent.contents[0];
-            let made_by = workload::stamp(payload).map_or(NodeId::NOBODY, |(origin, _)| origin);
+            let made_by = stamp(payload).map_or(NodeId::NOBODY, |(origin, _)| origin);
             return object(format!(
                 "it is given {} bytes about `{topic}` (made by {made_by}) as {id}, and {} bytes about `{of}` were sent",
                 payload.len(),
                 bytes.len()
             ));
         }
-        // What a former life of its own has sent comes back from others.
+        // A member may be given a message that an earlier boot of its own has sent.
         let own = sent.by == node && sent.at >= scene.messages.receiver(node).since;
         if (hops == 0) == own || scene.world.has_twin(id.origin) {
             return Ok(());
@@ -54,15 +53,11 @@ impl Integrity {
             return Ok(());
         }
         let before = scene.messages.issued(node).map_or("nothing".to_owned(), |last| last.to_string());
-        Err(scene.violation("B1", node, format!("it sends {id} after {before}")))
+        Err(scene.violation(node, format!("it sends {id} after {before}")))
     }
 }
 
-impl Rule for Integrity {
-    fn id(&self) -> &'static str {
-        "B1"
-    }
-
+impl Check<Scene<'_>> for Integrity {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         match *happening {
             Happening::Notice { node, notice: Notice::Delivered { id, topic, payload, hops } } => {
@@ -70,11 +65,9 @@ impl Rule for Integrity {
             }
             Happening::Answered { node, answer: Ok(Answer::Sent(id)) } => Self::accepted(node, *id, scene),
             Happening::Answered { node, answer: Err(why) } => match scene.messages.asked(node) {
-                Some((_, Some(id))) => Err(scene.violation(
-                    "B1",
-                    node,
-                    format!("it delivers {id} and refuses to send it: {why:?}"),
-                )),
+                Some((_, Some(id))) => {
+                    Err(scene.violation(node, format!("it delivers {id} and refuses to send it: {why:?}")))
+                }
                 _ => Ok(()),
             },
             _ => Ok(()),
@@ -84,71 +77,71 @@ impl Rule for Integrity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixture::{Fixture, message};
+    use crate::checks::fixture::{Fixture, message};
 
     #[test]
-    fn a_message_that_nobody_sent_is_found() {
-        Fixture::new(2, "B1").gets(1, message(1, 1, 1), b"x").fires("B1", "nobody has sent");
+    fn a_message_that_was_never_sent_is_found() {
+        Fixture::new(2, "CB1").gets(1, message(1, 1, 1), b"x").fires("never sent");
     }
 
     #[test]
     fn other_bytes_and_another_topic_are_found() {
-        let mut history = Fixture::new(2, "B1");
+        let mut history = Fixture::new(2, "CB1");
         history.broadcasts(0, 1, b"hello").gets(1, message(1, 1, 1), b"hallo");
-        history.fires("B1", "5 bytes about ``");
-        let mut history = Fixture::new(2, "B1");
+        history.fires("5 bytes about ``");
+        let mut history = Fixture::new(2, "CB1");
         history.broadcasts(0, 1, b"hello").gets_about(1, message(1, 1, 1), "news", b"hello", 1);
-        history.fires("B1", "about `news`");
+        history.fires("about `news`");
     }
 
     #[test]
     fn a_message_of_another_origin_is_found() {
-        let mut history = Fixture::new(3, "B1");
-        history.broadcasts(0, 1, b"hello").gets(2, message(2, 1, 1), b"hello").fires("B1", "n2:1:1");
+        let mut history = Fixture::new(3, "CB1");
+        history.broadcasts(0, 1, b"hello").gets(2, message(2, 1, 1), b"hello").fires("n2:1:1");
     }
 
     #[test]
-    fn numbers_that_are_skipped_or_come_again_are_found() {
-        Fixture::new(2, "B1").broadcasts(0, 2, b"a").fires("B1", "n1:1:2 after nothing");
-        let mut history = Fixture::new(2, "B1");
-        history.broadcasts(0, 1, b"a").broadcasts(0, 1, b"b").fires("B1", "n1:1:1 after n1:1:1");
+    fn skipped_and_repeated_numbers_are_found() {
+        Fixture::new(2, "CB1").broadcasts(0, 2, b"a").fires("n1:1:2 after nothing");
+        let mut history = Fixture::new(2, "CB1");
+        history.broadcasts(0, 1, b"a").broadcasts(0, 1, b"b").fires("n1:1:1 after n1:1:1");
     }
 
     #[test]
-    fn an_epoch_that_a_later_life_uses_again_is_found() {
-        use super::super::super::fixture::{config, node};
-        let mut history = Fixture::new(2, "B1");
+    fn an_epoch_that_a_later_boot_uses_again_is_found() {
+        use crate::checks::fixture::{config, node};
+        let mut history = Fixture::new(2, "CB1");
         history.broadcasts(0, 1, b"a").crashes(0).restarts(0, node(1, 1, config()));
-        history.broadcasts(0, 1, b"b").fires("B1", "n1:1:1 after n1:1:1");
+        history.broadcasts(0, 1, b"b").fires("n1:1:1 after n1:1:1");
     }
 
     #[test]
-    fn what_is_refused_must_not_be_delivered() {
-        let mut history = Fixture::new(2, "B1");
+    fn a_refused_message_that_is_delivered_is_found() {
+        let mut history = Fixture::new(2, "CB1");
         history.refuses(0, b"a").is_silent();
-        history.delivers_and_refuses(0, message(1, 1, 1), b"a").fires("B1", "refuses to send it");
+        history.delivers_and_refuses(0, message(1, 1, 1), b"a").fires("refuses to send it");
     }
 
     #[test]
-    fn hops_that_do_not_fit_are_found() {
-        let mut history = Fixture::new(2, "B1");
-        history.broadcasts(0, 1, b"a").gets_about(1, message(1, 1, 1), "", b"a", 0).fires("B1", "0 hops");
+    fn a_wrong_number_of_hops_is_found() {
+        let mut history = Fixture::new(2, "CB1");
+        history.broadcasts(0, 1, b"a").gets_about(1, message(1, 1, 1), "", b"a", 0).fires("0 hops");
     }
 
     #[test]
-    fn what_a_former_life_has_sent_may_come_back() {
-        use super::super::super::fixture::{config, node};
+    fn a_message_of_an_earlier_boot_may_be_delivered_to_its_sender() {
+        use crate::checks::fixture::{config, node};
         use core::time::Duration;
-        let mut history = Fixture::new(2, "B1");
+        let mut history = Fixture::new(2, "CB1");
         history.broadcasts(0, 1, b"a").gets(1, message(1, 1, 1), b"a").crashes(0);
         history.after(Duration::from_secs(1)).restarts(0, node(1, 2, config()));
         history.gets(0, message(1, 1, 1), b"a").is_silent();
-        history.gets_about(0, message(1, 1, 1), "", b"a", 0).fires("B1", "0 hops");
+        history.gets_about(0, message(1, 1, 1), "", b"a", 0).fires("0 hops");
     }
 
     #[test]
     fn the_same_bytes_from_the_same_origin_are_fine() {
-        let mut history = Fixture::new(3, "B1");
+        let mut history = Fixture::new(3, "CB1");
         history.broadcasts(0, 1, b"a").gets(1, message(1, 1, 1), b"a").gets(2, message(1, 1, 1), b"a");
         history.broadcasts(0, 2, b"b").gets(2, message(1, 1, 2), b"b").is_silent();
     }

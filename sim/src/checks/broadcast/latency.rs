@@ -1,17 +1,15 @@
-//! B6: a message reaches every member that nothing disturbs within `everywhere`, and the time that the bytes which
-//! were sent beside it take.
+//! CB6: a message reaches every undisturbed member within `everywhere` and the transfer time of all payloads.
 
 use bruit_core::{MessageId, Notice, Time};
 
-use super::super::{Rule, Scene};
-use crate::check::Violation;
-use crate::cluster::Index;
-use crate::happening::Happening;
+use crate::base::Index;
+use crate::checks::scene::Scene;
+use crate::kernel::{Check, Happening, Violation};
 
-/// B6. Whoever gets a message later than that must have been disturbed since it was sent: it, the origin, or anybody
-/// that the message might have come by.
+/// CB6: judges each delivery after the bound. It is a violation unless some member was disturbed since the message was
+/// sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Latency;
+pub(crate) struct Latency;
 
 impl Latency {
     fn judge(node: Index, id: MessageId, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -24,17 +22,13 @@ impl Latency {
             return Ok(());
         }
         let text = format!(
-            "it is given {id} {took:.1?} after it was sent, undisturbed, and {bound:.1?} are the bound"
+            "it is given {id} {took:.1?} after it was sent, without a disturbance; the bound is {bound:.1?}"
         );
-        Err(scene.violation("B6", node, text))
+        Err(scene.violation(node, text))
     }
 }
 
-impl Rule for Latency {
-    fn id(&self) -> &'static str {
-        "B6"
-    }
-
+impl Check<Scene<'_>> for Latency {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         match *happening {
             Happening::Notice { node, notice: Notice::Delivered { id, .. } } => Self::judge(node, *id, scene),
@@ -47,10 +41,10 @@ impl Rule for Latency {
 mod tests {
     use core::time::Duration;
 
-    use super::super::super::fixture::{Fixture, message};
+    use crate::checks::fixture::{Fixture, message};
 
     fn late(by: Duration) -> Fixture {
-        let mut history = Fixture::new(3, "B6");
+        let mut history = Fixture::new(3, "CB6");
         let agreement = history.bounds().agreement;
         history.acquainted().after(agreement).broadcasts(0, 1, b"a").after(by);
         history
@@ -58,14 +52,14 @@ mod tests {
 
     #[test]
     fn a_late_delivery_is_found() {
-        let bound = Fixture::new(3, "B6").bounds().broadcast.everywhere;
-        late(bound + Duration::from_secs(1)).gets(1, message(1, 1, 1), b"a").fires("B6", "n1:1:1");
+        let bound = Fixture::new(3, "CB6").bounds().broadcast.everywhere;
+        late(bound + Duration::from_secs(1)).gets(1, message(1, 1, 1), b"a").fires("n1:1:1");
         late(bound).gets(1, message(1, 1, 1), b"a").is_silent();
     }
 
     #[test]
-    fn who_was_disturbed_may_be_late() {
-        let bound = Fixture::new(3, "B6").bounds().broadcast.everywhere;
+    fn a_delivery_after_a_disturbance_may_be_late() {
+        let bound = Fixture::new(3, "CB6").bounds().broadcast.everywhere;
         let mut history = late(bound * 2);
         history.cut(0, 1).heals().gets(1, message(1, 1, 1), b"a").is_silent();
     }

@@ -1,23 +1,18 @@
-//! B7: what a node holds for broadcasts stays within its limits at every event, whatever arrives.
+//! CB7: the resources that a node uses for broadcasts stay within their limits at every event.
 
 use bruit_core::limits::{GAPS_MAX, QUEUE_MAX, REASSEMBLIES_MAX};
 
-use super::super::{Rule, Scene};
-use crate::check::Violation;
-use crate::happening::Happening;
+use crate::checks::scene::Scene;
+use crate::kernel::{Check, Happening, Violation};
 
-/// Epochs of one origin that are open (rule C1).
+/// The number of epochs of one origin that are open (rule C1).
 const EPOCHS_OPEN: usize = 2;
 
-/// B7.
+/// CB7: judges the usage of a node after each event.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Limits;
+pub(crate) struct Limits;
 
-impl Rule for Limits {
-    fn id(&self) -> &'static str {
-        "B7"
-    }
-
+impl Check<Scene<'_>> for Limits {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         let Happening::Handled { node } = *happening else { return Ok(()) };
         let (usage, pending) = (scene.nodes.usage(node), scene.nodes.pending(node));
@@ -31,7 +26,7 @@ impl Rule for Limits {
         ];
         match counted.iter().find(|(_, count, most)| count > most) {
             Some((what, count, most)) => {
-                Err(scene.violation("B7", node, format!("it holds {count} {what}, and may hold {most}")))
+                Err(scene.violation(node, format!("it holds {count} {what}, and the limit is {most}")))
             }
             None => Ok(()),
         }
@@ -42,22 +37,22 @@ impl Rule for Limits {
 mod tests {
     use bruit_core::broadcast::{Pending, Usage};
 
-    use super::super::super::fixture::{Fixture, config};
+    use crate::checks::fixture::{Fixture, config};
 
     #[test]
-    fn whoever_holds_too_much_is_found() {
+    fn a_limit_that_is_exceeded_is_found() {
         let most = config().broadcast.cache_bytes_max as usize;
-        let mut history = Fixture::new(2, "B7");
+        let mut history = Fixture::new(2, "CB7");
         history.uses(1, Usage { cached_bytes: most, ..Usage::default() }, Pending::default()).is_silent();
         history.uses(1, Usage { cached_bytes: most + 1, ..Usage::default() }, Pending::default());
-        history.fires("B7", "cached bytes");
-        let mut history = Fixture::new(2, "B7");
+        history.fires("cached bytes");
+        let mut history = Fixture::new(2, "CB7");
         let pending = Pending { messages: 1, bytes: config().broadcast.pending_bytes_max as usize + 1 };
-        history.uses(0, Usage::default(), pending).fires("B7", "pending bytes");
-        let mut history = Fixture::new(2, "B7");
+        history.uses(0, Usage::default(), pending).fires("pending bytes");
+        let mut history = Fixture::new(2, "CB7");
         history.uses(0, Usage { reassemblies: 17, ..Usage::default() }, Pending::default());
-        history.fires("B7", "17 unfinished reassemblies");
-        let mut history = Fixture::new(2, "B7");
-        history.uses(0, Usage { gaps: 257, ..Usage::default() }, Pending::default()).fires("B7", "257 gaps");
+        history.fires("17 unfinished reassemblies");
+        let mut history = Fixture::new(2, "CB7");
+        history.uses(0, Usage { gaps: 257, ..Usage::default() }, Pending::default()).fires("257 gaps");
     }
 }

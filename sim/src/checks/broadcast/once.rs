@@ -1,21 +1,16 @@
-//! B2: each message is delivered at most once in a life, and never again in a later life that the disk serves with
-//! what an earlier one had made durable (rules C1 and C2).
+//! CB2: each message is delivered at most once in a boot, and not again in a later boot if an earlier one had stored the
+//! delivery on the disk (rules C1 and C2).
 
 use bruit_core::Notice;
 
-use super::super::{Rule, Scene};
-use crate::check::Violation;
-use crate::happening::Happening;
+use crate::checks::scene::Scene;
+use crate::kernel::{Check, Happening, Violation};
 
-/// B2. The lives that must remember are those of [`Receiver`](super::super::Receiver).
+/// CB2: judges each delivery. `Receiver` in `messages.rs` says which deliveries a boot must remember.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Once;
+pub(crate) struct Once;
 
-impl Rule for Once {
-    fn id(&self) -> &'static str {
-        "B2"
-    }
-
+impl Check<Scene<'_>> for Once {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         let Happening::Notice { node, notice: Notice::Delivered { id, .. } } = *happening else {
             return Ok(());
@@ -24,11 +19,11 @@ impl Rule for Once {
         if receiver.times(*id) <= 1 {
             return Ok(());
         }
-        let life = match receiver.remembers() {
-            Some(since) => format!("of which its life since {since} should know"),
-            None => format!("in its life since {}", receiver.since),
+        let boot = match receiver.remembers() {
+            Some(since) => format!("which its boot at {since} should remember"),
+            None => format!("in the same boot since {}", receiver.since),
         };
-        Err(scene.violation("B2", node, format!("it is given {id} again, {life}")))
+        Err(scene.violation(node, format!("it is given {id} again, {boot}")))
     }
 }
 
@@ -38,8 +33,8 @@ mod tests {
 
     use bruit_core::{Config, broadcast::PersistSeen};
 
-    use super::super::super::fixture::{Fixture, config, message, node};
-    use crate::happening::Memory;
+    use crate::checks::fixture::{Fixture, config, message, node};
+    use crate::kernel::Memory;
 
     fn persisting(persist_seen: PersistSeen) -> Config {
         let mut config = config();
@@ -49,15 +44,15 @@ mod tests {
 
     #[test]
     fn a_second_delivery_is_found() {
-        let mut history = Fixture::new(2, "B2");
+        let mut history = Fixture::new(2, "CB2");
         history.broadcasts(0, 1, b"a").gets(1, message(1, 1, 1), b"a").is_silent();
-        history.gets(1, message(1, 1, 1), b"a").fires("B2", "n1:1:1 again, in its life since");
+        history.gets(1, message(1, 1, 1), b"a").fires("n1:1:1 again, in the same boot since");
     }
 
     #[test]
-    fn a_life_without_memory_may_be_told_again() {
+    fn a_boot_without_memory_may_be_given_it_again() {
         for memory in [Memory::Disk, Memory::Amnesia] {
-            let mut history = Fixture::new(2, "B2");
+            let mut history = Fixture::new(2, "CB2");
             history.broadcasts(0, 1, b"a").gets(1, message(1, 1, 1), b"a").crashes(1);
             history
                 .restarts_with(1, node(2, 2, config()), memory)
@@ -67,25 +62,25 @@ mod tests {
     }
 
     #[test]
-    fn a_life_with_a_durable_set_may_not() {
+    fn a_boot_that_remembers_must_not_be_given_it_again() {
         let config = persisting(PersistSeen::BeforeDelivery);
-        let mut history = Fixture::configured(2, "B2", config.clone());
+        let mut history = Fixture::configured(2, "CB2", config.clone());
         history.broadcasts(0, 1, b"a").gets(1, message(1, 1, 1), b"a").crashes(1);
         history.restarts_with(1, node(2, 2, config), Memory::Disk).gets(1, message(1, 1, 1), b"a");
-        history.fires("B2", "should know");
+        history.fires("should remember");
     }
 
     #[test]
-    fn of_a_set_that_is_written_now_and_then_the_durable_part_counts() {
+    fn a_boot_remembers_the_deliveries_that_were_durable() {
         let config = persisting(PersistSeen::Every(Duration::from_secs(1)));
         let history = || {
-            let mut history = Fixture::configured(2, "B2", config.clone());
+            let mut history = Fixture::configured(2, "CB2", config.clone());
             history.broadcasts(0, 1, b"a").broadcasts(0, 2, b"b").gets(1, message(1, 1, 1), b"a");
             history.stores(1, 1).gets(1, message(1, 1, 2), b"b").stores(1, 2).is_durable(1, 1).crashes(1);
             history.restarts_with(1, node(2, 2, config.clone()), Memory::Disk);
             history
         };
         history().gets(1, message(1, 1, 2), b"b").is_silent();
-        history().gets(1, message(1, 1, 1), b"a").fires("B2", "n1:1:1 again");
+        history().gets(1, message(1, 1, 1), b"a").fires("n1:1:1 again");
     }
 }

@@ -1,23 +1,18 @@
-//! B10: without submissions and disturbances the traffic of the broadcast ends: no message causes others for ever.
+//! CB10: without new broadcasts and disturbances the traffic of the broadcast ends. No message causes others forever.
 
 use bruit_core::broadcast::Repair;
 use bruit_core::wire::{self, Kind};
 
-use super::super::{Rule, Scene};
 use super::is_of_broadcast;
-use crate::check::Violation;
-use crate::happening::Happening;
-use crate::process::BRUIT_PORT;
+use crate::checks::scene::Scene;
+use crate::kernel::{Check, Happening, Violation};
+use crate::network::BRUIT_PORT;
 
-/// B10. Reads every datagram that is sent so late that none should be for a broadcast.
+/// CB10: decodes every datagram that is sent after the bound, when none should be for a broadcast.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Quiet;
+pub(crate) struct Quiet;
 
-impl Rule for Quiet {
-    fn id(&self) -> &'static str {
-        "B10"
-    }
-
+impl Check<Scene<'_>> for Quiet {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         let Happening::Sent { from, bytes, port: BRUIT_PORT, .. } = *happening else { return Ok(()) };
         let (Some(last), Some(calm)) = (scene.messages.last(), scene.world.calm()) else { return Ok(()) };
@@ -25,7 +20,7 @@ impl Rule for Quiet {
             return Ok(());
         }
         let Ok(datagram) = wire::describe(bytes) else { return Ok(()) };
-        // A pull never ends, by its nature; what it brings does.
+        // The digests of a pull never end; everything else does.
         let pulls = matches!(scene.config.broadcast.repair, Repair::Pull { .. });
         let ends = |kind: &Kind| is_of_broadcast(*kind) && !(pulls && *kind == Kind::Digest);
         match datagram.kinds().find(ends) {
@@ -35,7 +30,7 @@ impl Rule for Quiet {
                     kind.name(),
                     scene.at.since(last)
                 );
-                Err(scene.violation("B10", from, text))
+                Err(scene.violation(from, text))
             }
             None => Ok(()),
         }
@@ -49,8 +44,8 @@ mod tests {
     use bruit_core::NodeId;
     use bruit_core::wire::{Fragment, Part};
 
-    use super::super::super::fixture::{Fixture, config, message};
-    use crate::forge;
+    use crate::checks::fixture::{Fixture, config, message};
+    use crate::network::forge;
 
     fn fragment() -> Vec<u8> {
         let part = Fragment { item: message(1, 1, 1).into(), index: 0, count: 1, bytes: b"a" };
@@ -59,16 +54,16 @@ mod tests {
     }
 
     #[test]
-    fn traffic_that_does_not_end_is_found() {
-        let mut history = Fixture::new(2, "B10");
+    fn traffic_after_the_bound_is_found() {
+        let mut history = Fixture::new(2, "CB10");
         let bound = history.bounds().broadcast.quiet;
         history.acquainted().broadcasts(0, 1, b"a").after(bound).sends(0, &fragment()).is_silent();
-        history.after(Duration::from_secs(1)).sends(0, &fragment()).fires("B10", "it sends part");
+        history.after(Duration::from_secs(1)).sends(0, &fragment()).fires("it sends part");
     }
 
     #[test]
-    fn a_new_submission_and_a_disturbance_begin_anew() {
-        let mut history = Fixture::new(2, "B10");
+    fn a_new_broadcast_and_a_disturbance_restart_the_bound() {
+        let mut history = Fixture::new(2, "CB10");
         let bound = history.bounds().broadcast.quiet + Duration::from_secs(1);
         history.broadcasts(0, 1, b"a").after(bound).broadcasts(0, 2, b"b").sends(0, &fragment()).is_silent();
         history.gets(1, message(1, 1, 2), b"b").after(bound).crashes(1).sends(0, &fragment()).is_silent();

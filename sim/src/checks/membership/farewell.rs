@@ -1,0 +1,106 @@
+//! CM8: a node never holds itself Down or Suspect, and a member that could hear of a leave does not report it as a failure.
+
+use bruit_core::{MemberChange, MemberState, Phase, Time};
+
+use crate::checks::scene::{Scene, change};
+use crate::kernel::{Check, Happening, Violation};
+
+/// CM8: judges the own state of a node after each event, each Down notice about a member that has left, and the end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Farewell;
+
+impl Check<Scene<'_>> for Farewell {
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        if let Happening::Handled { node: index } = *happening {
+            let Some(node) = scene.node(index) else { return Ok(()) };
+            let state = scene.nodes.view(index, node.id());
+            let gone = matches!(node.phase(), Phase::Leaving | Phase::Left | Phase::Ended);
+            let fine =
+                matches!(state, None | Some(MemberState::Alive)) || gone && state == Some(MemberState::Left);
+            if !fine {
+                let text =
+                    format!("it holds itself {:?} in phase {:?}", state.expect("None is fine"), node.phase());
+                return Err(scene.violation(index, text));
+            }
+            return Ok(());
+        }
+        let Some((observer, MemberChange::Down, member)) = change(happening) else { return Ok(()) };
+        let Some(subject) = scene.world.only(member.id) else { return Ok(()) };
+        let Some(left) = scene.world.left(subject) else { return Ok(()) };
+        if left < scene.at && scene.world.undisturbed(observer, subject) == Some(Time::ZERO) {
+            let text = format!("{} left at {left}, and is called Down", member.id);
+            return Err(scene.violation(observer, text));
+        }
+        Ok(())
+    }
+
+    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        for subject in scene.world.indices() {
+            let id = scene.world.id(subject);
+            let Some(left) = scene.world.left(subject).filter(|_| !scene.world.has_twin(id)) else {
+                continue;
+            };
+            let due = scene.world.calm().map(|calm| calm.max(left) + scene.bounds.completeness);
+            if due.is_none_or(|due| scene.at < due) {
+                continue;
+            }
+            for observer in scene.world.indices().filter(|node| scene.world.joined(*node).is_some()) {
+                let state = scene.nodes.view(observer, id);
+                if matches!(state, Some(MemberState::Alive | MemberState::Suspect)) {
+                    let text = format!("{id} left at {left}, and is still a member here");
+                    return Err(scene.violation(observer, text));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::fixture::{Fixture, config, node};
+    use bruit_core::{Command, MemberChange};
+    use core::time::Duration;
+
+    const LEAVE: Command = Command::Leave { within: Duration::from_secs(5) };
+
+    #[test]
+    fn a_node_that_holds_itself_down_is_found() {
+        let mut history = Fixture::new(2, "CM8");
+        history
+            .tells(0, MemberChange::Down, 1, 0)
+            .becomes(0, node(1, 1, config()))
+            .fires("holds itself Down");
+    }
+
+    #[test]
+    fn a_leaver_called_down_is_found() {
+        let mut history = Fixture::new(3, "CM8");
+        history
+            .commanded(1, &LEAVE)
+            .after(Duration::from_secs(9))
+            .tells(0, MemberChange::Down, 2, 0)
+            .fires("n2 left at");
+    }
+
+    #[test]
+    fn a_leaver_that_stays_a_member_is_found() {
+        let mut history = Fixture::new(3, "CM8");
+        let bound = history.bounds().completeness;
+        history.acquainted().commanded(1, &LEAVE).after(bound).ends().fires("still a member");
+    }
+
+    #[test]
+    fn a_leave_that_is_shown_as_one_is_fine() {
+        let mut history = Fixture::new(3, "CM8");
+        let bound = history.bounds().completeness;
+        history.acquainted().commanded(1, &LEAVE).tells(0, MemberChange::Left, 2, 0).tells(
+            2,
+            MemberChange::Left,
+            2,
+            0,
+        );
+        history.after(bound).ends().is_silent();
+        history.crashes(2).tells(0, MemberChange::Down, 3, 0).is_silent();
+    }
+}

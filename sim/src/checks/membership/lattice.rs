@@ -1,0 +1,175 @@
+//! CM5: the table is the lattice join of the updates that were delivered, in whatever order and however often.
+//!
+//! The updates that one member received are given to fresh nodes in several shuffled orders, each order twice and each
+//! verdict with age 0. The roots must then be equal. A Down about a member that is alive at that incarnation is left out,
+//! because its effect depends on the time for which the member was suspected (rule B1).
+
+use bruit_core::wire::{Alive, Message, Record, Swim, Verdict, cluster_tag, open};
+use bruit_core::{Boot, Command, Event, MemberState, Node, NodeId, Time, virtual_addr};
+
+use crate::base::{Index, Random};
+use crate::checks::scene::Scene;
+use crate::kernel::{Check, Happening, Violation};
+use crate::network::forge;
+
+/// The number of updates that are kept.
+const UPDATES_MAX: usize = 512;
+/// The number of shuffled orders.
+const ORDERS: u64 = 4;
+/// The id of the fresh nodes. No member has it.
+const FRESH: NodeId = NodeId(u64::MAX);
+/// The id of the sender of the updates. No member has it.
+const SENDER: NodeId = NodeId(u64::MAX - 1);
+
+/// CM5: keeps the first updates that the first process received, and judges them at the end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lattice {
+    updates: Vec<Update>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Update {
+    Alive(Vec<u8>),
+    Verdict(Verdict),
+}
+
+impl Lattice {
+    fn take(&mut self, bytes: &[u8], cluster: &str) {
+        let Ok(datagram) = open(bytes, cluster_tag(cluster)) else { return };
+        for message in datagram.messages.map_while(Result::ok) {
+            let update = match message {
+                Message::Swim(Swim::Alive(Alive(record))) => Update::Alive(record.bytes().to_vec()),
+                Message::Swim(Swim::Verdict(verdict)) => Update::Verdict(Verdict { age: 0, ..verdict }),
+                _ => continue,
+            };
+            if self.updates.len() < UPDATES_MAX && !self.updates.contains(&update) {
+                self.updates.push(update);
+            }
+        }
+    }
+
+    /// The verdict in an update, if it is a Down about a member that another update shows alive or suspected at the same
+    /// incarnation or a lower one. Whether such a Down is accepted depends on the order and the times (rule B1).
+    fn hearsay(&self, update: &Update) -> Option<Verdict> {
+        let Update::Verdict(verdict) = update else { return None };
+        let lives = |other: &Update| {
+            let (id, incarnation) = match other {
+                Update::Alive(bytes) => {
+                    let record = Record::read(bytes).expect("it was read before");
+                    (record.id(), record.incarnation())
+                }
+                Update::Verdict(other) if other.state == MemberState::Suspect => {
+                    (other.id, other.incarnation)
+                }
+                Update::Verdict(_) => return false,
+            };
+            id == verdict.id && incarnation <= verdict.incarnation
+        };
+        let is = verdict.state == MemberState::Down && self.updates.iter().any(lives);
+        is.then_some(*verdict)
+    }
+
+    /// The roots of a fresh node that got the updates in this order, twice.
+    fn roots(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 3] {
+        let boot = Boot::new(FRESH, "fresh", virtual_addr(FRESH.0), 1, [5; 32]);
+        let mut node =
+            Node::new(boot, scene.config.clone(), Time::ZERO).expect("the cluster's own configuration");
+        node.handle(Event::Command(Command::Join { seeds: Vec::new() }), Time::ZERO);
+        let mut header = forge::header(&scene.config.cluster, SENDER, FRESH);
+        for i in order.iter().chain(order) {
+            let message = match &self.updates[*i] {
+                Update::Alive(bytes) => Alive(Record::read(bytes).expect("it was read before")).into(),
+                Update::Verdict(verdict) => (*verdict).into(),
+            };
+            header.sequence += 1;
+            let bytes = forge::datagram(&header, &[message]);
+            node.handle(Event::Datagram { from: virtual_addr(SENDER.0), bytes: &bytes }, Time::ZERO);
+        }
+        node.roots()
+    }
+}
+
+impl Check<Scene<'_>> for Lattice {
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        if let Happening::Delivered { to, bytes, .. } = *happening
+            && to == Index::new(0)
+            && self.updates.len() < UPDATES_MAX
+        {
+            self.take(bytes, &scene.config.cluster);
+        }
+        Ok(())
+    }
+
+    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let hearsay: Vec<Verdict> = self.updates.iter().filter_map(|update| self.hearsay(update)).collect();
+        self.updates
+            .retain(|update| !matches!(update, Update::Verdict(verdict) if hearsay.contains(verdict)));
+        let mut order: Vec<usize> = (0..self.updates.len()).collect();
+        let first = self.roots(&order, scene);
+        let mut random = Random::new(self.updates.len() as u64, 0x4d35, 0);
+        for _ in 0..ORDERS {
+            random.shuffle(&mut order);
+            if self.roots(&order, scene) != first {
+                let text = format!(
+                    "{} updates in the order {order:?} give another table than in the order of arrival",
+                    order.len()
+                );
+                return Err(scene.violation_of_cluster(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixture::{Fixture, config, incarnation};
+    use bruit_core::wire::RecordFields;
+
+    fn record(id: u64, counter: u32, meta: &[u8]) -> Vec<u8> {
+        RecordFields { meta, ..forge::record(id, incarnation(1, counter)) }.encode()
+    }
+
+    fn hears(history: &mut Fixture, message: Message<'_>) {
+        let header = forge::header("fixture", NodeId(2), NodeId(1));
+        let bytes = forge::datagram(&header, &[message]);
+        history.delivers(1, 0, &bytes);
+    }
+
+    #[test]
+    fn updates_of_all_kinds_in_any_order_are_fine() {
+        let mut history = Fixture::new(2, "CM5");
+        for counter in 0..4 {
+            for id in 3..9 {
+                let bytes = record(id, counter, &[counter.to_le_bytes()[0]]);
+                hears(&mut history, Alive(Record::read(&bytes).expect("well made")).into());
+                let state = [MemberState::Suspect, MemberState::Down, MemberState::Left][(id % 3) as usize];
+                let (removed, age, author) = (false, 0, NodeId(2));
+                let verdict = Verdict {
+                    id: NodeId(id),
+                    incarnation: incarnation(1, counter),
+                    state,
+                    removed,
+                    age,
+                    author,
+                };
+                hears(&mut history, verdict.into());
+            }
+        }
+        history.ends().is_silent();
+    }
+
+    #[test]
+    fn a_table_that_depends_on_the_order_is_found() {
+        // There are more members than the table holds; those that come first win, so the order matters.
+        let mut config = config();
+        config.membership.members_max = 4;
+        let mut history = Fixture::configured(2, "CM5", config);
+        for id in 3..13 {
+            let bytes = record(id, 0, &[]);
+            hears(&mut history, Alive(Record::read(&bytes).expect("well made")).into());
+        }
+        history.ends().fires("another table");
+    }
+}

@@ -1,0 +1,119 @@
+//! CM6: the suspicion of a live member is refuted before its time is up, at every observer that could reach the member for
+//! all of that time; and no suspicion lasts forever.
+
+use std::collections::HashMap;
+
+use bruit_core::{MemberChange, MemberState, NodeId, Time};
+
+use crate::base::Index;
+use crate::checks::scene::{Scene, change};
+use crate::kernel::{Check, Happening, Violation};
+
+/// CM6: the time since which each observer suspects a member.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refutation {
+    suspected: HashMap<(Index, NodeId), Time>,
+}
+
+impl Check<Scene<'_>> for Refutation {
+    fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        if let Happening::Crashed { node } = *happening {
+            self.suspected.retain(|(observer, _), _| *observer != node);
+        }
+        let Some((observer, change, member)) = change(happening) else { return Ok(()) };
+        let key = (observer, member.id);
+        if change == MemberChange::Suspected {
+            self.suspected.insert(key, scene.at);
+            return Ok(());
+        }
+        if change == MemberChange::Updated {
+            return Ok(());
+        }
+        let Some(since) = self.suspected.remove(&key) else { return Ok(()) };
+        if change != MemberChange::Down {
+            return Ok(());
+        }
+        let Some(subject) = scene.world.only(member.id).filter(|node| scene.world.joined(*node).is_some())
+        else {
+            return Ok(());
+        };
+        // A Down of another author about a suspected member is accepted (rule B1). CM2 judges that one.
+        let author =
+            scene.node(observer).and_then(|node| Some((node.id(), node.why_down(member.id)?.author)));
+        if author.is_some_and(|(me, author)| me != author) {
+            return Ok(());
+        }
+        // An observer that does not know the new address of the subject cannot ask it.
+        let held = scene.node(observer).and_then(|node| Some(node.member(member.id)?.addr));
+        if held.zip(scene.node(subject)).is_some_and(|(held, node)| held != node.addr()) {
+            return Ok(());
+        }
+        let undisturbed = scene.world.undisturbed(observer, subject);
+        if undisturbed.is_some_and(|free| free == Time::ZERO || free < since) {
+            let text = format!(
+                "its suspicion of {} was not refuted: {} runs, and the two could reach each other since before \
+                 {since}",
+                member.id, member.id
+            );
+            return Err(scene.violation(observer, text));
+        }
+        Ok(())
+    }
+
+    fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        // A freeze postpones the end of a suspicion at most once.
+        let bound = scene.bounds.suspicion.1 + scene.bounds.freeze + scene.bounds.period;
+        let mut over: Vec<_> =
+            self.suspected.iter().filter(|(_, since)| **since + bound < scene.at).collect();
+        over.sort();
+        for ((observer, id), since) in over {
+            let runs = scene.world.joined(*observer).is_some() && scene.nodes.is_member(*observer);
+            let free = scene.world.undisturbed(*observer, *observer).is_some_and(|free| free <= *since);
+            if runs && free && scene.nodes.view(*observer, *id) == Some(MemberState::Suspect) {
+                let text = format!("it suspects {id} since {since}, longer than the bound of {bound:.1?}");
+                return Err(scene.violation(*observer, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::fixture::Fixture;
+    use bruit_core::MemberChange;
+    use core::time::Duration;
+
+    #[test]
+    fn a_suspicion_of_a_live_member_that_is_not_refuted_is_found() {
+        let mut history = Fixture::new(3, "CM6");
+        history.cut(0, 1).heals().after(Duration::from_secs(1)).tells(0, MemberChange::Suspected, 2, 0);
+        history.after(Duration::from_secs(9)).tells(0, MemberChange::Down, 2, 0).fires("n2 was not refuted");
+    }
+
+    #[test]
+    fn a_suspicion_without_end_is_found() {
+        let mut history = Fixture::new(3, "CM6");
+        history
+            .tells(0, MemberChange::Suspected, 2, 0)
+            .after(Duration::from_secs(600))
+            .ends()
+            .fires("suspects n2");
+    }
+
+    #[test]
+    fn a_refuted_suspicion_and_one_from_a_cut_are_fine() {
+        let mut history = Fixture::new(3, "CM6");
+        history
+            .tells(0, MemberChange::Suspected, 2, 0)
+            .tells(0, MemberChange::Refuted, 2, 1)
+            .after(Duration::from_secs(600));
+        history
+            .cut(0, 1)
+            .tells(0, MemberChange::Suspected, 2, 1)
+            .heals()
+            .tells(0, MemberChange::Down, 2, 1)
+            .ends()
+            .is_silent();
+    }
+}
