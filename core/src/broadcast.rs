@@ -10,218 +10,219 @@
 //! ```
 //!
 //! A message is named by its origin, the origin's epoch and a number without gaps, so what is missing is known as soon
-//! as anything behind it is. Files: [`seen`] (numbers, gaps, and who is asked for them), [`cache`] (payloads kept),
-//! [`outgoing`] (what waits to be sent, and how fast), [`deliver`] (taking, ordering, giving up), [`first`] and
-//! [`neighbours`] (the first phase), [`repair`] (rounds, pulls, digests), [`request`] (asking and serving), [`marks`]
-//! (the comparison that finds the last message of a silent origin), [`reports`] (delivery status), [`persist`] (the
-//! seen set), [`zones`] (whom to prefer).
+//! as anything behind it is. The broadcast owns a few machines and routes between them; each depends only on those
+//! before it in this list:
+//!
+//! - [`log`]: what has been seen of every origin, and the payloads that are kept. It sends nothing.
+//! - [`spread`]: the first phase, and the queue of all that waits to be sent.
+//! - [`repair`]: rounds, pulls, requests and the comparison of marks.
+//! - [`reports`]: the delivery status of own messages, and the receipts owed to others.
+//! - [`unattributed`]: messages whose origin is not known yet.
+//!
+//! The files [`delivery`] (taking a message and handing it to the application), [`submit`] (the command) and [`read`]
+//! (what a node shows of its broadcasts) say how the machines work together.
 
-mod cache;
-mod deliver;
-mod first;
-mod marks;
-mod neighbours;
-mod outgoing;
-mod persist;
+mod delivery;
+mod log;
+mod read;
 mod repair;
 mod reports;
-mod request;
-mod roots;
-mod seen;
+mod spread;
 mod submit;
-mod view;
-mod zones;
+mod unattributed;
 
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec::Vec;
-
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::boot::Boot;
-use crate::config::Config;
+use crate::config::{BroadcastConfig, Config};
 use crate::context::Ctx;
 use crate::deadlines::{Deadlines, soonest};
 use crate::error::ConfigError;
-use crate::id::{MessageId, NodeId};
+use crate::id::{MessageId, NodeId, Slot};
 use crate::membership::Peers;
-use crate::reconcile::{MARKS, Partner, Sync, Tree};
+use crate::reconcile::Partner;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
-use crate::wire::{self, Gossip, Message, Reassembly};
-
-use cache::Cache;
-use deliver::Stranger;
-use first::Pushes;
-use marks::Quiet;
-use neighbours::Neighbours;
-use outgoing::Outgoing;
-use persist::SeenSet;
-use repair::RoundState;
+use crate::wire::{
+    self, Digest, Gone, Gossip, IHave, Item, Lack, Message, Publish, PushAck, Receipt, Reconcile,
+};
+use log::Log;
+use log::seen::Refusal;
+use repair::Repairs;
 use reports::Reports;
-use roots::Roots;
-use seen::{Refusal, Seen};
-use zones::Zones;
+use spread::Spread;
+use unattributed::Unattributed;
 
-pub use view::{Mark, Pending, Report, Usage};
+pub use read::{Mark, Pending, Report, Usage};
 
 pub use crate::action::Reached;
 pub use crate::config::{FirstPhase, History, Order, PersistSeen, Ratio, Repair, Rounds};
 
-/// What is due at a deadline. Due together, they fire in this order.
+/// The deadlines of the broadcast. Those that are due together fire in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Timer {
-    /// Acknowledgements of a push are late.
+    /// The acknowledgements of a push are late.
     Push,
-    /// A gap is due to be asked for, or given up.
+    /// A gap is to be asked for, or given up.
     Request,
-    /// The next round of the repair, or the next pull.
+    /// The next round of the repair, or the next pull, begins.
     Round,
     /// An origin has been silent for long enough to compare its mark.
     Quiet,
-    /// Tell an origin what has come.
+    /// A receipt is to be sent to an origin.
     Receipt,
-    /// A report has run out, or is to be asked about.
+    /// A report has run out, or receipts for it are to be asked for.
     Report,
-    /// Write the seen set down.
+    /// The seen set is to be written to disk.
     Persist,
-    /// Neighbours of the tree are missing.
+    /// The tree lacks neighbours.
     Neighbours,
 }
 
 /// The broadcast of one node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Broadcast {
-    me: NodeId,
-    epoch: u64,
-    /// The number of the last own message in this epoch.
-    seq: u64,
-    origins: BTreeMap<NodeId, Origin>,
-    /// Those that have gaps.
-    gappy: BTreeSet<NodeId>,
-    cache: Cache,
-    reassembly: Reassembly,
-    outgoing: Outgoing,
-    neighbours: Neighbours,
-    pushes: Pushes,
-    rounds: RoundState,
+    log: Log,
+    spread: Spread,
+    repair: Repairs,
     reports: Reports,
-    /// Messages that wait for the record of their origin.
-    strangers: VecDeque<Stranger>,
-    /// When a record was asked for last.
-    record_asked: Option<Time>,
-    /// To whom receipts are due.
-    receipts: BTreeMap<NodeId, Time>,
-    quiet: Quiet,
-    marks: Tree,
-    sync: Sync,
-    seen_set: SeenSet,
-    pending: Pending,
-    /// The node does not run.
-    stopped: bool,
+    unattributed: Unattributed,
     deadlines: Deadlines<Timer>,
     rng: Rng,
-    /// Reused by whoever chooses members.
-    chosen: Vec<NodeId>,
-    zones: Zones,
-    roots: Roots,
+    /// The node does not run.
+    stopped: bool,
 }
 
-/// What is known of one origin: its last two epochs (rule C1).
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Origin {
-    /// Ascending.
-    epochs: SmallVec<[Epoch; 2]>,
+/// The surroundings of one call of a machine of the broadcast: all that it is given beside its own state.
+#[derive(Debug)]
+struct Tools<'a, 'c> {
+    log: &'a mut Log,
+    deadlines: &'a mut Deadlines<Timer>,
+    rng: &'a mut Rng,
+    /// The node does not run.
+    stopped: bool,
+    peers: Peers<'a>,
+    cx: &'a mut Ctx<'c>,
 }
 
-/// One epoch of an origin.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Epoch {
-    epoch: u64,
-    seen: Seen,
-    /// Everything up to here has been handed to the application, where its origin's order matters.
-    delivered: u64,
+impl<'c> Tools<'_, 'c> {
+    const fn settings(&self) -> &'c BroadcastConfig {
+        &self.cx.config.broadcast
+    }
+
+    /// Sends a message to a member, if it can be sent something.
+    fn send(&mut self, to: NodeId, message: &Message<'_>) {
+        let Some(addr) = self.peers.receiver(to) else { return };
+        let mut letter = self.cx.letter(addr, to);
+        letter.push(message);
+        letter.send();
+    }
+
+    /// Makes `timer` due at `at`, as [`Deadlines::arm`] does.
+    fn arm(&mut self, timer: Timer, at: Time) {
+        self.deadlines.arm(timer, at, self.cx.now);
+    }
+
+    /// Makes `timer` due at `at`, unless it is due earlier.
+    fn arm_by(&mut self, timer: Timer, at: Time) {
+        self.deadlines.arm_by(timer, at, self.cx.now);
+    }
+}
+
+/// A message that has arrived.
+#[derive(Clone, Copy, Debug)]
+struct Received<'a> {
+    /// The member that sent it.
+    from: Partner,
+    id: MessageId,
+    /// The number of nodes that have sent the message on its way here.
+    hops: u8,
+    /// The flags of a [`Publish`](crate::wire::Publish).
+    flags: u8,
+    item: Item<'a>,
 }
 
 impl Broadcast {
     pub(crate) fn new(boot: &Boot, epoch: u64, config: &Config, now: Time) -> Result<Self, ConfigError> {
-        let mut broadcast = Self {
-            me: boot.id,
-            epoch,
-            seq: 0,
-            origins: BTreeMap::new(),
-            gappy: BTreeSet::new(),
-            cache: Cache::default(),
-            reassembly: Reassembly::new(),
-            outgoing: Outgoing::new(&config.broadcast),
-            neighbours: Neighbours::default(),
-            pushes: Pushes::default(),
-            rounds: RoundState::default(),
+        let mut log = Log::new(boot.id, epoch);
+        if let Some((slot, bytes)) = boot.restored.iter().find(|(slot, _)| *slot == Slot::SeenSet) {
+            log.decode_seen(bytes, now).ok_or(ConfigError::Restored { slot: *slot })?;
+        }
+        Ok(Self {
+            spread: Spread::new(boot.id, config),
+            repair: Repairs::new(&log),
             reports: Reports::default(),
-            strangers: VecDeque::new(),
-            record_asked: None,
-            receipts: BTreeMap::new(),
-            quiet: Quiet::default(),
-            marks: Tree::new(),
-            sync: Sync::new(MARKS),
-            seen_set: SeenSet::default(),
-            pending: Pending::default(),
-            stopped: true,
+            unattributed: Unattributed::default(),
             deadlines: Deadlines::new(),
             rng: Rng::new(boot.seed, Stream::Broadcast),
-            chosen: Vec::new(),
-            zones: Zones::default(),
-            roots: Roots::default(),
-        };
-        broadcast.restore(boot, now)?;
-        Ok(broadcast)
+            stopped: true,
+            log,
+        })
     }
 
-    /// Makes `timer` due at `at`, but never in the call that sets it (rule G3).
-    fn arm(&mut self, timer: Timer, at: Time, cx: &Ctx<'_>) {
-        self.deadlines.set(timer, at.max(cx.now + core::time::Duration::from_nanos(1)));
+    /// The machines beside the log, and the tools for one call of them.
+    const fn parts<'a, 'c>(
+        &'a mut self,
+        peers: Peers<'a>,
+        cx: &'a mut Ctx<'c>,
+    ) -> (&'a mut Spread, &'a mut Repairs, &'a mut Reports, Tools<'a, 'c>) {
+        let Self { log, spread, repair, reports, deadlines, rng, stopped, .. } = self;
+        (spread, repair, reports, Tools { log, deadlines, rng, stopped: *stopped, peers, cx })
     }
 
-    /// The same, unless it is due earlier.
-    fn arm_by(&mut self, timer: Timer, at: Time, cx: &Ctx<'_>) {
-        if self.deadlines.at(timer).is_none_or(|due| due > at) {
-            self.arm(timer, at, cx);
-        }
+    /// The root of the fingerprint tree of the marks.
+    pub(crate) const fn marks_root(&self) -> u64 {
+        self.repair.marks_root()
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        soonest(self.next_deadline(), self.outgoing.next())
+        soonest(self.next_deadline(), self.spread.queue.next())
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        soonest(self.deadlines.next(), self.sync.next_wake())
+        soonest(self.deadlines.next(), self.repair.next_wake())
     }
 
-    /// Fires what is due, in the order of time.
+    /// Fires the deadlines that are due, in the order of time.
     pub(crate) fn on_tick(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         while let Some(due) = self.next_deadline().filter(|due| *due <= cx.now) {
             match self.deadlines.pop_due(due) {
                 Some(timer) => self.on_timer(timer, peers, cx),
-                None if self.sync.pop_due(due) => self.go_on_reconciling(peers, cx),
-                None => {}
+                None => {
+                    let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+                    repair.go_on_reconciling(due, spread, tools);
+                }
             }
         }
     }
 
     fn on_timer(&mut self, timer: Timer, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let (spread, repair, reports, tools) = &mut self.parts(peers, cx);
         match timer {
-            Timer::Push => self.on_push_due(peers, cx),
+            Timer::Push => spread.on_push_due(tools),
             Timer::Request => self.on_request_due(peers, cx),
-            Timer::Round => self.on_round(peers, cx),
-            Timer::Quiet => self.on_quiet_due(cx),
-            Timer::Receipt => self.on_receipt_due(peers, cx),
-            Timer::Report => self.on_report_due(peers, cx),
-            Timer::Persist => self.persist(cx),
-            Timer::Neighbours => self.on_neighbours_due(peers, cx),
+            Timer::Round => repair.on_round(spread, tools),
+            Timer::Quiet => repair.on_quiet_due(tools),
+            Timer::Receipt => reports.on_receipt_due(tools),
+            Timer::Report => reports.on_report_due(tools),
+            Timer::Persist => self.log.write(cx),
+            Timer::Neighbours => spread.on_neighbours_due(tools),
         }
+        self.settle(peers, cx);
+    }
+
+    fn on_request_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let (_, repair, _, tools) = &mut self.parts(peers, cx);
+        let asks = repair.collect_asks(tools);
+        // The application hears of what was given up before others are asked for the rest.
+        self.settle(peers, cx);
+        let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+        repair::send_requests(&asks, spread, tools);
+        repair.arm_requests(tools);
+        self.bound(peers, cx);
     }
 
     pub(crate) fn on_message(
@@ -235,123 +236,128 @@ impl Broadcast {
             cx.stats.dropped_stopped += 1;
             return;
         }
-        match *message {
-            Gossip::Publish(wire::Publish { id, hops, flags, item }) => {
-                self.on_publish(from, id, hops, flags, item, peers, cx);
+        let (spread, repair, reports, tools) = &mut self.parts(peers, cx);
+        match message {
+            Gossip::Publish(message) => {
+                let Publish { id, hops, flags, item } = *message;
+                self.on_received(&Received { from, id, hops, flags, item }, peers, cx);
             }
-            Gossip::Part(wire::Part { hops, flags, part }) => {
-                self.on_part(from, hops, flags, &part, peers, cx)
-            }
-            Gossip::IHave(wire::IHave(runs)) => self.on_i_have(from, runs, peers, cx),
-            Gossip::Gone(wire::Gone(runs)) => self.on_refusal(from, runs, Refusal::Gone, cx),
-            Gossip::Lack(wire::Lack(runs)) => self.on_refusal(from, runs, Refusal::Lack, cx),
-            Gossip::PushAck(wire::PushAck(runs)) => self.on_push_ack(from.id, runs, cx),
-            Gossip::Receipt(wire::Receipt(runs)) => self.on_receipt(from.id, runs, cx),
-            Gossip::Prune(_) => _ = self.neighbours.make_lazy(from.id, first::neighbours_max(cx.config)),
-            Gossip::Request(wire::Request { round, flags, runs }) => {
-                self.on_request(from, round, flags, runs, cx)
-            }
-            Gossip::RequestParts(wire::RequestParts { id, missing }) => {
-                self.on_request_parts(from, id, missing, cx)
-            }
-            Gossip::Digest(digest) if digest.is_pull() => self.on_pull(from, &digest, cx),
-            Gossip::Digest(digest) => self.on_digest(from, &digest, peers, cx),
-            Gossip::ReceiptRequest(_) => self.send_receipt(from.id, peers, cx),
-            Gossip::Mark(wire::Mark { origin, epoch, low, top }) => {
-                self.on_mark(from, origin, epoch, low, top, peers, cx);
+            Gossip::Part(message) => self.on_part(from, message, peers, cx),
+            Gossip::IHave(IHave(runs)) => repair.on_announced(from.id, *runs, spread, tools),
+            Gossip::Gone(Gone(runs)) => repair.on_refusal(from.id, *runs, Refusal::Gone, tools),
+            Gossip::Lack(Lack(runs)) => repair.on_refusal(from.id, *runs, Refusal::Lack, tools),
+            Gossip::PushAck(PushAck(runs)) => spread.on_push_ack(from.id, *runs, tools),
+            Gossip::Receipt(Receipt(runs)) => reports.on_receipt(from.id, *runs, tools),
+            Gossip::Prune(_) => spread.on_prune(from.id, tools.cx),
+            Gossip::Request(request) => repair.on_request(from.id, request, spread, tools),
+            Gossip::RequestParts(request) => repair.on_request_parts(from.id, *request, spread, tools),
+            Gossip::Digest(digest) if digest.is_pull() => repair.on_pull(from.id, digest, spread, tools),
+            Gossip::Digest(digest) => self.on_digest(from, digest, peers, cx),
+            Gossip::ReceiptRequest(_) => reports::send_receipt(from.id, tools),
+            Gossip::Mark(mark) => self.on_mark(from, mark, peers, cx),
+        }
+        self.settle(peers, cx);
+    }
+
+    /// A member lists what it holds.
+    fn on_digest(&mut self, from: Partner, digest: &Digest<'_>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        for entry in digest.entries() {
+            if self.has_record(entry.origin, from, peers, cx) {
+                let (_, repair, _, tools) = &mut self.parts(peers, cx);
+                repair.on_digest_entry(&entry, digest.round, from.id, tools);
+                self.settle(peers, cx);
             }
         }
+    }
+
+    /// A member says how far an origin has got.
+    fn on_mark(&mut self, from: Partner, mark: &wire::Mark, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        if self.has_record(mark.origin, from, peers, cx) {
+            let (_, repair, _, tools) = &mut self.parts(peers, cx);
+            repair.on_mark(from.id, mark, tools);
+        }
+    }
+
+    /// Whether messages of this origin are taken; if not, its record is asked for from the member that speaks of it.
+    fn has_record(&mut self, id: NodeId, from: Partner, peers: Peers<'_>, cx: &mut Ctx<'_>) -> bool {
+        let known = id == self.log.me() || peers.is_origin(id);
+        if !known {
+            self.unattributed.ask_record(id, from, peers, cx);
+        }
+        known
+    }
+
+    /// Compares the root that a member sent with its ping or ack.
+    pub(crate) fn on_marks_root(&mut self, from: Partner, root: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let (_, repair, _, tools) = &mut self.parts(peers, cx);
+        repair.on_marks_root(from, root, tools);
+    }
+
+    /// A message of an exchange about marks.
+    pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Reconcile<'_>, cx: &mut Ctx<'_>) {
+        self.repair.on_reconcile(from, message, &self.log, cx);
     }
 
     /// The node has started, or started again.
-    pub(crate) fn on_started(&mut self, cx: &mut Ctx<'_>) {
+    pub(crate) fn on_started(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.stopped = false;
-        self.sync.start(cx);
-        self.arm_repair(cx);
-        if !self.gappy.is_empty() {
-            self.arm(Timer::Request, cx.now, cx);
-        }
-        if !self.seen_set.is_clean() {
-            self.persist(cx);
-        }
-        self.arm_quiet(cx);
-        self.arm_neighbours(cx);
+        let (spread, repair, _, tools) = &mut self.parts(peers, cx);
+        repair.start(tools);
+        spread.arm_neighbours(tools);
+        self.log.write(cx);
+        self.settle(peers, cx);
     }
 
-    /// The node has stopped: what has been delivered is written down.
-    pub(crate) fn on_stopped(&mut self, cx: &mut Ctx<'_>) {
+    /// The node has stopped: the seen set is written to disk, and nothing is sent any more.
+    pub(crate) fn on_stopped(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.stopped = true;
         self.deadlines.clear();
-        self.sync.stop();
-        self.persist(cx);
-        self.receipts.clear();
-        self.pushes = Pushes::default();
+        self.repair.stop();
+        self.log.write(cx);
+        self.settle(peers, cx);
         self.reports = Reports::default();
-        self.outgoing.clear().into_iter().for_each(|id| self.unqueue(id));
+        self.spread.stop(&mut self.log.cache);
     }
 
-    /// What waits is due.
-    pub(crate) fn hurry(&mut self) {
-        self.outgoing.hurry();
+    pub(crate) fn on_member_gone(&mut self, id: NodeId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        let (spread, _, reports, tools) = &mut self.parts(peers, cx);
+        spread.on_member_gone(id, tools);
+        reports.on_member_gone(id, tools);
     }
 
-    pub(crate) fn on_member_gone(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
-        for publish in self.outgoing.drop_receiver(id) {
-            self.unqueue(publish.id);
-        }
-        self.neighbours.remove(id);
-        self.arm_neighbours(cx);
-        self.receipts.remove(&id);
-        self.on_reader_gone(id, cx);
-    }
-
-    /// Nothing is shared about this member any more, and so nothing of what it said.
+    /// Nothing is shared about this member any more, and so none of its messages.
     pub(crate) fn on_member_faded(&mut self, id: NodeId) {
-        self.marks.set(id, None);
-        self.origins.remove(&id);
-        self.gappy.remove(&id);
-        let kept: Vec<MessageId> =
-            self.cache.iter().map(|(id, _)| id).filter(|message| message.origin == id).collect();
-        kept.into_iter().for_each(|id| _ = self.cache.remove(id));
+        self.log.forget(id);
+        self.repair.forget(id);
     }
 
     pub(crate) fn on_new_epoch(&mut self, epoch: u64) {
-        self.epoch = epoch;
-        self.seq = 0;
+        self.log.use_epoch(epoch);
     }
 
-    /// Sends what is due; called at the end of each event.
+    /// Makes every queued transmission due now, before a leave.
+    pub(crate) fn flush_all(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
+        self.spread.queue.hasten();
+        self.flush(peers, cx);
+    }
+
+    /// Sends the transmissions that are due; called at the end of each event.
     pub(crate) fn flush(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        if self.outgoing.next().is_none_or(|due| due > cx.now) {
-            return;
-        }
-        let mut outgoing = core::mem::replace(&mut self.outgoing, Outgoing::empty());
-        let group = first::group(cx.config);
-        let address = |id| if id == NodeId::NOBODY { group } else { peers.receiver(id) };
-        let mut sent = core::mem::take(&mut self.rounds.sent);
-        outgoing.flush(&self.cache, address, cx, &mut |id| sent.push(id));
-        self.outgoing = outgoing;
-        sent.drain(..).for_each(|id| self.unqueue(id));
-        self.rounds.sent = sent;
+        self.spread.flush(&mut self.log.cache, peers, cx);
     }
 
-    /// Whether something waits to be sent.
-    pub(crate) fn has_parcels(&self) -> bool {
-        !self.outgoing.is_empty()
+    /// Whether something is queued.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.spread.queue.is_empty()
     }
 
-    /// Whether something waits for this receiver.
-    pub(crate) fn has_parcels_for(&self, receiver: NodeId) -> bool {
-        self.outgoing.has_for(receiver)
+    /// Whether something is queued for this receiver.
+    pub(crate) fn has_queued_for(&self, receiver: NodeId) -> bool {
+        self.spread.queue.has_for(receiver)
     }
 
-    /// Offers a datagram to `receiver` what waits for it; `push` says whether one has fitted.
+    /// Offers a datagram to `receiver` what is queued for it; `push` says whether a message has fitted.
     pub(crate) fn pack(&mut self, receiver: NodeId, push: impl FnMut(&Message<'_>) -> bool) {
-        if !self.outgoing.has_for(receiver) {
-            return;
-        }
-        let mut sent = Vec::new();
-        self.outgoing.pack(receiver, &self.cache, push, &mut |id| sent.push(id));
-        sent.into_iter().for_each(|id| self.unqueue(id));
+        self.spread.queue.pack(receiver, &mut self.log.cache, push);
     }
 }

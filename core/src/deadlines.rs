@@ -43,6 +43,13 @@ impl<K: Copy + Ord> Deadlines<K> {
         self.set(key, at.max(now + Duration::from_nanos(1)));
     }
 
+    /// Makes `key` due at `at` as [`arm`](Self::arm) does, unless it is due earlier.
+    pub(crate) fn arm_by(&mut self, key: K, at: Time, now: Time) {
+        if self.at(key).is_none_or(|due| due > at) {
+            self.arm(key, at, now);
+        }
+    }
+
     /// Removes the deadline of `key`, if it has one.
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(place) = self.latest_first.iter().rposition(|(_, k)| *k == key) {
@@ -117,6 +124,16 @@ mod tests {
         }
         deadlines.arm('a', Time::from_secs(6), now);
         assert_eq!(deadlines.next(), Some(Time::from_secs(6)));
+    }
+
+    #[test]
+    fn arming_by_a_time_never_makes_a_deadline_later() {
+        let (mut deadlines, now) = (Deadlines::new(), Time::from_secs(5));
+        deadlines.arm('a', Time::from_secs(9), now);
+        deadlines.arm_by('a', Time::from_secs(10), now);
+        assert_eq!(deadlines.at('a'), Some(Time::from_secs(9)));
+        deadlines.arm_by('a', Time::from_secs(7), now);
+        assert_eq!(deadlines.at('a'), Some(Time::from_secs(7)));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Machines {
 
     /// The roots of all tables of the reconciliation.
     pub(crate) const fn roots(&self) -> [u64; TABLES] {
-        [self.membership.root(), 0, self.broadcast.root()]
+        [self.membership.root(), 0, self.broadcast.marks_root()]
     }
 
     /// The time at which the next deadline of any machine is due.
@@ -114,7 +114,7 @@ impl Machines {
             Message::Unknown { .. } => cx.stats.ignored_unknown += 1,
         }
         if let Some(roots) = message.roots().filter(|_| standing == Standing::Validated) {
-            broadcast.compare_root(from, roots[usize::from(MARKS)], membership.peers(), cx);
+            broadcast.on_marks_root(from, roots[usize::from(MARKS)], membership.peers(), cx);
         }
     }
 
@@ -130,8 +130,7 @@ impl Machines {
             Command::Join { seeds } => membership.join(&seeds, cx),
             Command::Leave { within } => {
                 // A member that has heard of the leave takes nothing from this node any more.
-                broadcast.hurry();
-                broadcast.flush(membership.peers(), cx);
+                broadcast.flush_all(membership.peers(), cx);
                 membership.leave(within, cx)
             }
             Command::SetMeta(meta) => membership.set_meta(meta, cx),
@@ -148,7 +147,7 @@ impl Machines {
     /// A slot is durable. Nothing waits for the epoch: a boot that loses it jumps above it when it hears of it (rule A1).
     pub(crate) fn on_stored(&mut self, slot: Slot, serial: u64, cx: &mut Ctx<'_>) {
         match slot {
-            Slot::SeenSet => self.broadcast.on_stored(serial, cx),
+            Slot::SeenSet => self.broadcast.on_stored(serial, self.membership.peers(), cx),
             Slot::Epoch | Slot::Roster | Slot::Ballot => {}
         }
     }
@@ -156,10 +155,10 @@ impl Machines {
     /// Ends the pass of an event: signals, then what is due to be sent, then what may ride on it.
     pub(crate) fn after_event(&mut self, cx: &mut Ctx<'_>) {
         self.drain(cx);
-        if self.broadcast.has_parcels() {
+        if self.broadcast.has_queued() {
             self.broadcast.flush(self.membership.peers(), cx);
         }
-        if self.membership.has_updates() || self.broadcast.has_parcels() {
+        if self.membership.has_updates() || self.broadcast.has_queued() {
             self.fill(cx);
         }
     }
@@ -176,13 +175,13 @@ impl Machines {
         let Self { membership, broadcast, .. } = self;
         while let Some(signal) = cx.signals.pop() {
             match signal {
-                Signal::Started => broadcast.on_started(cx),
+                Signal::Started => broadcast.on_started(membership.peers(), cx),
                 Signal::MemberKnown(id) => broadcast.on_member_known(id, membership.peers(), cx),
-                Signal::MemberGone(id) => broadcast.on_member_gone(id, cx),
+                Signal::MemberGone(id) => broadcast.on_member_gone(id, membership.peers(), cx),
                 Signal::MemberExpired(id) => broadcast.on_member_faded(id),
                 Signal::EpochUsed(epoch) => membership.leave_epoch(epoch, cx),
                 Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
-                Signal::Stopped => broadcast.on_stopped(cx),
+                Signal::Stopped => broadcast.on_stopped(membership.peers(), cx),
             }
         }
     }
@@ -196,7 +195,7 @@ impl Machines {
             let receiver = letter.receiver();
             let has_some = Class::ALL.map(|class| match class {
                 Class::Membership => membership.has_updates(),
-                Class::Broadcast => broadcast.has_parcels_for(receiver),
+                Class::Broadcast => broadcast.has_queued_for(receiver),
             });
             shares.fill(
                 letter.room(),
@@ -210,7 +209,7 @@ impl Machines {
                         }
                         Class::Broadcast => {
                             broadcast.pack(receiver, |message| letter.push(message, &mut left));
-                            broadcast.has_parcels_for(receiver)
+                            broadcast.has_queued_for(receiver)
                         }
                     };
                     Packed { bytes: allowance - left, wants_more }

@@ -1,7 +1,7 @@
 //! Delivery status (rule C6): how far an own message has spread among those who were alive when it was submitted.
 //!
 //! Receipts are cumulative and come at a random time that grows with the group, so that a thousand of them do not
-//! arrive at once and one answers for many messages. Who has not said a thing is asked again, until time is up.
+//! arrive at once and one answers for many messages. Members that have not answered are asked again, until time is up.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -9,42 +9,53 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::view::Report;
-use super::{Broadcast, Timer};
+use super::read::Report;
+use super::{Timer, Tools};
 use crate::action::{Notice, Reached};
 use crate::context::Ctx;
 use crate::id::{MessageId, NodeId};
-use crate::membership::Peers;
 use crate::time::Time;
 use crate::wire::{self, RUN_BYTES, RUNS_BYTES, Receipt, ReceiptRequest, Run, Runs};
 
-/// A receipt comes within so long for each member of the group …
+/// A receipt waits at the most so long for each member of the group …
 const JITTER_PER_MEMBER: Duration = Duration::from_millis(1);
-/// … and within this.
+/// … and never longer than this.
 const JITTER_MAX: Duration = Duration::from_secs(5);
-/// How many of those who have not answered are asked at a time.
+/// The number of members that are asked at a time.
 const ASKED_MAX: usize = 32;
 
-/// Own messages that are reported on.
+/// The reports on own messages, and the receipts owed to others.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Reports {
     open: BTreeMap<MessageId, Open>,
+    /// The origins to which receipts are owed, and the time at which each is sent.
+    owed: BTreeMap<NodeId, Time>,
 }
 
-/// One of them.
+/// One message that is reported on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Open {
-    /// The members alive when it was submitted, this node included.
+    /// The number of members alive when the message was submitted, this node included.
     of: usize,
+    /// The number of them that have it.
     have: usize,
+    /// The others, as far as they have not failed or left.
     missing: BTreeSet<NodeId>,
-    /// Who failed or left first.
+    /// The members that failed or left before they had it.
     without: Vec<NodeId>,
     majority_told: bool,
+    /// The time at which the report runs out.
     ends: Time,
+    /// The time at which those that are missing are asked.
     asks: Time,
-    /// Who is asked next.
+    /// The member that is asked next.
     turn: NodeId,
+}
+
+/// The time that a receipt may wait.
+fn jitter(cx: &Ctx<'_>) -> Duration {
+    let others = u32::try_from(cx.others).unwrap_or(u32::MAX);
+    JITTER_PER_MEMBER.saturating_mul(others.saturating_add(10)).min(JITTER_MAX)
 }
 
 impl Reports {
@@ -57,43 +68,30 @@ impl Reports {
         let missing = report.missing.iter().copied().collect();
         Some(Report { id, of: report.of, have: report.have, missing })
     }
-}
 
-/// How long a receipt may wait.
-fn jitter(cx: &Ctx<'_>) -> Duration {
-    let others = u32::try_from(cx.others).unwrap_or(u32::MAX);
-    JITTER_PER_MEMBER.saturating_mul(others.saturating_add(10)).min(JITTER_MAX)
-}
-
-impl Broadcast {
-    pub(super) fn open_report(
-        &mut self,
-        id: MessageId,
-        within: Duration,
-        peers: Peers<'_>,
-        cx: &mut Ctx<'_>,
-    ) {
-        let missing: BTreeSet<NodeId> = peers.receivers_alive().collect();
-        let asks = cx.now + jitter(cx) * 2 + cx.config.broadcast.request_delay * 4;
+    /// Reports on an own message for the time `within`.
+    pub(super) fn open(&mut self, id: MessageId, within: Duration, tools: &mut Tools<'_, '_>) {
+        let missing: BTreeSet<NodeId> = tools.peers.receivers_alive().collect();
+        let asks = tools.cx.now + jitter(tools.cx) * 2 + tools.settings().request_delay * 4;
         let report = Open {
             of: missing.len() + 1,
             have: 1,
             missing,
             without: Vec::new(),
             majority_told: false,
-            ends: cx.now + within,
+            ends: tools.cx.now + within,
             asks,
             turn: NodeId::NOBODY,
         };
         let due = report.ends.min(report.asks);
-        self.reports.open.insert(id, report);
-        self.arm_by(Timer::Report, due, cx);
-        self.tell_reports(cx);
+        self.open.insert(id, report);
+        tools.arm_by(Timer::Report, due);
+        self.tell(tools.cx);
     }
 
-    /// Says what has been reached, and closes what has ended.
-    fn tell_reports(&mut self, cx: &mut Ctx<'_>) {
-        self.reports.open.retain(|id, report| {
+    /// Tells the application how far messages have spread, and closes the reports that have ended.
+    fn tell(&mut self, cx: &mut Ctx<'_>) {
+        self.open.retain(|id, report| {
             let id = *id;
             if !report.majority_told && report.have > report.of / 2 {
                 report.majority_told = true;
@@ -113,36 +111,37 @@ impl Broadcast {
         });
     }
 
-    /// A member has these of ours.
-    pub(super) fn on_receipt(&mut self, from: NodeId, runs: Runs<'_>, cx: &mut Ctx<'_>) {
-        for run in runs.iter().filter(|run| run.origin == self.me) {
-            for (id, report) in &mut self.reports.open {
+    /// A member has these messages of this node.
+    pub(super) fn on_receipt(&mut self, from: NodeId, runs: Runs<'_>, tools: &mut Tools<'_, '_>) {
+        for run in runs.iter().filter(|run| run.origin == tools.log.me()) {
+            for (id, report) in &mut self.open {
                 let told = id.epoch == run.epoch && run.first <= id.seq && id.seq <= run.last;
                 if told && report.missing.remove(&from) {
                     report.have += 1;
                 }
             }
         }
-        self.tell_reports(cx);
+        self.tell(tools.cx);
     }
 
-    /// A member has failed or left: nobody waits for it.
-    pub(super) fn on_reader_gone(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
-        for report in self.reports.open.values_mut() {
+    /// A member has failed or left: no report waits for it.
+    pub(super) fn on_member_gone(&mut self, id: NodeId, tools: &mut Tools<'_, '_>) {
+        self.owed.remove(&id);
+        for report in self.open.values_mut() {
             if report.missing.remove(&id) {
                 let place = report.without.partition_point(|other| *other < id);
                 report.without.insert(place, id);
             }
         }
-        self.tell_reports(cx);
+        self.tell(tools.cx);
     }
 
-    /// Asks some of those who have not answered, and closes what has run out.
-    pub(super) fn on_report_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        self.tell_reports(cx);
-        let again = cx.now + jitter(cx) + cx.config.broadcast.request_timeout * 2;
+    /// Asks some of the members that are missing in reports, and closes the reports that have run out.
+    pub(super) fn on_report_due(&mut self, tools: &mut Tools<'_, '_>) {
+        self.tell(tools.cx);
+        let again = tools.cx.now + jitter(tools.cx) + tools.settings().request_timeout * 2;
         let mut asked: BTreeMap<NodeId, MessageId> = BTreeMap::new();
-        for (id, report) in self.reports.open.iter_mut().filter(|(_, report)| report.asks <= cx.now) {
+        for (id, report) in self.open.iter_mut().filter(|(_, report)| report.asks <= tools.cx.now) {
             report.asks = again;
             let (before, after) = (report.missing.range(..report.turn), report.missing.range(report.turn..));
             let chosen: Vec<NodeId> = after.chain(before).copied().take(ASKED_MAX).collect();
@@ -150,61 +149,54 @@ impl Broadcast {
             asked.extend(chosen.into_iter().map(|to| (to, *id)));
         }
         for (to, id) in asked {
-            let Some(addr) = peers.receiver(to) else { continue };
             let mut bytes = Vec::new();
             wire::put_run(&mut bytes, Run::one(id));
-            let mut letter = cx.letter(addr, to);
-            letter.push(&ReceiptRequest(Runs::of(&bytes)).into());
-            letter.send();
+            tools.send(to, &ReceiptRequest(Runs::of(&bytes)).into());
         }
-        let due = self.reports.open.values().map(|report| report.ends.min(report.asks)).min();
-        if let Some(due) = due {
-            self.arm_by(Timer::Report, due, cx);
+        if let Some(due) = self.open.values().map(|report| report.ends.min(report.asks)).min() {
+            tools.arm_by(Timer::Report, due);
         }
     }
 
-    /// An origin wants to know that its message has come; it is told in a while.
-    pub(super) fn owe_receipt(&mut self, origin: NodeId, cx: &Ctx<'_>) {
-        if self.receipts.contains_key(&origin) {
+    /// Lets an origin that wants receipts have one in a while.
+    pub(super) fn owe_receipt(&mut self, origin: NodeId, tools: &mut Tools<'_, '_>) {
+        if self.owed.contains_key(&origin) {
             return;
         }
-        let due = cx.now + self.rng.jitter(jitter(cx));
-        self.receipts.insert(origin, due);
-        self.arm_by(Timer::Receipt, due, cx);
+        let due = tools.cx.now + tools.rng.jitter(jitter(tools.cx));
+        self.owed.insert(origin, due);
+        tools.arm_by(Timer::Receipt, due);
     }
 
-    pub(super) fn on_receipt_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        let due = |(id, due): (&NodeId, &Time)| (*due <= cx.now).then_some(*id);
-        let origins: Vec<NodeId> = self.receipts.iter().filter_map(due).collect();
+    pub(super) fn on_receipt_due(&mut self, tools: &mut Tools<'_, '_>) {
+        let due = |(id, due): (&NodeId, &Time)| (*due <= tools.cx.now).then_some(*id);
+        let origins: Vec<NodeId> = self.owed.iter().filter_map(due).collect();
         for origin in origins {
-            self.receipts.remove(&origin);
-            self.send_receipt(origin, peers, cx);
+            self.owed.remove(&origin);
+            send_receipt(origin, tools);
         }
-        if let Some(due) = self.receipts.values().min().copied() {
-            self.arm_by(Timer::Receipt, due, cx);
+        if let Some(due) = self.owed.values().min().copied() {
+            tools.arm_by(Timer::Receipt, due);
         }
     }
+}
 
-    /// Tells an origin all that has come of its latest epoch, as far as it has been delivered.
-    pub(super) fn send_receipt(&self, origin: NodeId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        let Some(addr) = peers.receiver(origin) else { return };
-        let Some(known) = self.origins.get(&origin).and_then(|known| known.epochs.last()) else { return };
-        let epoch = known.epoch;
-        let mut bytes = Vec::new();
-        let (mut first, mut runs) = (1, 0);
-        let room = (cx.config.payload_max() - RUNS_BYTES) / RUN_BYTES;
-        let gaps = known.seen.gaps().iter().map(|gap| (gap.first, gap.last));
-        for (gap_first, gap_last) in gaps.chain([(known.seen.top() + 1, u64::MAX)]) {
-            if first < gap_first && runs < room {
-                wire::put_run(&mut bytes, Run { origin, epoch, first, last: gap_first - 1 });
-                runs += 1;
-            }
-            first = gap_last.saturating_add(1);
+/// Tells an origin which messages of its latest epoch have been seen.
+pub(super) fn send_receipt(origin: NodeId, tools: &mut Tools<'_, '_>) {
+    let Some(known) = tools.log.epochs(origin).last() else { return };
+    let epoch = known.epoch;
+    let mut bytes = Vec::new();
+    let (mut first, mut runs) = (1, 0);
+    let room = (tools.cx.config.payload_max() - RUNS_BYTES) / RUN_BYTES;
+    let gaps = known.seen.gaps().iter().map(|gap| (gap.first, gap.last));
+    for (gap_first, gap_last) in gaps.chain([(known.seen.top() + 1, u64::MAX)]) {
+        if first < gap_first && runs < room {
+            wire::put_run(&mut bytes, Run { origin, epoch, first, last: gap_first - 1 });
+            runs += 1;
         }
-        if !bytes.is_empty() {
-            let mut letter = cx.letter(addr, origin);
-            letter.push(&Receipt(Runs::of(&bytes)).into());
-            letter.send();
-        }
+        first = gap_last.saturating_add(1);
+    }
+    if !bytes.is_empty() {
+        tools.send(origin, &Receipt(Runs::of(&bytes)).into());
     }
 }

@@ -2,15 +2,16 @@
 
 use super::{By, Mutant};
 
-const DELIVER: &str = "core/src/broadcast/deliver.rs";
-const MARKS: &str = "core/src/broadcast/marks.rs";
+const DELIVERY: &str = "core/src/broadcast/delivery.rs";
+const LOG: &str = "core/src/broadcast/log.rs";
+const REQUEST: &str = "core/src/broadcast/repair/request.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "numbers-go-on-in-a-new-epoch",
         checks: &["CB1"],
         patches: &[(
-            "core/src/broadcast.rs",
+            LOG,
             "        self.epoch = epoch;\n        self.seq = 0;\n",
             "        self.epoch = epoch;\n",
         )],
@@ -21,14 +22,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["CB2"],
         patches: &[
             (
-                "core/src/broadcast/seen.rs",
+                "core/src/broadcast/log/seen.rs",
                 "let Ok(place) = self.find(seq) else { return false };",
                 "let Ok(place) = self.find(seq) else { return true };",
             ),
             (
-                DELIVER,
-                "if self.is_current(id.origin, id.epoch, id.seq, cx) || self.has(id) {\n            return Taken::Known;",
-                "if self.is_current(id.origin, id.epoch, id.seq, cx) {\n            return Taken::Known;",
+                LOG,
+                "        self.is_current(id.origin, id.epoch, id.seq) || self.has(id)\n",
+                "        self.is_current(id.origin, id.epoch, id.seq)\n",
             ),
         ],
         by: By::Sweep,
@@ -37,7 +38,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "lost-without-a-word",
         checks: &["CB3", "CB4"],
         patches: &[(
-            DELIVER,
+            DELIVERY,
             "cx.out.notify(Notice::Lost { origin, epoch, first, last });",
             "let _ = (first, last, epoch);",
         )],
@@ -47,9 +48,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "marks-are-never-compared",
         checks: &["CB4", "CM7"],
         patches: &[(
-            MARKS,
-            "if self.exchange.is_due(root, ours, spread, cx) && members.receiver(from.id).is_some() {",
-            "if self.exchange.is_due(root, ours, spread, cx) && members.receiver(from.id).is_none() {",
+            "core/src/broadcast/repair/marks.rs",
+            "let partner = || peers.receiver(from.id).map(|_| from);",
+            "let partner = || None;",
         )],
         by: By::Sweep,
     },
@@ -57,9 +58,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "a-request-waits-for-minutes",
         checks: &["CB4", "CB6", "CB10"],
         patches: &[(
-            "core/src/broadcast/request.rs",
-            "            gap.due = cx.now + cx.config.broadcast.request_timeout;",
-            "            gap.due = cx.now + cx.config.broadcast.request_timeout * 1_000;",
+            REQUEST,
+            "        gap.due = tools.cx.now + timeout;",
+            "        gap.due = tools.cx.now + timeout * 1_000;",
         )],
         by: By::Sweep,
     },
@@ -67,7 +68,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "a-cache-without-end",
         checks: &["CB7"],
         patches: &[(
-            "core/src/broadcast/cache.rs",
+            "core/src/broadcast/log/cache.rs",
             "while self.bytes > limit {",
             "while self.bytes > limit * 4 {",
         )],
@@ -79,9 +80,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "nothing-is-ever-given-up",
         checks: &["CB10"],
         patches: &[(
-            "core/src/broadcast/request.rs",
-            "|gap| gap.is_refused(needed) && now.since(gap.since) >= after",
-            "|gap| gap.is_refused(needed) && now.since(gap.since) >= after * 10_000",
+            REQUEST,
+            "gap.is_refused(needed) && tools.cx.now.since(gap.since) >= after",
+            "gap.is_refused(needed) && tools.cx.now.since(gap.since) >= after * 10_000",
         )],
         by: By::Sweep,
     },

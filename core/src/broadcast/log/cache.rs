@@ -3,72 +3,66 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
+use crate::broadcast::read::Pending;
 use crate::id::{MessageId, NodeId};
 use crate::time::Time;
 use crate::wire::Item;
 
-/// What an entry costs beside its bytes, roughly; counted, so that a flood of empty messages is bounded too.
-pub(super) const ENTRY_BYTES: usize = 128;
+/// The bytes that an entry costs beside its item, roughly. They are counted, so that a flood of empty messages is
+/// bounded too.
+pub(crate) const ENTRY_BYTES: usize = 128;
 
 /// A broadcast that is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Cached {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cached {
     item: Box<[u8]>,
-    /// Place in the order of delivery; 0 while it is not delivered.
+    /// The place in the order of delivery; 0 while the message is not delivered.
     delivered: u64,
-    /// Not to be dropped: it waits for its origin's order, or for the disk.
+    /// The message is not to be dropped: it waits for its origin's order, or for the disk.
     pinned: bool,
-    /// The application does not see its origin (rule B5).
-    pub(super) hidden: bool,
-    pub(super) received: Time,
-    /// The repair's round in which it came.
-    pub(super) round: u32,
-    pub(super) hops: u8,
-    /// Transmissions that wait in the queue.
-    pub(super) queued: u32,
+    /// The application does not see the origin (rule B5).
+    pub(crate) hidden: bool,
+    /// The time at which the message came.
+    pub(crate) received: Time,
+    /// The round of the repair in which the message came.
+    pub(crate) round: u32,
+    /// The number of nodes that have sent the message on its way here.
+    pub(crate) hops: u8,
+    /// The number of transmissions of the message that wait in the queue.
+    queued: u32,
     /// An own message whose first phase has not ended.
-    pub(super) pending: bool,
-    /// How often it has been asked for.
-    pub(super) requests: u8,
-    /// Some of those that have it too.
-    pub(super) holders: SmallVec<[NodeId; 4]>,
+    pending: bool,
+    /// The number of times that the message has been asked for.
+    requests: u8,
 }
 
 impl Cached {
-    pub(super) fn new(item: &[u8], received: Time, round: u32, hops: u8) -> Self {
-        Self {
-            item: item.into(),
-            delivered: 0,
-            pinned: false,
-            hidden: false,
-            received,
-            round,
-            hops,
-            queued: 0,
-            pending: false,
-            requests: 0,
-            holders: SmallVec::new(),
-        }
+    pub(crate) fn new(item: &[u8], received: Time, round: u32, hops: u8) -> Self {
+        Self { item: item.into(), received, round, hops, ..Self::default() }
     }
 
-    pub(super) fn item(&self) -> Item<'_> {
+    /// Whether transmissions of the message wait in the queue.
+    pub(crate) const fn is_queued(&self) -> bool {
+        self.queued > 0
+    }
+
+    pub(crate) fn item(&self) -> Item<'_> {
         Item::read(&self.item).expect("an item was read when it was taken")
     }
 
-    /// Bytes of the item.
-    pub(super) const fn len(&self) -> usize {
+    /// The length of topic and payload in bytes, as they are sent.
+    pub(crate) const fn len(&self) -> usize {
         self.item.len()
     }
 
-    /// Notes that somebody has it.
-    pub(super) fn held_by(&mut self, id: NodeId) {
-        if self.holders.len() < 4 && !self.holders.contains(&id) {
-            self.holders.push(id);
-        }
+    /// Counts a request for the message; how many there have been.
+    pub(crate) const fn count_request(&mut self) -> u8 {
+        self.requests = self.requests.saturating_add(1);
+        self.requests
     }
 
     fn cost(&self) -> usize {
@@ -78,52 +72,58 @@ impl Cached {
 
 /// The payloads of all origins.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     items: BTreeMap<MessageId, Cached>,
     bytes: usize,
     by_origin: BTreeMap<NodeId, usize>,
     by_bytes: BTreeSet<(usize, NodeId)>,
-    /// In the order of delivery.
+    /// The messages in the order of delivery.
     deliveries: BTreeMap<u64, MessageId>,
     serial: u64,
     pinned: usize,
     pinned_bytes: usize,
+    pending: Pending,
 }
 
 impl Cache {
-    pub(super) fn get(&self, id: MessageId) -> Option<&Cached> {
+    pub(crate) fn get(&self, id: MessageId) -> Option<&Cached> {
         self.items.get(&id)
     }
 
-    pub(super) fn get_mut(&mut self, id: MessageId) -> Option<&mut Cached> {
+    pub(crate) fn get_mut(&mut self, id: MessageId) -> Option<&mut Cached> {
         self.items.get_mut(&id)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Bytes that count against the limit.
-    pub(super) const fn bytes(&self) -> usize {
+    /// The bytes that count against the limit.
+    pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many are pinned.
-    pub(super) const fn pinned(&self) -> usize {
+    /// The own messages whose first phase has not ended.
+    pub(crate) const fn pending(&self) -> Pending {
+        self.pending
+    }
+
+    /// The number of messages that are pinned.
+    pub(crate) const fn pinned(&self) -> usize {
         self.pinned
     }
 
-    /// Bytes of those.
-    pub(super) const fn pinned_bytes(&self) -> usize {
+    /// The bytes of the pinned messages.
+    pub(crate) const fn pinned_bytes(&self) -> usize {
         self.pinned_bytes
     }
 
     /// The origins, those that hold most first.
-    pub(super) fn by_bytes(&self) -> impl Iterator<Item = NodeId> {
+    pub(crate) fn by_bytes(&self) -> impl Iterator<Item = NodeId> {
         self.by_bytes.iter().rev().map(|(_, origin)| *origin)
     }
 
-    pub(super) fn insert(&mut self, id: MessageId, cached: Cached) {
+    pub(crate) fn insert(&mut self, id: MessageId, cached: Cached) {
         self.charge(id.origin, cached.cost(), 0);
         let before = self.items.insert(id, cached);
         assert!(before.is_none(), "a message is taken once");
@@ -141,7 +141,7 @@ impl Cache {
         }
     }
 
-    pub(super) fn remove(&mut self, id: MessageId) -> Option<Cached> {
+    pub(crate) fn remove(&mut self, id: MessageId) -> Option<Cached> {
         self.pin(id, false);
         let cached = self.items.remove(&id)?;
         self.deliveries.remove(&cached.delivered);
@@ -150,7 +150,7 @@ impl Cache {
     }
 
     /// Keeps a message from being dropped, or lets it go.
-    pub(super) fn pin(&mut self, id: MessageId, pinned: bool) {
+    pub(crate) fn pin(&mut self, id: MessageId, pinned: bool) {
         let Some(cached) = self.items.get_mut(&id).filter(|cached| cached.pinned != pinned) else { return };
         cached.pinned = pinned;
         if pinned {
@@ -163,7 +163,7 @@ impl Cache {
     }
 
     /// Gives a message its place in the order of delivery.
-    pub(super) fn deliver(&mut self, id: MessageId) {
+    pub(crate) fn deliver(&mut self, id: MessageId) {
         if let Some(cached) = self.items.get_mut(&id) {
             self.serial += 1;
             cached.delivered = self.serial;
@@ -171,34 +171,66 @@ impl Cache {
         }
     }
 
-    /// Drops until no more than `limit` bytes are held; what is pinned or `keep` says stays.
-    pub(super) fn shrink(&mut self, limit: usize, keep: impl Fn(MessageId, &Cached) -> bool) {
+    /// Counts a transmission of a message that waits in the queue.
+    pub(crate) fn add_queued(&mut self, id: MessageId) {
+        if let Some(cached) = self.items.get_mut(&id) {
+            cached.queued += 1;
+        }
+    }
+
+    /// Counts a transmission that has left the queue, sent or not. With the last one a message is not pending any more.
+    pub(crate) fn remove_queued(&mut self, id: MessageId) {
+        let Some(cached) = self.items.get_mut(&id) else { return };
+        cached.queued = cached.queued.saturating_sub(1);
+        if cached.queued == 0 && core::mem::take(&mut cached.pending) {
+            self.pending.messages -= 1;
+            self.pending.bytes -= cached.len();
+        }
+    }
+
+    /// Counts an own message as pending until all of its first phase has left the queue.
+    pub(crate) fn hold_pending(&mut self, id: MessageId) {
+        if let Some(cached) = self.items.get_mut(&id).filter(|cached| cached.is_queued()) {
+            cached.pending = true;
+            self.pending.messages += 1;
+            self.pending.bytes += cached.len();
+        }
+    }
+
+    /// Drops messages until no more than `limit` bytes are held; pinned and pending ones stay.
+    pub(crate) fn shrink(&mut self, limit: usize) {
         while self.bytes > limit {
             let droppable = |origin: NodeId| {
-                let all = self.items.range(origin_range(origin));
-                all.filter(|(id, cached)| !cached.pinned && !keep(**id, cached)).map(|(id, _)| *id).next()
+                let mut all = self.items.range(origin_range(origin));
+                all.find(|(_, cached)| !cached.pinned && !cached.pending).map(|(id, _)| *id)
             };
-            let Some(id) = self.by_bytes.iter().rev().find_map(|(_, origin)| droppable(*origin)) else {
+            let Some(id) = self.by_bytes().find_map(droppable) else {
                 return;
             };
             self.remove(id);
         }
     }
 
-    /// Those of one origin and epoch, first to last.
-    pub(super) fn of(&self, origin: NodeId, epoch: u64) -> impl DoubleEndedIterator<Item = (u64, &Cached)> {
+    /// Drops all messages of an origin.
+    pub(crate) fn remove_all(&mut self, origin: NodeId) {
+        let all: Vec<MessageId> = self.items.range(origin_range(origin)).map(|(id, _)| *id).collect();
+        all.into_iter().for_each(|id| _ = self.remove(id));
+    }
+
+    /// The messages of one origin and epoch, first to last.
+    pub(crate) fn of(&self, origin: NodeId, epoch: u64) -> impl DoubleEndedIterator<Item = (u64, &Cached)> {
         let id = |seq| MessageId { origin, epoch, seq };
         self.items.range(id(0)..=id(u64::MAX)).map(|(id, cached)| (id.seq, cached))
     }
 
-    /// The last one of one origin and epoch before a number.
-    pub(super) fn before(&self, origin: NodeId, epoch: u64, seq: u64) -> Option<u64> {
+    /// The number of the last message of one origin and epoch before `seq`.
+    pub(crate) fn before(&self, origin: NodeId, epoch: u64, seq: u64) -> Option<u64> {
         let id = |seq| MessageId { origin, epoch, seq };
         self.items.range(id(0)..id(seq)).next_back().map(|(id, _)| id.seq)
     }
 
-    /// Those of one origin and epoch within two numbers, the last one first.
-    pub(super) fn within(
+    /// The numbers of the messages of one origin and epoch from `first` to `last`, the last one first.
+    pub(crate) fn within(
         &self,
         origin: NodeId,
         epoch: u64,
@@ -209,23 +241,23 @@ impl Cache {
         self.items.range(id(first)..=id(last)).rev().map(|(id, _)| id.seq)
     }
 
-    /// All, by id.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Cached)> {
+    /// All messages, by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageId, &Cached)> {
         self.items.iter().map(|(id, cached)| (*id, cached))
     }
 
-    /// Those that have been delivered, the latest first.
-    pub(super) fn latest(&self) -> impl Iterator<Item = (MessageId, &Cached)> {
+    /// The messages that have been delivered, the latest first.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = (MessageId, &Cached)> {
         self.deliveries.values().rev().filter_map(|id| Some((*id, self.items.get(id)?)))
     }
 
-    /// The one that was delivered first.
-    pub(super) fn oldest(&self) -> Option<(MessageId, &Cached)> {
+    /// The message that was delivered first.
+    pub(crate) fn oldest(&self) -> Option<(MessageId, &Cached)> {
         let id = self.deliveries.values().next()?;
         Some((*id, self.items.get(id)?))
     }
 
-    pub(super) fn check(&self) {
+    pub(crate) fn check(&self) {
         let bytes: usize = self.items.values().map(Cached::cost).sum();
         assert_eq!(bytes, self.bytes, "the bytes of the cache are counted");
         assert_eq!(self.by_origin.values().sum::<usize>(), bytes, "and those of each origin");
@@ -243,7 +275,6 @@ fn origin_range(origin: NodeId) -> core::ops::RangeInclusive<MessageId> {
 mod tests {
     use super::*;
     use crate::wire::encode_item;
-    use alloc::vec::Vec;
 
     fn id(origin: u64, seq: u64) -> MessageId {
         MessageId { origin: NodeId(origin), epoch: 1, seq }
@@ -266,17 +297,23 @@ mod tests {
     #[test]
     fn the_origin_that_holds_most_gives_up_its_oldest() {
         let mut cache = cache(&[(1, 1), (2, 1), (2, 2), (2, 3), (3, 1)]);
-        cache.shrink(3 * 200, |_, _| false);
+        cache.shrink(3 * 200);
         assert_eq!(held(&cache), [(1, 1), (2, 3), (3, 1)]);
         cache.check();
     }
 
     #[test]
-    fn what_is_pinned_or_kept_stays() {
+    fn pinned_and_pending_messages_stay() {
         let mut cache = cache(&[(1, 1), (1, 2), (1, 3)]);
         cache.pin(id(1, 1), true);
-        cache.shrink(0, |id, _| id.seq == 2);
+        cache.add_queued(id(1, 2));
+        cache.hold_pending(id(1, 2));
+        cache.shrink(0);
         assert_eq!(held(&cache), [(1, 1), (1, 2)]);
+        cache.remove_queued(id(1, 2));
+        assert_eq!(cache.pending(), Pending::default());
+        cache.shrink(0);
+        assert_eq!(held(&cache), [(1, 1)]);
         cache.check();
     }
 

@@ -1,4 +1,4 @@
-//! From where the tree is flooded: a few members that all agree on.
+//! The roots: a few members, the same for all nodes, from which the tree is flooded.
 //!
 //! A tree that any member floods from its own place is twice as deep as one flooded from its middle, and each origin
 //! draws it another way. Every member knows the whole group, so the origin of a message gives it to the roots, the few
@@ -13,25 +13,24 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::Broadcast;
 use crate::id::{NodeId, hash64};
 use crate::membership::Peers;
 
-/// Members for each root. With fewer, the way from the origin itself is as short.
+/// The number of members for each root. With fewer, the way from the origin itself is as short.
 const MEMBERS_PER_ROOT: usize = 128;
-/// Roots at the most: each costs the origin a transmission.
+/// The number of roots at the most: each costs the origin a transmission.
 const ROOTS_MAX: usize = 16;
 
-/// The roots, for one state of the member table.
+/// The roots of the tree as they follow from one state of the member table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Roots {
-    /// The table's root when this was worked out.
-    table: Option<u64>,
+    /// The root of the member table's fingerprints when this was worked out.
+    members: Option<u64>,
     ids: Vec<NodeId>,
 }
 
-/// How many roots a group has; a single one would be one too few.
-pub(super) const fn count(members: usize) -> usize {
+/// The number of roots that a group has: none rather than a single one, which may fail.
+pub(crate) const fn count(members: usize) -> usize {
     let count = members / MEMBERS_PER_ROOT;
     if count < 2 {
         0
@@ -42,22 +41,22 @@ pub(super) const fn count(members: usize) -> usize {
     }
 }
 
-impl Broadcast {
-    /// The roots that this node would give a message to; nobody where it goes out from its origin.
-    pub(super) fn roots(&mut self, peers: Peers<'_>) -> &[NodeId] {
-        if self.roots.table != Some(peers.root()) {
+impl Roots {
+    /// The roots that this node would give a message to; none where it goes out from its origin.
+    pub(super) fn all(&mut self, me: NodeId, peers: Peers<'_>) -> &[NodeId] {
+        if self.members != Some(peers.root()) {
             let mut ids: Vec<(u64, NodeId)> =
-                peers.receivers().chain([self.me]).map(|id| (hash64(&id.0.to_le_bytes()), id)).collect();
+                peers.receivers().chain([me]).map(|id| (hash64(&id.0.to_le_bytes()), id)).collect();
             let count = count(ids.len());
             if count > 0 {
                 ids.select_nth_unstable(count);
             }
             ids.truncate(count);
             ids.sort_unstable();
-            let ids = ids.into_iter().map(|(_, id)| id).collect();
-            self.roots = Roots { table: Some(peers.root()), ids };
+            self.ids = ids.into_iter().map(|(_, id)| id).collect();
+            self.members = Some(peers.root());
         }
-        &self.roots.ids
+        &self.ids
     }
 }
 

@@ -6,12 +6,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::seen::Seen;
-use super::{Broadcast, Epoch};
-use crate::boot::Boot;
+use super::{Epoch, Log};
 use crate::config::PersistSeen;
-use crate::context::Ctx;
-use crate::error::ConfigError;
-use crate::id::Slot;
 use crate::id::{MessageId, NodeId};
 use crate::limits::GAPS_MAX;
 use crate::time::Time;
@@ -21,31 +17,55 @@ const VERSION: u8 = 1;
 
 /// How the set in memory stands to the one on disk.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct SeenSet {
+pub(crate) struct SeenSet {
+    /// The serial of the last set that was written.
     serial: u64,
-    /// Not confirmed yet.
+    /// The serial of a set that is being written and not yet durable.
     under_way: Option<u64>,
+    /// The set in memory is not in the last one that was written.
     changed: bool,
-    /// Messages that are delivered once the set that contains them is durable, with its serial.
+    /// The messages that are delivered once the set that contains them is durable, each with the serial of that set.
     waiting: VecDeque<(u64, MessageId)>,
 }
 
 impl SeenSet {
-    pub(super) const fn change(&mut self) {
+    pub(crate) const fn change(&mut self) {
         self.changed = true;
     }
 
-    pub(super) const fn is_clean(&self) -> bool {
+    pub(crate) const fn is_clean(&self) -> bool {
         !self.changed
     }
 
-    /// The message is in the next set that is written.
-    pub(super) fn wait(&mut self, id: MessageId) {
+    /// Lets a message wait for the next set that is written, which contains it.
+    pub(crate) fn wait(&mut self, id: MessageId) {
         self.changed = true;
         self.waiting.push_back((self.serial + 1, id));
     }
 
-    fn pop_stored(&mut self, serial: u64) -> Option<MessageId> {
+    /// The serial of the set that is to be written now; `None` if nothing has changed, or another writing is under way:
+    /// then the next one follows it.
+    pub(crate) fn begin_write(&mut self, when: PersistSeen) -> Option<u64> {
+        if when == PersistSeen::Never || self.under_way.is_some() || !core::mem::take(&mut self.changed) {
+            return None;
+        }
+        self.serial += 1;
+        // At an interval nothing waits for the disk, and a set that was lost is followed by the next one.
+        if when == PersistSeen::BeforeDelivery {
+            self.under_way = Some(self.serial);
+        }
+        Some(self.serial)
+    }
+
+    /// The set with this serial is durable.
+    pub(crate) fn end_write(&mut self, serial: u64) {
+        if self.under_way.is_some_and(|under_way| under_way <= serial) {
+            self.under_way = None;
+        }
+    }
+
+    /// The oldest message that waits for no later set than this one.
+    pub(crate) fn pop_waiting(&mut self, serial: u64) -> Option<MessageId> {
         let (needed, id) = *self.waiting.front()?;
         if needed > serial {
             return None;
@@ -55,60 +75,26 @@ impl SeenSet {
     }
 }
 
-impl Broadcast {
-    /// Writes the set down, unless a writing is under way: then after it.
-    pub(super) fn persist(&mut self, cx: &mut Ctx<'_>) {
-        let wanted = cx.config.broadcast.persist_seen != PersistSeen::Never;
-        if !wanted || self.seen_set.under_way.is_some() || !core::mem::take(&mut self.seen_set.changed) {
-            return;
-        }
-        self.seen_set.serial += 1;
-        // At an interval nothing waits for the disk, and a set that was lost is followed by the next one.
-        if cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery {
-            self.seen_set.under_way = Some(self.seen_set.serial);
-        }
-        let bytes = self.encode_seen();
-        cx.out.store(Slot::SeenSet, self.seen_set.serial, &bytes);
-    }
-
-    /// A set is durable: what is in it is delivered.
-    pub(crate) fn on_stored(&mut self, serial: u64, cx: &mut Ctx<'_>) {
-        if self.seen_set.under_way.is_some_and(|under_way| under_way <= serial) {
-            self.seen_set.under_way = None;
-        }
-        while let Some(id) = self.seen_set.pop_stored(serial) {
-            self.deliver(id, cx);
-        }
-        self.persist(cx);
-        self.bound(cx);
-    }
-
-    fn encode_seen(&self) -> Vec<u8> {
+impl Log {
+    /// The bytes of the seen set.
+    pub(crate) fn encode_seen(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.put_u8(VERSION);
-        for (origin, known) in &self.origins {
-            for epoch in known.epochs.iter().filter(|epoch| epoch.seen.top() > 0) {
-                bytes.put_id(*origin);
-                bytes.put_u64(epoch.epoch);
-                bytes.put_u64(epoch.seen.top());
-                bytes.put_u8(u8::try_from(epoch.seen.gaps().len()).expect("gaps are bounded"));
-                for gap in epoch.seen.gaps() {
-                    bytes.put_u64(gap.first);
-                    bytes.put_u64(gap.last);
-                }
+        for (origin, epoch) in self.all().filter(|(_, epoch)| epoch.seen.top() > 0) {
+            bytes.put_id(origin);
+            bytes.put_u64(epoch.epoch);
+            bytes.put_u64(epoch.seen.top());
+            bytes.put_u8(u8::try_from(epoch.seen.gaps().len()).expect("gaps are bounded"));
+            for gap in epoch.seen.gaps() {
+                bytes.put_u64(gap.first);
+                bytes.put_u64(gap.last);
             }
         }
         bytes
     }
 
-    /// Takes the set that an earlier boot has written.
-    pub(super) fn restore(&mut self, boot: &Boot, now: Time) -> Result<(), ConfigError> {
-        let stored = boot.restored.iter().find(|(slot, _)| *slot == Slot::SeenSet);
-        let Some((slot, bytes)) = stored else { return Ok(()) };
-        self.decode_seen(bytes, now).ok_or(ConfigError::Restored { slot: *slot })
-    }
-
-    fn decode_seen(&mut self, bytes: &[u8], now: Time) -> Option<()> {
+    /// Takes the seen set that an earlier boot has written; `None` if it is damaged.
+    pub(crate) fn decode_seen(&mut self, bytes: &[u8], now: Time) -> Option<()> {
         let mut reader = Reader::new(bytes);
         if reader.u8().ok()? != VERSION {
             return None;
@@ -131,12 +117,8 @@ impl Broadcast {
                 return None;
             }
             let seen = Seen::restore(top, &gaps, now);
-            let delivered = seen.contiguous();
-            known.push(Epoch { epoch, seen, delivered });
-            if count > 0 {
-                self.gappy.insert(origin);
-            }
-            self.hash(origin);
+            let released = seen.contiguous();
+            known.push(Epoch { epoch, seen, released });
         }
         Some(())
     }
@@ -145,6 +127,8 @@ impl Broadcast {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::Boot;
+    use crate::id::Slot;
     use crate::{Action, Broadcast as Message, Command, Config, Event, Node};
     use core::time::Duration;
 

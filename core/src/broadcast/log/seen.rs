@@ -1,8 +1,9 @@
-//! What has been seen of one origin in one epoch (rule C1): a highest number, and the gaps below it.
+//! The numbers that have been seen of one origin in one epoch (rule C1): a highest number, and the gaps below it.
 //!
 //! Everything up to the highest number that lies in no gap has been seen, lies below the base, or is given up. A gap
-//! is at the same time the entry of the table of wanted ids (rule C7): who has offered it, who has been asked, who
-//! could not serve it, and when the next one is asked. So one id has one timer, whoever offers it.
+//! is at the same time the entry of the table of wanted ids (rule C7): it holds the members that offered it, the one that
+//! was asked, those that could not serve it, and the time at which the next one is asked. So one id has one timer, however
+//! many members offer it.
 
 use alloc::vec::Vec;
 
@@ -13,73 +14,74 @@ use crate::id::NodeId;
 use crate::limits::{GAPS_MAX, SOURCES_MAX};
 use crate::time::Time;
 
-/// One epoch of one origin.
+/// The numbers that have been seen of one epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     top: u64,
-    /// Something of it has come, or is known to lie before our time. What is missing above that is missed; what is
-    /// missing while nothing has come may be of a time before ours (rule C4).
+    /// True once a message of this epoch was received, or a base is known. Gaps found afterwards are told as `Lost` when
+    /// they are given up; earlier ones may predate this node and are dropped silently (rule C4).
     begun: bool,
-    /// What lies below has never been here.
+    /// The first number that may have been here.
     start: u64,
-    /// The latest of what was given up above that: it has never been here either.
+    /// The latest of the ranges above `start` that were given up: they have never been here either.
     lost: SmallVec<[(u64, u64); 4]>,
-    /// First to last; never empty ranges.
+    /// The gaps, first to last; none is empty.
     gaps: Vec<Gap>,
 }
 
-/// Ranges remembered that were given up.
+/// The number of ranges remembered that were given up.
 const LOST_MAX: usize = 8;
 
 /// Consecutive numbers that are known to exist, or may exist, and have not come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Gap {
-    pub(super) first: u64,
-    pub(super) last: u64,
-    /// When it became known.
-    pub(super) since: Time,
-    /// Whether it is `Lost` when it is given up. Not so what may lie below the base (rule C4).
-    pub(super) firm: bool,
-    /// When the next one is asked.
-    pub(super) due: Time,
-    /// Who was asked last.
-    pub(super) asked: Option<NodeId>,
-    /// From where on.
-    pub(super) asked_from: u64,
-    /// Who has offered it and was not asked since, the latest last.
-    pub(super) sources: SmallVec<[Offer; SOURCES_MAX]>,
-    /// Who could not serve it.
-    pub(super) refused: SmallVec<[NodeId; SOURCES_MAX]>,
-    /// How many of those do not hold it any more, rather than never had it.
+pub(crate) struct Gap {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The time at which the gap became known.
+    pub(crate) since: Time,
+    /// Whether the gap is told as `Lost` when it is given up. A gap that may lie below the base is not (rule C4).
+    pub(crate) firm: bool,
+    /// The time at which the next member is asked.
+    pub(crate) due: Time,
+    /// The member that was asked last.
+    pub(crate) asked: Option<NodeId>,
+    /// The first number that it was asked for.
+    pub(crate) asked_from: u64,
+    /// The members that have offered the gap and were not asked since, the latest last.
+    pub(crate) sources: SmallVec<[Offer; SOURCES_MAX]>,
+    /// The members that could not serve the gap.
+    pub(crate) refused: SmallVec<[NodeId; SOURCES_MAX]>,
+    /// The number of those that do not hold it any more, rather than never had it.
     gone: u8,
 }
 
-/// Why somebody cannot serve a gap.
+/// The reason for which a member cannot serve a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// It does not hold it any more.
+pub(crate) enum Refusal {
+    /// The member does not hold it any more.
     Gone,
-    /// It lacks it too.
+    /// The member lacks it too.
     Lack,
 }
 
-/// Somebody says that it has what we lack.
+/// A member's word that it has what is missing here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Offer {
-    pub(super) from: NodeId,
-    /// Of the digest that said so, or 0.
-    pub(super) round: u32,
-    /// Whether asking turns the edge to it into an eager one (Plumtree).
-    pub(super) graft: bool,
+pub(crate) struct Offer {
+    /// The member that offers.
+    pub(crate) from: NodeId,
+    /// The round of the digest that makes the offer, or 0.
+    pub(crate) round: u32,
+    /// Whether asking that member makes the edge to it eager (Plumtree).
+    pub(crate) graft: bool,
 }
 
 /// A range that will not be delivered any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct GivenUp {
-    pub(super) first: u64,
-    pub(super) last: u64,
+pub(crate) struct GivenUp {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
     /// Whether the application is told.
-    pub(super) told: bool,
+    pub(crate) told: bool,
 }
 
 impl Gap {
@@ -88,8 +90,8 @@ impl Gap {
         Self { first, last, since: now, firm, due, asked: None, asked_from: 0, sources, refused, gone: 0 }
     }
 
-    /// Takes note of an offer.
-    pub(super) fn add(&mut self, offer: Offer) {
+    /// Notes an offer. It ends an earlier refusal by the same member.
+    pub(crate) fn add(&mut self, offer: Offer) {
         if self.refused.contains(&offer.from) {
             self.refused.retain(|id| *id != offer.from);
             self.gone = 0;
@@ -101,7 +103,8 @@ impl Gap {
         self.sources.push(offer);
     }
 
-    pub(super) fn refuse(&mut self, by: NodeId, why: Refusal) {
+    /// Notes that a member cannot serve the gap.
+    pub(crate) fn refuse(&mut self, by: NodeId, why: Refusal) {
         self.sources.retain(|offer| offer.from != by);
         if self.asked == Some(by) {
             self.asked = None;
@@ -112,41 +115,42 @@ impl Gap {
         }
     }
 
-    /// Whether nobody will serve it: so many could not, and nobody says that it can.
-    pub(super) fn is_refused(&self, needed: usize) -> bool {
+    /// Whether no member will serve the gap: `needed` could not, and none says that it can.
+    pub(crate) fn is_refused(&self, needed: usize) -> bool {
         self.sources.is_empty() && self.refused.len() >= needed
     }
 
-    /// Whether it is before our time: so many do not hold it any more, and nothing has come that was sent before it.
+    /// Whether the gap lies before our time: `needed` members do not hold it any more, and no message has come that was
+    /// sent before it.
     fn is_before(&self, needed: usize) -> bool {
         !self.firm && self.sources.is_empty() && usize::from(self.gone) >= needed.max(1)
     }
 }
 
 impl Seen {
-    /// Nothing is wanted up to `base`; where that is 0, nobody knows yet where our time begins.
-    pub(super) fn new(base: u64) -> Self {
+    /// An epoch of which nothing is wanted up to `base`. If that is 0, it is not known yet where our time begins.
+    pub(crate) fn new(base: u64) -> Self {
         Self { top: base, begun: base > 0, start: base + 1, lost: SmallVec::new(), gaps: Vec::new() }
     }
 
-    /// An epoch that is over before anything of it was heard.
-    pub(super) fn over(top: u64) -> Self {
+    /// An epoch that had ended at `top` before anything of it was heard.
+    pub(crate) fn over(top: u64) -> Self {
         Self { top, begun: false, start: top + 1, lost: SmallVec::new(), gaps: Vec::new() }
     }
 
-    /// What was written down: a highest number and the gaps below it.
-    pub(super) fn restore(top: u64, gaps: &[(u64, u64)], now: Time) -> Self {
+    /// An epoch as it was written to disk: a highest number and the gaps below it.
+    pub(crate) fn restore(top: u64, gaps: &[(u64, u64)], now: Time) -> Self {
         let gaps = gaps.iter().map(|(first, last)| Gap::new(*first, *last, true, now, now)).collect();
         Self { top, begun: true, start: 1, lost: SmallVec::new(), gaps }
     }
 
     /// The highest number that is known to exist.
-    pub(super) const fn top(&self) -> u64 {
+    pub(crate) const fn top(&self) -> u64 {
         self.top
     }
 
-    /// What has never been here, as far as is remembered; by its first number.
-    pub(super) fn never_had(&self) -> Vec<(u64, u64)> {
+    /// The ranges that have never been here, as far as is remembered, by their first number.
+    pub(crate) fn never_had(&self) -> Vec<(u64, u64)> {
         let gaps = self.gaps.iter().map(|gap| (gap.first, gap.last));
         let mut all: Vec<_> =
             gaps.chain(self.lost.iter().copied()).chain([(self.top + 1, u64::MAX)]).collect();
@@ -157,32 +161,32 @@ impl Seen {
         all
     }
 
-    /// Everything up to here has been seen or given up.
-    pub(super) fn contiguous(&self) -> u64 {
+    /// The highest number up to which everything has been seen or given up.
+    pub(crate) fn contiguous(&self) -> u64 {
         self.gaps.first().map_or(self.top, |gap| gap.first - 1)
     }
 
-    pub(super) fn gaps(&self) -> &[Gap] {
+    pub(crate) fn gaps(&self) -> &[Gap] {
         &self.gaps
     }
 
-    pub(super) fn gaps_mut(&mut self) -> &mut [Gap] {
+    pub(crate) fn gaps_mut(&mut self) -> &mut [Gap] {
         &mut self.gaps
     }
 
-    /// Where `seq` is missing.
+    /// The place of the gap that `seq` lies in, or of the first one behind it.
     fn find(&self, seq: u64) -> Result<usize, usize> {
         let place = self.gaps.partition_point(|gap| gap.last < seq);
         if self.gaps.get(place).is_some_and(|gap| gap.first <= seq) { Ok(place) } else { Err(place) }
     }
 
-    pub(super) fn has(&self, seq: u64) -> bool {
+    pub(crate) fn has(&self, seq: u64) -> bool {
         seq <= self.top && self.find(seq).is_err()
     }
 
-    /// The numbers up to `top` exist: whether that is news. What is new of them is missing; it is asked for from
-    /// `due` on.
-    pub(super) fn learn(&mut self, top: u64, now: Time, due: Time) -> bool {
+    /// Learns that the numbers up to `top` exist; whether that is news. Those that are new become a gap, which is asked
+    /// for from `due` on.
+    pub(crate) fn learn(&mut self, top: u64, now: Time, due: Time) -> bool {
         let firm = self.begun;
         if top <= self.top {
             return false;
@@ -200,8 +204,8 @@ impl Seen {
         true
     }
 
-    /// `seq` has come: whether that is news. What lies between is missing from now on.
-    pub(super) fn take(&mut self, seq: u64, now: Time, due: Time) -> bool {
+    /// Takes the message `seq`; whether that is news. The unseen numbers before it become a gap, asked for from `due` on.
+    pub(crate) fn take(&mut self, seq: u64, now: Time, due: Time) -> bool {
         if seq > self.top {
             self.learn(seq - 1, now, due);
             self.top = seq;
@@ -210,7 +214,7 @@ impl Seen {
         }
         let Ok(place) = self.find(seq) else { return false };
         self.begun = true;
-        // What comes after something that has come is of our time.
+        // Gaps behind a message that has come are of our time.
         self.gaps[place + 1..].iter_mut().for_each(|gap| gap.firm = true);
         let gap = &mut self.gaps[place];
         match (gap.first == seq, gap.last == seq) {
@@ -234,7 +238,7 @@ impl Seen {
     }
 
     /// The gaps within a range, cut out of longer ones as far as there is room for more.
-    pub(super) fn within(&mut self, first: u64, last: u64) -> &mut [Gap] {
+    pub(crate) fn within(&mut self, first: u64, last: u64) -> &mut [Gap] {
         self.cut_at(first);
         self.cut_at(last.saturating_add(1));
         let start = self.gaps.partition_point(|gap| gap.last < first);
@@ -255,7 +259,7 @@ impl Seen {
     }
 
     /// Gives up the gaps that are too many, the oldest first (rule C1).
-    pub(super) fn bound(&mut self, given_up: &mut Vec<GivenUp>) {
+    pub(crate) fn bound(&mut self, given_up: &mut Vec<GivenUp>) {
         let excess = self.gaps.len().saturating_sub(GAPS_MAX);
         for gap in self.gaps.drain(..excess) {
             given_up.push(GivenUp { first: gap.first, last: gap.last, told: true });
@@ -263,14 +267,14 @@ impl Seen {
         self.begin_after(given_up);
     }
 
-    /// Gives up what is before our time, of which nobody is told, and the gaps for which that is said.
-    pub(super) fn give_up(
+    /// Gives up the gaps that lie before our time, silently, and those that are `hopeless`, which are told.
+    pub(crate) fn give_up(
         &mut self,
         needed: usize,
         mut hopeless: impl FnMut(&Gap) -> bool,
         given_up: &mut Vec<GivenUp>,
     ) {
-        // If one is, so are those before it.
+        // If one gap lies before our time, so do those below it.
         let before = self.gaps.iter().rposition(|gap| gap.is_before(needed)).map_or(0, |last| last + 1);
         for gap in self.gaps.drain(..before) {
             self.start = gap.last + 1;
@@ -286,7 +290,7 @@ impl Seen {
         self.begin_after(given_up);
     }
 
-    /// What lies behind something that is told as lost is of our time too.
+    /// Remembers what was given up. Gaps behind one that is told as lost are of our time too.
     fn begin_after(&mut self, given_up: &[GivenUp]) {
         for gap in given_up.iter().filter(|gap| gap.told) {
             if self.lost.len() == LOST_MAX {
@@ -299,7 +303,7 @@ impl Seen {
         self.gaps.iter_mut().filter(|gap| gap.first > told).for_each(|gap| gap.firm = true);
     }
 
-    pub(super) fn check(&self) {
+    pub(crate) fn check(&self) {
         let mut after = 1;
         for gap in &self.gaps {
             assert!(gap.first >= after && gap.first <= gap.last, "gaps are in order and not empty");

@@ -1,6 +1,6 @@
 //! The tree's neighbours (Plumtree, Leitão et al., SRDS 2007, §3): over eager edges messages travel, over lazy ones
 //! only announcements of them. Edges start eager; a message that comes twice makes the later edge lazy, one that has
-//! to be asked for makes its edge eager. What is left is a tree, and the lazy edges heal it.
+//! to be asked for makes its edge eager. The eager edges that are left form a tree, and the lazy ones heal it.
 //!
 //! A node picks `fanout` neighbours at random and learns of those who picked it when they send.
 
@@ -12,20 +12,20 @@ use serde::{Deserialize, Serialize};
 use crate::id::NodeId;
 use crate::time::Time;
 
-/// One neighbour.
+/// An edge of the tree to one neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Edge {
     id: NodeId,
     eager: bool,
-    /// We chose it.
+    /// This node picked the neighbour, rather than the other way round.
     picked: bool,
 }
 
 /// All neighbours, in the order in which they became that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Neighbours {
+pub(crate) struct Neighbours {
     edges: Vec<Edge>,
-    /// Whose duplicates make edges lazy, and when it was heard last.
+    /// The origin whose duplicates make edges lazy, and the time at which it was heard last.
     shaper: Option<(NodeId, Time)>,
 }
 
@@ -34,7 +34,7 @@ impl Neighbours {
     ///
     /// Messages of several origins that are under way at once would each cut a ring at another edge, and the tree would
     /// fall apart. So one origin shapes it for all: the least one of those that were heard within `window`.
-    pub(super) fn hear(&mut self, origin: NodeId, window: Duration, now: Time) {
+    pub(crate) fn hear(&mut self, origin: NodeId, window: Duration, now: Time) {
         let stays = self.shaper.is_some_and(|(shaper, heard)| shaper < origin && now.since(heard) < window);
         if !stays {
             self.shaper = Some((origin, now));
@@ -42,34 +42,34 @@ impl Neighbours {
     }
 
     /// Whether this origin's messages shape the tree.
-    pub(super) fn is_shaped_by(&self, origin: NodeId) -> bool {
+    pub(crate) fn is_shaped_by(&self, origin: NodeId) -> bool {
         self.shaper.is_some_and(|(shaper, _)| shaper == origin)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.edges.len()
     }
 
-    pub(super) fn has(&self, id: NodeId) -> bool {
+    pub(crate) fn has(&self, id: NodeId) -> bool {
         self.edges.iter().any(|edge| edge.id == id)
     }
 
-    /// How many of them we chose.
-    pub(super) fn picked(&self) -> usize {
+    /// The number of neighbours that this node picked.
+    pub(crate) fn picked(&self) -> usize {
         self.edges.iter().filter(|edge| edge.picked).count()
     }
 
-    pub(super) fn pick(&mut self, id: NodeId) {
+    pub(crate) fn pick(&mut self, id: NodeId) {
         self.edges.push(Edge { id, eager: true, picked: true });
     }
 
-    /// Makes the edge eager, if there may be one.
-    pub(super) fn make_eager(&mut self, id: NodeId, most: usize) -> bool {
+    /// Makes the edge to a member eager; false if that would be one above `most`.
+    pub(crate) fn make_eager(&mut self, id: NodeId, most: usize) -> bool {
         self.turn(id, true, most)
     }
 
-    /// Makes the edge lazy, if there may be one.
-    pub(super) fn make_lazy(&mut self, id: NodeId, most: usize) -> bool {
+    /// Makes the edge to a member lazy; false if that would be one above `most`.
+    pub(crate) fn make_lazy(&mut self, id: NodeId, most: usize) -> bool {
         self.turn(id, false, most)
     }
 
@@ -85,20 +85,20 @@ impl Neighbours {
         room
     }
 
-    pub(super) fn remove(&mut self, id: NodeId) {
+    pub(crate) fn remove(&mut self, id: NodeId) {
         self.edges.retain(|edge| edge.id != id);
     }
 
-    pub(super) fn eager(&self) -> impl Iterator<Item = NodeId> {
+    pub(crate) fn eager(&self) -> impl Iterator<Item = NodeId> {
         self.edges.iter().filter(|edge| edge.eager).map(|edge| edge.id)
     }
 
-    pub(super) fn lazy(&self) -> impl Iterator<Item = NodeId> {
+    pub(crate) fn lazy(&self) -> impl Iterator<Item = NodeId> {
         self.edges.iter().filter(|edge| !edge.eager).map(|edge| edge.id)
     }
 
     /// One neighbour by its place.
-    pub(super) fn nth(&self, place: usize) -> Option<NodeId> {
+    pub(crate) fn nth(&self, place: usize) -> Option<NodeId> {
         self.edges.get(place).map(|edge| edge.id)
     }
 }
