@@ -9,10 +9,19 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-/// The bytes that each class is owed.
+/// The state of each class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shares {
-    owed: Vec<usize>,
+    classes: Vec<Class>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Class {
+    /// The bytes that the class is owed; at most one datagram.
+    owed: usize,
+    /// The datagrams in a row that had no room for its next item. Among classes that are owed a whole datagram each, the
+    /// one that has waited longest is next.
+    waited: u32,
 }
 
 /// What a class has put into a datagram.
@@ -25,7 +34,7 @@ pub(crate) struct Packed {
 impl Shares {
     /// Shares among so many classes, at most 64.
     pub(crate) fn new(classes: usize) -> Self {
-        Self { owed: alloc::vec![0; classes] }
+        Self { classes: alloc::vec![Class::default(); classes] }
     }
 
     /// Fills a datagram with `room` bytes left for the classes that `has_some` names, the one that is owed most first.
@@ -37,26 +46,28 @@ impl Shares {
         mut pack: impl FnMut(usize, usize) -> Packed,
     ) {
         let mut waiting = 0_u64;
-        for (class, owed) in self.owed.iter_mut().enumerate() {
-            if has_some(class) { waiting |= 1 << class } else { *owed = 0 }
+        for (place, class) in self.classes.iter_mut().enumerate() {
+            if has_some(place) { waiting |= 1 << place } else { *class = Class::default() }
         }
         // At least two shares: a class that is alone keeps no more for later than one that is not.
         let share = room / waiting.count_ones().max(2) as usize;
         let mut left = room;
-        while let Some(class) = self.owed_most(waiting) {
-            waiting &= !(1 << class);
-            let granted = self.owed[class] + share;
-            let packed = pack(class, if waiting == 0 { left } else { granted.min(left) });
+        while let Some(place) = self.next(waiting) {
+            waiting &= !(1 << place);
+            let class = &mut self.classes[place];
+            let granted = class.owed + share;
+            let packed = pack(place, if waiting == 0 { left } else { granted.min(left) });
             left -= packed.bytes;
             let rest = granted.saturating_sub(packed.bytes).min(room);
-            self.owed[class] = if packed.wants_more { rest } else { 0 };
+            class.owed = if packed.wants_more { rest } else { 0 };
+            class.waited = if packed.bytes == 0 { class.waited.saturating_add(1) } else { 0 };
         }
     }
 
-    /// The class of this set that is owed most, the first one of equals.
-    fn owed_most(&self, set: u64) -> Option<usize> {
-        let classes = (0..self.owed.len()).filter(|class| set & 1 << class != 0);
-        classes.min_by_key(|class| core::cmp::Reverse(self.owed[*class]))
+    /// The class of this set that is served next: the one that is owed most, the first one of equals.
+    fn next(&self, set: u64) -> Option<usize> {
+        let places = (0..self.classes.len()).filter(|place| set & 1 << place != 0);
+        places.min_by_key(|place| core::cmp::Reverse(self.classes[*place]))
     }
 }
 
