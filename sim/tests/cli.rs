@@ -1,4 +1,4 @@
-//! The command as its users see it: exit codes, and output that depends on the seed alone.
+//! The command `bruit-sim`: its exit codes, and that its output depends on the seed alone.
 
 use std::process::{Command, Output};
 
@@ -16,16 +16,16 @@ fn refuses(arguments: &[&str], part: &str) {
 }
 
 #[test]
-fn mistakes_are_usage_errors_that_say_what_is_wrong() {
+fn a_usage_error_names_the_mistake() {
     refuses(&["fly"], "unrecognized subcommand");
-    refuses(&["sweep", "--seeds", "5..5"], "no range of seeds");
+    refuses(&["sweep", "--seeds", "5..5"], "not a range of seeds");
     refuses(&["run", "nowhere.toml"], "nowhere.toml");
     refuses(&["run", "tour", "--nodes", "0"], "`nodes` is 0");
     refuses(&["run", "--nodes", "5"], "SCENARIO");
 }
 
 #[test]
-fn help_is_no_mistake() {
+fn help_is_not_an_error() {
     let output = bruit_sim(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&output.stdout).contains("Exit codes"));
@@ -42,7 +42,7 @@ fn the_tour_is_the_same_each_time_and_fits_a_terminal() {
 }
 
 #[test]
-fn a_sweep_says_the_same_on_any_number_of_threads() {
+fn a_sweep_prints_the_same_on_any_number_of_threads() {
     let sweep = |jobs| bruit_sim(&["sweep", "--seeds", "0..30", "-j", jobs]);
     let (one, three) = (sweep("1"), sweep("3"));
     assert_eq!(String::from_utf8_lossy(&one.stdout), String::from_utf8_lossy(&three.stdout));
@@ -50,7 +50,7 @@ fn a_sweep_says_the_same_on_any_number_of_threads() {
 }
 
 #[test]
-fn a_replay_finds_the_same_trace_again() {
+fn a_replay_gives_the_same_trace() {
     let output = bruit_sim(&["replay", "5"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("run again: the same trace"), "{text}");

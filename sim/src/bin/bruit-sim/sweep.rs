@@ -17,7 +17,7 @@ use super::{Exit, Failure, Seeds};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The seeds, as `A..B` without B
+    /// The seeds, such as `0..1000`, which ends with seed 999
     #[arg(long, default_value = "0..1000")]
     seeds: Seeds,
     /// The number of threads

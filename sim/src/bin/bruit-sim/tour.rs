@@ -48,7 +48,7 @@ pub(super) fn run(seed: u64, out: &mut impl Write) -> Result<Exit, Failure> {
 fn verdicts(violation: Option<&bruit_sim::Violation>, out: &mut impl Write) -> Result<(), Failure> {
     let failed = |id: &str| violation.is_some_and(|violation| violation.check == id);
     let cell = |(id, promise): (&str, &str)| {
-        format!("{id:>4} {promise:<37}{:<6}", if failed(id) { "FAILED" } else { "held" })
+        format!("{id:>4} {promise:<39}{:<6}", if failed(id) { "FAILED" } else { "held" })
     };
     let cells: Vec<String> = checks::promises().map(cell).collect();
     let (left, right) = cells.split_at(cells.len().div_ceil(2));
