@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::command::Answer;
 use crate::error::Rejected;
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::id::{Incarnation, MessageId, NodeId, PingId};
 use crate::time::Time;
 use crate::wire::Record;

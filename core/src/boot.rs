@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::length;
 use crate::error::ConfigError;
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::{META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
 

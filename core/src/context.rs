@@ -44,8 +44,9 @@ pub(crate) enum Signal {
     MemberKnown(NodeId),
     /// A member has failed, left, or been removed or hidden.
     MemberGone(NodeId),
-    /// Nothing is shared about a member any more: its verdict has outlived half of `forget_after` (rule B3).
-    MemberFaded(NodeId),
+    /// The tombstone of a member is older than half of `forget_after` and not shared any more, or it is forgotten
+    /// (rule B3).
+    MemberExpired(NodeId),
     /// Others know broadcasts of ours in this epoch that this process has not sent: a former life used it (rule A1).
     EpochUsed(u64),
     /// The own incarnation has a new epoch (rule A1).

@@ -1,6 +1,7 @@
 //! The deadlines of one machine of a node.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,12 @@ impl<K: Copy + Ord> Deadlines<K> {
         self.latest_first.insert(place, (at, key));
     }
 
+    /// Makes `key` due at `at`, but never in the call that sets it: a tick that armed a deadline for its own time would
+    /// fire it at once, and never end (rule G3).
+    pub(crate) fn arm(&mut self, key: K, at: Time, now: Time) {
+        self.set(key, at.max(now + Duration::from_nanos(1)));
+    }
+
     /// Removes the deadline of `key`, if it has one.
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(place) = self.latest_first.iter().rposition(|(_, k)| *k == key) {
@@ -63,7 +70,7 @@ impl<K: Copy + Ord> Deadlines<K> {
     }
 
     /// Moves each deadline for whose key `postpones` is true by `late` (rule B7).
-    pub(crate) fn postpone(&mut self, late: core::time::Duration, postpones: impl Fn(K) -> bool) {
+    pub(crate) fn postpone(&mut self, late: Duration, postpones: impl Fn(K) -> bool) {
         for (at, key) in &mut self.latest_first {
             if postpones(*key) {
                 *at = *at + late;
@@ -80,7 +87,6 @@ impl<K: Copy + Ord> Deadlines<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
 
     #[test]
     fn pops_in_order_of_time_then_key_and_never_early() {
@@ -98,6 +104,19 @@ mod tests {
             [Some('c'), Some('a'), Some('b')]
         );
         assert_eq!(due(&mut deadlines, 9), None);
+    }
+
+    #[test]
+    fn an_armed_deadline_is_never_due_in_the_call_that_arms_it() {
+        let now = Time::from_secs(5);
+        let mut deadlines = Deadlines::new();
+        for at in [Time::ZERO, now] {
+            deadlines.arm('a', at, now);
+            assert_eq!(deadlines.pop_due(now), None, "armed for {at}");
+            assert_eq!(deadlines.next(), Some(now + Duration::from_nanos(1)), "armed for {at}");
+        }
+        deadlines.arm('a', Time::from_secs(6), now);
+        assert_eq!(deadlines.next(), Some(Time::from_secs(6)));
     }
 
     #[test]

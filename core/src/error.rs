@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::NodeId;
+use crate::id::{NodeId, Slot};
 
 pub use crate::wire::DecodeError;
 
@@ -55,7 +55,7 @@ pub enum ConfigError {
     /// without them, or restore a copy.
     Restored {
         /// The slot whose bytes are not valid.
-        slot: crate::Slot,
+        slot: Slot,
     },
 }
 

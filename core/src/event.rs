@@ -1,10 +1,9 @@
-//! The events that go into a node, and the slots of its durable state. Plain data.
+//! The events that go into a node. Plain data.
 
 use core::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::command::Command;
+use crate::id::Slot;
 
 /// Something that happened outside the node, given to [`Node::handle_into`](crate::Node::handle_into).
 ///
@@ -58,19 +57,4 @@ pub enum Event<'a> {
         /// The serial that the action carried.
         serial: u64,
     },
-}
-
-/// A named piece of durable state. A driver keeps the latest bytes of each slot and hands them back at the next
-/// start, in [`Boot::restored`](crate::Boot::restored).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Slot {
-    /// The highest epoch that this member has used: 8 bytes, little-endian.
-    Epoch,
-    /// The set of broadcasts that this member has delivered; written if `broadcast.persist_seen` says so.
-    SeenSet,
-    /// The adopted roster of voters. Reserved for the quorum; not written yet.
-    Roster,
-    /// The highest ballot that an acceptor has promised. Reserved for the election; not written yet.
-    Ballot,
 }

@@ -1,4 +1,4 @@
-//! Identifiers: of members, of their incarnations, of broadcasts and of pings.
+//! Identifiers: of members, of their incarnations, of broadcasts, of pings and of durable slots.
 
 use core::fmt;
 use core::hash::Hasher;
@@ -129,6 +129,21 @@ impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.origin, self.epoch, self.seq)
     }
+}
+
+/// A named piece of durable state. A driver keeps the latest bytes of each slot and hands them back at the next
+/// start, in [`Boot::restored`](crate::Boot::restored).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Slot {
+    /// The highest epoch that this member has used: 8 bytes, little-endian.
+    Epoch,
+    /// The set of broadcasts that this member has delivered; written if `broadcast.persist_seen` says so.
+    SeenSet,
+    /// The adopted roster of voters. Reserved for the quorum; not written yet.
+    Roster,
+    /// The highest ballot that an acceptor has promised. Reserved for the election; not written yet.
+    Ballot,
 }
 
 /// The id of one [`Command::Ping`](crate::Command::Ping), unique within a boot. Its notice carries it.

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::context::{Ctx, Signal};
 use crate::deadlines::soonest;
 use crate::error::{ConfigError, Rejected};
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::link::{Packed, Shares};
 use crate::membership::{Arrival, Membership};
 use crate::reconcile::{MARKS, MEMBERS, TABLES};
@@ -179,7 +179,7 @@ impl Machines {
                 Signal::Started => broadcast.on_started(cx),
                 Signal::MemberKnown(id) => broadcast.on_member_known(id, membership.peers(), cx),
                 Signal::MemberGone(id) => broadcast.on_member_gone(id, cx),
-                Signal::MemberFaded(id) => broadcast.on_member_faded(id),
+                Signal::MemberExpired(id) => broadcast.on_member_faded(id),
                 Signal::EpochUsed(epoch) => membership.leave_epoch(epoch, cx),
                 Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
                 Signal::Stopped => broadcast.on_stopped(cx),

@@ -1,7 +1,7 @@
 //! The checks of every run, as `sim/CHECKS.md` lists them: those of the simulator itself (CS), of membership (CM) and of
 //! the broadcast (CB).
 //!
-//! [`Checks`] runs all of them, or a selection. Each is one type that implements [`Check`] for a [`Scene`]: the truth
+//! [`Checks`] runs all of them, or a selection. Each is one type that implements [`Check`] for a `Scene`: the truth
 //! about the run, collected from the happenings, beside the nodes as they are. [`costs`] and [`timeline`] observe a run
 //! in the same way and never object.
 

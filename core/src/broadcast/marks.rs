@@ -122,10 +122,10 @@ impl Broadcast {
 
     /// A member's root, from its ping or ack.
     pub(crate) fn compare_root(&mut self, from: Partner, root: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
-        let spread_time = peers.spread_time(cx.config);
-        let partner = peers.receiver(from.id).map(|_| from);
+        let config = cx.config;
+        let partner = || peers.receiver(from.id).map(|_| from);
         let (sync, marks) = self.reconciliation();
-        sync.on_root(&marks, root, partner, || spread_time, cx);
+        sync.on_root(&marks, root, partner, || peers.spread_time(config), cx);
     }
 
     /// A message of an exchange about marks.

@@ -11,7 +11,7 @@ use crate::boot::Boot;
 use crate::config::PersistSeen;
 use crate::context::Ctx;
 use crate::error::ConfigError;
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::id::{MessageId, NodeId};
 use crate::limits::GAPS_MAX;
 use crate::time::Time;

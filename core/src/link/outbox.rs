@@ -11,7 +11,7 @@ use core::ops::Range;
 use crate::action::{Action, Member, MemberChange, MemberState, Notice};
 use crate::command::Answer;
 use crate::error::Rejected;
-use crate::event::Slot;
+use crate::id::Slot;
 use crate::id::{Incarnation, MessageId, NodeId};
 use crate::wire::Record;
 

@@ -93,7 +93,7 @@ impl<'a> Peers<'a> {
 
     /// The time in which a fresh update reaches every member.
     pub(crate) fn spread_time(self, config: &Config) -> Duration {
-        spread_time(config, self.membership.group())
+        spread_time(config, self.membership.group_size())
     }
 
     /// Whether this node runs: it has started, and it is neither leaving nor stopped.
@@ -107,12 +107,12 @@ impl<'a> Peers<'a> {
     /// The node does not run, or no member knows its epoch yet although there are addresses to join through (rule A1).
     pub(crate) fn may_publish(self) -> Result<(), Rejected> {
         self.membership.must_run()?;
-        let Membership { joined, contacts, me, .. } = self.membership;
-        if *joined || contacts.only(me.addr) { Ok(()) } else { Err(Rejected::NotJoined) }
+        let Membership { contacts, own, .. } = self.membership;
+        if contacts.joined || contacts.only(own.addr) { Ok(()) } else { Err(Rejected::NotJoined) }
     }
 
     fn is_receiver(self, entry: &Entry) -> bool {
-        entry.id != self.membership.me.id && entry.is_live() && entry.is_shown()
+        entry.id != self.membership.own.id && entry.is_live() && entry.is_shown()
     }
 }
 

@@ -6,45 +6,70 @@
 //!   └────────── a higher incarnation ──────┴─────────────────────────────────────┘
 //! ```
 //!
-//! The timeout starts at the greatest and shrinks with each *independent* confirmation to the least. The last
-//! word is ours: before its own verdict the observer asks the suspect once more itself, so that a lost
-//! refutation costs nobody its membership.
+//! The timeout starts at the greatest and shrinks with each *independent* confirmation to the least. Before it passes a
+//! verdict of its own, the observer has the *last word*: it pings the suspect itself once more, so that a lost refutation
+//! costs no member its membership.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::rules::{Claim, Timeout};
+use super::table::Entry;
+use super::{Membership, Timer};
+use crate::action::MemberState;
 use crate::config::Config;
+use crate::context::Ctx;
 use crate::estimate::suspicion_min;
 use crate::id::{Incarnation, NodeId};
-use crate::limits::SUSPICION_AUTHORS_MAX;
+use crate::limits::{OBITUARIES_MAX, SUSPICION_AUTHORS_MAX};
 use crate::logarithm::log2_milli;
-use crate::time::Time;
+use crate::time::{Time, nanos};
+
+/// The number of pings that an observer sends to the suspect within the last `probe_timeout` before its own verdict.
+const LAST_WORD_PINGS: u8 = 2;
+
+/// The number of members that ask the suspect themselves when they hear of a suspicion, whatever the size of the group.
+const HEARERS_ASKING: usize = 32;
+
+/// The reason why this node holds a member Down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obituary {
+    /// The incarnation of the member that was judged.
+    pub incarnation: Incarnation,
+    /// The member that passed the verdict: this node, the author named by a verdict that was heard, or else its sender.
+    pub author: NodeId,
+    /// The time at which the verdict was passed, as far as this node can tell.
+    pub declared: Time,
+    /// The time at which this node began to suspect the member, if it did.
+    pub suspected: Option<Time>,
+    /// The members that suspected it, in the order in which this node heard of them.
+    pub suspected_by: Vec<NodeId>,
+    /// The time at which this node had last heard the member, if ever.
+    pub last_heard: Option<Time>,
+}
 
 /// One suspected member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Suspicion {
     pub(super) incarnation: Incarnation,
-    pub(super) started: Time,
-    /// Who suspects it, the first one first; the newest is gossiped on.
+    started: Time,
+    /// The members that suspect it, in the order in which they were heard. The newest is named when the suspicion is
+    /// spread.
     pub(super) authors: SmallVec<[NodeId; SUSPICION_AUTHORS_MAX]>,
-    /// Of the last word: how many pings it has sent. `None` while waiting.
-    pub(super) last_word: Option<u8>,
+    /// The number of pings that the last word has sent; `None` before it has begun.
+    last_word: Option<u8>,
+    /// The confirmations that bring the timeout down to the least.
     confirmations: u8,
     min: Duration,
     max: Duration,
 }
 
 impl Suspicion {
-    /// A suspicion in a group of `members`, oneself included.
-    pub(super) fn new(
-        incarnation: Incarnation,
-        author: NodeId,
-        config: &Config,
-        members: u32,
-        now: Time,
-    ) -> Self {
+    /// A suspicion that begins now, in a group of so many members, this node included.
+    fn new(incarnation: Incarnation, author: NodeId, config: &Config, members: u32, now: Time) -> Self {
         let settings = &config.membership;
         let min = suspicion_min(config, members);
         // With fewer others than that, the confirmations can never come.
@@ -56,19 +81,22 @@ impl Suspicion {
         Self { incarnation, started: now, authors, last_word: None, confirmations, min, max }
     }
 
-    /// Uses the least timeout from now on: for a Down heard about a member that is not held so (rule B1). Whether
-    /// that changes anything.
-    pub(super) fn hurry(&mut self) -> bool {
+    /// Uses the least timeout from now on: somebody has passed a Down already (rule B1). Returns whether the timeout
+    /// could be longer before.
+    fn use_least_timeout(&mut self) -> bool {
         core::mem::take(&mut self.confirmations) > 0
     }
 
-    /// The least time until the verdict.
-    pub(super) const fn min(&self) -> Duration {
-        self.min
+    /// Whether this suspicion bears out a Down that was passed `age` nanoseconds ago: it had lasted for half the least time
+    /// when the verdict was passed. A Down that comes with its suspicion, or from beyond a cut that has healed since, left
+    /// the member no time to refute it to this node, and counts as a suspicion only (rule B1).
+    pub(super) fn bears_out(&self, age: u64, now: Time) -> bool {
+        let fair = self.started + self.min / 2;
+        now >= fair && age <= nanos(now.since(fair))
     }
 
-    /// Counts another author; whether it was a new one that still matters.
-    pub(super) fn confirm(&mut self, author: NodeId) -> bool {
+    /// Adds an author. Returns whether it is a new one that shortens the timeout.
+    fn confirm(&mut self, author: NodeId) -> bool {
         let full = self.authors.len() > usize::from(self.confirmations);
         if full || self.authors.contains(&author) {
             return false;
@@ -77,16 +105,16 @@ impl Suspicion {
         true
     }
 
-    /// Until when an own verdict waits because the suspect itself was heard at `heard`, after the suspicion had
-    /// begun: the least time from then, but no longer than the greatest from the start, for a member that is deaf
-    /// must go in the end.
-    pub(super) fn waits_until(&self, heard: Time) -> Option<Time> {
+    /// The time until which an own verdict waits because the suspect itself was heard at `heard`, after the suspicion had
+    /// begun. It is the least time from then, but not more than the greatest from the start: a member that is deaf must be
+    /// declared Down in the end.
+    fn waits_until(&self, heard: Time) -> Option<Time> {
         (heard > self.started).then(|| (heard + self.min).min(self.started + self.max))
     }
 
-    /// When the verdict falls:
+    /// The time of the verdict:
     /// max(min, max − (max − min) · log(C + 1) / log(K + 1)) after the start.
-    pub(super) fn deadline(&self) -> Time {
+    fn deadline(&self) -> Time {
         let confirmed = u32::try_from(self.authors.len()).expect("a handful") - 1;
         let most = u32::from(self.confirmations);
         if confirmed >= most {
@@ -94,6 +122,138 @@ impl Suspicion {
         }
         let shrunk = (self.max - self.min) * log2_milli(confirmed + 1) / log2_milli(most + 1);
         self.started + (self.max - shrunk).max(self.min)
+    }
+}
+
+impl Membership {
+    /// Suspects a member at `incarnation` because `author` does, or adds the author to the suspicion under way.
+    pub(super) fn suspect(
+        &mut self,
+        id: NodeId,
+        incarnation: Incarnation,
+        author: NodeId,
+        timeout: Timeout,
+        cx: &mut Ctx<'_>,
+    ) {
+        let least = timeout == Timeout::Least;
+        if let Some(suspicion) = self.suspicions.get_mut(&id).filter(|s| s.incarnation == incarnation) {
+            let is_news = suspicion.confirm(author) || (least && suspicion.use_least_timeout());
+            if is_news && suspicion.last_word.is_none() {
+                self.arm_suspicion(id, cx);
+                self.enqueue_update(id, cx);
+            }
+            return;
+        }
+        let Some(heard) = self.table.get(id).map(Entry::last_heard) else { return };
+        let mut suspicion = Suspicion::new(incarnation, author, cx.config, self.group_size(), cx.now);
+        if least {
+            suspicion.use_least_timeout();
+        }
+        cx.stats.suspicions += 1;
+        self.suspicions.insert(id, suspicion);
+        self.set_verdict(id, Claim::new(incarnation, MemberState::Suspect), heard.as_nanos(), cx);
+        self.enqueue_update(id, cx);
+        self.arm_suspicion(id, cx);
+        if least || self.is_asking_hearer(author, cx) {
+            self.ping_suspect(id, cx);
+        }
+    }
+
+    /// Whether this node pings a suspect that it has heard of from somebody else. The suspect then learns of the suspicion
+    /// at once, and its answer does not depend on gossip. A bounded number of members does so.
+    fn is_asking_hearer(&mut self, author: NodeId, cx: &Ctx<'_>) -> bool {
+        cx.config.membership.last_word
+            && author != self.own.id
+            && self.rng.below(self.table.live()) < HEARERS_ASKING
+    }
+
+    /// Arms the deadline of a suspicion: the verdict, or the last word before it.
+    pub(super) fn arm_suspicion(&mut self, id: NodeId, cx: &Ctx<'_>) {
+        let Some(suspicion) = self.suspicions.get(&id) else { return };
+        let settings = &cx.config.membership;
+        let lead = if settings.last_word { settings.probe_timeout } else { Duration::ZERO };
+        self.deadlines.arm(Timer::Suspicion(id), suspicion.deadline() - lead, cx.now);
+    }
+
+    /// Passes the verdict on a suspect, or asks it for its last word; unless this node has reason to wait.
+    pub(super) fn on_suspicion_due(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        if let Some(until) = self.health.frozen_until(cx.config, self.group_size(), cx.now) {
+            cx.stats.verdicts_postponed += 1;
+            return self.deadlines.arm(Timer::Suspicion(id), until, cx.now);
+        }
+        let settings = &cx.config.membership;
+        let Some(suspicion) = self.suspicions.get_mut(&id) else { return };
+        let heard = self.table.get(id).map_or(Time::ZERO, Entry::last_heard);
+        let wait = suspicion.waits_until(heard).filter(|until| settings.last_word && *until > cx.now);
+        if let Some(until) = wait {
+            suspicion.last_word = None;
+            return self.deadlines.arm(Timer::Suspicion(id), until, cx.now);
+        }
+        let asked = suspicion.last_word.unwrap_or(0);
+        if settings.last_word && asked < LAST_WORD_PINGS {
+            suspicion.last_word = Some(asked + 1);
+            let pause = settings.probe_timeout / LAST_WORD_PINGS.into();
+            self.deadlines.arm(Timer::Suspicion(id), cx.now + pause, cx.now);
+            self.ping_suspect(id, cx);
+        } else {
+            self.declare_down(id, cx);
+        }
+    }
+
+    /// Pings a suspect outside the order of probes.
+    fn ping_suspect(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        let seq = self.prober.next_seq();
+        self.ping_member(id, seq, cx);
+    }
+
+    /// Records why a member is about to be held Down at `incarnation`, by a verdict that `author` passed at `stamp`. When
+    /// there are too many obituaries, the one that was declared first goes.
+    pub(super) fn record_obituary(
+        &mut self,
+        id: NodeId,
+        incarnation: Incarnation,
+        author: NodeId,
+        stamp: u64,
+        cx: &Ctx<'_>,
+    ) {
+        let suspicion = self.suspicions.get(&id);
+        let obituary = Obituary {
+            incarnation,
+            author,
+            declared: Time::from_nanos(stamp).min(cx.now),
+            suspected: suspicion.map(|suspicion| suspicion.started),
+            suspected_by: suspicion.map(|suspicion| suspicion.authors.to_vec()).unwrap_or_default(),
+            last_heard: self.table.get(id).map(Entry::last_heard),
+        };
+        if self.obituaries.len() >= OBITUARIES_MAX {
+            let oldest = self.obituaries.iter().min_by_key(|(_, obituary)| obituary.declared);
+            if let Some(id) = oldest.map(|(id, _)| *id) {
+                self.obituaries.remove(&id);
+            }
+        }
+        self.obituaries.insert(id, obituary);
+    }
+
+    /// Passes the own verdict on a suspect: Down.
+    fn declare_down(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        let Some(suspicion) = self.suspicions.get(&id) else { return };
+        let (incarnation, stamp) = (suspicion.incarnation, cx.now.as_nanos());
+        cx.stats.downs_declared += 1;
+        self.record_obituary(id, incarnation, self.own.id, stamp, cx);
+        self.set_verdict(id, Claim::new(incarnation, MemberState::Down), stamp, cx);
+        self.enqueue_update(id, cx);
+    }
+
+    /// Gives every suspect the least suspicion time from now: this node had heard nobody for long, so its suspects were as
+    /// unheard as all others (rule B6).
+    pub(super) fn extend_suspicions(&mut self, cx: &Ctx<'_>) {
+        let least = cx.now + suspicion_min(cx.config, self.group_size());
+        for (id, suspicion) in &mut self.suspicions {
+            suspicion.last_word = None;
+            if self.deadlines.at(Timer::Suspicion(*id)).is_some_and(|at| at < least) {
+                self.deadlines.arm(Timer::Suspicion(*id), least, cx.now);
+            }
+        }
     }
 }
 

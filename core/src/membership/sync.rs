@@ -4,13 +4,14 @@ use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 
 use super::table::Table;
-use super::{Arrival, Membership, Source, Standing, Suspicion, update_of};
+use super::updates::update_of;
+use super::{Arrival, Membership, Source, Suspicion};
 use crate::context::Ctx;
 use crate::id::NodeId;
 use crate::link::DatagramWriter;
 use crate::reconcile::{self, ItemFate, MEMBERS, Partner, Sync, TABLES, Tree};
 use crate::time::Time;
-use crate::wire::{Alive, Reconcile};
+use crate::wire::{Alive, Reconcile, Standing};
 
 /// The member table, as the reconciliation sees it.
 struct Members<'a> {
@@ -26,7 +27,7 @@ impl reconcile::Table for Members<'_> {
 
     /// The verdict goes before the record: a receiver that learns both must not take the subject for alive in between.
     fn push_item(&self, id: NodeId, letter: &mut DatagramWriter<'_>) -> ItemFate {
-        let entry = self.table.get(id).filter(|entry| !entry.flags.faded);
+        let entry = self.table.get(id).filter(|entry| !entry.flags.held_back);
         let Some(entry) = entry else { return ItemFate::Empty };
         let verdict = if entry.is_live() { None } else { update_of(entry, self.suspicions, self.now) };
         let parts = [verdict, entry.record().map(|record| Alive(record).into())];
@@ -38,28 +39,23 @@ impl reconcile::Table for Members<'_> {
     }
 }
 
-impl Source {
-    pub(super) const fn partner(&self) -> Partner {
-        Partner { id: self.sender, addr: self.from }
-    }
-}
-
 impl Membership {
     fn reconciliation(&mut self, now: Time) -> (&mut Sync, Members<'_>) {
         let Self { sync, table, suspicions, .. } = self;
         (sync, Members { table, suspicions, now })
     }
 
-    /// A root of the sender's, from its ping or ack.
+    /// Compares the own table with the sender's by the root that its ping or ack has brought.
     pub(super) fn compare_root(&mut self, source: &Source, roots: [u64; TABLES], cx: &mut Ctx<'_>) {
-        let (config, members) = (cx.config, self.group());
-        let partner = (source.standing == Standing::Validated).then(|| source.partner());
+        let (config, members) = (cx.config, self.group_size());
+        let partner = || (source.standing == Standing::Validated).then(|| source.partner());
         let (sync, table) = self.reconciliation(cx.now);
         let spread_time = || super::peers::spread_time(config, members);
         sync.on_root(&table, roots[usize::from(MEMBERS)], partner, spread_time, cx);
     }
 
-    /// A member that was gone is back: the two sides of a healed cut have much to tell each other.
+    /// Starts an exchange with a member that has returned, if tables differ: the two sides of a healed cut have much to tell
+    /// each other.
     pub(super) fn sync_with_returned(&mut self, id: NodeId, from: SocketAddr, cx: &mut Ctx<'_>) {
         if self.sync.differs() {
             self.compare_with(id, from, cx);
@@ -72,11 +68,9 @@ impl Membership {
         sync.compare_with(&table, Partner { id, addr }, cx);
     }
 
-    /// Follows an exchange that found something with one with a random member.
+    /// Starts the exchange that follows one that has found something, with a random member.
     pub(super) fn go_on_reconciling(&mut self, cx: &mut Ctx<'_>) {
-        let mut chosen = core::mem::take(&mut self.chosen);
-        chosen.clear();
-        self.table.choose(1, self.me.id, &mut self.rng, &mut chosen);
+        let chosen = self.choose(1, self.own.id);
         if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, self.table.get(*id)?.addr()?))) {
             let (sync, table) = self.reconciliation(cx.now);
             sync.go_on(&table, Partner { id, addr }, cx);
@@ -84,7 +78,7 @@ impl Membership {
         self.chosen = chosen;
     }
 
-    /// A message of an exchange about members.
+    /// Takes a message of an exchange about members.
     pub(crate) fn on_reconcile(&mut self, arrival: &mut Arrival, message: &Reconcile<'_>, cx: &mut Ctx<'_>) {
         // The records and verdicts behind a Delta are the answer.
         arrival.source.delta |= matches!(message, Reconcile::Delta(_));

@@ -1,8 +1,8 @@
-//! The member table: content and verdict of everyone known, oneself included (rules B2–B5).
+//! The member table: the record and the state of every known member, this node included (rules B2–B5).
 //!
-//! A slab of small entries; beside it a hash index for look-ups, the ids in order for reading, a shuffled order
-//! for probing, the fingerprint tree, and the times at which terminal entries fade. All of them change here and
-//! nowhere else, and [`Table::check`] says what holds between them.
+//! The table is a slab of small entries. Beside the slab stand a hash index for look-ups, the ids in order for reading, a
+//! shuffled order for probing, the fingerprint tree, counters, and the times at which tombstones expire. All of them change
+//! in this file and nowhere else, and [`Table::check`] says what holds between them.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -11,6 +11,7 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::rules::{self, Claim, Visibility};
 use crate::action::MemberState;
 use crate::collections::Lookup;
 use crate::id::{Incarnation, NodeId, hash64};
@@ -19,39 +20,43 @@ use crate::rng::Rng;
 use crate::time::Time;
 use crate::wire::Record;
 
-/// What is known of a member.
+/// One known member. While it is Down or Left the entry is a tombstone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) id: NodeId,
-    /// The record as received. Empty for a guard: a verdict about somebody whose record never came, or has been
-    /// given up because the entry has faded.
+    /// The bytes of the member's record as they were received; empty if the record never came, or was given up.
     content: Box<[u8]>,
     epoch: u64,
     counter: u32,
     state: MemberState,
     pub(super) flags: Flags,
-    /// When it was last heard, while alive or suspected. Of a terminal entry the moment of the verdict, which
-    /// may lie before the origin of time: its age is a wrapping difference (rule B3).
+    /// The time at which a live member was last heard. For a tombstone it is the time of the verdict, which may lie before
+    /// the origin of time: the age of a tombstone is a wrapping difference (rule B3).
     stamp: u64,
 }
 
-/// Booleans of an entry.
+/// The part of an entry that its state does not say. These combinations are legal, and [`Table::check`] holds them:
+///
+/// | | Alive, Suspect | Down | Left |
+/// |---|---|---|---|
+/// | `ordered` | unless `foreign`, or the entry of this node | no | no |
+/// | `held_back` | no | yes or no | yes or no |
+/// | `removed` | no | no | yes or no |
+/// | `foreign` | yes or no | yes or no | yes or no |
+/// | `visibility` | any | any, but not `Announced` if `held_back` | as for Down |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Flags {
-    /// Of a Left: an operator's word.
-    pub(super) removed: bool,
-    /// The application has vetoed it, or has not answered yet.
-    pub(super) hidden: bool,
-    /// The application has let it in.
-    pub(super) admitted: bool,
-    /// The application has been told of it.
-    pub(super) announced: bool,
-    /// Past half its life: not hashed, not offered, not shown (rule B3).
-    pub(super) faded: bool,
-    /// It speaks no protocol version of ours: held and relayed, not probed and not judged (rule B5).
-    pub(super) foreign: bool,
-    /// It stands in the probe order.
+    /// The member stands in the probe order.
     ordered: bool,
+    /// The tombstone is older than half of `forget_after`: it is neither hashed nor spread nor shown, and only answers an
+    /// Alive that it beats (rule B3).
+    pub(super) held_back: bool,
+    /// An operator has removed the member (rule A7).
+    pub(super) removed: bool,
+    /// The member speaks no protocol version of ours: its record is held and relayed, but this node neither probes nor
+    /// judges it, nor shows it (rule B5).
+    pub(super) foreign: bool,
+    pub(super) visibility: Visibility,
 }
 
 impl Entry {
@@ -63,50 +68,67 @@ impl Entry {
         self.state
     }
 
-    pub(super) fn record(&self) -> Option<Record<'_>> {
-        if self.content.is_empty() || self.flags.faded { None } else { Some(Record::trusted(&self.content)) }
+    pub(super) const fn claim(&self) -> Claim {
+        Claim::new(self.incarnation(), self.state)
     }
 
-    /// The process that its record stems from.
+    /// The member's record; `None` if it never came, or if the tombstone is held back.
+    pub(super) fn record(&self) -> Option<Record<'_>> {
+        if self.flags.held_back { None } else { self.content() }
+    }
+
+    /// The record, or the part of it that a tombstone keeps for its address.
+    fn content(&self) -> Option<Record<'_>> {
+        if self.content.is_empty() { None } else { Some(Record::trusted(&self.content)) }
+    }
+
+    /// The random number of the process that published the record.
     pub(super) fn boot(&self) -> Option<u64> {
-        if self.content.is_empty() { None } else { Some(Record::trusted(&self.content).boot()) }
+        self.content().map(Record::boot)
     }
 
     pub(super) fn addr(&self) -> Option<SocketAddr> {
-        if self.content.is_empty() { None } else { Some(Record::trusted(&self.content).addr()) }
+        self.content().map(Record::addr)
     }
 
-    pub(super) fn is_live(&self) -> bool {
-        matches!(self.state, MemberState::Alive | MemberState::Suspect)
+    /// Whether the member is Alive or Suspect.
+    pub(super) const fn is_live(&self) -> bool {
+        rules::is_live(self.state)
     }
 
-    /// Whether the local view shows it.
+    /// Whether the local view shows the member.
     pub(super) fn is_shown(&self) -> bool {
         self.is_visible() && self.record().is_some()
     }
 
     /// Whether the application may see the member's data.
     pub(super) const fn is_visible(&self) -> bool {
-        !self.flags.hidden && !self.flags.foreign
+        !matches!(self.flags.visibility, Visibility::Hidden) && !self.flags.foreign
     }
 
-    /// Whether its content is older than what is known of its incarnation (rule B2).
+    /// Whether the local view shows the member as alive or suspected.
+    fn is_counted(&self) -> bool {
+        self.is_live() && self.is_shown()
+    }
+
+    /// Whether the record is missing, or older than the incarnation at which the member is known (rule B2).
     pub(super) fn lacks_content(&self) -> bool {
         self.record().is_none_or(|record| record.incarnation() < self.incarnation())
     }
 
+    /// The time at which a live member was last heard.
     pub(super) const fn last_heard(&self) -> Time {
         Time::from_nanos(self.stamp)
     }
 
-    /// How long ago the verdict of a terminal entry was passed, in nanoseconds.
+    /// The age of a tombstone's verdict, in nanoseconds.
     pub(super) const fn age(&self, now: Time) -> u64 {
         now.as_nanos().wrapping_sub(self.stamp)
     }
 
-    /// The leaf in the fingerprint tree (rule B4): content, and the verdict if it is a young terminal one.
+    /// The leaf in the fingerprint tree: the record, and the verdict of a tombstone that is still spread (rule B4).
     fn fingerprint(&self) -> Option<u64> {
-        if self.flags.faded {
+        if self.flags.held_back {
             return None;
         }
         let content = hash64(&self.content);
@@ -123,25 +145,32 @@ impl Entry {
     }
 }
 
-/// Everyone known.
+/// All known members.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Table {
-    me: NodeId,
+    /// The id of this node.
+    own: NodeId,
     slab: Vec<Option<Entry>>,
     vacant: Vec<u32>,
     index: Lookup<NodeId, u32>,
     by_id: Vec<u32>,
+    /// The order in which the members are probed.
     order: Vec<u32>,
     cursor: usize,
     tree: Tree,
+    /// The number of tombstones.
     terminal: usize,
-    fades: BTreeSet<(Time, NodeId)>,
+    /// The number of members that the local view shows as alive or suspected.
+    shown: usize,
+    /// The times at which tombstones, and entries of foreign members, are looked at again.
+    expiries: BTreeSet<(Time, NodeId)>,
 }
 
 impl Table {
-    pub(super) fn new(me: NodeId, key: u64) -> Self {
+    /// The empty table of the node `own`; `key` is the secret key of the index.
+    pub(super) fn new(own: NodeId, key: u64) -> Self {
         Self {
-            me,
+            own,
             slab: Vec::new(),
             vacant: Vec::new(),
             index: Lookup::new(key),
@@ -150,7 +179,8 @@ impl Table {
             cursor: 0,
             tree: Tree::new(),
             terminal: 0,
-            fades: BTreeSet::new(),
+            shown: 0,
+            expiries: BTreeSet::new(),
         }
     }
 
@@ -163,12 +193,18 @@ impl Table {
         self.slab[slot as usize].as_ref().expect(INDEXED)
     }
 
-    fn get_mut(&mut self, id: NodeId) -> Option<&mut Entry> {
+    /// Changes an entry, and keeps the counters in line with it.
+    fn edit<T>(&mut self, id: NodeId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let slot = *self.index.get(&id)?;
-        self.slab[slot as usize].as_mut()
+        let entry = self.slab[slot as usize].as_mut().expect(INDEXED);
+        let (was_live, was_counted) = (entry.is_live(), entry.is_counted());
+        let result = change(entry);
+        self.terminal = self.terminal + usize::from(was_live) - usize::from(entry.is_live());
+        self.shown = self.shown + usize::from(entry.is_counted()) - usize::from(was_counted);
+        Some(result)
     }
 
-    /// Everyone, by id.
+    /// All entries, by id.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.by_id.iter().map(|slot| self.at(*slot))
     }
@@ -177,25 +213,30 @@ impl Table {
         &self.tree
     }
 
-    /// Alive and suspected, oneself included while one runs.
+    /// The number of members that are alive or suspected, this node included while it runs.
     pub(super) fn live(&self) -> usize {
         self.by_id.len() - self.terminal
     }
 
-    /// Down and Left.
+    /// The number of members that the local view shows as alive or suspected, this node included while it runs.
+    pub(super) const fn shown(&self) -> usize {
+        self.shown
+    }
+
+    /// The number of tombstones.
     pub(super) const fn terminal(&self) -> usize {
         self.terminal
     }
 
-    /// Members that can be probed: alive or suspected others within the protocol range.
+    /// The number of members that can be probed: alive or suspected others within the protocol range.
     pub(super) fn probed(&self) -> usize {
         self.order.len()
     }
 
-    /// Adds somebody. The caller has made sure that the id is new.
-    pub(super) fn insert(&mut self, id: NodeId, incarnation: Incarnation, state: MemberState, now: Time) {
-        let Incarnation { epoch, counter } = incarnation;
-        let (content, flags, stamp) = (Box::default(), Flags::default(), now.as_nanos());
+    /// Adds an entry without a record. The caller has made sure that the id is new.
+    pub(super) fn insert(&mut self, id: NodeId, claim: Claim, stamp: u64) {
+        let Claim { incarnation: Incarnation { epoch, counter }, state } = claim;
+        let (content, flags) = (Box::default(), Flags::default());
         let entry = Entry { id, content, epoch, counter, state, flags, stamp };
         grow(&mut self.slab);
         grow(&mut self.by_id);
@@ -214,99 +255,82 @@ impl Table {
         assert!(before.is_none(), "an id is added once");
         let place = self.by_id.partition_point(|other| self.at(*other).id < id);
         self.by_id.insert(place, slot);
-        self.terminal += usize::from(!matches!(state, MemberState::Alive | MemberState::Suspect));
+        self.terminal += usize::from(!rules::is_live(state));
         self.hash(id);
     }
 
-    /// Replaces the content, and with it whether the member speaks a protocol version of ours.
+    /// Replaces the record, and with it whether the member speaks a protocol version of ours.
     pub(super) fn set_content(&mut self, id: NodeId, bytes: &[u8], foreign: bool) {
-        let Some(entry) = self.get_mut(id) else { return };
-        if entry.content.len() == bytes.len() {
-            entry.content.copy_from_slice(bytes);
-        } else {
-            entry.content = bytes.into();
-        }
-        let regrouped = entry.flags.foreign != foreign;
-        entry.flags.foreign = foreign;
+        let regrouped = self.edit(id, |entry| {
+            if entry.content.len() == bytes.len() {
+                entry.content.copy_from_slice(bytes);
+            } else {
+                entry.content = bytes.into();
+            }
+            core::mem::replace(&mut entry.flags.foreign, foreign) != foreign
+        });
         self.hash(id);
-        if regrouped {
+        if regrouped == Some(true) {
             self.regroup(id);
         }
     }
 
-    /// Replaces the verdict; what hangs on the state follows.
-    pub(super) fn set_verdict(
-        &mut self,
-        id: NodeId,
-        incarnation: Incarnation,
-        state: MemberState,
-        stamp: u64,
-    ) {
-        let Some(entry) = self.get_mut(id) else { return };
-        let was_live = entry.is_live();
-        Incarnation { epoch: entry.epoch, counter: entry.counter } = incarnation;
-        entry.state = state;
-        entry.stamp = stamp;
-        let is_live = entry.is_live();
-        // The leaf of a live member holds its content alone.
-        if was_live && is_live {
-            return;
-        }
-        if is_live {
-            entry.flags.removed = false;
-            // What is left of a faded entry's content is good for an address and nothing else.
-            if core::mem::take(&mut entry.flags.faded) {
+    /// Replaces the state and the incarnation, and all that depends on them.
+    pub(super) fn set_verdict(&mut self, id: NodeId, claim: Claim, stamp: u64) {
+        let stays_live = self.edit(id, |entry| {
+            let was_live = entry.is_live();
+            // A removal is part of one verdict and does not carry over to the next.
+            entry.flags.removed &= entry.claim() == claim;
+            Incarnation { epoch: entry.epoch, counter: entry.counter } = claim.incarnation;
+            entry.state = claim.state;
+            entry.stamp = stamp;
+            // The rest of a record that a tombstone has kept is good for its address and nothing else.
+            if entry.is_live() && core::mem::take(&mut entry.flags.held_back) {
                 entry.content = Box::default();
             }
+            was_live && entry.is_live()
+        });
+        // The leaf of a live member is its record alone, so the tree need not change.
+        if stays_live == Some(false) {
+            self.hash(id);
+            self.regroup(id);
         }
-        self.terminal = self.terminal + usize::from(was_live) - usize::from(is_live);
-        self.hash(id);
-        self.regroup(id);
     }
 
-    /// Marks a Left as an operator's word.
+    /// Marks a Left as an operator's removal.
     pub(super) fn set_removed(&mut self, id: NodeId) {
-        if let Some(entry) = self.get_mut(id) {
-            entry.flags.removed = true;
-        }
+        self.edit(id, |entry| entry.flags.removed = true);
         self.hash(id);
     }
 
-    /// Hides a member from the application, or shows it, and then for good.
-    pub(super) fn set_hidden(&mut self, id: NodeId, hidden: bool) {
-        if let Some(entry) = self.get_mut(id) {
-            entry.flags.hidden = hidden;
-            entry.flags.admitted |= !hidden;
-        }
+    pub(super) fn set_visibility(&mut self, id: NodeId, visibility: Visibility) {
+        self.edit(id, |entry| entry.flags.visibility = visibility);
     }
 
-    /// Notes whether the application knows of a member.
-    pub(super) fn set_announced(&mut self, id: NodeId, announced: bool) {
-        if let Some(entry) = self.get_mut(id) {
-            entry.flags.announced = announced;
-        }
-    }
-
-    /// Lets a terminal entry fade: of its content only the address of a Down member stays, for healing
+    /// Stops sharing a tombstone. Its record is given up, except for the address of a Down member, which healing needs
     /// (rules B3 and B11).
-    pub(super) fn fade(&mut self, id: NodeId) {
-        if let Some(entry) = self.get_mut(id) {
-            entry.flags.faded = true;
-            entry.flags.announced = false;
-            let down = entry.state == MemberState::Down && !entry.content.is_empty();
-            entry.content = if down { Record::trusted(&entry.content).bare().into() } else { Box::default() };
-        }
+    pub(super) fn hold_back(&mut self, id: NodeId) {
+        self.edit(id, |entry| {
+            let bare = entry.content().filter(|_| entry.state == MemberState::Down).map(Record::bare);
+            entry.content = bare.map(Into::into).unwrap_or_default();
+            entry.flags.held_back = true;
+            if entry.flags.visibility == Visibility::Announced {
+                entry.flags.visibility = Visibility::Admitted;
+            }
+        });
         self.hash(id);
     }
 
-    /// Notes that a live member was heard, and returns its address, if its record says one. Nothing for others.
+    /// Notes that a live member was heard, and returns the address in its record, if the record is known. `None` for a
+    /// member that is not live.
     pub(super) fn heard(&mut self, id: NodeId, now: Time) -> Option<Option<SocketAddr>> {
-        let entry = self.get_mut(id).filter(|entry| entry.is_live())?;
+        let slot = *self.index.get(&id)?;
+        let entry = self.slab[slot as usize].as_mut().filter(|entry| entry.is_live())?;
         entry.stamp = now.as_nanos();
         Some(entry.addr())
     }
 
-    /// Forgets somebody.
+    /// Removes an entry.
     pub(super) fn remove(&mut self, id: NodeId) {
         let Some(slot) = self.index.remove(&id) else { return };
         self.leave_order(slot);
@@ -315,6 +339,7 @@ impl Table {
         self.by_id.retain(|other| *other != slot);
         self.tree.set(id, None);
         self.terminal -= usize::from(!entry.is_live());
+        self.shown -= usize::from(entry.is_counted());
     }
 
     /// Brings the tree in line with an entry.
@@ -348,7 +373,7 @@ impl Table {
     pub(super) fn enter_order(&mut self, id: NodeId, rng: &mut Rng) {
         let Some(slot) = self.index.get(&id).copied() else { return };
         let Some(entry) = self.slab[slot as usize].as_mut() else { return };
-        if id == self.me || !entry.is_live() || entry.flags.foreign || entry.flags.ordered {
+        if id == self.own || !entry.is_live() || entry.flags.foreign || entry.flags.ordered {
             return;
         }
         entry.flags.ordered = true;
@@ -375,7 +400,7 @@ impl Table {
         self.choose_where(count, rng, chosen, |entry| entry.id != except);
     }
 
-    /// The same, out of those that are `welcome`.
+    /// Appends to `chosen` up to `count` distinct members out of those that can be probed and are `welcome`.
     pub(super) fn choose_where(
         &self,
         count: usize,
@@ -396,57 +421,64 @@ impl Table {
         }
     }
 
-    /// The Down member whose turn it is, of those whose address is known. Every terminal entry waits to fade, so
-    /// the cost is their number.
+    /// The Down member whose turn it is, out of those whose address is known, and the address. Every tombstone has an
+    /// expiry, so the search costs as much as there are tombstones.
     pub(super) fn choose_down(&self, turn: usize) -> Option<(NodeId, SocketAddr)> {
-        let entries = || self.fades.iter().filter_map(|(_, id)| self.get(*id));
+        let entries = || self.expiries.iter().filter_map(|(_, id)| self.get(*id));
         let down = || entries().filter(|entry| entry.state == MemberState::Down && !entry.content.is_empty());
         let entry = down().nth(turn % down().count().max(1))?;
         Some((entry.id, entry.addr()?))
     }
 
-    /// Calls attention to a terminal entry at `at`: [`Table::pop_fade`] will name it.
-    pub(super) fn fade_at(&mut self, id: NodeId, at: Time) {
-        self.fades.insert((at, id));
+    /// Has [`Table::pop_expiry`] name the entry at `at`.
+    pub(super) fn expire_at(&mut self, id: NodeId, at: Time) {
+        self.expiries.insert((at, id));
     }
 
-    pub(super) fn next_fade(&self) -> Option<Time> {
-        self.fades.first().map(|(at, _)| *at)
+    pub(super) fn next_expiry(&self) -> Option<Time> {
+        self.expiries.first().map(|(at, _)| *at)
     }
 
-    pub(super) fn pop_fade(&mut self, now: Time) -> Option<NodeId> {
-        let (at, id) = *self.fades.first()?;
-        if at > now {
+    /// Takes an entry whose expiry has come. The id may have been removed, or be live again, since the expiry was set.
+    pub(super) fn pop_expiry(&mut self, now: Time) -> Option<NodeId> {
+        if self.next_expiry()? > now {
             return None;
         }
-        self.fades.pop_first();
-        Some(id)
+        self.expiries.pop_first().map(|(_, id)| id)
     }
 
-    /// The terminal entry to give up first: a Left rather than a Down, the oldest of them (rule B11).
+    /// The tombstone to give up first: a Left rather than a Down, and the oldest of them (rule B11).
     pub(super) fn oldest_terminal(&self, now: Time) -> Option<NodeId> {
-        let terminal = self.iter().filter(|entry| !entry.is_live() && entry.id != self.me);
+        let terminal = self.iter().filter(|entry| !entry.is_live() && entry.id != self.own);
         terminal.max_by_key(|entry| (entry.state, entry.age(now))).map(|entry| entry.id)
     }
 
-    /// What must hold between the parts.
+    /// Checks what must hold between the parts.
     pub(super) fn check(&self) {
-        assert_eq!(self.by_id.len(), self.index.len(), "everyone is indexed");
+        assert_eq!(self.by_id.len(), self.index.len(), "every entry is indexed");
         assert!(self.by_id.is_sorted_by_key(|slot| self.at(*slot).id), "the ids are in order");
         let terminal = self.iter().filter(|entry| !entry.is_live()).count();
-        assert_eq!(terminal, self.terminal, "terminal entries are counted");
-        let probed = |e: &&Entry| e.is_live() && !e.flags.foreign && e.id != self.me;
-        assert_eq!(self.iter().filter(probed).count(), self.order.len(), "all live others are probed");
-        assert!(self.iter().all(|e| e.flags.ordered == probed(&e)), "nobody else is");
+        assert_eq!(terminal, self.terminal, "tombstones are counted");
+        let shown = self.iter().filter(|entry| entry.is_counted()).count();
+        assert_eq!(shown, self.shown, "the members of the local view are counted");
+        let ordered = self.iter().filter(|entry| entry.flags.ordered).count();
+        assert_eq!(ordered, self.order.len(), "the probe order holds nobody else");
         assert!(self.cursor <= self.order.len(), "the cursor is within the order");
+        let mut hashed = 0;
         for entry in self.iter() {
-            assert_eq!(self.tree.get(entry.id), entry.fingerprint(), "the tree has the leaf of {}", entry.id);
+            let (id, state, flags) = (entry.id, entry.state, entry.flags);
+            assert_eq!(self.tree.get(id), entry.fingerprint(), "the tree has the leaf of {id}");
+            hashed += usize::from(!flags.held_back);
             let older = entry.record().is_none_or(|record| record.incarnation() <= entry.incarnation());
-            assert!(older, "no content of {} is newer than its verdict", entry.id);
-            assert!(!entry.is_live() || !entry.flags.faded, "only the dead fade");
+            assert!(older, "no record of {id} is newer than its verdict");
+            let probed = entry.is_live() && !flags.foreign && id != self.own;
+            assert_eq!(flags.ordered, probed, "{id} is in the probe order if it is to be probed");
+            assert!(!flags.held_back || !entry.is_live(), "{id} is a tombstone if it is held back");
+            assert!(!flags.removed || state == MemberState::Left, "{id} has left if it was removed");
+            let announced = flags.visibility == Visibility::Announced;
+            assert!(!flags.held_back || !announced, "{id} is announced anew if it is held back");
         }
-        let hashed = self.iter().filter(|entry| !entry.flags.faded).count();
-        assert_eq!(hashed, self.tree.len(), "nobody else is in the tree");
+        assert_eq!(hashed, self.tree.len(), "the tree holds nobody else");
     }
 }
 
@@ -458,3 +490,94 @@ fn grow<T>(vec: &mut Vec<T>) {
 }
 
 const INDEXED: &str = "a slot that is listed holds an entry";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::RecordFields;
+
+    const NOW: Time = Time::from_secs(100);
+
+    fn claim(epoch: u64, state: MemberState) -> Claim {
+        Claim::new(Incarnation::first(epoch), state)
+    }
+
+    fn record(id: NodeId) -> Vec<u8> {
+        let fields = RecordFields {
+            id,
+            incarnation: Incarnation::first(1),
+            boot: 1,
+            shared: 0,
+            roster: 0,
+            priority: 0,
+            protocol: (1, 1),
+            eligible: true,
+            addr: "10.0.0.2:7".parse().expect("an address"),
+            name: "two",
+            zone: "",
+            meta: &[],
+        };
+        fields.encode()
+    }
+
+    #[test]
+    fn the_members_of_the_local_view_are_counted_at_every_change() {
+        let (two, mut table) = (NodeId(2), Table::new(NodeId(1), 7));
+        let shown = |table: &Table, count, after: &str| {
+            table.check();
+            assert_eq!(table.shown(), count, "{after}");
+        };
+        let mut rng = Rng::new([0; 32], crate::rng::Stream::Membership);
+        table.insert(two, claim(1, MemberState::Alive), NOW.as_nanos());
+        table.enter_order(two, &mut rng);
+        shown(&table, 0, "without a record");
+        table.set_content(two, &record(two), false);
+        shown(&table, 1, "with its record");
+        table.set_visibility(two, Visibility::Hidden);
+        shown(&table, 0, "hidden");
+        table.set_visibility(two, Visibility::Announced);
+        shown(&table, 1, "announced");
+        table.set_content(two, &record(two), true);
+        shown(&table, 0, "foreign");
+        table.set_content(two, &record(two), false);
+        table.set_verdict(two, claim(1, MemberState::Down), NOW.as_nanos());
+        shown(&table, 0, "down");
+        table.hold_back(two);
+        shown(&table, 0, "held back");
+        assert_eq!(
+            table.get(two).map(|entry| entry.flags.visibility),
+            Some(Visibility::Admitted),
+            "known before"
+        );
+        assert!(table.choose_down(0).is_none(), "no expiry was set");
+        table.expire_at(two, NOW);
+        assert!(table.choose_down(0).is_some(), "its address is kept for healing");
+        table.set_verdict(two, claim(2, MemberState::Alive), NOW.as_nanos());
+        table.enter_order(two, &mut rng);
+        shown(&table, 0, "back, and its record is to come");
+        table.set_content(two, &record(two), false);
+        shown(&table, 1, "back");
+        table.remove(two);
+        shown(&table, 0, "removed");
+    }
+
+    #[test]
+    fn a_removal_ends_with_the_next_verdict_so_that_tables_agree() {
+        let [one, other] = [true, false].map(|removed| {
+            let mut table = Table::new(NodeId(1), 7);
+            table.insert(NodeId(2), claim(1, MemberState::Left), NOW.as_nanos());
+            if removed {
+                table.set_removed(NodeId(2));
+                table.set_verdict(NodeId(2), claim(1, MemberState::Left), NOW.as_nanos());
+                assert!(
+                    table.get(NodeId(2)).is_some_and(|entry| entry.flags.removed),
+                    "repeated, not replaced"
+                );
+            }
+            table.set_verdict(NodeId(2), claim(2, MemberState::Down), NOW.as_nanos());
+            table.check();
+            table.tree().root()
+        });
+        assert_eq!(one, other);
+    }
+}

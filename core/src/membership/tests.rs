@@ -1,6 +1,8 @@
 //! A few nodes on a perfect wire: what membership does when nothing goes wrong, and at single faults. Loss,
 //! cuts and storms are the simulator's.
 
+use core::time::Duration;
+
 use super::*;
 use crate::action::{MemberChange, Notice};
 use crate::command::{Admission, Command};
@@ -8,6 +10,7 @@ use crate::config::AdmissionPolicy;
 use crate::event::Event;
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
+use crate::wire::{self, Header, Want};
 
 #[test]
 fn nodes_that_join_through_one_seed_know_each_other_within_a_second() {

@@ -1,25 +1,36 @@
 //! Updates that wait to ride on datagrams (SWIM §3.2, infection-style dissemination).
 //!
-//! Only subjects are queued; what is said of them is read from the table when a datagram is packed, so a newer
-//! update of a subject replaces the older one by itself. Fewest transmissions go first.
+//! Only the ids of members are queued. The update itself is read from the table when a datagram is packed, so a newer
+//! update of a member replaces the older one by itself. Updates with the fewest transmissions go first.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::suspicion::Suspicion;
+use super::table::Entry;
+use super::{Membership, Source, Timer};
+use crate::action::MemberState;
 use crate::collections::Lookup;
+use crate::config::Config;
+use crate::context::Ctx;
 use crate::id::NodeId;
 use crate::limits::RETRANSMIT_MAX;
+use crate::time::Time;
+use crate::wire::{Alive, Message, Swim, Verdict};
 
-/// The queue. A subject is in it at most once; older places of it are stale and skipped.
+/// The queue of updates, and the time of the last round of gossip. A member is queued at most once: earlier places of it
+/// are stale and skipped.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Updates {
-    /// By how often they have been sent; new ones at the back, and taken from there.
+    /// The places by the number of their transmissions. New ones are put at the back, and taken from there.
     sent: Vec<VecDeque<Place>>,
     queued: Lookup<NodeId, u32>,
     serial: u32,
-    /// Reused while a datagram is packed: what this level has passed on, what the level below has, what stays.
+    last_round: Time,
+    /// Lists that are reused while a datagram is packed: the places that this level has sent, those that the level below
+    /// has sent, and those that stay.
     #[serde(skip)]
     scratch: [VecDeque<Place>; 3],
 }
@@ -30,29 +41,35 @@ struct Place {
     serial: u32,
 }
 
-/// What became of an update that was offered to a datagram.
+/// The fate of an update that was offered to a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is in the datagram.
+    /// The update is in the datagram.
     Packed,
-    /// It did not fit; it keeps its turn.
+    /// The update did not fit; it keeps its turn.
     TooLong,
-    /// It is of no use to this receiver; it keeps its turn.
+    /// The update is of no use to this receiver; it keeps its turn.
     Useless,
-    /// There is nothing to say any more.
+    /// There is no update of this member any more.
     Gone,
 }
 
 impl Updates {
     pub(super) fn new(key: u64) -> Self {
-        Self { sent: Vec::new(), queued: Lookup::new(key), serial: 0, scratch: Default::default() }
+        Self {
+            sent: Vec::new(),
+            queued: Lookup::new(key),
+            serial: 0,
+            last_round: Time::ZERO,
+            scratch: Default::default(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.queued.len() == 0
     }
 
-    /// Something new is known of `id`.
+    /// Queues an update of the member `id`.
     pub(super) fn push(&mut self, id: NodeId) {
         self.serial = self.serial.wrapping_add(1);
         let place = Place { id, serial: self.serial };
@@ -60,7 +77,7 @@ impl Updates {
         self.bucket(0).push_back(place);
     }
 
-    /// Nothing is to be said of `id` any more.
+    /// Drops the update of the member `id`.
     pub(super) fn cancel(&mut self, id: NodeId) {
         self.queued.remove(&id);
         if self.is_empty() {
@@ -75,14 +92,14 @@ impl Updates {
         &mut self.sent[transmissions]
     }
 
-    /// Offers each update once, the least sent first and of those the newest, until `pack` has refused three
-    /// for their length. One that has been packed `limit` times leaves the queue.
+    /// Offers each update once to `pack`: those with the fewest transmissions first, and of those the newest. The offers
+    /// end when three were refused for their length. An update that has been packed `limit` times leaves the queue.
     pub(super) fn pack(&mut self, limit: u32, mut pack: impl FnMut(NodeId) -> Fate) {
         let limit = limit.min(RETRANSMIT_MAX.into()) as usize;
         let mut refusals = 3;
         let [mut packed, mut arrivals, mut kept] = core::mem::take(&mut self.scratch);
         for transmissions in 0..self.sent.len() {
-            // What the level below has just passed on waits until this level has had its turn.
+            // The places that the level below has just sent wait until this level has had its turn.
             core::mem::swap(&mut packed, &mut arrivals);
             while refusals > 0 {
                 let Some(place) = self.sent[transmissions].pop_back() else { break };
@@ -112,6 +129,100 @@ impl Updates {
         }
         self.scratch = [packed, arrivals, kept];
     }
+}
+
+impl Membership {
+    /// Queues an update of a member, and arms a round of gossip: at once if there was none for an interval, else at the end
+    /// of the interval.
+    pub(super) fn enqueue_update(&mut self, id: NodeId, cx: &Ctx<'_>) {
+        self.updates.push(id);
+        if self.deadlines.at(Timer::Gossip).is_none() {
+            let next = self.updates.last_round + cx.config.membership.gossip_interval;
+            self.deadlines.arm(Timer::Gossip, next, cx.now);
+        }
+    }
+
+    /// Queues an update of a member that `source` has brought; but not if it came by reconciliation, since it is old then,
+    /// and others find it in the same way.
+    pub(super) fn enqueue_heard(&mut self, id: NodeId, source: &Source, cx: &mut Ctx<'_>) {
+        if source.delta {
+            self.updates.cancel(id);
+            cx.stats.reconciled_changes += 1;
+            self.sync.find(cx);
+        } else {
+            self.enqueue_update(id, cx);
+        }
+    }
+
+    /// Whether updates wait to ride on a datagram.
+    pub(crate) fn has_updates(&self) -> bool {
+        !self.updates.is_empty()
+    }
+
+    /// Offers the queued updates to a datagram for `receiver`; `push` returns whether one has fitted.
+    pub(crate) fn pack(
+        &mut self,
+        receiver: NodeId,
+        config: &Config,
+        now: Time,
+        mut push: impl FnMut(&Message<'_>) -> bool,
+    ) {
+        let limit = crate::estimate::retransmissions(config, self.group_size());
+        let Self { updates, table, suspicions, .. } = self;
+        updates.pack(limit, |id| {
+            let Some(entry) = table.get(id) else { return Fate::Gone };
+            let Some(message) = update_of(entry, suspicions, now) else { return Fate::Gone };
+            if id == receiver && entry.state() == MemberState::Alive {
+                return Fate::Useless;
+            }
+            if push(&message) { Fate::Packed } else { Fate::TooLong }
+        });
+    }
+
+    /// Sends one round of gossip to random members. Updates also ride on all other datagrams.
+    pub(super) fn gossip(&mut self, cx: &mut Ctx<'_>) {
+        self.updates.last_round = cx.now;
+        let settings = &cx.config.membership;
+        let chosen = self.choose(settings.gossip_fanout.into(), self.own.id);
+        for id in &chosen {
+            let Some(to) = self.table.get(*id).and_then(Entry::addr) else { continue };
+            let (config, now) = (cx.config, cx.now);
+            let mut letter = cx.letter(to, *id);
+            self.pack(*id, config, now, |message| letter.push(message));
+            if !letter.is_empty() {
+                letter.send();
+            }
+        }
+        if !self.updates.is_empty() && !chosen.is_empty() {
+            self.deadlines.arm(Timer::Gossip, cx.now + settings.gossip_interval, cx.now);
+        }
+        self.chosen = chosen;
+    }
+
+    /// The verdict that this node holds about a member that is not alive.
+    pub(super) fn verdict_of(&self, id: NodeId, now: Time) -> Option<Verdict> {
+        let update = update_of(self.table.get(id)?, &self.suspicions, now)?;
+        if let Message::Swim(Swim::Verdict(verdict)) = update { Some(verdict) } else { None }
+    }
+}
+
+/// The message that tells others what this node holds of a member: its record while it is alive, else the verdict.
+pub(super) fn update_of<'a>(
+    entry: &'a Entry,
+    suspicions: &BTreeMap<NodeId, Suspicion>,
+    now: Time,
+) -> Option<Message<'a>> {
+    let (id, incarnation, state, removed) =
+        (entry.id, entry.incarnation(), entry.state(), entry.flags.removed);
+    let (age, author) = match state {
+        MemberState::Alive if entry.lacks_content() => return None,
+        MemberState::Alive => return entry.record().map(|record| Alive(record).into()),
+        MemberState::Suspect => (0, *suspicions.get(&id)?.authors.last()?),
+        MemberState::Down | MemberState::Left => {
+            (u32::try_from(entry.age(now) / 1_000_000).unwrap_or(u32::MAX), NodeId::NOBODY)
+        }
+    };
+    Some(Verdict { id, incarnation, state, removed, age, author }.into())
 }
 
 #[cfg(test)]

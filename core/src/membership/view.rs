@@ -1,4 +1,4 @@
-//! Reading: what a node shows of its membership, and what must hold in it.
+//! Reading membership: what a node shows of it, and the check of what must hold in it.
 
 use core::net::SocketAddr;
 
@@ -14,19 +14,19 @@ use crate::time::Time;
 
 impl Membership {
     pub(crate) const fn id(&self) -> NodeId {
-        self.me.id
+        self.own.id
     }
 
     pub(crate) const fn incarnation(&self) -> Incarnation {
-        self.me.incarnation()
+        self.own.incarnation()
     }
 
     pub(crate) const fn boot(&self) -> u64 {
-        self.me.boot
+        self.own.boot
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {
-        self.me.addr
+        self.own.addr
     }
 
     pub(crate) const fn phase(&self) -> Phase {
@@ -34,7 +34,7 @@ impl Membership {
     }
 
     pub(crate) const fn is_joined(&self) -> bool {
-        self.joined
+        self.contacts.joined
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = Member<'_>> {
@@ -45,8 +45,9 @@ impl Membership {
         self.table.get(id).filter(|entry| entry.is_shown()).and_then(view)
     }
 
-    pub(crate) fn member_count(&self) -> usize {
-        self.table.iter().filter(|entry| entry.is_live() && entry.is_shown()).count()
+    /// The number of members in the local view that are alive or suspected, this node included.
+    pub(crate) const fn member_count(&self) -> usize {
+        self.table.shown()
     }
 
     pub(crate) fn last_heard(&self, id: NodeId) -> Option<Time> {
@@ -58,8 +59,8 @@ impl Membership {
         self.obituaries.get(&id)
     }
 
-    /// The roots that ride on pings and acks: the present one of the members, and those of the other tables when the
-    /// call began.
+    /// The roots that ride on pings and acks: that of the members as it is now, and those of the other tables as they were
+    /// when the call began.
     pub(super) const fn roots(&self, cx: &Ctx<'_>) -> [u64; TABLES] {
         let mut roots = cx.roots;
         roots[MEMBERS as usize] = self.root();
@@ -71,7 +72,7 @@ impl Membership {
     }
 
     pub(crate) const fn health(&self) -> u8 {
-        self.health.score + 1
+        self.health.multiplier()
     }
 
     pub(crate) fn check(&self, now: Time, config: &Config) {
@@ -79,26 +80,25 @@ impl Membership {
         let suspects = self.table.iter().filter(|entry| entry.state() == MemberState::Suspect);
         assert!(
             suspects.map(|entry| entry.id).eq(self.suspicions.keys().copied()),
-            "every suspect has its suspicion, and nobody else"
+            "every suspect has its suspicion, and no other member has one"
         );
-        // A leaver judges nobody; a rejoin takes its suspicions up again.
+        // A leaver passes no verdicts; a rejoin takes its suspicions up again.
         if self.phase == Phase::Running {
             for id in self.suspicions.keys() {
                 assert!(self.deadlines.at(Timer::Suspicion(*id)).is_some(), "the suspicion of {id} ends");
             }
         }
         if self.is_running() {
-            let mine = self.table.get(self.me.id).expect("oneself is in the table");
-            assert_eq!(mine.incarnation(), self.me.incarnation(), "the own entry is current");
+            let mine = self.table.get(self.own.id).expect("this node is in the table");
+            assert_eq!(mine.incarnation(), self.own.incarnation(), "the own entry is current");
         } else {
             assert_eq!(self.next_wake(), None, "a stopped node sleeps");
         }
-        assert!(self.health.score < config.membership.health_max, "the health score is bounded");
+        self.health.check(config, now);
         assert!(
             self.table.terminal() <= config.membership.tombstones_max as usize + 1,
             "tombstones are bounded"
         );
-        assert!(self.health.event <= now, "time does not run backwards");
     }
 }
 

@@ -70,7 +70,7 @@ impl Sync {
         &mut self,
         table: &impl Table,
         root: u64,
-        partner: Option<Partner>,
+        partner: impl FnOnce() -> Option<Partner>,
         spread_time: impl FnOnce() -> Duration,
         cx: &mut Ctx<'_>,
     ) {
@@ -80,7 +80,7 @@ impl Sync {
         }
         let since = *self.mismatch_since.get_or_insert(cx.now);
         let due = cx.now < self.young_until || cx.now.since(since) > spread_time();
-        if let Some(partner) = partner.filter(|_| due) {
+        if due && let Some(partner) = partner() {
             self.compare_with(table, partner, cx);
         }
     }

@@ -12,7 +12,7 @@ use crate::base::Index;
 ///
 /// `View` is what the check may look at beside the happenings. A check that a [`Sim`](crate::Sim) runs looks at its
 /// [`Cluster`](crate::Cluster), and so at every process of an application; the checks of this crate look at a
-/// [`Scene`](crate::checks::Scene).
+/// `Scene`, the truth about a run.
 ///
 /// A check sees every happening, in order. The time that it spends on one must not grow with the cluster.
 pub trait Check<View: ?Sized> {

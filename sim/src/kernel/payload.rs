@@ -8,7 +8,7 @@ use crate::base::{mix, of_bytes};
 /// The length of the stamp at the start of a payload: origin, serial, and a digest of both and of the rest.
 pub(crate) const STAMP_BYTES: usize = 24;
 
-/// Makes a payload of `len` bytes, at least [`STAMP_BYTES`]: a stamp, and filler that is computed from it. Payloads with
+/// Makes a payload of `len` bytes, at least 24: a stamp, and filler that is computed from it. Payloads with
 /// different serials differ.
 #[must_use]
 pub fn payload(origin: NodeId, serial: u64, len: usize) -> Vec<u8> {

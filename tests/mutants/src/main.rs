@@ -23,54 +23,57 @@ enum By {
     Scenario(&'static str),
 }
 
-const MERGE: &str = "core/src/membership/merge.rs";
-const ME: &str = "core/src/membership/me.rs";
-const PROBE: &str = "core/src/membership/probe.rs";
-const CONTACT: &str = "core/src/membership/contact.rs";
+const RULES: &str = "core/src/membership/rules.rs";
+const VERDICT: &str = "core/src/membership/verdict.rs";
+const OWN: &str = "core/src/membership/own.rs";
+const SUSPICION: &str = "core/src/membership/suspicion.rs";
+const JOIN: &str = "core/src/membership/join.rs";
+const HEAL: &str = "core/src/membership/heal.rs";
+const LEAVE: &str = "core/src/membership/leave.rs";
 
 const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-verdict",
         checks: &["CM1", "CM6", "CM7"],
         patches: &[(
-            PROBE,
+            SUSPICION,
             "            self.declare_down(id, cx);",
-            "            self.arm(Timer::Suspicion(id), cx.now + Duration::from_secs(100_000), cx);",
+            "            self.deadlines.arm(Timer::Suspicion(id), cx.now + Duration::from_secs(100_000), cx.now);",
         )],
         by: By::Sweep,
     },
     Mutant {
         name: "hearsay-at-its-word",
         checks: &["CM2"],
-        patches: &[(MERGE, "self.is_own_silence(id, age, cx)", "(self.is_own_silence(id, age, cx) || true)")],
+        patches: &[(RULES, "held_is_live && witness == Witness::Nothing", "held_is_live && false")],
         by: By::Sweep,
     },
     Mutant {
         name: "down-members-return-at-the-same-incarnation",
         checks: &["CM3", "CM11"],
         patches: &[(
-            MERGE,
-            "let revives = incarnation > entry.incarnation();",
-            "let revives = incarnation > entry.incarnation() || incarnation == entry.incarnation() && !entry.is_live();",
+            RULES,
+            "MemberState::Alive if heard.incarnation > held.incarnation =>",
+            "MemberState::Alive if heard.incarnation > held.incarnation || heard.incarnation == held.incarnation && !held_is_live =>",
         )],
         by: By::Sweep,
     },
     Mutant {
         name: "a-bump-for-every-old-accusation",
         checks: &["CM4"],
-        patches: &[(ME, "let refutes = accuses && heard == self.incarnation;", "let refutes = true;")],
+        patches: &[(OWN, "let refutes = accuses && heard == self.incarnation;", "let refutes = true;")],
         by: By::Sweep,
     },
     Mutant {
         name: "the-last-record-wins",
         checks: &["CM5"],
-        patches: &[(MERGE, "(key(record), record) > (key(held), held)", "record != held")],
+        patches: &[(RULES, "(version(heard), heard) > (version(held), held)", "heard != held")],
         by: By::Sweep,
     },
     Mutant {
         name: "no-refutation",
         checks: &["CM2", "CM6"],
-        patches: &[(ME, "let refutes = accuses && heard == self.incarnation;", "let refutes = false;")],
+        patches: &[(OWN, "let refutes = accuses && heard == self.incarnation;", "let refutes = false;")],
         by: By::Sweep,
     },
     Mutant {
@@ -78,12 +81,12 @@ const MUTANTS: &[Mutant] = &[
         checks: &["CM7", "CM10"],
         patches: &[
             (
-                CONTACT,
+                HEAL,
                 "if let Some((id, addr)) = self.table.choose_down(turn)",
                 "if let Some((id, addr)) = self.table.choose_down(turn).filter(|_| false)",
             ),
             (
-                CONTACT,
+                HEAL,
                 "if let Some(contact) = silent.get(turn % silent.len().max(1))",
                 "if let Some(contact) = silent.get(turn % silent.len().max(1)).filter(|_| false)",
             ),
@@ -95,11 +98,11 @@ const MUTANTS: &[Mutant] = &[
         checks: &["CM8"],
         patches: &[
             (
-                CONTACT,
+                LEAVE,
                 "state: MemberState::Left, removed: false, age: 0, author: id };",
                 "state: MemberState::Down, removed: false, age: 0, author: id };",
             ),
-            (CONTACT, "        self.updates.push(self.me.id);\n", ""),
+            (LEAVE, "        self.updates.push(self.own.id);\n", ""),
         ],
         by: By::Scenario("membership::five_nodes_start_and_stop"),
     },
@@ -107,9 +110,9 @@ const MUTANTS: &[Mutant] = &[
         name: "news-of-oneself-is-news-of-anybody",
         checks: &["CM8"],
         patches: &[(
-            MERGE,
-            "        if id == self.me.id {\n            if removed",
-            "        if id == self.me.id && state == MemberState::Left {\n            if removed",
+            VERDICT,
+            "        if id == self.own.id {\n            if removed",
+            "        if id == self.own.id && state == MemberState::Left {\n            if removed",
         )],
         by: By::Sweep,
     },
@@ -127,7 +130,7 @@ const MUTANTS: &[Mutant] = &[
         name: "datagrams-above-the-mtu",
         checks: &["CM9"],
         patches: &[(
-            "core/src/outbox.rs",
+            "core/src/link/writer.rs",
             "let end = start + usize::from(mtu) -",
             "let end = start + 2 * usize::from(mtu) -",
         )],
@@ -142,7 +145,7 @@ const MUTANTS: &[Mutant] = &[
                 "if header.cluster != cluster {",
                 "if header.cluster != cluster && cluster == 1 {",
             ),
-            (CONTACT, "if join.cluster != cx.config.cluster {", "if join.cluster.is_empty() {"),
+            (JOIN, "if join.cluster != cx.config.cluster {", "if join.cluster.is_empty() {"),
         ],
         by: By::Scenario("membership::two_clusters_with_each_others_addresses_stay_two"),
     },
@@ -150,7 +153,7 @@ const MUTANTS: &[Mutant] = &[
         name: "a-cleared-suspect-is-new",
         checks: &["CM11"],
         patches: &[(
-            MERGE,
+            RULES,
             "MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Refuted],",
             "MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Up],",
         )],
@@ -160,7 +163,7 @@ const MUTANTS: &[Mutant] = &[
         name: "a-suspicion-lasts-no-time",
         checks: &["CM2", "CM6", "CM12"],
         patches: &[(
-            "core/src/membership/suspicion.rs",
+            SUSPICION,
             "            return self.started + self.min;",
             "            return self.started;",
         )],
@@ -170,7 +173,7 @@ const MUTANTS: &[Mutant] = &[
         name: "no-twin-yields",
         checks: &["CM7", "CM13"],
         patches: &[(
-            ME,
+            OWN,
             "if self.boot > rival { Reaction::Outlive { rival } } else { Reaction::Yield { rival } }",
             "Reaction::Jump",
         )],

@@ -1,0 +1,88 @@
+//! The local view: which members the application is shown, and what it is told of them (rule B5).
+//!
+//! The view is a filter over the table. A member that the application has vetoed, or has not admitted yet, is held and
+//! relayed like any other, so that the fingerprints of all nodes agree.
+
+use super::rules::{self, Visibility};
+use super::table::Entry;
+use super::{Membership, Timer};
+use crate::action::{MemberChange, MemberState, Notice};
+use crate::command::{Admission, Answer};
+use crate::config::AdmissionPolicy;
+use crate::context::{Ctx, Signal};
+use crate::error::Rejected;
+use crate::id::NodeId;
+
+impl Membership {
+    /// Tells the application, and the other machines, how a member has changed since it was in the state `before`.
+    pub(super) fn announce(&mut self, id: NodeId, before: MemberState, cx: &mut Ctx<'_>) {
+        let Some(entry) = self.table.get(id).filter(|_| id != self.own.id) else { return };
+        if rules::is_live(before) && !entry.is_live() {
+            cx.signals.push(Signal::MemberGone(id));
+        }
+        if !entry.is_shown() {
+            return;
+        }
+        let visibility = entry.flags.visibility;
+        let changes = rules::changes(before, entry.state(), visibility);
+        if changes.first() == Some(&MemberChange::Up) {
+            if visibility == Visibility::New && self.ask_admission(id, cx) {
+                return;
+            }
+            self.table.set_visibility(id, Visibility::Announced);
+        }
+        changes.iter().for_each(|change| self.notify(id, *change, cx));
+    }
+
+    /// Asks the application whether to admit a new member, if the settings say so, and hides the member until the answer.
+    /// Returns whether the application was asked.
+    fn ask_admission(&mut self, id: NodeId, cx: &mut Ctx<'_>) -> bool {
+        let AdmissionPolicy::Ask(within) = cx.config.membership.admission else { return false };
+        self.table.set_visibility(id, Visibility::Hidden);
+        cx.out.notify(Notice::AdmissionAsked { id });
+        self.deadlines.arm(Timer::Admit(id), cx.now + within, cx.now);
+        true
+    }
+
+    /// Tells the application one change of a member, if the application knows the member.
+    pub(super) fn notify(&self, id: NodeId, change: MemberChange, cx: &mut Ctx<'_>) {
+        let Some(entry) = self.table.get(id).filter(|entry| entry.is_shown()) else { return };
+        let record = entry.record().filter(|_| entry.flags.visibility == Visibility::Announced);
+        if let Some(record) = record {
+            cx.out.notify_member(change, record.bytes(), entry.incarnation(), entry.state());
+        }
+    }
+
+    /// Takes the application's answer about a member. A veto may come at any time, and ends with an acceptance.
+    pub(crate) fn admit(
+        &mut self,
+        id: NodeId,
+        admission: Admission,
+        cx: &mut Ctx<'_>,
+    ) -> Result<Answer, Rejected> {
+        self.must_run()?;
+        let entry = self.table.get(id).ok_or(Rejected::UnknownMember(id))?;
+        match admission {
+            Admission::Accept => self.accept(id, cx),
+            Admission::Veto => {
+                if entry.is_live() {
+                    self.notify(id, MemberChange::Left, cx);
+                }
+                self.deadlines.cancel(Timer::Admit(id));
+                cx.signals.push(Signal::MemberGone(id));
+                self.table.set_visibility(id, Visibility::Hidden);
+            }
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Shows a member that was hidden, because the application admits it or has not answered in time.
+    pub(super) fn accept(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        self.deadlines.cancel(Timer::Admit(id));
+        let hidden = |entry: &&Entry| entry.flags.visibility == Visibility::Hidden;
+        if let Some(state) = self.table.get(id).filter(hidden).map(Entry::state) {
+            self.table.set_visibility(id, Visibility::Admitted);
+            self.announce(id, state, cx);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Joining through seeds (rules A6, B10, B13).
+//!
+//! ```text
+//! joiner                              member
+//!   │ Join { cookie: 0, record }        │
+//!   │ ────────────────────────────────► │   nothing is kept: the cookie is a keyed hash
+//!   │     JoinEcho { cookie, seen }     │   sent to the address that the record claims
+//!   │ ◄──────────────────────────────── │
+//!   │ Join { cookie, record }           │
+//!   │ ────────────────────────────────► │   announced to the group
+//!   │     JoinAnswer, recent records    │
+//!   │ ◄──────────────────────────────── │
+//!   │ reconciliation brings the rest    │
+//! ```
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::hash::Hasher;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher24;
+
+use super::sender::accusation_of;
+use super::table::Entry;
+use super::{Membership, Reply, Source, Timer};
+use crate::action::Notice;
+use crate::boot::Phase;
+use crate::context::Ctx;
+use crate::error::{Field, Rejected};
+use crate::id::NodeId;
+use crate::limits::{RECENT_JOINERS_MAX, SEEDS_MAX};
+use crate::time::{Time, nanos};
+use crate::wire::{Alive, Join, JoinAnswer, JoinEcho, Put as _, Record};
+
+/// A cookie is good in the window in which it was made and in the next one.
+const COOKIE_WINDOW: Duration = Duration::from_secs(30);
+
+/// The addresses to join through, and the members that have joined through this one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Contacts {
+    /// The addresses that the application has given. They are kept for ever.
+    seeds: Vec<Contact>,
+    /// The addresses that an external source has given. They are kept until it gives others.
+    peers: Vec<Contact>,
+    /// The most recent joiners; the latest is the last.
+    joiners: VecDeque<NodeId>,
+    /// The key of the cookies.
+    secret: u64,
+    /// This node has been in contact with a member since it started.
+    pub(super) joined: bool,
+}
+
+/// An address to send a Join to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Contact {
+    pub(super) addr: SocketAddr,
+    /// The member that has last answered from the address.
+    pub(super) member: NodeId,
+    /// The last cookie from the address, or 0. While it is good, a lost answer costs no further round trip.
+    pub(super) cookie: u64,
+}
+
+impl Contacts {
+    pub(super) const fn new(secret: u64) -> Self {
+        Self { seeds: Vec::new(), peers: Vec::new(), joiners: VecDeque::new(), secret, joined: false }
+    }
+
+    /// Adds the addresses to the seeds; `what` names them in the error.
+    ///
+    /// # Errors
+    /// There are too many addresses, or no datagram can be sent to one of them. Nothing is changed then.
+    pub(super) fn add_seeds(&mut self, addrs: &[SocketAddr], what: Field) -> Result<(), Rejected> {
+        let seeds = merged(&self.seeds, addrs);
+        bound(seeds.len() + self.peers.len(), what)?;
+        addrs.iter().try_for_each(|addr| must_be_reachable(*addr))?;
+        self.seeds = seeds;
+        Ok(())
+    }
+
+    /// Replaces the addresses from the external source, and returns those that are new.
+    ///
+    /// # Errors
+    /// There are too many addresses, or no datagram can be sent to one of them. Nothing is changed then.
+    pub(super) fn set_peers(&mut self, addrs: &[SocketAddr]) -> Result<Vec<SocketAddr>, Rejected> {
+        addrs.iter().try_for_each(|addr| must_be_reachable(*addr))?;
+        let peers = merged(&[], addrs);
+        bound(self.seeds.len() + peers.len(), Field::Peers)?;
+        let old = core::mem::replace(&mut self.peers, peers);
+        let known = |contact: &&Contact| old.iter().any(|old| old.addr == contact.addr);
+        Ok(self.peers.iter().filter(|peer| !known(peer)).map(|peer| peer.addr).collect())
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = Contact> {
+        self.seeds.iter().chain(&self.peers).copied()
+    }
+
+    /// Whether there is no address but `own` to contact.
+    pub(super) fn only(&self, own: SocketAddr) -> bool {
+        self.all().all(|contact| contact.addr == own)
+    }
+
+    fn has(&self, addr: SocketAddr) -> bool {
+        self.all().any(|contact| contact.addr == addr)
+    }
+
+    fn update(&mut self, addr: SocketAddr, change: impl Fn(&mut Contact)) {
+        let contacts = self.seeds.iter_mut().chain(&mut self.peers);
+        contacts.filter(|contact| contact.addr == addr).for_each(change);
+    }
+
+    /// Notes a new member that has joined through this one, in place of the oldest if there are too many.
+    fn add_joiner(&mut self, id: NodeId) {
+        self.joiners.retain(|other| *other != id);
+        if self.joiners.len() == RECENT_JOINERS_MAX {
+            self.joiners.pop_front();
+        }
+        self.joiners.push_back(id);
+    }
+
+    /// The number that a joiner must repeat from the address `to`: a keyed hash of the joiner, the address and the window,
+    /// so that nothing is kept for an unknown sender (rule B10).
+    fn cookie(&self, to: SocketAddr, record: Record<'_>, window: u64) -> u64 {
+        let mut bytes = Vec::with_capacity(48);
+        bytes.put_addr(to);
+        bytes.put_id(record.id());
+        bytes.put_u64(record.boot());
+        bytes.put_u64(window);
+        let mut hasher = SipHasher24::new_with_keys(self.secret, !self.secret);
+        hasher.write(&bytes);
+        hasher.finish().max(1)
+    }
+}
+
+/// The contacts, followed by one for each address that is new.
+fn merged(old: &[Contact], new: &[SocketAddr]) -> Vec<Contact> {
+    let mut all = old.to_vec();
+    for addr in new {
+        if !all.iter().any(|contact| contact.addr == *addr) {
+            all.push(Contact { addr: *addr, member: NodeId::NOBODY, cookie: 0 });
+        }
+    }
+    all
+}
+
+const fn bound(len: usize, what: Field) -> Result<(), Rejected> {
+    if len > SEEDS_MAX { Err(Rejected::TooMany { what, len, max: SEEDS_MAX }) } else { Ok(()) }
+}
+
+/// Whether a datagram can be sent to this address.
+const fn is_reachable(addr: SocketAddr) -> bool {
+    !addr.ip().is_unspecified() && addr.port() != 0
+}
+
+/// Refuses an address that no datagram can be sent to.
+pub(super) const fn must_be_reachable(addr: SocketAddr) -> Result<(), Rejected> {
+    if is_reachable(addr) { Ok(()) } else { Err(Rejected::Unreachable(addr)) }
+}
+
+fn window(now: Time) -> u64 {
+    now.as_nanos() / nanos(COOKIE_WINDOW)
+}
+
+impl Membership {
+    /// Sends a Join to every seed until the first has answered. From then on healing contacts them.
+    pub(super) fn contact_seeds(&mut self, cx: &mut Ctx<'_>) {
+        if self.contacts.joined {
+            return;
+        }
+        for contact in self.contacts.all().filter(|contact| contact.addr != self.own.addr) {
+            self.send_join(contact.addr, contact.cookie, cx);
+        }
+        if !self.contacts.only(self.own.addr) {
+            self.deadlines.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx.now);
+        }
+    }
+
+    /// Sends a Join to each of the addresses, which were given just now, and goes on until a member has answered.
+    pub(super) fn contact_new(&mut self, addrs: &[SocketAddr], cx: &mut Ctx<'_>) {
+        let own = self.own.addr;
+        addrs.iter().filter(|addr| **addr != own).for_each(|addr| self.send_join(*addr, 0, cx));
+        if !self.contacts.joined && self.deadlines.at(Timer::Join).is_none() {
+            self.deadlines.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx.now);
+        }
+    }
+
+    /// Sends a Join with the own record to an address.
+    pub(super) fn send_join(&self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
+        let record = self.own.record();
+        let cluster = &cx.config.cluster;
+        let mut letter = cx.letter(to, NodeId::NOBODY);
+        let fits = letter.push(&Join { cookie, cluster, record: Record::trusted(&record) }.into());
+        debug_assert!(fits, "the longest join fits the least mtu");
+        letter.send_alone();
+    }
+
+    /// Takes a Join. A joiner without the right cookie is sent one, at the address that its record claims, and nothing is
+    /// kept of it (rule B10).
+    pub(super) fn on_join(&mut self, source: &Source, join: &Join<'_>, cx: &mut Ctx<'_>) {
+        if self.phase != Phase::Running {
+            cx.stats.dropped_stopped += 1;
+            return;
+        }
+        if join.cluster != cx.config.cluster {
+            cx.stats.dropped_other_cluster += 1;
+            return;
+        }
+        if join.record.id() != source.sender {
+            cx.stats.dropped_invalid += 1;
+            return;
+        }
+        let claimed = join.record.addr();
+        let to = if is_reachable(claimed) { claimed } else { source.from };
+        let now = window(cx.now);
+        let good = [now, now.wrapping_sub(1)].map(|window| self.contacts.cookie(to, join.record, window));
+        if claimed != to || !good.contains(&join.cookie) {
+            let mut letter = cx.letter(to, source.sender);
+            letter.push(&JoinEcho { cookie: good[0], seen: source.from }.into());
+            return letter.send_alone();
+        }
+        let was_known = self.table.get(source.sender).is_some();
+        let source = Source { from: to, delta: false, ..*source };
+        let mut reply = Reply::default();
+        self.on_record(join.record, &source, &mut reply, cx);
+        let Some(entry) = self.table.get(source.sender) else { return };
+        let current = |record: Record<'_>| {
+            record.boot() == join.record.boot() && record.incarnation() >= join.record.incarnation()
+        };
+        if entry.is_live() && entry.record().is_some_and(current) {
+            self.answer_join(&source, cx);
+            if !was_known {
+                self.contacts.add_joiner(source.sender);
+            }
+            self.first_contact(source.sender, cx);
+        } else {
+            self.turn_away(&source, cx);
+        }
+    }
+
+    /// Tells a joiner that it is known at a higher incarnation, or as gone: it has to move above that first (rule A4).
+    fn turn_away(&self, source: &Source, cx: &mut Ctx<'_>) {
+        let Some(entry) = self.table.get(source.sender) else { return };
+        let mut letter = cx.letter(source.from, source.sender);
+        letter.push(&accusation_of(entry).into());
+        letter.send_alone();
+    }
+
+    /// Sends the answer to a Join: with it go the own record, and those of the most recent joiners that fit.
+    fn answer_join(&self, source: &Source, cx: &mut Ctx<'_>) {
+        let answer = JoinAnswer { seen: source.from, shared: self.own.shared(), members: self.group_size() };
+        let mut letter = cx.letter(source.from, source.sender);
+        letter.push(&answer.into());
+        let recent = self.contacts.joiners.iter().rev().copied().filter(|id| *id != source.sender);
+        for id in core::iter::once(self.own.id).chain(recent) {
+            if let Some(record) = self.table.get(id).filter(|entry| entry.is_live()).and_then(Entry::record) {
+                letter.push(&Alive(record).into());
+            }
+        }
+        letter.send_alone();
+    }
+
+    /// Takes a JoinEcho, and sends the cookie back in a second Join. A node without an address takes the one that the echo
+    /// has seen (rule A6).
+    pub(super) fn on_join_echo(&mut self, from: SocketAddr, echo: JoinEcho, cx: &mut Ctx<'_>) {
+        let JoinEcho { cookie, seen } = echo;
+        if self.phase != Phase::Running || !self.contacts.has(from) {
+            cx.stats.ignored_stranger += 1;
+            return;
+        }
+        if self.own.addr.ip().is_unspecified() && is_reachable(seen) {
+            self.own.addr = seen;
+            self.bump_incarnation(cx);
+            cx.out.notify(Notice::AddressLearnt { addr: seen });
+        }
+        self.contacts.update(from, |contact| contact.cookie = cookie);
+        self.send_join(from, cookie, cx);
+    }
+
+    /// Takes the answer to a Join, and fetches from its sender what the answer has left out.
+    pub(super) fn on_join_answer(&mut self, source: &Source, answer: &JoinAnswer, cx: &mut Ctx<'_>) {
+        if !self.contacts.has(source.from) {
+            cx.stats.ignored_stranger += 1;
+            return;
+        }
+        self.contacts.update(source.from, |contact| contact.member = source.sender);
+        self.first_contact(source.sender, cx);
+        if answer.members > 1 || self.group_size() > 2 {
+            self.compare_with(source.sender, source.from, cx);
+        }
+    }
+
+    /// Notes that the member `via` is in contact. The first one since the start means that this node has joined.
+    pub(super) fn first_contact(&mut self, via: NodeId, cx: &mut Ctx<'_>) {
+        if !self.contacts.joined {
+            self.contacts.joined = true;
+            self.deadlines.cancel(Timer::Join);
+            cx.out.notify(Notice::Joined { via });
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Leaving: a member says goodbye until enough others have acknowledged it, and stops (rule B12).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::Claim;
+use super::table::Entry;
+use super::{Membership, Timer, send};
+use crate::action::{MemberState, Notice};
+use crate::boot::Phase;
+use crate::command::Answer;
+use crate::context::{Ctx, Signal};
+use crate::error::Rejected;
+use crate::id::NodeId;
+use crate::wire::{Ping, Verdict};
+
+/// A leave under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Goodbye {
+    /// The number of the pings that carry the goodbye.
+    seq: u32,
+    /// The members that have acked such a ping.
+    acked: Vec<NodeId>,
+    /// The number of members that have to.
+    needed: usize,
+}
+
+impl Goodbye {
+    /// Notes an ack of `author`. Returns whether the leave is acknowledged by enough members now.
+    fn on_ack(&mut self, author: NodeId, seq: u32) -> bool {
+        if seq != self.seq {
+            return false;
+        }
+        if !self.acked.contains(&author) {
+            self.acked.push(author);
+        }
+        self.acked.len() >= self.needed
+    }
+}
+
+impl Membership {
+    /// Begins to leave. It ends with the notice `Departed`, after `within` at the latest.
+    pub(crate) fn leave(&mut self, within: Duration, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
+        self.must_run()?;
+        let left = Claim::new(self.own.incarnation(), MemberState::Left);
+        self.table.set_verdict(self.own.id, left, cx.now.as_nanos());
+        self.stop(Phase::Leaving, cx);
+        let needed = self.table.probed().min(cx.config.membership.leave_acks.into());
+        let seq = self.prober.next_seq();
+        self.goodbye = Some(Goodbye { seq, acked: Vec::new(), needed });
+        self.updates.push(self.own.id);
+        self.say_goodbye(cx);
+        if needed == 0 || within.is_zero() {
+            self.depart(needed == 0, cx);
+        } else {
+            self.deadlines.arm(Timer::Departure, cx.now + within, cx.now);
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Tells random members that this node leaves, as many as have to acknowledge it.
+    pub(super) fn say_goodbye(&mut self, cx: &mut Ctx<'_>) {
+        let Some(Goodbye { seq, needed, .. }) = self.goodbye else { return };
+        let (id, incarnation) = (self.own.id, self.own.incarnation());
+        let verdict =
+            Verdict { id, incarnation, state: MemberState::Left, removed: false, age: 0, author: id };
+        let chosen = self.choose(needed, id);
+        for receiver in &chosen {
+            if let Some(to) = self.table.get(*receiver).and_then(Entry::addr) {
+                let ping = Ping { seq, roots: self.roots(cx) };
+                send(to, *receiver, &[verdict.into(), ping.into()], cx);
+            }
+        }
+        self.chosen = chosen;
+        self.deadlines.arm(Timer::Leave, cx.now + cx.config.membership.gossip_interval, cx.now);
+    }
+
+    /// Ends the leave if this ack is the last that it needs.
+    pub(super) fn answer_goodbye(&mut self, author: NodeId, seq: u32, cx: &mut Ctx<'_>) {
+        if self.goodbye.as_mut().is_some_and(|goodbye| goodbye.on_ack(author, seq)) {
+            self.depart(true, cx);
+        }
+    }
+
+    /// Ends the leave, and tells the application whether enough members have acknowledged it.
+    pub(super) fn depart(&mut self, acknowledged: bool, cx: &mut Ctx<'_>) {
+        self.goodbye = None;
+        self.stop(Phase::Left, cx);
+        cx.out.notify(Notice::Departed { acknowledged });
+    }
+
+    /// Stops all that this node does of its own accord.
+    pub(super) fn stop(&mut self, phase: Phase, cx: &mut Ctx<'_>) {
+        self.phase = phase;
+        self.deadlines.clear();
+        self.sync.stop();
+        cx.signals.push(Signal::Stopped);
+    }
+}

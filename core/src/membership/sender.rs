@@ -1,0 +1,242 @@
+//! The sender of a datagram: how far it is believed, and the answer that it gets (rules A2, A4, F6).
+
+use alloc::collections::VecDeque;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::Claim;
+use super::table::Entry;
+use super::{Membership, send};
+use crate::action::MemberState;
+use crate::boot::Phase;
+use crate::context::Ctx;
+use crate::id::NodeId;
+use crate::reconcile::{MEMBERS, Partner};
+use crate::time::Time;
+use crate::wire::{self, Accused, Ack, Alive, Header, Record, Standing, Want};
+
+/// The senders whose last accusation is remembered.
+const ACCUSED_MAX: usize = 64;
+
+/// The sender of a datagram, and how far it is believed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    pub(super) from: SocketAddr,
+    pub(super) sender: NodeId,
+    pub(super) standing: Standing,
+    /// The updates of the sender answer a reconciliation.
+    pub(super) delta: bool,
+}
+
+impl Source {
+    pub(super) const fn partner(&self) -> Partner {
+        Partner { id: self.sender, addr: self.from }
+    }
+}
+
+/// A datagram that is being read.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(super) source: Source,
+    pub(super) reply: Reply,
+    /// The length of the datagram.
+    len: usize,
+}
+
+impl Arrival {
+    pub(crate) const fn standing(&self) -> Standing {
+        self.source.standing
+    }
+
+    /// The sender, at the address that the datagram came from.
+    pub(crate) const fn partner(&self) -> Partner {
+        self.source.partner()
+    }
+}
+
+/// The answer to a datagram, which is one datagram. Nothing is sent while all parts are missing.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    /// The number of the ping to be acked.
+    pub(super) ack: Option<u32>,
+    /// The state that this node holds the sender in.
+    pub(super) accused: Option<Accused>,
+    /// This node asks the sender for its record.
+    wants_record: bool,
+    /// A member that the sender takes for alive, and whose tombstone beats that (rule B3).
+    pub(super) verdict: Option<NodeId>,
+}
+
+/// The senders that were told lately how this node holds them. Each is told once a probe interval (rule A4).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Accusations {
+    recent: VecDeque<(NodeId, Time)>,
+}
+
+impl Accusations {
+    /// Whether a sender may be told now; the time is noted if so. If too many were told within the interval, further ones
+    /// have to wait.
+    fn admit(&mut self, id: NodeId, interval: Duration, now: Time) -> bool {
+        self.recent.retain(|(_, at)| now.since(*at) < interval);
+        if self.recent.len() == ACCUSED_MAX || self.recent.iter().any(|(other, _)| *other == id) {
+            return false;
+        }
+        self.recent.push_back((id, now));
+        true
+    }
+}
+
+impl Membership {
+    /// Takes the header of a datagram of `len` bytes: the news that it proves alone, and how far its sender is believed.
+    /// `None` if the messages behind it are not to be used.
+    pub(crate) fn on_header(
+        &mut self,
+        header: &Header,
+        from: SocketAddr,
+        len: usize,
+        cx: &mut Ctx<'_>,
+    ) -> Option<Arrival> {
+        let source = Source { from, sender: header.sender, standing: Standing::Unknown, delta: false };
+        let mut arrival = Arrival { source, reply: Reply::default(), len };
+        if header.sender == self.own.id {
+            self.on_own_id(header, arrival, cx);
+            return None;
+        }
+        arrival.source.standing = self.classify_sender(header, from, &mut arrival.reply, cx);
+        Some(arrival)
+    }
+
+    /// Takes a datagram under the own id. It was sent by this process and has come back, or a twin has sent it. A twin that
+    /// stands below this process is told so, as every sender would be: it may know no other member (rules A2 and A4).
+    fn on_own_id(&mut self, header: &Header, mut arrival: Arrival, cx: &mut Ctx<'_>) {
+        if header.boot == self.own.boot {
+            cx.stats.dropped_own += 1;
+            return;
+        }
+        self.on_self(Claim::new(header.incarnation, MemberState::Alive), Some(header.boot), cx);
+        let (incarnation, id, boot) = (self.own.incarnation(), self.own.id, self.own.boot);
+        if self.phase == Phase::Running && header.incarnation < incarnation && self.may_accuse(id, cx) {
+            let state = MemberState::Alive;
+            arrival.reply.accused = Some(Accused { incarnation, state, removed: false, boot });
+            self.answer(&arrival, cx);
+        }
+    }
+
+    /// Takes the news that a header proves alone: that its sender lives, and at which incarnation (rules A4 and B2).
+    /// Returns how far the sender is believed.
+    fn classify_sender(
+        &mut self,
+        header: &Header,
+        from: SocketAddr,
+        reply: &mut Reply,
+        cx: &mut Ctx<'_>,
+    ) -> Standing {
+        let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
+        let is_as_held = entry.incarnation() == header.incarnation
+            && entry.state() == MemberState::Alive
+            && entry.boot() == Some(header.boot);
+        if !is_as_held {
+            let standing = self.classify_changed(header, from, reply, cx);
+            if standing != Standing::Member {
+                return standing;
+            }
+        }
+        let Some(addr) = self.table.heard(header.sender, cx.now) else { return Standing::Unknown };
+        if self.health.on_heard(cx.config, cx.now) {
+            self.extend_suspicions(cx);
+        }
+        self.first_contact(header.sender, cx);
+        if addr == Some(from) { Standing::Validated } else { Standing::Member }
+    }
+
+    /// Classifies a sender that is not as this node holds it: either the sender or this node has news for the other.
+    fn classify_changed(
+        &mut self,
+        header: &Header,
+        from: SocketAddr,
+        reply: &mut Reply,
+        cx: &mut Ctx<'_>,
+    ) -> Standing {
+        let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
+        let held = entry.claim();
+        let accused = accusation_of(entry);
+        let same = entry.record().is_some_and(|record| record.incarnation() == header.incarnation);
+        let other_boot = same && accused.boot != header.boot;
+        let accuses = other_boot || held > Claim::new(header.incarnation, MemberState::Alive);
+        if accuses && self.may_accuse(header.sender, cx) {
+            reply.accused = Some(accused);
+        }
+        if header.incarnation.epoch < held.incarnation.epoch {
+            return Standing::Stale;
+        }
+        if header.incarnation > held.incarnation {
+            let claim = Claim::new(header.incarnation, MemberState::Alive);
+            self.set_verdict(header.sender, claim, cx.now.as_nanos(), cx);
+            self.enqueue_update(header.sender, cx);
+            self.sync_with_returned(header.sender, from, cx);
+            reply.wants_record = true;
+        }
+        let live = self.table.get(header.sender).is_some_and(Entry::is_live);
+        if live { Standing::Member } else { Standing::Unknown }
+    }
+
+    fn may_accuse(&mut self, id: NodeId, cx: &Ctx<'_>) -> bool {
+        self.accusations.admit(id, cx.config.membership.probe_interval, cx.now)
+    }
+
+    /// Answers a datagram when all of it was read. An address that has not echoed gets no more bytes than it has sent
+    /// (rule F6).
+    pub(crate) fn answer(&self, arrival: &Arrival, cx: &mut Ctx<'_>) {
+        let Arrival { source, reply: Reply { ack, accused, wants_record, verdict }, len } = *arrival;
+        if ack.is_none() && accused.is_none() && !wants_record && verdict.is_none() {
+            return;
+        }
+        let validated = source.standing == Standing::Validated;
+        let known = accused.is_none() && matches!(source.standing, Standing::Member | Standing::Validated);
+        let roots = known.then(|| self.roots(cx));
+        let (credit, now) = (cx.config.membership.reconcile_credit, cx.now);
+        let mut letter = cx.letter(source.from, source.sender);
+        if !validated {
+            letter.limit(len - wire::HEADER_BYTES - wire::CRC_BYTES);
+        }
+        if let Some(seq) = ack {
+            letter.push(&Ack { seq, roots }.into());
+        }
+        if let Some(accused) = accused {
+            letter.push(&accused.into());
+        }
+        if validated {
+            if wants_record && self.table.get(source.sender).is_some_and(Entry::lacks_content) {
+                let id = source.sender.0.to_le_bytes();
+                letter.push(&Want::of(MEMBERS, credit, &id).into());
+            }
+            if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, now)) {
+                letter.push(&verdict.into());
+            }
+        }
+        if letter.is_empty() {
+            return;
+        }
+        if validated { letter.send() } else { letter.send_alone() }
+    }
+
+    /// Sends the own record to a member whose ack says that it does not hold this node alive.
+    pub(super) fn introduce(&self, source: &Source, cx: &mut Ctx<'_>) {
+        if source.standing == Standing::Validated && self.phase == Phase::Running {
+            let record = self.own.record();
+            send(source.from, source.sender, &[Alive(Record::trusted(&record)).into()], cx);
+        }
+    }
+}
+
+/// The message that tells a member how this node holds it (rule A4).
+pub(super) fn accusation_of(entry: &Entry) -> Accused {
+    Accused {
+        incarnation: entry.incarnation(),
+        state: entry.state(),
+        removed: entry.flags.removed,
+        boot: entry.boot().unwrap_or(0),
+    }
+}

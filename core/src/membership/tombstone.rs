@@ -1,0 +1,129 @@
+//! Tombstones: the entries of members that are Down or Left, and how they expire (rules B3 and B11).
+//!
+//! ```text
+//! verdict ── forget_after / 2 ──► held back ── forget_after / 2 ──► forgotten
+//!   hashed, spread, shown           only answers an Alive that it beats
+//! ```
+//!
+//! Every verdict carries its age, so the tombstones of one member expire everywhere at about the same time.
+
+use core::time::Duration;
+
+use super::Membership;
+use super::Timer;
+use crate::action::MemberChange;
+use crate::context::{Ctx, Signal};
+use crate::id::NodeId;
+use crate::time::nanos;
+
+/// The stage of a tombstone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Spreading,
+    HeldBack,
+    Forgotten,
+}
+
+/// The stage of a tombstone that is `age` nanoseconds old.
+fn stage(age: u64, forget_after: Duration) -> Stage {
+    let end = nanos(forget_after);
+    if age >= end {
+        Stage::Forgotten
+    } else if age >= end / 2 {
+        Stage::HeldBack
+    } else {
+        Stage::Spreading
+    }
+}
+
+/// The time until a tombstone that is `age` nanoseconds old reaches its next stage.
+fn until_next_stage(age: u64, forget_after: Duration) -> Duration {
+    let end = nanos(forget_after);
+    let next = if stage(age, forget_after) == Stage::Spreading { end / 2 } else { end };
+    Duration::from_nanos(next.saturating_sub(age))
+}
+
+impl Membership {
+    /// Arranges for a tombstone that is `age` nanoseconds old to be looked at when it reaches its next stage.
+    pub(super) fn schedule_expiry(&mut self, id: NodeId, age: u64, cx: &Ctx<'_>) {
+        self.table.expire_at(id, cx.now + until_next_stage(age, cx.config.membership.forget_after));
+        self.arm_expiry(cx);
+    }
+
+    pub(super) fn arm_expiry(&mut self, cx: &Ctx<'_>) {
+        if let Some(at) = self.table.next_expiry() {
+            self.deadlines.arm(Timer::Expiry, at, cx.now);
+        }
+    }
+
+    /// Holds back, or forgets, the tombstones that have come of age.
+    pub(super) fn expire(&mut self, cx: &mut Ctx<'_>) {
+        while let Some(id) = self.table.pop_expiry(cx.now) {
+            let Some(entry) = self.table.get(id).filter(|_| id != self.own.id) else { continue };
+            if entry.is_live() {
+                self.expire_foreign(id, cx);
+                continue;
+            }
+            let (age, is_held_back) = (entry.age(cx.now), entry.flags.held_back);
+            match stage(age, cx.config.membership.forget_after) {
+                Stage::Forgotten => self.forget(id, cx),
+                Stage::HeldBack if !is_held_back => {
+                    self.notify(id, MemberChange::Forgotten, cx);
+                    cx.signals.push(Signal::MemberExpired(id));
+                    self.table.hold_back(id);
+                    self.updates.cancel(id);
+                    self.schedule_expiry(id, age, cx);
+                }
+                Stage::HeldBack | Stage::Spreading => {}
+            }
+        }
+        self.arm_expiry(cx);
+    }
+
+    /// Forgets a member of another protocol range that was not heard of for `forget_after`: no node here judges it, so
+    /// nothing else would end its entry (rule B5).
+    fn expire_foreign(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        let Some(entry) = self.table.get(id).filter(|entry| entry.flags.foreign) else { return };
+        let end = entry.last_heard() + cx.config.membership.forget_after;
+        if end <= cx.now { self.forget(id, cx) } else { self.table.expire_at(id, end) }
+    }
+
+    /// Forgets tombstones until no more than `tombstones_max` are left.
+    pub(super) fn bound_tombstones(&mut self, cx: &mut Ctx<'_>) {
+        while self.table.terminal() > cx.config.membership.tombstones_max as usize {
+            let Some(id) = self.table.oldest_terminal(cx.now) else { return };
+            self.forget(id, cx);
+        }
+    }
+
+    /// Removes all that is known of a member.
+    fn forget(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        self.notify(id, MemberChange::Forgotten, cx);
+        cx.signals.push(Signal::MemberExpired(id));
+        self.table.remove(id);
+        self.updates.cancel(id);
+        self.obituaries.remove(&id);
+        self.deadlines.cancel(Timer::Admit(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tombstone_is_spread_then_held_back_then_forgotten() {
+        let forget_after = Duration::from_secs(100);
+        let check = |age, expected, next| {
+            let age = nanos(Duration::from_secs(age));
+            assert_eq!(stage(age, forget_after), expected);
+            assert_eq!(until_next_stage(age, forget_after), Duration::from_secs(next));
+        };
+        check(0, Stage::Spreading, 50);
+        check(49, Stage::Spreading, 1);
+        check(50, Stage::HeldBack, 50);
+        check(99, Stage::HeldBack, 1);
+        check(100, Stage::Forgotten, 0);
+        check(1_000, Stage::Forgotten, 0);
+    }
+}

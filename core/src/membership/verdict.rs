@@ -1,0 +1,199 @@
+//! News of other members, and what follows from it. Which news wins is decided in [`rules`]; this file applies it.
+
+use super::rules::{self, Claim, Outcome, Witness};
+use super::table::Entry;
+use super::{Membership, Reply, Source, Timer};
+use crate::action::{MemberChange, MemberState, Notice};
+use crate::config::SHARED_FIELDS;
+use crate::context::{Ctx, Signal};
+use crate::error::Misbehavior;
+use crate::id::NodeId;
+use crate::time::nanos;
+use crate::wire::{Record, Verdict};
+
+impl Membership {
+    /// Takes the record of a member, which says that the member is alive at the record's incarnation.
+    pub(super) fn on_record(
+        &mut self,
+        record: Record<'_>,
+        source: &Source,
+        reply: &mut Reply,
+        cx: &mut Ctx<'_>,
+    ) {
+        let id = record.id();
+        let heard = Claim::new(record.incarnation(), MemberState::Alive);
+        if !heard.incarnation.is_sane() {
+            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+        }
+        if id == self.own.id {
+            return self.on_self(heard, Some(record.boot()), cx);
+        }
+        let Some(entry) = self.table.get(id) else { return self.add_member(record, source, cx) };
+        let revives = rules::merge(entry.claim(), heard, Witness::Nothing) == Outcome::Taken;
+        if !revives && entry.flags.held_back {
+            reply.verdict = Some(id);
+            return;
+        }
+        let held = entry.record();
+        if held.is_some_and(|held| rules::are_two_contents(held, record)) {
+            cx.stats.count_misbehavior(Misbehavior::TwoContents);
+        }
+        let newer = rules::is_newer(record, held);
+        if revives {
+            self.set_verdict(id, heard, cx.now.as_nanos(), cx);
+        }
+        if newer {
+            self.take_content(record, cx);
+        }
+        if !revives && !newer {
+            return;
+        }
+        // A member that is not alive is spread by its verdict, and that has been done.
+        if self.table.get(id).is_some_and(|entry| entry.state() == MemberState::Alive) {
+            self.enqueue_heard(id, source, cx);
+        } else if source.delta {
+            self.sync.find(cx);
+        }
+    }
+
+    /// Adds a member that was not known, unless the table is full.
+    fn add_member(&mut self, record: Record<'_>, source: &Source, cx: &mut Ctx<'_>) {
+        let id = record.id();
+        if self.table.live() >= cx.config.membership.members_max as usize {
+            cx.stats.ignored_table_full += 1;
+            return;
+        }
+        let claim = Claim::new(record.incarnation(), MemberState::Alive);
+        self.table.insert(id, claim, cx.now.as_nanos());
+        self.take_content(record, cx);
+        self.enqueue_heard(id, source, cx);
+    }
+
+    /// Replaces the record of a member, and tells the application what has changed.
+    fn take_content(&mut self, record: Record<'_>, cx: &mut Ctx<'_>) {
+        let id = record.id();
+        let Some(entry) = self.table.get(id) else { return };
+        let (before, held) = (entry.state(), entry.record());
+        if held.is_none() {
+            cx.signals.push(Signal::MemberKnown(id));
+        }
+        let updated = held.is_some_and(|held| held.described() != record.described());
+        let mismatch = held.map(Record::shared) != Some(record.shared());
+        let (least, greatest) = cx.config.membership.protocol;
+        let foreign = record.protocol().1 < least || record.protocol().0 > greatest;
+        self.table.set_content(id, record.bytes(), foreign);
+        self.table.enter_order(id, &mut self.rng);
+        if foreign {
+            self.table.heard(id, cx.now);
+            self.table.expire_at(id, cx.now + cx.config.membership.forget_after);
+            self.arm_expiry(cx);
+        }
+        if mismatch && record.shared() != self.own.shared() {
+            self.compare_settings(id, record.shared(), cx);
+        }
+        if updated && rules::is_live(before) {
+            self.notify(id, MemberChange::Updated, cx);
+        }
+        self.announce(id, before, cx);
+    }
+
+    /// Names each setting that all members must share and this one has otherwise (rule G4).
+    fn compare_settings(&self, id: NodeId, shared: u64, cx: &mut Ctx<'_>) {
+        let (ours, theirs) = (self.own.shared().to_le_bytes(), shared.to_le_bytes());
+        for (field, (ours, theirs)) in SHARED_FIELDS.into_iter().zip(ours.into_iter().zip(theirs)) {
+            if ours != theirs {
+                cx.out.notify(Notice::ConfigMismatch { id, field });
+            }
+        }
+    }
+
+    /// Takes the verdict that `source` holds or passes on about a member.
+    pub(super) fn on_verdict(&mut self, verdict: &Verdict, source: &Source, cx: &mut Ctx<'_>) {
+        let Verdict { id, incarnation, state, removed, age, author } = *verdict;
+        if !incarnation.is_sane() {
+            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+        }
+        let heard = Claim::new(incarnation, state);
+        if id == self.own.id {
+            if removed && incarnation == self.own.incarnation() {
+                return self.on_removed(cx);
+            }
+            return self.on_self(heard, None, cx);
+        }
+        let age = u64::from(age) * 1_000_000;
+        let Some(entry) = self.table.get(id) else { return self.keep_tombstone(verdict, age, source, cx) };
+        let (was_live, held_age) = (entry.is_live(), entry.age(cx.now));
+        let outcome = match state {
+            // A member is said to be alive by its record alone.
+            MemberState::Alive => Outcome::Ignored,
+            MemberState::Suspect | MemberState::Down | MemberState::Left => {
+                rules::merge(entry.claim(), heard, self.witness(entry, age, cx))
+            }
+        };
+        let author = if author == NodeId::NOBODY { source.sender } else { author };
+        let stamp = cx.now.as_nanos().wrapping_sub(age);
+        match outcome {
+            Outcome::Ignored => {}
+            Outcome::Repeated if held_age < age => {
+                self.table.set_verdict(id, heard, stamp);
+                self.schedule_expiry(id, age, cx);
+            }
+            Outcome::Repeated => {}
+            Outcome::Taken => {
+                if was_live && state == MemberState::Down {
+                    self.record_obituary(id, incarnation, author, stamp, cx);
+                }
+                self.set_verdict(id, heard, stamp, cx);
+                self.enqueue_heard(id, source, cx);
+            }
+            Outcome::Suspected(timeout) => self.suspect(id, incarnation, author, timeout, cx),
+        }
+        if removed && state == MemberState::Left && self.table.get(id).map(Entry::claim) == Some(heard) {
+            self.table.set_removed(id);
+        }
+    }
+
+    /// The reason to believe a Down about this member that was passed `age` nanoseconds ago.
+    fn witness(&self, entry: &Entry, age: u64, cx: &Ctx<'_>) -> Witness {
+        let silent = self.suspicions.get(&entry.id).is_some_and(|suspicion| suspicion.bears_out(age, cx.now));
+        if entry.flags.foreign {
+            Witness::Foreign
+        } else if silent {
+            Witness::Silence
+        } else {
+            Witness::Nothing
+        }
+    }
+
+    /// Keeps a terminal verdict about a member that is not known, so that an older Alive does not enter (rule B2).
+    fn keep_tombstone(&mut self, verdict: &Verdict, age: u64, source: &Source, cx: &mut Ctx<'_>) {
+        let Verdict { id, incarnation, state, removed, .. } = *verdict;
+        if rules::is_live(state) || age >= nanos(cx.config.membership.forget_after) / 2 {
+            return;
+        }
+        self.table.insert(id, Claim::new(incarnation, state), cx.now.as_nanos().wrapping_sub(age));
+        if removed && state == MemberState::Left {
+            self.table.set_removed(id);
+        }
+        self.schedule_expiry(id, age, cx);
+        self.bound_tombstones(cx);
+        self.enqueue_heard(id, source, cx);
+    }
+
+    /// Sets the state and incarnation of a member, with all that follows except that it is queued for spreading.
+    pub(super) fn set_verdict(&mut self, id: NodeId, claim: Claim, stamp: u64, cx: &mut Ctx<'_>) {
+        let Some(before) = self.table.get(id).map(Entry::state) else { return };
+        self.table.set_verdict(id, claim, stamp);
+        if claim.state != MemberState::Suspect && self.suspicions.remove(&id).is_some() {
+            self.deadlines.cancel(Timer::Suspicion(id));
+        }
+        if rules::is_live(claim.state) {
+            self.table.enter_order(id, &mut self.rng);
+            self.obituaries.remove(&id);
+        } else {
+            self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
+            self.bound_tombstones(cx);
+        }
+        self.announce(id, before, cx);
+    }
+}
