@@ -84,7 +84,7 @@ impl Lan {
         assert!(answer.is_ok(), "{answer:?}");
     }
 
-    /// The same of a command that is refused.
+    /// Gives a node a command that it must refuse, and returns the reason.
     pub(crate) fn refused(&mut self, id: u64, command: Command) -> Rejected {
         self.event(id, Event::Command(command));
         let (_, answer) = self.answers.pop().expect("a command is answered");
