@@ -10,17 +10,14 @@
 //! ```
 //!
 //! A message is named by its origin, the origin's epoch and a number without gaps, so what is missing is known as soon
-//! as anything behind it is. The broadcast owns a few machines and routes between them; each depends only on those
-//! before it in this list:
+//! as anything behind it is. The broadcast owns five machines and routes between them; each depends only on those before
+//! it.
 //!
-//! - [`log`]: what has been seen of every origin, and the payloads that are kept. It sends nothing.
-//! - [`spread`]: the first phase, and the queue of all that waits to be sent.
-//! - [`repair`]: rounds, pulls, requests and the comparison of marks.
-//! - [`reports`]: the delivery status of own messages, and the receipts owed to others.
-//! - [`unattributed`]: messages whose origin is not known yet.
-//!
-//! The files [`delivery`] (taking a message and handing it to the application), [`submit`] (the command) and [`read`]
-//! (what a node shows of its broadcasts) say how the machines work together.
+//! Files: the machines are `log` (what has been seen of every origin, and the payloads that are kept; it sends nothing),
+//! `spread` (the first phase, and the queue of all that waits to be sent), `repair` (rounds, pulls, requests and the
+//! comparison of marks), `reports` (the delivery status of own messages, and the receipts owed to others) and
+//! `unattributed` (messages whose origin is not known yet). How they work together is in `delivery` (taking a message and
+//! handing it to the application), `submit` (the command) and `read` (what a node shows of its broadcasts).
 
 mod delivery;
 mod log;
@@ -244,8 +241,8 @@ impl Broadcast {
             }
             Gossip::Part(message) => self.on_part(from, message, peers, cx),
             Gossip::IHave(IHave(runs)) => repair.on_announced(from.id, *runs, spread, tools),
-            Gossip::Gone(Gone(runs)) => repair.on_refusal(from.id, *runs, Refusal::Gone, tools),
-            Gossip::Lack(Lack(runs)) => repair.on_refusal(from.id, *runs, Refusal::Lack, tools),
+            Gossip::Gone(Gone(runs)) => repair::on_refusal(from.id, *runs, Refusal::Gone, tools),
+            Gossip::Lack(Lack(runs)) => repair::on_refusal(from.id, *runs, Refusal::Lack, tools),
             Gossip::PushAck(PushAck(runs)) => spread.on_push_ack(from.id, *runs, tools),
             Gossip::Receipt(Receipt(runs)) => reports.on_receipt(from.id, *runs, tools),
             Gossip::Prune(_) => spread.on_prune(from.id, tools.cx),

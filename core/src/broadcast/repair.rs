@@ -122,17 +122,6 @@ impl Repairs {
         }
     }
 
-    /// A member cannot serve these messages.
-    pub(super) fn on_refusal(
-        &mut self,
-        from: NodeId,
-        runs: Runs<'_>,
-        why: Refusal,
-        tools: &mut Tools<'_, '_>,
-    ) {
-        runs.iter().for_each(|run| refuse(run, from, why, tools));
-    }
-
     /// A member has these messages: they exist, and it can be asked for those that are missing here.
     fn on_offer(&mut self, run: Run, offer: Offer, due: Time, tools: &mut Tools<'_, '_>) {
         if tools.log.is_current(run.origin, run.epoch, run.last) {
@@ -190,6 +179,11 @@ impl Repairs {
         }
         self.check_marks(log);
     }
+}
+
+/// A member cannot serve these messages.
+pub(super) fn on_refusal(from: NodeId, runs: Runs<'_>, why: Refusal, tools: &mut Tools<'_, '_>) {
+    runs.iter().for_each(|run| refuse(run, from, why, tools));
 }
 
 /// Notes that a member cannot serve these messages, and makes it due to ask the next one.

@@ -11,6 +11,7 @@ mod roots;
 mod tree;
 mod zones;
 
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -127,17 +128,14 @@ impl Spread {
         }
     }
 
+    /// Sends a message on in one of the first phases.
     fn pass_on(&mut self, message: Passing, first: FirstPhase, tools: &mut Tools<'_, '_>) {
         match first {
             FirstPhase::None => {}
             FirstPhase::Multicast { .. } if message.from.is_some() => {}
             FirstPhase::Multicast { .. } => self.multicast(message.id, tools),
-            FirstPhase::Push { fanout } => {
-                self.push(message, fanout.into(), tools);
-            }
-            FirstPhase::Tree { fanout } => {
-                self.send_along_tree(message, fanout.into(), tools);
-            }
+            FirstPhase::Push { fanout } => self.push(message, fanout.into(), tools),
+            FirstPhase::Tree { fanout } => self.send_along_tree(message, fanout.into(), tools),
         }
     }
 
@@ -152,6 +150,7 @@ impl Spread {
         }
     }
 
+    /// Sends a message to a few random members, and waits for their acknowledgements (gogossip).
     fn push(&mut self, message: Passing, fanout: usize, tools: &mut Tools<'_, '_>) {
         let Passing { id, from } = message;
         let due = tools.cx.now + tools.settings().batch;
@@ -206,7 +205,7 @@ impl Spread {
     }
 
     /// Up to `count` distinct receivers at random.
-    pub(super) fn choose(&mut self, count: usize, tools: &mut Tools<'_, '_>) -> alloc::vec::Vec<NodeId> {
+    pub(super) fn choose(&mut self, count: usize, tools: &mut Tools<'_, '_>) -> Vec<NodeId> {
         self.zones.choose(count, tools, |_| true)
     }
 

@@ -275,10 +275,10 @@ impl Queue {
             peer.prune = false;
         }
         let bytes = &mut self.bytes;
-        pack_runs(&mut peer.acknowledged, bytes, |id| Run::one(*id), &mut push, Kind::PushAck);
-        pack_runs(&mut peer.announced, bytes, |id| Run::one(*id), &mut push, Kind::IHave);
-        pack_runs(&mut peer.gone, bytes, |run| *run, &mut push, Kind::Gone);
-        pack_runs(&mut peer.lack, bytes, |run| *run, &mut push, Kind::Lack);
+        pack_runs(&mut peer.acknowledged, bytes, |id| Run::one(*id), |runs| PushAck(runs).into(), &mut push);
+        pack_runs(&mut peer.announced, bytes, |id| Run::one(*id), |runs| IHave(runs).into(), &mut push);
+        pack_runs(&mut peer.gone, bytes, |run| *run, |runs| Gone(runs).into(), &mut push);
+        pack_runs(&mut peer.lack, bytes, |run| *run, |runs| Lack(runs).into(), &mut push);
         while let Some(transmission) = peer.transmissions.front_mut() {
             let cached = cache.get(transmission.id);
             if cached.is_some_and(|cached| !transmission.pack(cached, &mut push)) {
@@ -300,39 +300,20 @@ fn add_run(runs: &mut Vec<Run>, run: Run) {
     }
 }
 
-/// The message that names some ids.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    PushAck,
-    IHave,
-    Gone,
-    Lack,
-}
-
 /// Writes ids as the runs of a message, as many as fit; the rest stays.
 fn pack_runs<T: Ord>(
     ids: &mut Vec<T>,
     bytes: &mut Vec<u8>,
     run: impl Fn(&T) -> Run,
+    message: fn(Runs<'_>) -> Message<'_>,
     push: &mut impl FnMut(&Message<'_>) -> bool,
-    kind: Kind,
 ) {
-    if ids.is_empty() {
-        return;
-    }
     ids.sort_unstable();
     let mut count = ids.len();
     while count > 0 {
         bytes.clear();
         put_merged(bytes, ids[..count].iter().map(&run));
-        let runs = Runs::of(bytes);
-        let message = match kind {
-            Kind::PushAck => PushAck(runs).into(),
-            Kind::IHave => IHave(runs).into(),
-            Kind::Gone => Gone(runs).into(),
-            Kind::Lack => Lack(runs).into(),
-        };
-        if push(&message) {
+        if push(&message(Runs::of(bytes))) {
             ids.drain(..count);
             return;
         }

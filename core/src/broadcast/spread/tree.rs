@@ -78,7 +78,7 @@ impl Spread {
     }
 
     /// Makes it due to look for neighbours, some time after the group may have changed.
-    pub(crate) fn arm_neighbours(&mut self, tools: &mut Tools<'_, '_>) {
+    pub(crate) fn arm_neighbours(&self, tools: &mut Tools<'_, '_>) {
         let FirstPhase::Tree { fanout } = tools.settings().first else { return };
         if self.neighbours.picked() < fanout.into() && !tools.stopped {
             let after = tools.settings().quiet_after;
