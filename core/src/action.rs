@@ -7,12 +7,9 @@ use core::time::Duration;
 
 use crate::command::Answer;
 use crate::error::Rejected;
-use crate::id::Slot;
-use crate::id::{Incarnation, MessageId, NodeId, PingId};
+use crate::id::{Incarnation, MemberState, MessageId, NodeId, PingId, Slot};
 use crate::time::Time;
 use crate::wire::Record;
-
-pub(crate) use crate::id::MemberState;
 
 /// Something for the driver to do. The enum is exhaustive on purpose: a driver handles every kind, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -113,9 +113,9 @@ impl<'c> Tools<'_, 'c> {
     /// Sends a message to a member, if it can be sent something.
     fn send(&mut self, to: NodeId, message: &Message<'_>) {
         let Some(addr) = self.peers.receiver(to) else { return };
-        let mut letter = self.cx.letter(addr, to);
-        letter.push(message);
-        letter.send();
+        let mut datagram = self.cx.datagram(addr, to);
+        datagram.push(message);
+        datagram.send();
     }
 
     /// Makes `timer` due at `at`, as [`Deadlines::arm`] does.
@@ -323,7 +323,7 @@ impl Broadcast {
     }
 
     /// Nothing is shared about this member any more, and so none of its messages.
-    pub(crate) fn on_member_faded(&mut self, id: NodeId) {
+    pub(crate) fn on_member_expired(&mut self, id: NodeId) {
         self.log.forget(id);
         self.repair.forget(id);
     }

@@ -30,7 +30,7 @@ pub(crate) struct Ctx<'a> {
 
 impl Ctx<'_> {
     /// Begins a datagram to the address `to`, for the member `receiver`.
-    pub(crate) fn letter(&mut self, to: SocketAddr, receiver: NodeId) -> DatagramWriter<'_> {
+    pub(crate) fn datagram(&mut self, to: SocketAddr, receiver: NodeId) -> DatagramWriter<'_> {
         self.link.datagram(to, receiver, self.config.mtu, self.out)
     }
 }

@@ -7,14 +7,14 @@ use std::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::action::{Action, MemberChange, MemberState, Notice};
+use crate::action::{Action, MemberChange, Notice};
 use crate::boot::Boot;
 use crate::command::{Answer, Command};
 use crate::config::Config;
 use crate::error::Rejected;
 use crate::event::Event;
-use crate::id::NodeId;
 use crate::id::Slot;
+use crate::id::{MemberState, NodeId};
 use crate::node::Node;
 use crate::time::Time;
 use crate::wire::{Kind, describe};

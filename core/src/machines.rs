@@ -96,7 +96,9 @@ impl Machines {
         if standing < message.kind().standing() {
             let counter = match standing {
                 Standing::Stale => &mut cx.stats.ignored_stale,
-                Standing::Unknown | Standing::Member | Standing::Validated => &mut cx.stats.ignored_stranger,
+                Standing::Unknown | Standing::Member | Standing::Validated => {
+                    &mut cx.stats.ignored_unknown_sender
+                }
             };
             *counter += 1;
             return;
@@ -178,7 +180,7 @@ impl Machines {
                 Signal::Started => broadcast.on_started(membership.peers(), cx),
                 Signal::MemberKnown(id) => broadcast.on_member_known(id, membership.peers(), cx),
                 Signal::MemberGone(id) => broadcast.on_member_gone(id, membership.peers(), cx),
-                Signal::MemberExpired(id) => broadcast.on_member_faded(id),
+                Signal::MemberExpired(id) => broadcast.on_member_expired(id),
                 Signal::EpochUsed(epoch) => membership.leave_epoch(epoch, cx),
                 Signal::NewEpoch(epoch) => broadcast.on_new_epoch(epoch),
                 Signal::Stopped => broadcast.on_stopped(membership.peers(), cx),
@@ -191,31 +193,32 @@ impl Machines {
         let Self { membership, broadcast, shares } = self;
         for place in 0..cx.out.unfinished() {
             let (config, now) = (cx.config, cx.now);
-            let Some(mut letter) = cx.out.reopen(place) else { continue };
-            let receiver = letter.receiver();
+            let Some(mut datagram) = cx.out.reopen(place) else { continue };
+            let receiver = datagram.receiver();
             let has_some = Class::ALL.map(|class| match class {
                 Class::Membership => membership.has_updates(),
                 Class::Broadcast => broadcast.has_queued_for(receiver),
             });
             shares.fill(
-                letter.room(),
+                datagram.room(),
                 |class| has_some[class],
                 |class, allowance| {
                     let mut left = allowance;
                     let wants_more = match Class::ALL[class] {
                         Class::Membership => {
-                            membership.pack(receiver, config, now, |message| letter.push(message, &mut left));
+                            membership
+                                .pack(receiver, config, now, |message| datagram.push(message, &mut left));
                             membership.has_updates()
                         }
                         Class::Broadcast => {
-                            broadcast.pack(receiver, |message| letter.push(message, &mut left));
+                            broadcast.pack(receiver, |message| datagram.push(message, &mut left));
                             broadcast.has_queued_for(receiver)
                         }
                     };
                     Packed { bytes: allowance - left, wants_more }
                 },
             );
-            letter.close();
+            datagram.close();
         }
     }
 }

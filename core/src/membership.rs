@@ -46,12 +46,11 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::MemberState;
 use crate::boot::{Boot, Phase};
 use crate::config::Config;
 use crate::context::Ctx;
 use crate::deadlines::{Deadlines, soonest};
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 use crate::reconcile::{MEMBERS, Sync};
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
@@ -253,10 +252,10 @@ impl Membership {
 
 /// Sends a datagram with these messages to a member. Updates that wait fill the room that is left.
 fn send(to: SocketAddr, receiver: NodeId, messages: &[Message<'_>], cx: &mut Ctx<'_>) {
-    let mut letter = cx.letter(to, receiver);
+    let mut datagram = cx.datagram(to, receiver);
     for message in messages {
-        let fits = letter.push(message);
+        let fits = datagram.push(message);
         debug_assert!(fits, "the messages of one purpose fit the least mtu");
     }
-    letter.send();
+    datagram.send();
 }

@@ -46,7 +46,7 @@ pub(crate) trait Table {
     fn tree(&self) -> &Tree;
 
     /// Appends the messages that tell one item.
-    fn push_item(&self, id: NodeId, letter: &mut DatagramWriter<'_>) -> ItemFate;
+    fn push_item(&self, id: NodeId, datagram: &mut DatagramWriter<'_>) -> ItemFate;
 }
 
 /// What became of an item that was to be sent.

@@ -48,7 +48,7 @@ stats! {
     /// Datagrams dropped because the node does not run.
     dropped_stopped,
     /// Messages ignored because the sender is not a member (rule B10).
-    ignored_stranger,
+    ignored_unknown_sender,
     /// Messages ignored because they are of an earlier epoch of the sender (rule A4).
     ignored_stale,
     /// Messages ignored because this version does not know their kind or table (rule G5).

@@ -7,10 +7,12 @@
 //!
 //! The log sends nothing and draws nothing. It takes messages, opens epochs and gives gaps up; what follows from that
 //! for others it leaves behind as [`Event`]s, which its owner pops in the order in which they arose. Files: [`seen`]
-//! (the numbers of one epoch), [`cache`] (payloads), [`disk`] (the seen set that survives a restart).
+//! (the numbers of one epoch), [`cache`] (payloads), [`reassembly`] (items that came in
+//! pieces), [`disk`] (the seen set that survives a restart).
 
 pub(super) mod cache;
 mod disk;
+mod reassembly;
 pub(super) mod seen;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -25,9 +27,10 @@ use crate::config::{History, Order, PersistSeen};
 use crate::context::Ctx;
 use crate::id::{Incarnation, MessageId, NodeId, hash64};
 use crate::time::Time;
-use crate::wire::{self, Reassembly, Run};
+use crate::wire::{self, Run};
 use cache::{Cache, Cached};
 use disk::SeenSet;
+use reassembly::Reassembly;
 use seen::{Gap, GivenUp, Offer, Refusal, Seen};
 
 /// Everything that is known of the broadcasts of all origins.

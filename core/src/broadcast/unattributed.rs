@@ -63,9 +63,9 @@ impl Unattributed {
             // The request goes to the address in the member's record, wherever the datagram came from.
             let Some(addr) = peers.receiver(of.id) else { return };
             let (bytes, credit) = (id.0.to_le_bytes(), cx.config.membership.reconcile_credit);
-            let mut letter = cx.letter(addr, of.id);
-            letter.push(&Want::of(MEMBERS, credit, &bytes).into());
-            letter.send_alone();
+            let mut datagram = cx.datagram(addr, of.id);
+            datagram.push(&Want::of(MEMBERS, credit, &bytes).into());
+            datagram.send_alone();
         }
     }
 

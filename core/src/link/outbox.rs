@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
 
-use crate::action::{Action, Member, MemberChange, MemberState, Notice};
+use crate::action::{Action, Member, MemberChange, Notice};
 use crate::command::Answer;
 use crate::error::Rejected;
-use crate::id::Slot;
 use crate::id::{Incarnation, MessageId, NodeId};
+use crate::id::{MemberState, Slot};
 use crate::wire::Record;
 
 /// The actions of one or more calls of [`Node::handle_into`](crate::Node::handle_into), in order.

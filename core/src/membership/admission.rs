@@ -6,12 +6,12 @@
 use super::rules::{self, Visibility};
 use super::table::Entry;
 use super::{Membership, Timer};
-use crate::action::{MemberChange, MemberState, Notice};
+use crate::action::{MemberChange, Notice};
 use crate::command::{Admission, Answer};
 use crate::config::AdmissionPolicy;
 use crate::context::{Ctx, Signal};
 use crate::error::Rejected;
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 
 impl Membership {
     /// Tells the application, and the other machines, how a member has changed since it was in the state `before`.

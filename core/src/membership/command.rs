@@ -6,12 +6,11 @@ use core::net::SocketAddr;
 use super::join::must_be_reachable;
 use super::rules::Claim;
 use super::{Membership, Timer, send};
-use crate::action::MemberState;
 use crate::boot::Phase;
 use crate::command::Answer;
 use crate::context::{Ctx, Signal};
 use crate::error::{Field, Rejected};
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 use crate::limits::META_BYTES_MAX;
 use crate::wire::Verdict;
 

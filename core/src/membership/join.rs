@@ -189,10 +189,10 @@ impl Membership {
     pub(super) fn send_join(&self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
         let record = self.own.record();
         let cluster = &cx.config.cluster;
-        let mut letter = cx.letter(to, NodeId::NOBODY);
-        let fits = letter.push(&Join { cookie, cluster, record: Record::trusted(&record) }.into());
+        let mut datagram = cx.datagram(to, NodeId::NOBODY);
+        let fits = datagram.push(&Join { cookie, cluster, record: Record::trusted(&record) }.into());
         debug_assert!(fits, "the longest join fits the least mtu");
-        letter.send_alone();
+        datagram.send_alone();
     }
 
     /// Takes a Join. A joiner without the right cookie is sent one, at the address that its record claims, and nothing is
@@ -215,9 +215,9 @@ impl Membership {
         let now = window(cx.now);
         let good = [now, now.wrapping_sub(1)].map(|window| self.contacts.cookie(to, join.record, window));
         if claimed != to || !good.contains(&join.cookie) {
-            let mut letter = cx.letter(to, source.sender);
-            letter.push(&JoinEcho { cookie: good[0], seen: source.from }.into());
-            return letter.send_alone();
+            let mut datagram = cx.datagram(to, source.sender);
+            datagram.push(&JoinEcho { cookie: good[0], seen: source.from }.into());
+            return datagram.send_alone();
         }
         let was_known = self.table.get(source.sender).is_some();
         let source = Source { from: to, delta: false, ..*source };
@@ -241,23 +241,23 @@ impl Membership {
     /// Tells a joiner that it is known at a higher incarnation, or as gone: it has to move above that first (rule A4).
     fn turn_away(&self, source: &Source, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(source.sender) else { return };
-        let mut letter = cx.letter(source.from, source.sender);
-        letter.push(&accusation_of(entry).into());
-        letter.send_alone();
+        let mut datagram = cx.datagram(source.from, source.sender);
+        datagram.push(&accusation_of(entry).into());
+        datagram.send_alone();
     }
 
     /// Sends the answer to a Join: with it go the own record, and those of the most recent joiners that fit.
     fn answer_join(&self, source: &Source, cx: &mut Ctx<'_>) {
         let answer = JoinAnswer { seen: source.from, shared: self.own.shared(), members: self.group_size() };
-        let mut letter = cx.letter(source.from, source.sender);
-        letter.push(&answer.into());
+        let mut datagram = cx.datagram(source.from, source.sender);
+        datagram.push(&answer.into());
         let recent = self.contacts.joiners.iter().rev().copied().filter(|id| *id != source.sender);
         for id in core::iter::once(self.own.id).chain(recent) {
             if let Some(record) = self.table.get(id).filter(|entry| entry.is_live()).and_then(Entry::record) {
-                letter.push(&Alive(record).into());
+                datagram.push(&Alive(record).into());
             }
         }
-        letter.send_alone();
+        datagram.send_alone();
     }
 
     /// Takes a JoinEcho, and sends the cookie back in a second Join. A node without an address takes the one that the echo
@@ -265,7 +265,7 @@ impl Membership {
     pub(super) fn on_join_echo(&mut self, from: SocketAddr, echo: JoinEcho, cx: &mut Ctx<'_>) {
         let JoinEcho { cookie, seen } = echo;
         if self.phase != Phase::Running || !self.contacts.has(from) {
-            cx.stats.ignored_stranger += 1;
+            cx.stats.ignored_unknown_sender += 1;
             return;
         }
         if self.own.addr.ip().is_unspecified() && is_reachable(seen) {
@@ -280,7 +280,7 @@ impl Membership {
     /// Takes the answer to a Join, and fetches from its sender what the answer has left out.
     pub(super) fn on_join_answer(&mut self, source: &Source, answer: &JoinAnswer, cx: &mut Ctx<'_>) {
         if !self.contacts.has(source.from) {
-            cx.stats.ignored_stranger += 1;
+            cx.stats.ignored_unknown_sender += 1;
             return;
         }
         self.contacts.update(source.from, |contact| contact.member = source.sender);

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::rules::Claim;
 use super::table::Entry;
 use super::{Membership, Timer, send};
-use crate::action::{MemberState, Notice};
+use crate::action::Notice;
 use crate::boot::Phase;
 use crate::command::Answer;
 use crate::context::{Ctx, Signal};
 use crate::error::Rejected;
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 use crate::wire::{Ping, Verdict};
 
 /// A leave under way.

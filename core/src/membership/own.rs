@@ -9,13 +9,13 @@ use smallvec::SmallVec;
 
 use super::rules::Claim;
 use super::{Membership, Source, send};
-use crate::action::{MemberState, Notice};
+use crate::action::Notice;
 use crate::boot::{Boot, Phase};
 use crate::config::Config;
 use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
-use crate::id::Slot;
 use crate::id::{Incarnation, NodeId};
+use crate::id::{MemberState, Slot};
 use crate::wire::{Accused, Alive, Record, RecordFields, Standing};
 
 /// The number of other processes under the own id that are remembered, to tell one that has ended from a twin that runs.

@@ -10,12 +10,11 @@ use core::time::Duration;
 
 use super::Membership;
 use super::table::Entry;
-use crate::action::MemberState;
 use crate::boot::Phase;
 use crate::config::Config;
 use crate::error::Rejected;
 use crate::estimate::Estimate;
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 use crate::rng::Rng;
 
 /// The other members, as a machine beside membership sees them.

@@ -15,10 +15,9 @@ use super::relay::Relays;
 use super::rules::{Claim, Timeout};
 use super::table::Entry;
 use super::{Membership, Source, Timer, send};
-use crate::action::MemberState;
 use crate::context::Ctx;
 use crate::error::Misbehavior;
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 use crate::wire::{Ping, PingReq, RelayedAck, Verdict};
 
 /// The probe of this period, and the pings for others and for the application. All of them share their sequence numbers,

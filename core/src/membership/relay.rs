@@ -73,11 +73,11 @@ impl Membership {
         let ping = Ping { seq, roots: self.roots(cx) }.into();
         let suspicion = self.suspicion_to_tell(target, cx);
         // No updates ride on it: the asker names the address, and could name one that is not a member's (rule F6).
-        let mut letter = cx.letter(addr, target);
+        let mut datagram = cx.datagram(addr, target);
         suspicion.into_iter().map(Message::from).chain([ping]).for_each(|message| {
-            letter.push(&message);
+            datagram.push(&message);
         });
-        letter.send_alone();
+        datagram.send_alone();
     }
 
     fn arm_relays(&mut self, cx: &Ctx<'_>) {

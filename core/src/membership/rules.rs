@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{MemberChange, MemberState};
-use crate::id::Incarnation;
+use crate::action::MemberChange;
+use crate::id::{Incarnation, MemberState};
 use crate::wire::Record;
 
 /// The state of a member at an incarnation, as this node holds it or as another one tells it. The order is the one in

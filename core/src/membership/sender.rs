@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::rules::Claim;
 use super::table::Entry;
 use super::{Membership, send};
-use crate::action::MemberState;
 use crate::boot::Phase;
 use crate::context::Ctx;
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 use crate::reconcile::{MEMBERS, Partner};
 use crate::time::Time;
 use crate::wire::{self, Accused, Ack, Alive, Header, Record, Standing, Want};
@@ -197,29 +196,29 @@ impl Membership {
         let known = accused.is_none() && matches!(source.standing, Standing::Member | Standing::Validated);
         let roots = known.then(|| self.roots(cx));
         let (credit, now) = (cx.config.membership.reconcile_credit, cx.now);
-        let mut letter = cx.letter(source.from, source.sender);
+        let mut datagram = cx.datagram(source.from, source.sender);
         if !validated {
-            letter.limit(len - wire::HEADER_BYTES - wire::CRC_BYTES);
+            datagram.limit(len - wire::HEADER_BYTES - wire::CRC_BYTES);
         }
         if let Some(seq) = ack {
-            letter.push(&Ack { seq, roots }.into());
+            datagram.push(&Ack { seq, roots }.into());
         }
         if let Some(accused) = accused {
-            letter.push(&accused.into());
+            datagram.push(&accused.into());
         }
         if validated {
             if wants_record && self.table.get(source.sender).is_some_and(Entry::lacks_content) {
                 let id = source.sender.0.to_le_bytes();
-                letter.push(&Want::of(MEMBERS, credit, &id).into());
+                datagram.push(&Want::of(MEMBERS, credit, &id).into());
             }
             if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, now)) {
-                letter.push(&verdict.into());
+                datagram.push(&verdict.into());
             }
         }
-        if letter.is_empty() {
+        if datagram.is_empty() {
             return;
         }
-        if validated { letter.send() } else { letter.send_alone() }
+        if validated { datagram.send() } else { datagram.send_alone() }
     }
 
     /// Sends the own record to a member whose ack says that it does not hold this node alive.

@@ -26,12 +26,12 @@ impl reconcile::Table for Members<'_> {
     }
 
     /// The verdict goes before the record: a receiver that learns both must not take the subject for alive in between.
-    fn push_item(&self, id: NodeId, letter: &mut DatagramWriter<'_>) -> ItemFate {
+    fn push_item(&self, id: NodeId, datagram: &mut DatagramWriter<'_>) -> ItemFate {
         let entry = self.table.get(id).filter(|entry| !entry.flags.held_back);
         let Some(entry) = entry else { return ItemFate::Empty };
         let verdict = if entry.is_live() { None } else { update_of(entry, self.suspicions, self.now) };
         let parts = [verdict, entry.record().map(|record| Alive(record).into())];
-        if parts.iter().flatten().all(|message| letter.push(message)) {
+        if parts.iter().flatten().all(|message| datagram.push(message)) {
             ItemFate::Packed
         } else {
             ItemFate::TooLong

@@ -12,9 +12,8 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{self, Claim, Visibility};
-use crate::action::MemberState;
 use crate::collections::Lookup;
-use crate::id::{Incarnation, NodeId, hash64};
+use crate::id::{Incarnation, MemberState, NodeId, hash64};
 use crate::reconcile::Tree;
 use crate::rng::Rng;
 use crate::time::Time;

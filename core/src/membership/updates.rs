@@ -11,11 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::suspicion::Suspicion;
 use super::table::Entry;
 use super::{Membership, Source, Timer};
-use crate::action::MemberState;
 use crate::collections::Lookup;
 use crate::config::Config;
 use crate::context::Ctx;
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 use crate::limits::RETRANSMIT_MAX;
 use crate::time::Time;
 use crate::wire::{Alive, Message, Swim, Verdict};
@@ -187,10 +186,10 @@ impl Membership {
         for id in &chosen {
             let Some(to) = self.table.get(*id).and_then(Entry::addr) else { continue };
             let (config, now) = (cx.config, cx.now);
-            let mut letter = cx.letter(to, *id);
-            self.pack(*id, config, now, |message| letter.push(message));
-            if !letter.is_empty() {
-                letter.send();
+            let mut datagram = cx.datagram(to, *id);
+            self.pack(*id, config, now, |message| datagram.push(message));
+            if !datagram.is_empty() {
+                datagram.send();
             }
         }
         if !self.updates.is_empty() && !chosen.is_empty() {

@@ -3,11 +3,11 @@
 use super::rules::{self, Claim, Outcome, Witness};
 use super::table::Entry;
 use super::{Membership, Reply, Source, Timer};
-use crate::action::{MemberChange, MemberState, Notice};
+use crate::action::{MemberChange, Notice};
 use crate::config::SHARED_FIELDS;
 use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
-use crate::id::NodeId;
+use crate::id::{MemberState, NodeId};
 use crate::time::nanos;
 use crate::wire::{Record, Verdict};
 

@@ -4,11 +4,11 @@ use core::net::SocketAddr;
 
 use super::table::Entry;
 use super::{Membership, Obituary, Timer};
-use crate::action::{Member, MemberState};
+use crate::action::Member;
 use crate::boot::Phase;
 use crate::config::Config;
 use crate::context::Ctx;
-use crate::id::{Incarnation, NodeId};
+use crate::id::{Incarnation, MemberState, NodeId};
 use crate::reconcile::{MEMBERS, TABLES};
 use crate::time::Time;
 

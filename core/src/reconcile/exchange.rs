@@ -181,10 +181,10 @@ impl Exchange {
 
     fn send(&self, to: Partner, bytes: &[u8], message: Build, cx: &mut Ctx<'_>) {
         let message = message(self.table, cx.config.membership.reconcile_credit, bytes);
-        let mut letter = cx.letter(to.addr, to.id);
-        let fits = letter.push(&message);
+        let mut datagram = cx.datagram(to.addr, to.id);
+        let fits = datagram.push(&message);
         debug_assert!(fits, "what a datagram is about fits the least mtu");
-        letter.send();
+        datagram.send();
     }
 
     /// Sends the items of these ids, as far as the credit goes.
@@ -198,24 +198,24 @@ impl Exchange {
     ) {
         let mut left = ids;
         while !left.is_empty() {
-            let mut letter = cx.letter(to.addr, to.id);
-            letter.push(&Delta { table: self.table }.into());
-            let empty = letter.len();
+            let mut datagram = cx.datagram(to.addr, to.id);
+            datagram.push(&Delta { table: self.table }.into());
+            let empty = datagram.len();
             let (mut taken, mut sent) = (0, 0);
             for id in left {
-                let before = letter.len();
-                let fate = table.push_item(*id, &mut letter);
-                if fate == ItemFate::TooLong || !credit.spend(letter.len() - before) {
-                    letter.truncate(before);
+                let before = datagram.len();
+                let fate = table.push_item(*id, &mut datagram);
+                if fate == ItemFate::TooLong || !credit.spend(datagram.len() - before) {
+                    datagram.truncate(before);
                     break;
                 }
                 taken += 1;
                 sent += u64::from(fate == ItemFate::Packed);
             }
-            if letter.len() == empty {
+            if datagram.len() == empty {
                 return;
             }
-            letter.send_alone();
+            datagram.send_alone();
             cx.stats.reconciled_sent += sent;
             left = &left[taken..];
         }

@@ -183,10 +183,10 @@ impl Table for Marks<'_> {
         self.tree
     }
 
-    fn push_item(&self, id: NodeId, letter: &mut DatagramWriter<'_>) -> ItemFate {
+    fn push_item(&self, id: NodeId, datagram: &mut DatagramWriter<'_>) -> ItemFate {
         let mut fate = ItemFate::Empty;
         for mark in self.log.marks_of(id) {
-            if !letter.push(&mark.into()) {
+            if !datagram.push(&mark.into()) {
                 return ItemFate::TooLong;
             }
             fate = ItemFate::Packed;

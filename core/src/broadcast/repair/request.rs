@@ -116,20 +116,20 @@ pub(crate) fn send_requests(asks: &Asks, spread: &mut Spread, tools: &mut Tools<
         // The latest first: what does not fit waits for its next turn.
         let latest: Vec<Run> = ask.runs.iter().rev().take(room).copied().collect();
         put_merged(&mut bytes, latest.into_iter());
-        let mut letter = tools.cx.letter(addr, *to);
+        let mut datagram = tools.cx.datagram(addr, *to);
         for (id, missing) in ask.parts.iter().copied().take(PARTS_MAX) {
-            letter.push(&RequestParts { id, missing }.into());
+            datagram.push(&RequestParts { id, missing }.into());
         }
         if !bytes.is_empty() {
             let flags = if ask.graft { GRAFT } else { 0 };
             let message = Request { round: ask.round, flags, runs: Runs::of(&bytes) };
-            if !letter.push(&message.into()) {
-                letter.send();
-                letter = tools.cx.letter(addr, *to);
-                letter.push(&message.into());
+            if !datagram.push(&message.into()) {
+                datagram.send();
+                datagram = tools.cx.datagram(addr, *to);
+                datagram.push(&message.into());
             }
         }
-        letter.send();
+        datagram.send();
     }
 }
 

@@ -257,13 +257,13 @@ impl Queue {
                     self.turn = to;
                     return;
                 }
-                let mut letter = cx.letter(addr, to);
-                self.pack(to, cache, |message| letter.push(message));
-                if letter.is_empty() {
+                let mut datagram = cx.datagram(addr, to);
+                self.pack(to, cache, |message| datagram.push(message));
+                if datagram.is_empty() {
                     break;
                 }
-                self.tokens = self.tokens.saturating_sub(letter.len() as u64);
-                letter.send();
+                self.tokens = self.tokens.saturating_sub(datagram.len() as u64);
+                datagram.send();
             }
         }
     }

@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::fragment::{Fragment, ItemId};
 use crate::limits::{FRAGMENT_BYTES, FRAGMENTS_MAX, REASSEMBLIES_MAX};
+use crate::wire::{Fragment, ItemId};
 
 /// The unfinished items of one receiver.
 ///
 /// It keeps at most [`REASSEMBLIES_MAX`]; the fragment of a further item makes it give up the oldest one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reassembly {
+pub(in crate::broadcast) struct Reassembly {
     oldest_first: VecDeque<Unfinished>,
 }
 
@@ -31,14 +31,14 @@ struct Unfinished {
 impl Reassembly {
     /// A reassembly without unfinished items.
     #[must_use]
-    pub fn new() -> Self {
+    pub(in crate::broadcast) fn new() -> Self {
         Self::default()
     }
 
     /// Adds a fragment, and returns the whole item once none of its fragments is missing.
     ///
     /// A repeated fragment changes nothing, and neither does one that contradicts the count of those before.
-    pub fn add(&mut self, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
+    pub(in crate::broadcast) fn add(&mut self, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
         let place = match self.oldest_first.iter().position(|unfinished| unfinished.item == fragment.item) {
             Some(place) => place,
             None => self.begin(fragment),
@@ -63,27 +63,22 @@ impl Reassembly {
 
     /// One bit for each missing fragment of an unfinished item; `None` if no fragment of the item was received.
     #[must_use]
-    pub fn missing(&self, item: ItemId) -> Option<u128> {
+    pub(in crate::broadcast) fn missing(&self, item: ItemId) -> Option<u128> {
         let unfinished = self.oldest_first.iter().find(|unfinished| unfinished.item == item)?;
         Some(unfinished.missing())
     }
 
     /// Gives up an unfinished item.
-    pub fn remove(&mut self, item: ItemId) {
+    pub(in crate::broadcast) fn remove(&mut self, item: ItemId) {
         self.oldest_first.retain(|unfinished| unfinished.item != item);
     }
 
     /// The number of unfinished items.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(in crate::broadcast) fn len(&self) -> usize {
         self.oldest_first.len()
     }
 
-    /// Whether there is no unfinished item.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.oldest_first.is_empty()
-    }
 
     fn begin(&mut self, fragment: &Fragment<'_>) -> usize {
         if self.oldest_first.len() == REASSEMBLIES_MAX {
