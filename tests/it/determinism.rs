@@ -100,8 +100,8 @@ fn hash_of_broadcasts(seed: u64) -> Result<u64, Violation> {
         _ => BroadcastConfig::pull(),
     };
     let order = if seed % 8 < 4 { Order::Arrival } else { Order::Origin };
-    let persist_seen = if seed % 3 == 0 { PersistSeen::BeforeDelivery } else { PersistSeen::Never };
-    let broadcast = BroadcastConfig { order, persist_seen, prefer_zone: seed % 5 == 0, ..preset };
+    let persist_seen = if seed.is_multiple_of(3) { PersistSeen::BeforeDelivery } else { PersistSeen::Never };
+    let broadcast = BroadcastConfig { order, persist_seen, prefer_zone: seed.is_multiple_of(5), ..preset };
     let mut sim = sim_with(seed, Config { broadcast, ..Config::lan("golden") })?;
     let mut random = Random::new(seed, 10, 0);
     for _ in 0..30 {
