@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::id::NodeId;
 use crate::link::{DatagramWriter, Link, Outbox};
-use crate::reconcile::TABLES;
 use crate::stats::Stats;
 use crate::time::Time;
+use crate::wire::TABLES;
 
 /// The surroundings of one call.
 #[derive(Debug)]
