@@ -79,7 +79,6 @@ impl Reassembly {
         self.oldest_first.len()
     }
 
-
     fn begin(&mut self, fragment: &Fragment<'_>) -> usize {
         if self.oldest_first.len() == REASSEMBLIES_MAX {
             self.oldest_first.pop_front();
