@@ -12,8 +12,8 @@ use crate::id::Slot;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::{META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
 
-/// The identity of a member, and the epoch, the seed and the restored bytes of this start of its process. One process
-/// start is one boot.
+/// The identity of a member, and the epoch, the seed and the restored bytes of this start of its process. One
+/// process start is one boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boot {
     /// The id of this member, not zero. It must be unique in the cluster: of two running processes with one id, one

@@ -26,8 +26,8 @@
 //! ```
 //!
 //! A [`Check`] observes everything that happens and may object. [`checks`] has those of this crate: of membership, of the
-//! broadcast, and of the simulator itself. [`faults`] draws fault plans from seeds and runs them, [`scenario`] runs
-//! what people describe in files, and [`bytes`] has the bodies of the fuzz targets.
+//! broadcast, and of the simulator itself. [`faults`] draws fault plans from seeds and runs them, [`scenario`] runs what
+//! people describe in files, and [`bytes`] has the bodies of the fuzz targets.
 //!
 //! # As a dependency
 //!
