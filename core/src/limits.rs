@@ -78,5 +78,5 @@ pub const REPORTS_MAX: usize = 64;
 pub const FRAGMENT_BYTES: usize = 1_024;
 /// The most fragments of one message.
 pub const FRAGMENTS_MAX: usize = 72;
-/// The most messages of which only some fragments have arrived that are kept.
+/// The most unfinished messages: those of which only some fragments have arrived.
 pub const REASSEMBLIES_MAX: usize = 16;
