@@ -98,7 +98,7 @@ pub enum Rejected {
         /// The limit in bytes.
         max: usize,
     },
-    /// The node would have to keep more entries of one kind than it does.
+    /// The node would have to keep more entries of one kind than their limit allows.
     TooMany {
         /// The kind of entry of which there would be too many.
         what: Field,
