@@ -11,7 +11,7 @@ use crate::id::{Incarnation, MemberState, MessageId, NodeId, PingId, Slot};
 use crate::time::Time;
 use crate::wire::Record;
 
-/// Something for the driver to do. The enum is exhaustive on purpose: a driver handles every kind, in order.
+/// An action that the driver carries out. The enum is exhaustive on purpose: a driver handles every kind, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
     /// Send this datagram. Losing it is not an error: whatever matters is sent again.
@@ -23,7 +23,7 @@ pub enum Action<'a> {
     },
     /// The answer to the command that this call was given.
     Answer(Result<Answer, Rejected>),
-    /// Tell the application of this.
+    /// Pass this notice to the application.
     Notify(Notice<'a>),
     /// Make these bytes the durable content of `slot`, then confirm it with
     /// [`Event::Stored`](crate::Event::Stored). A driver without a disk ignores it; with
@@ -152,7 +152,7 @@ pub enum Reached {
     },
 }
 
-/// Something that the application may want to know.
+/// Information from a node to its application: a change of the group, a broadcast, or an event of the node itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice<'a> {
@@ -168,8 +168,8 @@ pub enum Notice<'a> {
         /// The member after the change.
         member: Member<'a>,
     },
-    /// The own record has a new incarnation: after a refutation, after a change of the own address or metadata, or
-    /// because an earlier process had used a higher one (rule A1).
+    /// This node has a new incarnation: after a refutation, after a change of its address or metadata, or because
+    /// an earlier process of this member had used a higher one (rule A1).
     Reincarnated {
         /// The new incarnation of this node.
         incarnation: Incarnation,

@@ -1,4 +1,4 @@
-//! What a node is given at its start ([`Boot`]), and the phase of its life cycle ([`Phase`]). Plain data.
+//! The values that a node starts with ([`Boot`]), and the phase of its life cycle ([`Phase`]). Plain data.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,7 +12,8 @@ use crate::id::Slot;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::{META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
 
-/// The identity of a member, and what its process brings to this start. One process start is one boot.
+/// The identity of a member, and the epoch, the seed and the restored bytes of this start of its process. One
+/// process start is one boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boot {
     /// The id of this member, not zero. It must be unique in the cluster: of two running processes with one id, one
@@ -29,8 +30,8 @@ pub struct Boot {
     /// [`Command::SetMeta`](crate::Command::SetMeta) changes them later.
     pub meta: Vec<u8>,
     /// The epoch of this boot, below 2⁶³. It must be above every epoch that this id has used before, and serves one
-    /// boot only. Drivers take the greater of the stored epoch plus one and the clock in nanoseconds. A reused
-    /// epoch is noticed and left, at the cost of one round trip (rule A1).
+    /// boot only. Drivers take the greater of the stored epoch plus one and the clock in nanoseconds. A node that
+    /// finds its epoch used before moves to a higher one, at the cost of one round trip (rule A1).
     pub epoch: u64,
     /// The seed of all random numbers of this node. It must come from the operating system's randomness, and never
     /// be used twice (rule F1). Simulations derive it from their own seed.
@@ -80,7 +81,7 @@ impl Boot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Phase {
-    /// The node is made and silent. [`Command::Join`](crate::Command::Join) starts it.
+    /// The node was made and sends nothing. [`Command::Join`](crate::Command::Join) starts it.
     Idle,
     /// The node runs.
     Running,

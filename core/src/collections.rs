@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A hash map that cannot be iterated, so that no decision can depend on its order.
 ///
-/// Its hasher is keyed from the node's seed: a replay hashes alike, and a peer cannot choose ids that fall into one
-/// bucket.
+/// The hasher is keyed from the node's seed. A replay therefore hashes alike, and a peer cannot choose ids that
+/// fall into one bucket.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup<K, V> {
     map: HashMap<K, V, Keyed>,

@@ -45,15 +45,15 @@ pub enum Command {
         /// The address to send the pings to.
         addr: SocketAddr,
     },
-    /// Add one address to the seeds of this node (rule A7). It is an address to contact, not a member: whoever
-    /// answers there becomes known through the join.
+    /// Add one address to the seeds of this node (rule A7). It is an address to contact, not a member: the member
+    /// that answers there becomes known through the join.
     AddPeer(SocketAddr),
     /// Replace all seeds that came from an external source (a file, a registry) by these. Those of `Join` and
     /// `AddPeer` stay.
     SetPeers(Vec<SocketAddr>),
     /// Declare that a member has left: an operator's verdict, for a member that has failed for good. **A running
-    /// member stops when it hears it**, and may come back only under a higher incarnation (rule A7). It is not the
-    /// opposite of `AddPeer`.
+    /// member stops when this verdict reaches it**, and may come back only under a higher incarnation (rule A7). It
+    /// is not the opposite of `AddPeer`.
     RemovePeer(NodeId),
     /// Send a message to every member. It is also delivered here, in this call (with `PersistSeen::BeforeDelivery`
     /// once it is stored), and answered by [`Answer::Sent`].
@@ -114,7 +114,7 @@ pub enum Admission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Answer {
-    /// The command was carried out or started; where it takes time, a notice tells its end.
+    /// The command was carried out, or it was started and a notice will tell its end.
     Done,
     /// The ping was sent; its notice carries this id.
     Pinging(PingId),

@@ -134,7 +134,7 @@ pub struct MembershipConfig {
     pub buddy: bool,
     /// Before it declares a suspect Down, this node pings the suspect itself twice within the last `probe_timeout`,
     /// and it waits for a suspect that it has heard since the suspicion began. This is an addition to Lifeguard
-    /// (rule B1): a lost refutation then costs nobody its membership.
+    /// (rule B1): a member whose refutation was lost can then still show that it is alive.
     ///
     /// `local`, `lan` and `wan` `true`, memberlist `false`. Switch it off only to compare: verdicts come about one
     /// `probe_timeout` sooner and are wrong more often.
@@ -144,7 +144,8 @@ pub struct MembershipConfig {
     /// member (rule B6). 0 switches it off.
     ///
     /// `local`, `lan` and `wan` 4 (a guess), memberlist 0 (it has no such thing). 1 or 2 postpone verdicts at every
-    /// short silence, above all in small groups. At 0, or at high values, an isolated node declares everybody Down.
+    /// short silence, above all in small groups. At 0, or at high values, an isolated node declares all others
+    /// Down.
     pub isolation_periods: u8,
     /// If the driver calls this node later than its next wake-up by more than this, the deadlines of probes and
     /// suspicions move by the delay (rule B7): the answers may wait in the socket's buffer.
@@ -198,7 +199,8 @@ pub struct MembershipConfig {
     /// High values make a lost datagram delay the start.
     pub join_interval: Duration,
     /// **Shared.** How long members that are Down or Left are remembered. For the first half of it the verdict
-    /// spreads; for the second half it only guards against old news (rule B3). Above zero, at most 40 days.
+    /// spreads; for the second half the entry only refuses older records and verdicts (rule B3). Above zero, at
+    /// most 40 days.
     ///
     /// Default 24 h in every preset (a guess). Raise it above the longest partition that should heal without seeds.
     /// Lower it where members come and go with ever new ids. Too low: a member returns after it was forgotten, or a
@@ -242,7 +244,7 @@ pub enum AdmissionPolicy {
     Open,
     /// The node sends [`Notice::AdmissionAsked`](crate::Notice::AdmissionAsked) for each new member, and shows the
     /// member once it is accepted, or once this time has passed without an answer. A short time turns a slow
-    /// application into one that accepts everybody.
+    /// application into one that accepts every member.
     Ask(Duration),
 }
 
@@ -302,8 +304,8 @@ impl Config {
     }
 
     /// The values of memberlist's `DefaultLANConfig`, for comparison: its push-pull interval is the
-    /// `heal_interval`, and our additions to the failure detector are off. What memberlist has no setting for is as
-    /// in `lan`.
+    /// `heal_interval`, and our additions to the failure detector are off. Settings that memberlist does not have
+    /// are as in `lan`.
     #[must_use]
     pub fn memberlist_lan(cluster: impl Into<String>) -> Self {
         Self::of(cluster.into(), MembershipConfig::memberlist())

@@ -1,4 +1,4 @@
-//! What every handler is given beside its own state.
+//! The context that every handler is given beside its own state.
 
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;

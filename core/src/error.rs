@@ -91,16 +91,16 @@ pub enum Rejected {
     Stopped,
     /// A byte string is longer than its limit.
     Oversized {
-        /// The thing that is too long.
+        /// The part of the command that is too long.
         what: Field,
         /// Its length in bytes.
         len: usize,
         /// The limit in bytes.
         max: usize,
     },
-    /// There would be more of something than the node keeps.
+    /// The node would have to keep more entries of one kind than their limit allows.
     TooMany {
-        /// The thing of which there would be too many.
+        /// The kind of entry of which there would be too many.
         what: Field,
         /// How many there would be with this command.
         len: usize,

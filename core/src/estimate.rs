@@ -17,7 +17,7 @@ use crate::wire::{CRC_BYTES, HEADER_BYTES, PROBE_BYTES};
 pub struct Estimate {
     /// The mean time from a crash to the first suspicion: e/(e−1) periods (SWIM §4.3).
     pub first_suspicion: Duration,
-    /// The longest time for which one observer does not probe a given member: 2n − 1 periods.
+    /// The longest time between two probes of a given member by one observer: 2n − 1 periods.
     pub probed_within: Duration,
     /// Lifeguard's least suspicion time: α · max(1, log₁₀ n) periods.
     pub suspicion_min: Duration,

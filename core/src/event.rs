@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use crate::command::Command;
 use crate::id::Slot;
 
-/// Something that happened outside the node, given to [`Node::handle_into`](crate::Node::handle_into).
+/// An event outside the node, given to [`Node::handle_into`](crate::Node::handle_into).
 ///
 /// The enum is exhaustive on purpose: a driver produces every kind.
 #[derive(Clone, Debug, PartialEq, Eq)]

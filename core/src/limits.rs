@@ -32,7 +32,7 @@
 //! | [`FRAGMENTS_MAX`] | 72 | a larger message is refused at submission |
 //! | [`REASSEMBLIES_MAX`] | 16 a node | the oldest unfinished message is dropped, and asked for again |
 
-/// The least `mtu` allowed: every IPv6 path carries it with room for a tunnel.
+/// The least `mtu` allowed. Every IPv6 path carries datagrams of this size, with bytes left for a tunnel's header.
 pub const MTU_MIN: u16 = 1_200;
 /// The greatest `mtu` allowed: the largest UDP payload over IPv4.
 pub const MTU_MAX: u16 = 65_507;
@@ -78,5 +78,5 @@ pub const REPORTS_MAX: usize = 64;
 pub const FRAGMENT_BYTES: usize = 1_024;
 /// The most fragments of one message.
 pub const FRAGMENTS_MAX: usize = 72;
-/// The most messages of which only some fragments have arrived that are kept.
+/// The most unfinished messages: those of which only some fragments have arrived.
 pub const REASSEMBLIES_MAX: usize = 16;

@@ -36,7 +36,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Makes a node that has not started. It is silent until [`Command::Join`](crate::Command::Join).
+    /// Makes a node that has not started. It sends nothing until [`Command::Join`](crate::Command::Join).
     ///
     /// # Errors
     /// A setting or a part of the boot is out of its range, or contradicts another setting; the error names both.
@@ -205,8 +205,8 @@ impl Node {
         self.machines.broadcast.report(id)
     }
 
-    /// What is known of the broadcasts of each origin: one mark for each of its open epochs, ordered by id and
-    /// epoch.
+    /// The marks: what this node knows of the broadcasts of each origin. There is one for each open epoch of an
+    /// origin, ordered by id and epoch.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
         self.machines.broadcast.marks()
     }
@@ -217,14 +217,14 @@ impl Node {
         self.machines.broadcast.cached(id)
     }
 
-    /// What the broadcast keeps in memory at present, to compare with its limits.
+    /// How much the broadcast keeps in memory at present, to compare with its limits.
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.machines.broadcast.usage()
     }
 
-    /// The roots of the fingerprint trees of members, store (zero: not built yet) and broadcasts. They are equal on
-    /// two nodes when the tables are.
+    /// The roots of the three tables: members, store (always zero, because there is no store yet) and marks of the
+    /// broadcast. Two nodes have equal roots when their tables are equal.
     #[must_use]
     pub fn roots(&self) -> [u64; 3] {
         self.machines.roots()

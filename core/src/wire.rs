@@ -1,8 +1,8 @@
-//! The wire format: pure functions between values and bytes. Nothing here is a machine or knows one.
+//! The wire format: pure functions between values and bytes. This module uses none of the machines.
 //!
-//! `core/WIRE.md` documents every byte, and golden bytes in the tests keep it true. All numbers are little-endian and of
-//! fixed width, so that the few messages on the hot path cost a handful of instructions each. Every length is checked
-//! against the bytes that are left before anything is read, and decoding allocates nothing.
+//! `core/WIRE.md` documents every byte, and golden bytes in the tests check it. All numbers are little-endian and of fixed
+//! width, so that the few messages on the hot path cost a handful of instructions each. Every length is checked against the
+//! bytes that are left before anything is read, and decoding allocates nothing.
 //!
 //! ```text
 //! envelope ── opens and closes a datagram, and walks its messages          describe ── prints a datagram

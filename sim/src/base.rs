@@ -1,4 +1,4 @@
-//! The foundations of every other room: indices of processes, seeded randomness, the trace hash, and durations and groups of
+//! The tools of every other module: indices of processes, seeded randomness, the trace hash, and durations and groups of
 //! processes as text.
 
 mod hash;

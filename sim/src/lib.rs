@@ -26,8 +26,8 @@
 //! ```
 //!
 //! A [`Check`] observes everything that happens and may object. [`checks`] has those of this crate: of membership, of the
-//! broadcast, and of the simulator itself. [`faults`] draws fault plans from seeds and runs them, [`scenario`] runs
-//! what people write, and [`bytes`] has the bodies of the fuzz targets.
+//! broadcast, and of the simulator itself. [`faults`] draws fault plans from seeds and runs them, [`scenario`] runs what
+//! people describe in files, and [`bytes`] has the bodies of the fuzz targets.
 //!
 //! # As a dependency
 //!
@@ -35,12 +35,12 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! bruit-sim = { version = "0.1", default-features = false }
+//! bruit-sim = { git = "https://github.com/bruit-rs/bruit", default-features = false }
 //! ```
 //!
 //! The feature `toml` adds [`scenario::Scenario`] files and the built-in scenarios.
 //!
-//! # Rooms
+//! # Modules
 //!
 //! Each module may use those above it in this list:
 //!

@@ -121,8 +121,8 @@ pub struct BroadcastConfig {
     /// For how many rounds of the repair a payload is kept to serve others; `None` keeps it until the bytes are
     /// needed (rule C5).
     ///
-    /// Default `None`. pbcast keeps payloads for a fixed number of rounds; choose `Some` to compare with it. What
-    /// was dropped after few rounds is lost for every member that was cut off longer.
+    /// Default `None`. pbcast keeps payloads for a fixed number of rounds; choose `Some` to compare with it. A
+    /// payload that was dropped after few rounds is lost for every member that was cut off longer.
     pub keep_rounds: Option<u32>,
     /// How many bytes of payloads are kept to serve others, 256 KiB to 1 GiB. When it is full, the origin that
     /// holds most gives up its oldest payload (rule C5).
@@ -136,8 +136,8 @@ pub struct BroadcastConfig {
     /// Default 1 MiB (a guess). Low values refuse bursts; high values let the delay of the last message of a burst
     /// grow.
     pub pending_bytes_max: u32,
-    /// How many bytes a second broadcasts may send in datagrams of their own, 64 KiB at least; an eighth of it at
-    /// once. What is above waits. Messages that fit into datagrams that go anyway do not wait.
+    /// How many bytes a second this node may send in datagrams that carry broadcasts only, 64 KiB at least; at most
+    /// an eighth of it at once. Messages beyond it wait, unless they fit into a datagram that is sent anyway.
     ///
     /// Default 16 MiB (a guess). Set it below what the network carries, or datagrams are lost and repaired at
     /// greater cost. It counts what this node sends, relayed messages included.
@@ -155,7 +155,7 @@ pub struct BroadcastConfig {
 pub enum FirstPhase {
     /// The message is not sent unasked. The repair spreads it.
     None,
-    /// The origin sends the message once to everybody, and nobody passes it on (pbcast's first phase).
+    /// The origin sends the message once to every member, and no member passes it on (pbcast's first phase).
     ///
     /// Least delay and no relays. Without a group it costs the origin a datagram a member.
     Multicast {
@@ -259,9 +259,10 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum History {
-    /// Only what is sent from then on is delivered.
+    /// Only messages sent after that are delivered.
     None,
-    /// What the other members still cache is delivered, too, so that two groups that merge end with one history.
+    /// Messages that the other members still cache are delivered, too, so that two groups that merge end with one
+    /// history.
     Cached,
 }
 
@@ -305,7 +306,7 @@ impl BroadcastConfig {
         }
     }
 
-    /// Nothing is sent unasked: every 200 ms each node asks two others (gogossip's later design).
+    /// Sends no message unasked: every 200 ms each node asks two others (gogossip's later design).
     ///
     /// For a constant load where delay does not matter.
     #[must_use]
@@ -329,7 +330,7 @@ impl BroadcastConfig {
         }
     }
 
-    /// What the presets share. The source of each number is at its field.
+    /// The settings that all presets share. Each field documents the source of its number.
     const fn common() -> Self {
         Self {
             first: FirstPhase::None,

@@ -7,7 +7,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::error::DecodeError;
 use crate::id::{Incarnation, NodeId};
 
-/// The codec of one message: its body as bytes, and its phrase in a trace. Its tag and name stand in the table of kinds.
+/// The codec of one message: reads and writes its body, and prints it in a trace. The message's tag and name stand in the
+/// table of kinds.
 pub(super) trait Body<'a>: Sized {
     /// Reads the body. Bytes behind the known fields are ignored: a newer version put them there (rule G5).
     fn decode(body: Reader<'a>) -> Result<Self, DecodeError>;

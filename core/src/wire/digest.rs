@@ -9,13 +9,13 @@ use super::run::{Run, put_run};
 use super::sizes::DIGEST_GAPS_MAX;
 use crate::id::NodeId;
 
-/// The flag of a [`Digest`]: the receiver sends what the digest lacks, rather than ask for what it lacks itself.
+/// The flag of a [`Digest`] that is a pull: the receiver sends the broadcasts that the digest does not list.
 pub(crate) const PULL: u8 = 1;
 /// The range of all origins, both ends included.
 pub(crate) const EVERYONE: (NodeId, NodeId) = (NodeId(0), NodeId(u64::MAX));
 
-/// The receiver asks for the broadcasts that the digest lists and it lacks. Of a pull it sends instead those that it holds
-/// and the digest does not list.
+/// Lists the broadcasts that the sender has. The receiver asks for those that it lacks. If the digest is a pull, the
+/// receiver instead sends those that it holds and the digest does not list.
 ///
 /// A digest that does not fit one datagram is sent as several, each for a range of origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl<'a> Digest<'a> {
         Self { flags, round, origins, bytes }
     }
 
-    /// Whether the receiver sends what the digest lacks, rather than ask for what it lacks itself.
+    /// Whether the digest is a pull: the receiver then sends the broadcasts that the digest does not list.
     #[must_use]
     pub const fn is_pull(self) -> bool {
         self.flags & PULL != 0

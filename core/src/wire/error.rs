@@ -1,4 +1,4 @@
-//! What can be wrong with received bytes.
+//! The reasons why received bytes are refused.
 
 use core::fmt;
 

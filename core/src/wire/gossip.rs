@@ -19,8 +19,8 @@ pub(crate) const MULTICAST: u8 = 4;
 /// The flag of a [`Request`]: the sender wants further messages without asking (Plumtree's graft).
 pub(crate) const GRAFT: u8 = 1;
 
-/// The receiver delivers the broadcast and passes it on, if it is new. If the receiver has it already and it came along an
-/// eager edge, the receiver may answer with a [`Prune`].
+/// Carries a whole broadcast. The receiver delivers it and passes it on, if it is new. If the receiver has it already and
+/// it came along an eager edge, the receiver may answer with a [`Prune`].
 ///
 /// An item longer than [`FRAGMENT_BYTES`](crate::limits::FRAGMENT_BYTES) travels in [`Part`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +36,10 @@ pub struct Publish<'a> {
     pub item: Item<'a>,
 }
 
-/// The receiver keeps the fragment. Once it has all fragments of the item, it handles the whole like a [`Publish`].
+/// Carries one fragment of a broadcast. The receiver keeps it, and once it has all fragments of the item, it handles the
+/// item like a [`Publish`].
 ///
-/// It keeps at most [`REASSEMBLIES_MAX`](crate::limits::REASSEMBLIES_MAX) unfinished items.
+/// A node keeps at most [`REASSEMBLIES_MAX`](crate::limits::REASSEMBLIES_MAX) unfinished items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
     /// The number of nodes that have sent the fragment on its way, the sender included.
@@ -49,7 +50,8 @@ pub struct Part<'a> {
     pub part: Fragment<'a>,
 }
 
-/// The receiver sends these broadcasts, the latest first, and a [`Gone`] or [`Lack`] for those that it cannot send.
+/// Asks for broadcasts. The receiver sends them, the latest first, and a [`Gone`] or [`Lack`] for those that it cannot
+/// send.
 ///
 /// The number of broadcasts that one request gets, and the bytes that one member gets in an interval, are bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,8 @@ pub struct Request<'a> {
     pub runs: Runs<'a>,
 }
 
-/// The receiver sends the missing fragments of a broadcast, within the bounds of a [`Request`].
+/// Asks for the fragments of a broadcast that the sender lacks. The receiver sends them, within the bounds of a
+/// [`Request`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestParts {
     /// The id of the broadcast.
@@ -71,12 +74,13 @@ pub struct RequestParts {
     pub missing: u128,
 }
 
-/// The receiver makes its edge to the sender lazy: it announces broadcasts with an [`IHave`] instead of sending them
-/// (Plumtree).
+/// Asks the receiver to send no broadcasts unasked. The receiver makes its edge to the sender lazy: it announces broadcasts
+/// with an [`IHave`] instead of sending them (Plumtree).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prune;
 
-/// The receiver learns how far an origin has got, and asks the sender for the broadcasts that it lacks (rule C3).
+/// Tells which numbers of one origin's broadcasts exist in an epoch. The receiver asks the sender for those that it lacks
+/// (rule C3).
 ///
 /// A mark is an item of a reconciliation, and stands behind a [`Delta`](super::Delta).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,21 +121,23 @@ macro_rules! run_lists {
 }
 
 run_lists! {
-    /// The receiver notes that the sender has these broadcasts. It requests those that it lacks: in a tree after
+    /// Announces broadcasts. The receiver notes that the sender has them. It requests those that it lacks: in a tree after
     /// `request_delay`, in which they may come along an eager edge, otherwise at once.
     IHave;
-    /// The receiver does not count on the sender for these broadcasts: the sender does not hold them any more. Once enough
-    /// members have said so or [`Lack`], a broadcast that nobody offers is given up (rules C1 and C4).
+    /// Tells that the sender does not hold these broadcasts any more. The receiver looks for them at other members. Once
+    /// enough members have answered with [`Gone`] or [`Lack`], a broadcast that nobody offers is given up (rules C1 and
+    /// C4).
     Gone;
-    /// The receiver does not count on the sender for these broadcasts: they have not reached the sender either.
+    /// Tells that these broadcasts have not reached the sender either. The receiver looks for them at other members.
     Lack;
-    /// The receiver, which has pushed these broadcasts, counts the sender among those that they were new to. If too few
-    /// answer, it announces them with an [`IHave`].
+    /// Acknowledges pushed broadcasts that were new to the sender. The receiver, which pushed them, counts the sender. If
+    /// too few answer, it announces them with an [`IHave`].
     PushAck;
-    /// The receiver, the origin of these broadcasts, counts the sender among the members that have delivered them.
+    /// Tells the origin of these broadcasts that the sender has delivered them. The origin counts the sender in its
+    /// reports.
     Receipt;
-    /// The receiver answers with a [`Receipt`] for all broadcasts that it has of the sender's latest epoch. The runs name
-    /// those that the sender still reports on.
+    /// Asks for a receipt. The receiver answers with a [`Receipt`] for all broadcasts that it has of the sender's latest
+    /// epoch. The runs name those that the sender still reports on.
     ReceiptRequest;
 }
 

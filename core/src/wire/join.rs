@@ -8,8 +8,8 @@ use super::codec::{Body, Put, Reader};
 use super::error::DecodeError;
 use super::record::Record;
 
-/// The receiver takes the record and answers with a [`JoinAnswer`] if the cookie is right. Otherwise it sends a
-/// [`JoinEcho`] to the address in the record and remembers nothing (rule B10).
+/// Asks to become a member. The receiver takes the record and answers with a [`JoinAnswer`] if the cookie is right.
+/// Otherwise it sends a [`JoinEcho`] to the address in the record and remembers nothing (rule B10).
 ///
 /// A joiner that the receiver holds at a higher incarnation or as gone is answered with an [`Accused`](super::Accused) and
 /// has to go above that first. A join to another cluster is counted and ignored.
@@ -23,7 +23,8 @@ pub struct Join<'a> {
     pub record: Record<'a>,
 }
 
-/// The receiver repeats its [`Join`] with this cookie, which proves that it is reachable at its address.
+/// Challenges a joiner. The receiver repeats its [`Join`] with this cookie, which proves that it is reachable at its
+/// address.
 ///
 /// An echo from an address that the receiver has not asked is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub struct JoinEcho {
     pub seen: SocketAddr,
 }
 
-/// The receiver has joined: it stops asking seeds, and compares its member table with the sender's. The records behind this
-/// message in the datagram are news to the receiver alone, so it does not gossip them on.
+/// Tells a joiner that it has joined. The receiver stops asking seeds, and compares its member table with the sender's. The
+/// records behind this message in the datagram are new to the receiver alone, so it does not gossip them on.
 ///
 /// An answer from an address that the receiver has not asked is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,10 +25,11 @@ use super::sizes::{MESSAGE_BYTES, TABLES};
 /// least standing that its sender needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
-    /// The sender speaks for an earlier epoch of a member. Its pings are acked, and nothing else is used.
+    /// The datagram carries an earlier epoch of its sender than the receiver knows. Its pings are acked, and nothing else
+    /// in it is used.
     Stale,
-    /// The sender is not held alive here. It may ask, join and tell of members, and no answer to it is longer than its
-    /// question.
+    /// The receiver does not hold the sender alive. The sender may ping, join, and send records and verdicts, and no answer
+    /// to it is longer than its question.
     Unknown,
     /// The sender is a live member, at another address than its record says.
     Member,

@@ -8,15 +8,16 @@ use super::error::DecodeError;
 use super::record::Record;
 use crate::id::{Incarnation, MemberState, NodeId};
 
-/// The receiver takes the record into its table if it is newer than the one held, and holds the member alive unless a
-/// verdict of the same or a higher incarnation says otherwise (rule B2).
+/// Carries the record of a live member. The receiver takes it into its table if it is newer than the one held, and holds
+/// the member alive unless a verdict of the same or a higher incarnation says otherwise (rule B2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alive<'a>(
     /// The record of the member that is alive at the record's incarnation.
     pub Record<'a>,
 );
 
-/// The receiver weighs the verdict against what it holds of the member, and gossips it on if it takes it (SWIM §4.2).
+/// Carries a verdict about a member. The receiver compares it with what it holds of the member, and gossips it on if it
+/// takes it (SWIM §4.2).
 ///
 /// A Down about a member that the receiver holds alive is only a suspicion (rule B1). A verdict about the receiver
 /// itself is refuted.
@@ -36,11 +37,11 @@ pub struct Verdict {
     pub author: NodeId,
 }
 
-/// The receiver learns that the sender holds it at a higher incarnation, not alive, or in another process. It moves to an
-/// incarnation above that and answers with its record (rule A4); if it was removed at its present incarnation, it stops
-/// (rule A7).
+/// Tells the receiver that the sender holds it at a higher incarnation, not alive, or in another process. The receiver
+/// moves to an incarnation above that and answers with its record (rule A4); if it was removed at its present incarnation,
+/// it stops (rule A7).
 ///
-/// A node sends at most one in a probe interval to each sender.
+/// A node sends each sender at most one accusation in a probe interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accused {
     /// The incarnation at which the sender holds the receiver.

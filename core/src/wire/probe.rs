@@ -11,7 +11,8 @@ use super::error::DecodeError;
 use super::sizes::{MESSAGE_BYTES, PROBE_BYTES, SHORT_ACK_BYTES, TABLES};
 use crate::id::{Incarnation, NodeId};
 
-/// The receiver answers with an [`Ack`], and compares its tables with the sender's where the roots differ (rule B9).
+/// Asks whether the receiver answers. The receiver sends an [`Ack`], and compares its tables with the sender's where the
+/// roots differ (rule B9).
 ///
 /// Every sender gets its ack, but roots are compared only with a validated member, and an unvalidated sender gets no
 /// answer longer than its ping (rule F6).
@@ -23,7 +24,8 @@ pub struct Ping {
     pub roots: [u64; TABLES],
 }
 
-/// The receiver ends the probe with this number: its target has answered. Roots are compared as those of a [`Ping`].
+/// Answers a [`Ping`]. The receiver ends the probe with this number, because its target has answered. Roots are compared as
+/// those of a [`Ping`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// The number of the ping.
@@ -33,7 +35,8 @@ pub struct Ack {
     pub roots: Option<[u64; TABLES]>,
 }
 
-/// The receiver pings the target for the sender, and answers with a [`RelayedAck`] or a [`Nack`] (SWIM §3.1).
+/// Asks for an indirect probe. The receiver pings the target for the sender, and answers with a [`RelayedAck`] or a
+/// [`Nack`] (SWIM §3.1).
 ///
 /// At most [`RELAYS_MAX`](crate::limits::RELAYS_MAX) relayed pings are open at a time; a further one is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +49,15 @@ pub struct PingReq {
     pub addr: SocketAddr,
 }
 
-/// The receiver learns that the helper of its indirect probe is reachable and the target has not answered the helper
-/// yet. A missing nack lowers the receiver's trust in its own network (Lifeguard).
+/// Tells that the target of an indirect probe has not answered yet. The receiver sees that its helper is reachable. A
+/// missing nack lowers the receiver's trust in its own network (Lifeguard).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nack {
     /// The number of the [`PingReq`].
     pub seq: u32,
 }
 
-/// The receiver ends its probe: the target has answered the helper that sends this.
+/// Tells that the target of an indirect probe has answered. A helper sends it, and the receiver ends its probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelayedAck {
     /// The number of the [`PingReq`].

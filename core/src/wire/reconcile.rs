@@ -63,8 +63,9 @@ impl KeyRange {
     }
 }
 
-/// The receiver compares the parts of each range with its own. It answers a part that differs with its items behind a
-/// [`Delta`] if the sender has next to none, with [`Items`] if the receiver has few, otherwise with a finer [`Compare`].
+/// Carries the fingerprints of ranges. The receiver compares the parts of each range with its own. It answers a part that
+/// differs with its items behind a [`Delta`] if the sender has next to none, with [`Items`] if the receiver has few,
+/// otherwise with a finer [`Compare`].
 ///
 /// The answer never exceeds the credit, and [`CREDIT_MAX`](crate::limits::CREDIT_MAX) in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +77,8 @@ pub struct Compare<'a> {
     bytes: &'a [u8],
 }
 
-/// The receiver compares each list with its own items. It sends those that the sender lacks or has in another version
-/// behind a [`Delta`], and asks for those that it lacks itself with a [`Want`].
+/// Lists the sender's items in some ranges. The receiver compares each list with its own items. It sends those that the
+/// sender lacks or has in another version behind a [`Delta`], and asks for those that it lacks itself with a [`Want`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Items<'a> {
     /// The table that the items are of: 0 members, 2 marks of the broadcast.
@@ -87,7 +88,7 @@ pub struct Items<'a> {
     bytes: &'a [u8],
 }
 
-/// The receiver sends the items with these ids behind a [`Delta`], as far as the credit goes.
+/// Asks for items by their ids. The receiver sends them behind a [`Delta`], as far as the credit goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want<'a> {
     /// The table that the items are of: 0 members, 2 marks of the broadcast.
@@ -97,7 +98,7 @@ pub struct Want<'a> {
     bytes: &'a [u8],
 }
 
-/// The receiver takes the items behind this message in the datagram for the answer to a reconciliation, and does not gossip
+/// Marks the items behind it in the datagram as the answer to a reconciliation. The receiver takes them and does not gossip
 /// them on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delta {

@@ -137,7 +137,7 @@ impl<'a> Record<'a> {
         self.bytes.first_chunk().expect(CHECKED)
     }
 
-    /// A number of eight bytes among them.
+    /// Reads the eight-byte number at `offset` in the fixed part.
     fn word(self, offset: usize) -> u64 {
         u64::from_le_bytes(*self.head()[offset..].first_chunk().expect(CHECKED))
     }

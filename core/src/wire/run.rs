@@ -1,4 +1,5 @@
-//! Ids of broadcasts. They travel as runs (origin, epoch, first, last), since they come in runs.
+//! Runs: ranges of ids of broadcasts. Ids travel as (origin, epoch, first, last), because a node mostly names consecutive
+//! broadcasts of one origin.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,4 +1,4 @@
-//! The sizes of what stands on the wire, in bytes, and the proofs that the least mtu holds it (rule G6).
+//! The sizes of headers, messages and fields in bytes, and the proofs that they fit the least mtu (rule G6).
 
 use crate::limits::{
     CLUSTER_BYTES_MAX, EXTENSION_BYTES_MAX, FRAGMENT_BYTES, META_BYTES_MAX, MTU_MIN, NAME_BYTES_MAX,

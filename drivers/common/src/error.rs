@@ -114,7 +114,7 @@ impl From<JournalError> for StartError {
 
 /// The reason why a join was refused. Nothing has changed.
 ///
-/// It is no error if no seed answers: the seeds are retried forever.
+/// A seed that does not answer is no error: seeds are retried forever.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JoinError {

@@ -24,7 +24,7 @@ pub const NOTICES_BYTES_MAX: usize = 16 << 20;
 pub enum DriverNotice {
     /// The node sent this notice.
     Node(Notice<'static>),
-    /// Something around the node does not work at the moment.
+    /// A part of the driver around the node, such as the disk or a look-up, does not work at the moment.
     Trouble(Trouble),
     /// Earlier notices were dropped because they were not read in time.
     Lagged {

@@ -19,13 +19,14 @@ const CLUSTER: &str = "fuzz";
 /// The size of the group, the fuzzed member included.
 const MEMBERS: u64 = 3;
 
-/// A node that knows two other members receives well-formed and malformed messages for broadcasts from them, from unknown
-/// senders, and from addresses that are not those of the members. It also broadcasts, ticks, and is told that writes are
-/// durable. After each event its own invariants and limits hold; no message is delivered twice or after it was reported as
-/// lost; and an address that is not a member's gets no more bytes than it sent.
+/// The body of the fuzz target `broadcast`. A node that knows two other members receives well-formed and malformed messages
+/// for broadcasts from them, from unknown senders, and from addresses that are not those of the members. It also
+/// broadcasts, ticks, and is told that writes are durable. After each event its own invariants and limits hold; no message
+/// is delivered twice or after it was reported as lost; and an address that is not a member's gets no more bytes than it
+/// sent.
 ///
 /// # Panics
-/// One of these does not hold.
+/// One of these promises is broken.
 pub fn broadcast(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let config = Config { broadcast: settings(&mut choices), ..Config::lan(CLUSTER) };
@@ -237,7 +238,7 @@ impl Fuzzed {
 #[derive(Clone, Copy)]
 enum Sender {
     Member,
-    /// A member's id, from an address that is not its own.
+    /// The datagram carries a member's id and comes from an address that is not that member's.
     WrongAddress,
     Unknown,
 }
@@ -253,7 +254,7 @@ fn header(receiver: NodeId, node: &Node) -> Header {
     }
 }
 
-/// A number that is mostly at most `most`, and sometimes any.
+/// Chooses a number: mostly one up to `most`, sometimes any.
 fn number(choices: &mut Choices<'_>, most: u64) -> u64 {
     match choices.byte() {
         255 => choices.word(),
@@ -261,7 +262,7 @@ fn number(choices: &mut Choices<'_>, most: u64) -> u64 {
     }
 }
 
-/// Writes an origin and an epoch, and the number of a message or with `numbers` above 1 the ends of a range.
+/// Writes an origin and an epoch, and then `numbers` numbers: one for a message, two for the ends of a range.
 fn put_id(choices: &mut Choices<'_>, numbers: usize, body: &mut Vec<u8>) {
     let origin = number(choices, MEMBERS + 1);
     // The members boot in epoch 5.

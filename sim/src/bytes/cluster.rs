@@ -11,12 +11,13 @@ use crate::checks::{Bounds, Checks, Nodes};
 use crate::kernel::payload::payload;
 use crate::kernel::{Check, Happening, Memory};
 
-/// The datagrams of three to five nodes are delivered in any order, lost, copied or delayed, while the nodes crash, restart,
-/// leave, change and broadcast, all as the bytes say. Then nothing is lost any more, and the nodes must agree within the
-/// bound of their configuration. The checks CB1, CB2, CB3, CB4 and CB7 hold all the time.
+/// The body of the fuzz target `cluster`. The datagrams of three to five nodes are delivered in any order, lost, copied or
+/// delayed, while the nodes crash, restart, leave, change and broadcast, all as the bytes say. Then nothing is lost any
+/// more, and the nodes must agree within the bound of their configuration. The checks CB1, CB2, CB3, CB4 and CB7 hold all
+/// the time.
 ///
 /// # Panics
-/// One of these does not hold, or an invariant of a node does not.
+/// One of these promises, or an invariant of a node, is broken.
 pub fn cluster(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let count = 3 + choices.byte() % 3;

@@ -16,12 +16,12 @@ const PEERS: u64 = 6;
 /// The limit of the member table of the fuzzed node, small enough to be reached.
 const MEMBERS_MAX: u32 = 16;
 
-/// One node receives arbitrary datagrams, most of them in valid envelopes so that its handlers are reached, and also commands
-/// and ticks. After each event its invariants hold, its datagrams fit the mtu, and its table is bounded. After a tick the
-/// next one lies in the future.
+/// The body of the fuzz target `node`. One node receives arbitrary datagrams, most of them in valid envelopes so that its
+/// handlers are reached, and also commands and ticks. After each event its invariants hold, its datagrams fit the mtu, and
+/// its table is bounded. After a tick the next one lies in the future.
 ///
 /// # Panics
-/// One of these does not hold.
+/// One of these promises is broken.
 pub fn node(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let mut config = Config::lan(CLUSTER);

@@ -3,11 +3,12 @@
 use bruit_core::wire::{self, Alive, Header, Message, Record, Swim, cluster_tag};
 use bruit_core::{Incarnation, NodeId};
 
-/// Decodes arbitrary bytes, once as they are and once as the messages of a valid envelope. Each message that can be decoded
-/// must be equal after encoding and decoding it again, and so must the fields of each record.
+/// The body of the fuzz target `wire`. It decodes arbitrary bytes, once as they are and once as the messages of a valid
+/// envelope. Each message that can be decoded must be equal after encoding and decoding it again, and so must the fields of
+/// each record.
 ///
 /// # Panics
-/// One of these does not hold.
+/// A decoded message or record differs after encoding and decoding it again.
 pub fn wire(bytes: &[u8]) {
     read(bytes);
     read(&wire::compose(&header(), bytes));

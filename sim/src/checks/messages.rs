@@ -20,7 +20,7 @@ pub(crate) struct Sent {
     pub(crate) at: Time,
     /// The process that accepted it.
     pub(crate) by: Index,
-    /// Its topic and payload. There are several if an id was used more than once.
+    /// The topics and payloads of the message. There are several if an id was used more than once.
     pub(crate) contents: Vec<(String, Vec<u8>)>,
     /// The processes that held its origin alive in this epoch when it was sent, by index.
     pub(crate) audience: Vec<Index>,
@@ -109,7 +109,8 @@ impl Receiver {
 pub(crate) struct Messages {
     sent: BTreeMap<MessageId, Sent>,
     receivers: Vec<Receiver>,
-    /// Commands that are not answered yet, and the name under which the own application was given the message.
+    /// The broadcast commands that are not answered yet, each with the id of the message once the process has delivered it
+    /// to its own application.
     asked: BTreeMap<Index, (Broadcast, Option<MessageId>)>,
     last: Option<Time>,
     bytes: u64,

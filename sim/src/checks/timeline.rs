@@ -39,9 +39,9 @@ impl fmt::Display for Line {
 pub enum Detail {
     /// Faults and verdicts about members.
     Verdicts,
-    /// Also all notices, commands and answers.
+    /// The lines of `Verdicts`, and all notices, commands and answers.
     Notices,
-    /// Also all datagrams.
+    /// The lines of `Notices`, and all datagrams.
     Datagrams,
 }
 
@@ -159,7 +159,7 @@ fn describe_notice(notice: &Notice<'_>, detail: Detail) -> Option<String> {
     }
 }
 
-/// Short text as it is, and of any other payload the length.
+/// Prints a short text as it is, and the length of any other payload.
 fn describe_payload(topic: &str, payload: &[u8]) -> String {
     let topic = if topic.is_empty() { String::new() } else { format!(" on topic {topic}") };
     match core::str::from_utf8(payload) {

@@ -29,8 +29,8 @@ pub(crate) struct World {
     declared_loss_ppm: u32,
     histories: Vec<History>,
     by_id: BTreeMap<NodeId, Vec<Index>>,
-    /// For each pair, by the greater index and then the smaller one: the time until which a cut lay between the two, or
-    /// `MAX` while one does.
+    /// The time until which a cut lay between the two processes of each pair, or `MAX` while one does. The position is the
+    /// greater index, then the smaller one.
     apart: Vec<Vec<Time>>,
     cuts: usize,
     /// The time of the latest disturbance or change.

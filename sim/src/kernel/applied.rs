@@ -25,7 +25,7 @@ pub struct Applied {
     pub over_mtu: u64,
     pub inbox_full: u64,
     pub held: u64,
-    /// For each cut the number of datagrams that it has blocked or delayed.
+    /// Each cut with the number of datagrams that it has blocked or delayed.
     pub cuts: Vec<(CutId, u64)>,
 }
 

@@ -28,7 +28,7 @@ pub trait Check<View: ?Sized> {
     /// Looks at the end of the run.
     ///
     /// # Errors
-    /// Something that should have happened by now has not.
+    /// The run ended before something that the check requires has happened.
     fn conclude(&mut self, view: &View) -> Result<(), Violation> {
         let _ = view;
         Ok(())

@@ -8,7 +8,7 @@ use bruit_core::{Answer, Command, NodeId, Notice, Rejected, Slot, Time};
 use crate::base::Index;
 use crate::network::{Cut, CutId, DropReason, Fate, Port};
 
-/// Something that happened in a run.
+/// A happening: one thing that happened in a run, such as a start, a datagram or a notice.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Happening<'a> {
@@ -43,7 +43,7 @@ pub enum Happening<'a> {
     Moved {
         /// The process that moved.
         node: Index,
-        /// Its new address.
+        /// The new address of the process.
         addr: SocketAddr,
     },
     /// A process was given a command.
@@ -145,7 +145,7 @@ pub enum Happening<'a> {
     Cloned {
         /// The new process.
         node: Index,
-        /// The id that both have.
+        /// The id that both processes have.
         id: NodeId,
     },
     /// The settings of the network changed.
@@ -156,13 +156,13 @@ pub enum Happening<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Memory {
-    /// Everything that was durable on its disk.
+    /// The process has everything that was durable on its disk.
     Disk,
-    /// For each slot the content before the latest write, like a disk that was restored from a backup.
+    /// The process has the content of each slot before its latest write, like a disk that was restored from a backup.
     StaleDisk,
-    /// Nothing. The clock is right, so the epoch still rises.
+    /// The process has nothing. Its clock is right, so the epoch still rises.
     Amnesia,
-    /// Nothing, and the clock was set back, so that the first epoch is used again.
+    /// The process has nothing, and its clock was set back, so that it uses its first epoch again.
     AmnesiaClockBack,
 }
 

@@ -92,7 +92,7 @@ pub enum Op {
     ClockRate {
         /// The process.
         node: Index,
-        /// Parts per million that the clock runs fast, or slow if negative.
+        /// By how many parts per million the clock runs fast, or slow if negative.
         ppm: i32,
     },
     /// Delivers each tick of a process late, by a random time.
@@ -132,7 +132,7 @@ pub enum Op {
         /// How many messages the member broadcasts, all at the same time.
         #[serde(default = "one")]
         count: u32,
-        /// For how long the member wants reports; without it, none.
+        /// How long the member wants reports on the broadcast; `None` asks for no reports.
         #[serde(default, with = "crate::base::span::option", skip_serializing_if = "Option::is_none")]
         report: Option<Duration>,
     },
@@ -160,11 +160,11 @@ const fn one() -> u32 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Release {
-    /// The datagrams in its inbox, then its timers, as a good driver does.
+    /// The datagrams in the inbox come first, then the timers, as in a good driver.
     #[default]
     InboxFirst,
-    /// Its timers, then the datagrams in its inbox.
+    /// The timers come first, then the datagrams in the inbox.
     TimersFirst,
-    /// Its timers at a random place between the datagrams.
+    /// The timers come at a random place between the datagrams.
     Random,
 }

@@ -81,7 +81,7 @@ impl<P: Process + Clone> Clone for Sim<P> {
 
 /// How often [`Sim::run_until`] evaluates its condition if something visible has happened.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// How often it does so at least.
+/// How often [`Sim::run_until`] evaluates its condition at least.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(10);
 
 impl<P: Process> Sim<P> {
@@ -191,7 +191,7 @@ impl<P: Process> Sim<P> {
         );
     }
 
-    /// Runs for this long.
+    /// Runs the simulation for this long.
     ///
     /// # Errors
     /// A check objects.

@@ -106,12 +106,12 @@ impl fmt::Display for Cut {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InFlight {
-    /// They are dropped.
+    /// The datagrams are dropped.
     #[default]
     Drop,
-    /// They wait at the cut and arrive when it is healed.
+    /// The datagrams wait at the cut and arrive when it is healed.
     Hold,
-    /// They arrive as if there were no cut.
+    /// The datagrams arrive as if there were no cut.
     Deliver,
 }
 
@@ -133,7 +133,7 @@ pub struct Flap {
 pub struct Gray {
     /// The share of datagrams that are lost, in parts per million.
     pub loss_ppm: u32,
-    /// The time by which the others are delayed.
+    /// The time by which the other datagrams are delayed.
     #[serde(with = "crate::base::span")]
     pub delay: Duration,
 }

@@ -87,7 +87,7 @@ pub enum Delay {
 }
 
 impl Default for Delay {
-    /// 1 to 10 ms.
+    /// The delay is evenly distributed from 1 to 10 ms.
     fn default() -> Self {
         Self::Uniform { min: Duration::from_millis(1), max: Duration::from_millis(10) }
     }

@@ -1,4 +1,4 @@
-//! The words that stand for notices and commands in the trace hash.
+//! The digests of notices and commands: each enters the trace hash as one 64-bit word.
 
 use bruit_core::{Command, MemberChange, MemberState, Notice};
 

@@ -144,7 +144,8 @@ impl<W: WakeUp> Shared<W> {
         self.send_all(out);
     }
 
-    /// Does the same for every thread but the loop's, and wakes the loop if it would now sleep too long.
+    /// Gives the node one event and sends what comes out, like [`step`](Self::step). It is for every other thread
+    /// than the loop's, so it wakes the loop if that would now sleep too long.
     fn step_and_wake(
         &self,
         event: Event<'_>,

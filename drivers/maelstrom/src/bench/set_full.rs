@@ -66,7 +66,7 @@ impl Quantiles {
 
 /// The result for one element.
 enum Fate {
-    /// It is stable, with this stable latency in milliseconds.
+    /// The element is stable, with this stable latency in milliseconds.
     Stable(u64),
     Lost,
     NeverRead,

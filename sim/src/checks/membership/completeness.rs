@@ -14,7 +14,7 @@ use crate::kernel::{Check, Happening, Violation};
 pub(crate) struct Completeness {
     /// The crashes that are not judged yet, with their times.
     waiting: BTreeMap<Index, Time>,
-    /// When to look at them again.
+    /// The time at which the check looks at the waiting crashes again.
     next: Option<Time>,
 }
 

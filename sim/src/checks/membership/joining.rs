@@ -15,7 +15,7 @@ use crate::kernel::{Check, Happening, Violation};
 pub(crate) struct Joining {
     /// The joins that are not judged yet, with their times and seeds.
     waiting: BTreeMap<Index, (Time, Vec<SocketAddr>)>,
-    /// When to look at them again.
+    /// The time at which the check looks at the waiting joins again.
     next: Option<Time>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Twins {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Conflict {
-    /// When the second process was started.
+    /// The time at which the second process was started.
     cloned: Time,
     /// Whether one of the two has reported the other.
     reported: bool,

@@ -160,7 +160,7 @@ fn one(config: &Config, members: u32, job: &Job) -> Tally {
     tally
 }
 
-/// For each detector the times until the first member and until all members hold a crashed one Down.
+/// The times, for each detector, until the first member and until all members hold a crashed one Down.
 fn crash_times(detectors: &[Detector], options: &Options, members: u32) -> Vec<[Option<Duration>; 2]> {
     let seeds = (200 / u64::from(options.one_in.max(1))).max(3);
     let jobs: Vec<(usize, u64)> =

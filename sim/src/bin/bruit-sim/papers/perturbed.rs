@@ -28,7 +28,7 @@ const SETTLING: usize = 5;
 /// The simulated seconds of the sender that waits.
 const MODEL_SECONDS: usize = 3_600;
 
-/// For each perturbed member the seconds in which it is paused.
+/// The seconds in which each perturbed member is paused.
 struct Schedule(Vec<Vec<bool>>);
 
 impl Schedule {

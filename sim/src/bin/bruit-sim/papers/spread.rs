@@ -97,7 +97,7 @@ impl Outcome {
         self.courses.iter().map(|course| course.missed).sum()
     }
 
-    /// For each kind of message, the messages and bytes for each member and broadcast beyond those of the silent branch.
+    /// Each kind of message with its messages and bytes for each member and broadcast beyond those of the silent branch.
     pub(super) fn kinds(&self) -> Vec<(&'static str, f64, f64)> {
         let mut kinds = Vec::new();
         for (kind, (count, bytes)) in &self.busy.kinds {
