@@ -11,7 +11,7 @@
 //!
 //! A message is named by its origin, the origin's epoch and a number. The numbers have no gaps, so a missing message is
 //! known as soon as a later one is. The broadcast owns five machines and passes calls on to them; each depends only on
-//! those that are named before it here.
+//! those that the following list names before it.
 //!
 //! Files: the machines are `log` (what has been seen of every origin, and the payloads that are kept; it sends nothing),
 //! `spread` (the first phase, and the queue of all that waits to be sent), `repair` (rounds, pulls, requests and the

@@ -184,7 +184,7 @@ impl Broadcast {
         cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery && pinned > 0 && pinned + len > most
     }
 
-    /// Delivers the messages that have waited for the seen set with this serial, which is durable now.
+    /// Delivers the messages that have waited until the seen set with this serial was durable.
     pub(crate) fn on_stored(&mut self, serial: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.log.on_stored(serial, cx);
         self.settle(peers, cx);

@@ -356,7 +356,7 @@ impl Log {
         }
     }
 
-    /// Makes the messages ready that have waited for the seen set with this serial, which is durable now.
+    /// Makes the messages ready that have waited until the seen set with this serial was durable.
     pub(super) fn on_stored(&mut self, serial: u64, cx: &Ctx<'_>) {
         self.disk.end_write(serial);
         while let Some(id) = self.disk.pop_waiting(serial) {

@@ -52,7 +52,7 @@ pub(crate) struct Gap {
     pub(crate) sources: SmallVec<[Offer; SOURCES_MAX]>,
     /// The members that could not serve the gap.
     pub(crate) refused: SmallVec<[NodeId; SOURCES_MAX]>,
-    /// The number of members in `refused` that once held the gap; the others never did.
+    /// The number of members in `refused` that say that they no longer hold the gap.
     gone: u8,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Gap {
 pub(crate) enum Refusal {
     /// The member no longer holds it.
     Gone,
-    /// The member has never held it either.
+    /// The member does not hold it, and does not say that it ever did.
     Lack,
 }
 
