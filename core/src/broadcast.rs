@@ -3,15 +3,15 @@
 //!
 //! ```text
 //! submit ─► first phase ─► taken ─► delivered           first phase: multicast, push, tree, or none
-//!              │             │                            decides who is told soon
+//!              │             │                            decides who gets it soon
 //!              │             └─► relayed by how it came
 //!              └─ lost ─► gap ─► asked for ─► taken      repair: rounds, pull, announcements, marks
 //!                                    └─► Lost             decide who offers; the gap decides who is asked
 //! ```
 //!
-//! A message is named by its origin, the origin's epoch and a number without gaps, so what is missing is known as soon
-//! as anything behind it is. The broadcast owns five machines and routes between them; each depends only on those before
-//! it.
+//! A message is named by its origin, the origin's epoch and a number. The numbers have no gaps, so a missing message is
+//! known as soon as a later one is. The broadcast owns five machines and passes calls on to them; each depends only on
+//! those that the following list names before it.
 //!
 //! Files: the machines are `log` (what has been seen of every origin, and the payloads that are kept; it sends nothing),
 //! `spread` (the first phase, and the queue of all that waits to be sent), `repair` (rounds, pulls, requests and the
@@ -63,19 +63,19 @@ pub use crate::config::{FirstPhase, History, Order, PersistSeen, Ratio, Repair, 
 enum Timer {
     /// The acknowledgements of a push are late.
     Push,
-    /// A gap is to be asked for, or given up.
+    /// A gap must be requested, or given up.
     Request,
     /// The next round of the repair, or the next pull, begins.
     Round,
-    /// An origin has been silent for long enough to compare its mark.
+    /// An origin has been silent for long enough that its mark is compared.
     Quiet,
-    /// A receipt is to be sent to an origin.
+    /// A receipt must be sent to an origin.
     Receipt,
-    /// A report has run out, or receipts for it are to be asked for.
+    /// A report ends, or missing receipts for it must be requested.
     Report,
-    /// The seen set is to be written to disk.
+    /// The seen set must be written to disk.
     Persist,
-    /// The tree lacks neighbours.
+    /// The node has too few neighbours in the tree.
     Neighbours,
 }
 
@@ -89,17 +89,17 @@ pub(crate) struct Broadcast {
     unattributed: Unattributed,
     deadlines: Deadlines<Timer>,
     rng: Rng,
-    /// The node does not run.
+    /// Whether the node is not running.
     stopped: bool,
 }
 
-/// The surroundings of one call of a machine of the broadcast: all that it is given beside its own state.
+/// The context of one call of a machine of the broadcast: all that the machine is given beside its own state.
 #[derive(Debug)]
 struct Tools<'a, 'c> {
     log: &'a mut Log,
     deadlines: &'a mut Deadlines<Timer>,
     rng: &'a mut Rng,
-    /// The node does not run.
+    /// Whether the node is not running.
     stopped: bool,
     peers: Peers<'a>,
     cx: &'a mut Ctx<'c>,
@@ -110,7 +110,7 @@ impl<'c> Tools<'_, 'c> {
         &self.cx.config.broadcast
     }
 
-    /// Sends a message to a member, if it can be sent something.
+    /// Sends a message to a member; does nothing if the member is not live, or is hidden.
     fn send(&mut self, to: NodeId, message: &Message<'_>) {
         let Some(addr) = self.peers.receiver(to) else { return };
         let mut datagram = self.cx.datagram(addr, to);
@@ -132,7 +132,7 @@ impl<'c> Tools<'_, 'c> {
 /// A message that has arrived.
 #[derive(Clone, Copy, Debug)]
 struct Received<'a> {
-    /// The member that sent it.
+    /// The member that sent it to this node.
     from: Partner,
     id: MessageId,
     /// The number of nodes that have sent the message on its way here.
@@ -160,7 +160,7 @@ impl Broadcast {
         })
     }
 
-    /// The machines beside the log, and the tools for one call of them.
+    /// Splits the broadcast into the machines beside the log, and the tools for one call of them.
     const fn parts<'a, 'c>(
         &'a mut self,
         peers: Peers<'a>,
@@ -214,7 +214,7 @@ impl Broadcast {
     fn on_request_due(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let (_, repair, _, tools) = &mut self.parts(peers, cx);
         let asks = repair.collect_asks(tools);
-        // The application hears of what was given up before others are asked for the rest.
+        // The application is told which messages are lost before the others are requested.
         self.settle(peers, cx);
         let (spread, repair, _, tools) = &mut self.parts(peers, cx);
         repair::send_requests(&asks, spread, tools);
@@ -256,7 +256,7 @@ impl Broadcast {
         self.settle(peers, cx);
     }
 
-    /// A member lists what it holds.
+    /// Handles a digest, in which a member lists the messages that it holds.
     fn on_digest(&mut self, from: Partner, digest: &Digest<'_>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         for entry in digest.entries() {
             if self.has_record(entry.origin, from, peers, cx) {
@@ -267,7 +267,7 @@ impl Broadcast {
         }
     }
 
-    /// A member says how far an origin has got.
+    /// Handles a mark, in which a member states the highest number that it knows of an origin.
     fn on_mark(&mut self, from: Partner, mark: &wire::Mark, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         if self.has_record(mark.origin, from, peers, cx) {
             let (_, repair, _, tools) = &mut self.parts(peers, cx);
@@ -275,7 +275,8 @@ impl Broadcast {
         }
     }
 
-    /// Whether messages of this origin are taken; if not, its record is asked for from the member that speaks of it.
+    /// Whether messages of this origin are accepted. If they are not, the record of the origin is requested from the
+    /// member that has mentioned it.
     fn has_record(&mut self, id: NodeId, from: Partner, peers: Peers<'_>, cx: &mut Ctx<'_>) -> bool {
         let known = id == self.log.me() || peers.is_origin(id);
         if !known {
@@ -290,12 +291,12 @@ impl Broadcast {
         repair.on_marks_root(from, root, tools);
     }
 
-    /// A message of an exchange about marks.
+    /// Handles a message of an exchange about marks.
     pub(crate) fn on_reconcile(&mut self, from: Partner, message: &Reconcile<'_>, cx: &mut Ctx<'_>) {
         self.repair.on_reconcile(from, message, &self.log, cx);
     }
 
-    /// The node has started, or started again.
+    /// Starts the broadcast when the node starts or rejoins.
     pub(crate) fn on_started(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.stopped = false;
         let (spread, repair, _, tools) = &mut self.parts(peers, cx);
@@ -305,7 +306,7 @@ impl Broadcast {
         self.settle(peers, cx);
     }
 
-    /// The node has stopped: the seen set is written to disk, and nothing is sent any more.
+    /// Stops the broadcast when the node stops: the seen set is written to disk, and nothing is sent afterwards.
     pub(crate) fn on_stopped(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.stopped = true;
         self.deadlines.clear();
@@ -322,7 +323,7 @@ impl Broadcast {
         reports.on_member_gone(id, tools);
     }
 
-    /// Nothing is shared about this member any more, and so none of its messages.
+    /// Forgets an origin, with its messages, because its member record is no longer shared.
     pub(crate) fn on_member_expired(&mut self, id: NodeId) {
         self.log.forget(id);
         self.repair.forget(id);
@@ -343,17 +344,17 @@ impl Broadcast {
         self.spread.flush(&mut self.log.cache, peers, cx);
     }
 
-    /// Whether something is queued.
+    /// Whether any message is queued.
     pub(crate) fn has_queued(&self) -> bool {
         !self.spread.queue.is_empty()
     }
 
-    /// Whether something is queued for this receiver.
+    /// Whether any message is queued for this receiver.
     pub(crate) fn has_queued_for(&self, receiver: NodeId) -> bool {
         self.spread.queue.has_for(receiver)
     }
 
-    /// Offers a datagram to `receiver` what is queued for it; `push` says whether a message has fitted.
+    /// Offers the messages that are queued for `receiver` to a datagram; `push` returns whether a message fitted.
     pub(crate) fn pack(&mut self, receiver: NodeId, push: impl FnMut(&Message<'_>) -> bool) {
         self.spread.queue.pack(receiver, &mut self.log.cache, push);
     }

@@ -1,4 +1,4 @@
-//! The context that every handler is given beside its own state.
+//! The context of a handler: everything that it is given beside its machine's own state.
 
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
@@ -12,13 +12,13 @@ use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::TABLES;
 
-/// The surroundings of one call.
+/// The context of one call: the time, the settings, and the places to which handlers write their results.
 #[derive(Debug)]
 pub(crate) struct Ctx<'a> {
     /// The time of this call: the clock is read once for each event.
     pub(crate) now: Time,
     pub(crate) config: &'a Config,
-    /// The roots of all tables of the reconciliation when the call began.
+    /// The roots of all tables that are reconciled, as they were when the call began.
     pub(crate) roots: [u64; TABLES],
     /// The number of other members that were alive or suspected when the call began.
     pub(crate) others: usize,
@@ -35,28 +35,29 @@ impl Ctx<'_> {
     }
 }
 
-/// A fact of one sub-machine that concerns another.
+/// A fact that one machine passes to the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Signal {
     /// The node has started.
     Started,
-    /// The record of a member has come for the first time.
+    /// The record of a member was received for the first time.
     MemberKnown(NodeId),
     /// A member has failed, left, or been removed or hidden.
     MemberGone(NodeId),
-    /// The tombstone of a member is older than half of `forget_after` and not shared any more, or it is forgotten
-    /// (rule B3).
+    /// The tombstone of a member was held back (it is older than half of `forget_after` and is no longer spread), or
+    /// the member was forgotten (rule B3).
     MemberExpired(NodeId),
-    /// Others know broadcasts of ours in this epoch that this process has not sent: a former life used it (rule A1).
+    /// Other members know broadcasts of this node in this epoch that this process has not sent, so an earlier process
+    /// used the epoch (rule A1).
     EpochUsed(u64),
-    /// The own incarnation has a new epoch (rule A1).
+    /// This node has moved to a new epoch (rule A1).
     NewEpoch(u64),
     /// The node has stopped.
     Stopped,
 }
 
-/// Facts on their way to siblings, first in, first out. Drained after each message and each deadline, so what one
-/// of these can cause bounds it (rule G3).
+/// The signals that wait for delivery, first in, first out. They are delivered after each message and each deadline, so
+/// the queue never holds more than one message or deadline can cause (rule G3).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Signals {
     queue: VecDeque<Signal>,

@@ -1,9 +1,9 @@
 //! The link between a node and the network: how datagrams come in, and how they go out.
 //!
-//! On the way in the link opens the envelope: length, version, cluster, checksum and receiver (rules A3 and A5); who the
-//! sender is to this node is membership's to say. On the way out it begins every datagram with the header of this
-//! process and numbers it. Files: [`outbox`] (the actions of a call, and one arena for their bytes), [`writer`]
-//! (datagrams being written), [`shares`] (the part of a datagram that each machine may fill).
+//! On the way in the link checks the frame of a datagram: length, version, cluster, checksum and receiver (rules A3 and
+//! A5). Membership then decides how far the sender is believed. On the way out the link begins every datagram with the
+//! header of this process and gives it a number. Files: [`outbox`] (the actions of a call, and one arena for their
+//! bytes), [`writer`] (datagrams being written), [`shares`] (the part of a datagram that each machine may fill).
 
 mod outbox;
 mod shares;
@@ -22,7 +22,7 @@ use crate::id::{Incarnation, NodeId};
 use crate::stats::Stats;
 use crate::wire::{self, Datagram, HeaderPrefix};
 
-/// The header of this process, and the number of its latest datagram.
+/// The header with which this process begins its datagrams, and the number of its latest datagram.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Link {
     cluster: u64,
@@ -43,7 +43,7 @@ impl Link {
         self.prefix = HeaderPrefix::new(self.cluster, self.id, incarnation, self.boot);
     }
 
-    /// Opens a datagram that has come; `None` if nothing in it is to be used, and then the reason is counted.
+    /// Opens a received datagram. Returns `None`, and counts the reason, if nothing in it is to be used.
     pub(crate) fn open<'a>(&self, bytes: &'a [u8], stats: &mut Stats) -> Option<Datagram<'a>> {
         let datagram = match wire::open(bytes, self.cluster) {
             Ok(datagram) => datagram,
@@ -57,7 +57,7 @@ impl Link {
             stats.count_misbehavior(Misbehavior::Incarnation);
             return None;
         }
-        // A datagram under our own id tells of a twin, whoever is to receive it.
+        // A datagram under this node's own id reveals a twin, whoever its receiver is.
         if ![NodeId::NOBODY, self.id].contains(&header.receiver) && header.sender != self.id {
             stats.dropped_wrong_receiver += 1;
             return None;

@@ -1,10 +1,10 @@
-//! The machines of a node, and the one order in which they work. Nothing is decided here: this file says which machine
-//! gets what, and when.
+//! The machines of a node, and the one order in which they work. This file only routes: it says which machine handles
+//! which event, and in which order.
 //!
 //! Every event is one pass: the event goes to its machine, the signals that it caused go to the siblings, and at the
-//! end the datagrams of the call are filled with what waits to be spread. Each machine owns its state, its deadlines and
-//! its random numbers. Machines beside membership see the group through [`Peers`](crate::membership::Peers) and never
-//! hold a sibling.
+//! end the free room in the datagrams of the call is filled with queued updates and broadcasts. Each machine owns its
+//! state, its deadlines and its random numbers. Machines beside membership see the group through
+//! [`Peers`](crate::membership::Peers) and never hold a sibling.
 
 use core::net::SocketAddr;
 
@@ -32,7 +32,7 @@ pub(crate) struct Machines {
     shares: Shares,
 }
 
-/// The classes that share a datagram: the machines that spread something.
+/// The classes that share the room of a datagram: the machines that queue messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Membership,
@@ -51,7 +51,7 @@ impl Machines {
         Ok(Self { membership, broadcast, shares: Shares::new(Class::ALL.len()) })
     }
 
-    /// The roots of all tables of the reconciliation.
+    /// The roots (fingerprints) of all tables that are reconciled, by table number; 0 for a table that does not exist.
     pub(crate) const fn roots(&self) -> [u64; TABLES] {
         [self.membership.root(), 0, self.broadcast.marks_root()]
     }
@@ -61,7 +61,7 @@ impl Machines {
         soonest(self.membership.next_wake(), self.broadcast.next_wake())
     }
 
-    /// Lets membership notice a late call, before anything else is done with it (rule B7).
+    /// Lets membership detect that this call comes late, before the event itself is handled (rule B7).
     pub(crate) fn before_event(&mut self, cx: &mut Ctx<'_>) {
         let wake = self.next_wake();
         self.membership.before_event(wake, cx);
@@ -90,7 +90,8 @@ impl Machines {
         self.membership.answer(&arrival, cx);
     }
 
-    /// Hands a message to its machine, if its sender may say it.
+    /// Passes a message to its machine, or counts and ignores it if its sender is not trusted enough for this kind of
+    /// message.
     fn on_message(&mut self, arrival: &mut Arrival, message: &Message<'_>, cx: &mut Ctx<'_>) {
         let standing = arrival.standing();
         if standing < message.kind().standing() {
@@ -131,7 +132,8 @@ impl Machines {
         match command {
             Command::Join { seeds } => membership.join(&seeds, cx),
             Command::Leave { within } => {
-                // A member that has heard of the leave takes nothing from this node any more.
+                // The queue is emptied first: a member that has heard of the leave ignores what this node sends
+                // afterwards.
                 broadcast.flush_all(membership.peers(), cx);
                 membership.leave(within, cx)
             }
@@ -146,7 +148,8 @@ impl Machines {
         }
     }
 
-    /// A slot is durable. Nothing waits for the epoch: a boot that loses it jumps above it when it hears of it (rule A1).
+    /// Tells the machine that owns `slot` that its write is durable. No machine waits for the epoch: a boot whose write
+    /// was lost moves above that epoch when a member reports it (rule A1).
     pub(crate) fn on_stored(&mut self, slot: Slot, serial: u64, cx: &mut Ctx<'_>) {
         match slot {
             Slot::SeenSet => self.broadcast.on_stored(serial, self.membership.peers(), cx),
@@ -154,7 +157,8 @@ impl Machines {
         }
     }
 
-    /// Ends the pass of an event: signals, then what is due to be sent, then what may ride on it.
+    /// Ends the pass of an event: routes the signals, sends the broadcasts that are due, and then fills the datagrams
+    /// of the call.
     pub(crate) fn after_event(&mut self, cx: &mut Ctx<'_>) {
         self.drain(cx);
         if self.broadcast.has_queued() {
@@ -165,7 +169,7 @@ impl Machines {
         }
     }
 
-    /// Passes on what one machine has told the others.
+    /// Delivers the signals of the call to the machines that they concern.
     #[inline]
     fn drain(&mut self, cx: &mut Ctx<'_>) {
         if !cx.signals.is_empty() {
@@ -190,7 +194,7 @@ impl Machines {
         }
     }
 
-    /// Fills the datagrams of this call with what waits to be spread, each class by its share.
+    /// Fills the datagrams of this call with queued updates and broadcasts, each class by its share.
     fn fill(&mut self, cx: &mut Ctx<'_>) {
         let Self { membership, broadcast, shares } = self;
         for place in 0..cx.out.unfinished() {

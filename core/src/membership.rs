@@ -1,9 +1,9 @@
 //! Membership: the members of the group, and which of them answer (SWIM, Das et al., DSN 2002; Lifeguard, Dadgar
 //! et al., 2018; and the rules A and B of `core/RULES.md`).
 //!
-//! One member is probed a period; silence becomes a suspicion, and a suspicion becomes a Down unless its subject
-//! refutes it with a higher incarnation. Changes ride on every datagram; a change that was missed is found by comparing
-//! fingerprints.
+//! One member is probed in each period. A member that does not answer is suspected, and a suspicion becomes a Down
+//! unless its subject refutes it with a higher incarnation. Changes are piggybacked on every datagram; a change that
+//! was missed is found by comparing fingerprints.
 //!
 //! Files: the members are in [`table`], [`rules`] (which news wins, pure), [`verdict`] (what follows from news) and
 //! [`tombstone`] (members that are gone). The failure detector is in [`probe`], [`relay`] (pings for others), [`ping`] (pings
@@ -72,37 +72,37 @@ pub(crate) use peers::Peers;
 pub(crate) use sender::Arrival;
 pub use suspicion::Obituary;
 
-/// The duty of a deadline. Duties that are due together are done in this order.
+/// The kinds of deadlines. Deadlines that are due together fire in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Timer {
     /// The next probe begins.
     Probe,
-    /// The target of the probe has not answered yet.
+    /// The target of the probe has not answered in time.
     ProbeTimeout,
-    /// A relayed ping is to be nacked, or forgotten.
+    /// A relayed ping must be nacked, or its relay forgotten.
     Relay,
-    /// A ping of the application is to be tried again, or has failed.
+    /// A ping of the application must be tried again, or it has failed.
     Ping(u64),
-    /// The verdict on a suspect is due, or its last word.
+    /// The last word to a suspect begins (see [`suspicion`]), or the verdict on the suspect is due.
     Suspicion(NodeId),
-    /// A round of gossip sends the updates that wait.
+    /// A round of gossip sends queued updates.
     Gossip,
     /// A Down member and a silent seed are contacted.
     Heal,
     /// The seeds are contacted.
     Join,
-    /// A leaver says goodbye again.
+    /// A leaving node announces its leave again.
     Leave,
-    /// The time of a leave is over.
+    /// The time allowed for a leave is over.
     Departure,
-    /// A tombstone is held back or forgotten.
+    /// A tombstone must be held back or forgotten.
     Expiry,
-    /// A question of admission that was not answered counts as yes.
+    /// The application has not answered the question of admission in time, so the member is admitted.
     Admit(NodeId),
 }
 
 impl Timer {
-    /// Whether the deadline moves when this node is called late (rule B7).
+    /// Whether the deadline is postponed when this node is called late (rule B7).
     const fn is_verdict(self) -> bool {
         matches!(self, Self::Probe | Self::ProbeTimeout | Self::Relay | Self::Ping(_) | Self::Suspicion(_))
     }
@@ -126,7 +126,7 @@ pub(crate) struct Membership {
     sync: Sync,
     deadlines: Deadlines<Timer>,
     rng: Rng,
-    /// A list that is reused for each choice of members.
+    /// A buffer that is reused for each choice of members.
     chosen: Vec<NodeId>,
 }
 
@@ -164,8 +164,8 @@ impl Membership {
         matches!(self.phase, Phase::Running | Phase::Leaving)
     }
 
-    /// Notices a call that comes later than at `wake`, when the node was to be called at the latest, and gives the others
-    /// the lost time back (rule B7).
+    /// Detects a call that comes later than `wake`, the time at which the node had to be called at the latest, and
+    /// postpones its verdicts by the delay, so that the other members lose no time (rule B7).
     pub(crate) fn before_event(&mut self, wake: Option<Time>, cx: &mut Ctx<'_>) {
         if let Some(late) = self.health.on_event(wake, cx.config, cx.now) {
             self.deadlines.postpone(late, Timer::is_verdict);
@@ -177,7 +177,8 @@ impl Membership {
         soonest(self.deadlines.next(), self.sync.next_wake())
     }
 
-    /// Fires what is due, in the order of time. Each deadline that a handler sets lies behind `now`, so this ends.
+    /// Fires the deadlines that are due, in the order of time. A handler sets deadlines only after `now`, so the loop
+    /// ends.
     pub(crate) fn on_tick(&mut self, cx: &mut Ctx<'_>) {
         while let Some(due) = self.next_wake().filter(|due| *due <= cx.now) {
             match self.deadlines.pop_due(due) {
@@ -226,7 +227,7 @@ impl Membership {
             Swim::JoinEcho(echo) => self.on_join_echo(source.from, echo, cx),
             Swim::JoinAnswer(answer) => {
                 self.on_join_answer(source, &answer, cx);
-                // The records behind the answer are news to the joiner alone.
+                // The records behind the answer are news to the joiner alone, so the joiner does not spread them.
                 source.delta = true;
             }
             Swim::PingReq(asked) => self.on_ping_req(source, asked, cx),
@@ -250,7 +251,7 @@ impl Membership {
     }
 }
 
-/// Sends a datagram with these messages to a member. Updates that wait fill the room that is left.
+/// Sends a datagram with these messages to a member. Queued updates fill the room that is left.
 fn send(to: SocketAddr, receiver: NodeId, messages: &[Message<'_>], cx: &mut Ctx<'_>) {
     let mut datagram = cx.datagram(to, receiver);
     for message in messages {

@@ -11,13 +11,14 @@
 //! ```
 //!
 //! Every item has an id and a fingerprint of its version and content. Ids are spread over a 64-bit line by a fixed
-//! permutation, and a [`KeyRange`](crate::wire::KeyRange) is a prefix of that line; its fingerprint is the sum of those in it. No message needs
-//! memory of an earlier one, so a lost one costs a repetition and nothing else.
+//! permutation. A [`KeyRange`](crate::wire::KeyRange) is a prefix of that line, and the fingerprint of a range is the
+//! sum of the fingerprints of its items. No message needs memory of an earlier one, so a lost message costs a
+//! repetition and nothing else.
 //!
-//! Nothing here knows what an item is: members and the marks of the broadcast, and later the frontiers of the store,
-//! are tables of one mechanism. A machine that has a table implements [`Table`] and holds a [`Sync`], which owns the
-//! pace and the messages. Files: [`tree`] (fingerprints), [`exchange`] (what the messages carry, and how much a partner
-//! gets), [`sync`] (when an exchange starts).
+//! This code does not know what an item is: members and the marks of the broadcast, and later the frontiers of the
+//! store, are tables of one mechanism. A machine that has a table implements [`Table`] and holds a [`Sync`], which
+//! decides when exchanges start and handles their messages. Files: [`tree`] (fingerprints), [`exchange`] (what the
+//! messages carry, and how much a partner gets), [`sync`] (when an exchange starts).
 
 mod exchange;
 mod sync;
@@ -40,23 +41,23 @@ pub(crate) const MEMBERS: u8 = 0;
 /// The number of the table of the broadcast's marks: origin → highest numbers (rule C3).
 pub(crate) const MARKS: u8 = 2;
 
-/// A table that is reconciled, as its machine holds it.
+/// A table that can be reconciled. The machine that owns the table implements it.
 pub(crate) trait Table {
     /// The fingerprints of all items.
     fn tree(&self) -> &Tree;
 
-    /// Appends the messages that tell one item.
+    /// Appends the messages that carry one item.
     fn push_item(&self, id: NodeId, datagram: &mut DatagramWriter<'_>) -> ItemFate;
 }
 
-/// What became of an item that was to be sent.
+/// The result of adding an item to a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ItemFate {
     /// The whole item is in the datagram.
     Packed,
     /// There is nothing to send of the item.
     Empty,
-    /// The item did not fit; the part of it that was added is taken back.
+    /// The item did not fit. The caller removes the part of it that was added.
     TooLong,
 }
 

@@ -1,4 +1,4 @@
-//! Taking a message that has arrived, and handing messages to the application: in order, and once they are durable
+//! Taking messages that were received, and handing messages to the application: in order, and once they are durable
 //! (rules C1 and C2).
 
 use super::log::cache::Cached;
@@ -15,7 +15,7 @@ use crate::reconcile::Partner;
 use crate::wire::{EAGER, Item, Part, Run};
 
 impl Broadcast {
-    /// A whole message has arrived.
+    /// Handles a whole message that was received.
     pub(super) fn on_received(&mut self, received: &Received<'_>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         cx.stats.broadcasts_received += 1;
         let Received { from, id, hops, flags, .. } = *received;
@@ -40,7 +40,7 @@ impl Broadcast {
         }
     }
 
-    /// A piece of a message has arrived.
+    /// Handles a piece of a message that was received.
     pub(super) fn on_part(&mut self, from: Partner, message: &Part<'_>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let Part { hops, flags, part } = *message;
         let id = MessageId { origin: part.item.owner, epoch: part.item.epoch, seq: part.item.seq };
@@ -59,7 +59,7 @@ impl Broadcast {
             };
         }
         if peers.is_origin(id.origin) {
-            // The rest is on its way; if it does not come, it is asked for.
+            // The other pieces may be on their way; they are requested if they do not arrive in time.
             let offer = Offer { from: from.id, round: 0, graft: flags & EAGER != 0 };
             let (_, repair, _, tools) = &mut self.parts(peers, cx);
             repair.expect(id, offer, tools);
@@ -113,7 +113,7 @@ impl Broadcast {
         self.settle(peers, cx);
     }
 
-    /// The record of an origin has come: the messages that waited for it are taken.
+    /// Takes the messages that have waited for the record of their origin, which was received in this call.
     pub(crate) fn on_member_known(&mut self, id: NodeId, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         if !self.unattributed.has(id) || !peers.is_origin(id) {
             return;
@@ -124,7 +124,7 @@ impl Broadcast {
         self.settle(peers, cx);
     }
 
-    /// Does what follows from the changes of the log, in the order in which they happened.
+    /// Carries out the events of the log, in the order in which they arose.
     pub(super) fn settle(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         while let Some(event) = self.log.pop_event() {
             match event {
@@ -164,8 +164,8 @@ impl Broadcast {
         }
     }
 
-    /// Keeps the cache within its bytes. Messages that are held back may take a quarter of them; beyond that the gaps they
-    /// wait for are given up, of the origin that holds most first.
+    /// Keeps the cache within its limit of bytes. Messages that are held back may take a quarter of the limit; beyond
+    /// that the gaps for which they wait are given up, beginning with the origin that holds the most bytes.
     pub(super) fn bound(&mut self, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let max = cx.config.broadcast.cache_bytes_max as usize;
         while self.log.cache.pinned_bytes() > max / 4 {
@@ -176,14 +176,15 @@ impl Broadcast {
         self.log.cache.shrink(max);
     }
 
-    /// Whether so much waits for the disk that no more is taken: it stays missing, and is asked for again.
+    /// Whether so many bytes wait for the disk that a message of `len` bytes is not taken. The message stays missing,
+    /// and is requested again.
     fn waits_for_disk(&self, len: usize, cx: &Ctx<'_>) -> bool {
         let (pinned, most) =
             (self.log.cache.pinned_bytes(), cx.config.broadcast.cache_bytes_max as usize / 4);
         cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery && pinned > 0 && pinned + len > most
     }
 
-    /// A seen set is durable: the messages that waited for it are delivered.
+    /// Delivers the messages that have waited until the seen set with this serial was durable.
     pub(crate) fn on_stored(&mut self, serial: u64, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         self.log.on_stored(serial, cx);
         self.settle(peers, cx);

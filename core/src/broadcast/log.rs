@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! origin ─► at most two open epochs ─► Seen: a highest number, and the gaps below it
-//!        └► the payloads that are kept, and the pieces of those that have not come whole
+//!        └► the payloads that are kept, and the pieces of incomplete ones
 //! ```
 //!
-//! The log sends nothing and draws nothing. It takes messages, opens epochs and gives gaps up; what follows from that
-//! for others it leaves behind as [`Event`]s, which its owner pops in the order in which they arose. Files: [`seen`]
-//! (the numbers of one epoch), [`cache`] (payloads), [`reassembly`] (items that came in
-//! pieces), [`disk`] (the seen set that survives a restart).
+//! The log sends nothing and draws no random numbers. It takes messages, opens epochs and gives gaps up. The
+//! consequences for others are left as [`Event`]s, which its owner pops in the order in which they arose. Files:
+//! [`seen`] (the numbers of one epoch), [`cache`] (payloads), [`reassembly`] (items that came in pieces), [`disk`] (the
+//! seen set that survives a restart).
 
 pub(super) mod cache;
 mod disk;
@@ -33,7 +33,7 @@ use disk::SeenSet;
 use reassembly::Reassembly;
 use seen::{Gap, GivenUp, Offer, Refusal, Seen};
 
-/// Everything that is known of the broadcasts of all origins.
+/// Everything that this node knows of the broadcasts of all origins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Log {
     me: NodeId,
@@ -51,7 +51,7 @@ pub(super) struct Log {
 /// The last two epochs of one origin (rule C1).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Origin {
-    /// In ascending order.
+    /// The epochs, in ascending order.
     epochs: SmallVec<[Epoch; 2]>,
 }
 
@@ -64,36 +64,37 @@ pub(super) struct Epoch {
     released: u64,
 }
 
-/// The fate of a message that was to be taken.
+/// The result of taking a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// The message is new, and kept from now on.
     New,
-    /// The message has been seen before, or will not be delivered any more.
+    /// The message has been seen before, or was given up.
     Known,
     /// The message cannot be taken now. If it is missing, it stays a gap.
     Refused,
 }
 
-/// A consequence of a change of the log, for its owner to carry out.
+/// A consequence of a change of the log, which the owner of the log carries out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Event {
     /// An epoch of this origin was opened.
     Opened(NodeId),
-    /// Something came of an epoch that is over.
+    /// Something was received of an epoch that has ended.
     Stale,
-    /// Others know own messages of this epoch that this process has not sent: another process used it (rule A1).
+    /// Other members know messages of this node in this epoch that this process has not sent: another process used the
+    /// epoch (rule A1).
     EpochUsed(u64),
-    /// These messages will never be delivered, and the application is to hear it.
+    /// These messages will never be delivered, and the application must be told.
     Lost(Run),
-    /// The turn of this message has come: it is to be handed to the application.
+    /// This message is the next one to be handed to the application.
     Ready(MessageId),
-    /// These bytes are to be written to disk as the seen set with this serial.
+    /// These bytes must be written to disk as the seen set with this serial.
     Store { serial: u64, bytes: Vec<u8> },
 }
 
-/// The number below which nothing is wanted of an epoch that is first heard of by `seq` (rule C4). With
-/// [`History::Cached`] it is 0: nobody knows yet from where on the history is cached.
+/// The number up to which messages of an epoch are not wanted, if `seq` is the first number that is heard of the epoch
+/// (rule C4). With [`History::Cached`] it is 0, because it is not known yet where the cached history begins.
 const fn base(seq: u64, history: History) -> u64 {
     match history {
         History::None => seq - 1,
@@ -101,13 +102,13 @@ const fn base(seq: u64, history: History) -> u64 {
     }
 }
 
-/// The number of members that must have refused a gap before it is given up.
+/// The number of members that must have refused a gap before it can be given up.
 pub(super) fn refusals_needed(cx: &Ctx<'_>) -> usize {
     usize::from(cx.config.broadcast.lost_peers).min(cx.others)
 }
 
 impl Log {
-    /// An empty log of a process that sends in this epoch.
+    /// Makes an empty log for a process that sends in `epoch`.
     pub(super) fn new(me: NodeId, epoch: u64) -> Self {
         Self {
             me,
@@ -126,19 +127,19 @@ impl Log {
         self.me
     }
 
-    /// The id of the next own message, which is used up by that.
+    /// Issues the id of the next own message.
     pub(super) const fn next_id(&mut self) -> MessageId {
         self.seq += 1;
         MessageId { origin: self.me, epoch: self.epoch, seq: self.seq }
     }
 
-    /// Lets this process send in another epoch, from the first number on.
+    /// Makes this process send in another epoch, beginning with number 1.
     pub(super) const fn use_epoch(&mut self, epoch: u64) {
         self.epoch = epoch;
         self.seq = 0;
     }
 
-    /// Takes the oldest event that is left.
+    /// Removes and returns the oldest event.
     pub(super) fn pop_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -148,22 +149,22 @@ impl Log {
         self.origins.get(&origin).map_or(&[], |known| &known.epochs)
     }
 
-    /// One open epoch.
+    /// One open epoch of an origin; `None` if it is not open.
     pub(super) fn get(&self, origin: NodeId, epoch: u64) -> Option<&Epoch> {
         self.epochs(origin).iter().find(|known| known.epoch == epoch)
     }
 
-    /// One open epoch, to change it.
+    /// Like [`Log::get`], but the epoch can be changed.
     pub(super) fn get_mut(&mut self, origin: NodeId, epoch: u64) -> Option<&mut Epoch> {
         self.origins.get_mut(&origin)?.epochs.iter_mut().find(|known| known.epoch == epoch)
     }
 
-    /// All origins from `start` on with their open epochs, by id.
+    /// All origins from `start` on with their open epochs, in the order of ids.
     pub(super) fn origins_from(&self, start: NodeId) -> impl Iterator<Item = (NodeId, &[Epoch])> {
         self.origins.range(start..).map(|(origin, known)| (*origin, known.epochs.as_slice()))
     }
 
-    /// All open epochs of all origins, by id and epoch.
+    /// All open epochs of all origins, in the order of ids and epochs.
     pub(super) fn all(&self) -> impl Iterator<Item = (NodeId, &Epoch)> {
         let origins = self.origins_from(NodeId(0));
         origins.flat_map(|(origin, epochs)| epochs.iter().map(move |epoch| (origin, epoch)))
@@ -174,13 +175,13 @@ impl Log {
         self.epochs(origin).iter().flat_map(|epoch| epoch.seen.gaps())
     }
 
-    /// Whether this process has sent the message, or claims to.
+    /// Whether a message belongs to the epoch in which this process sends, so that no other process may send it.
     pub(super) fn is_own(&self, id: MessageId) -> bool {
         id.origin == self.me && id.epoch == self.epoch
     }
 
-    /// Whether own messages of the current epoch, or of a later one, are spoken of, the last one being `top`. If this
-    /// process has sent fewer, the log says that the epoch is used.
+    /// Whether news of `origin` is about this node's present epoch or a later one, which others cannot know better. If
+    /// `top` is a number that this process has not sent, an event says that another process has used the epoch.
     pub(super) fn is_current(&mut self, origin: NodeId, epoch: u64, top: u64) -> bool {
         if origin != self.me || epoch < self.epoch || epoch >= Incarnation::EPOCH_END {
             return false;
@@ -191,7 +192,7 @@ impl Log {
         true
     }
 
-    /// Whether a message has been seen, or will not be delivered any more.
+    /// Whether a message has been seen, or was given up.
     pub(super) fn has(&self, id: MessageId) -> bool {
         if self.is_own(id) {
             return true;
@@ -202,23 +203,24 @@ impl Log {
         }
     }
 
-    /// Whether a message is not wanted from others: it is an own one, or has been seen.
+    /// Whether a message is not wanted from others, because it is an own one, or has been seen or given up.
     pub(super) fn is_known(&mut self, id: MessageId) -> bool {
         self.is_current(id.origin, id.epoch, id.seq) || self.has(id)
     }
 
-    /// Whether an epoch lies before the two that are open.
+    /// Whether an epoch is older than the two that are open.
     fn is_closed(&self, origin: NodeId, epoch: u64) -> bool {
         matches!(self.epochs(origin), [oldest, _] if epoch < oldest.epoch)
     }
 
-    /// Whether a later epoch has ended this one, as it does with [`Order::Origin`].
+    /// Whether a later epoch has ended this one, which it does only with [`Order::Origin`].
     fn is_ended(&self, origin: NodeId, epoch: u64, cx: &Ctx<'_>) -> bool {
         let latest = self.epochs(origin).last();
         cx.config.broadcast.order == Order::Origin && latest.is_some_and(|latest| epoch < latest.epoch)
     }
 
-    /// The epoch, opened if this `seq` is the first news of it; `None` if it is over (rule C1).
+    /// Returns an epoch, and opens it first if `seq` is the first news of it. Returns `None` if the epoch has ended
+    /// (rule C1).
     pub(super) fn open(&mut self, origin: NodeId, epoch: u64, seq: u64, cx: &Ctx<'_>) -> Option<&mut Epoch> {
         if self.is_ended(origin, epoch, cx) || self.is_closed(origin, epoch) {
             self.events.push_back(Event::Stale);
@@ -230,7 +232,8 @@ impl Log {
         self.get_mut(origin, epoch)
     }
 
-    /// Opens an epoch. With [`Order::Origin`] the gaps of all earlier ones are given up, else those of the third latest.
+    /// Opens an epoch. With [`Order::Origin`] the gaps of all earlier epochs are given up, otherwise those of the third
+    /// latest.
     fn begin(&mut self, origin: NodeId, epoch: u64, base: u64, cx: &Ctx<'_>) {
         let open = if cx.config.broadcast.order == Order::Origin { 1 } else { 2 };
         let epochs = &mut self.origins.entry(origin).or_default().epochs;
@@ -253,7 +256,8 @@ impl Log {
         }
     }
 
-    /// Notes how far an epoch got that a later one has ended: what is new in it is lost at once. False if none has.
+    /// Handles news of an epoch that a later one has ended: numbers up to `top` that were not known are lost at once.
+    /// Returns false if no later epoch has ended it.
     pub(super) fn note_ended(&mut self, origin: NodeId, epoch: u64, top: u64, cx: &Ctx<'_>) -> bool {
         if !self.is_ended(origin, epoch, cx) {
             return false;
@@ -269,7 +273,8 @@ impl Log {
         true
     }
 
-    /// Takes a message that `from` has brought. Messages that are missing before it are asked for later, of `from` first.
+    /// Takes a message that `from` has sent here. The numbers that are missing before it become gaps; they are
+    /// requested later, from `from` first.
     pub(super) fn take(&mut self, id: MessageId, cached: Cached, from: NodeId, cx: &Ctx<'_>) -> Taken {
         let due = cx.now + cx.config.broadcast.request_delay;
         let Some(epoch) = self.open(id.origin, id.epoch, id.seq, cx) else { return Taken::Refused };
@@ -286,7 +291,7 @@ impl Log {
         Taken::New
     }
 
-    /// Takes a new message of this process.
+    /// Takes a new message of this node.
     pub(super) fn take_own(&mut self, id: MessageId, cached: Cached, cx: &Ctx<'_>) {
         if let Some(epoch) = self.open(id.origin, id.epoch, id.seq, cx) {
             epoch.seen.take(id.seq, cx.now, cx.now);
@@ -307,7 +312,7 @@ impl Log {
         self.write_ahead(cx);
     }
 
-    /// Makes ready what was held back for its order, as far as nothing is missing before it.
+    /// Makes the messages ready that were held back for their order, up to the first gap.
     fn release(&mut self, origin: NodeId, epoch: u64, cx: &Ctx<'_>) {
         if cx.config.broadcast.order == Order::Arrival {
             return;
@@ -326,7 +331,7 @@ impl Log {
         }
     }
 
-    /// Lets a message go to the application, at once or when the seen set that holds it is durable (rule C2).
+    /// Makes a message ready for the application, at once or when the seen set that contains it is durable (rule C2).
     fn make_ready(&mut self, id: MessageId, cx: &Ctx<'_>) {
         if cx.config.broadcast.persist_seen == PersistSeen::BeforeDelivery {
             self.cache.pin(id, true);
@@ -343,7 +348,7 @@ impl Log {
         }
     }
 
-    /// Writes the seen set to disk if it has changed, unless a writing is under way: then after it.
+    /// Writes the seen set to disk if it has changed. If a write is under way, the next one follows it.
     pub(super) fn write(&mut self, cx: &Ctx<'_>) {
         if let Some(serial) = self.disk.begin_write(cx.config.broadcast.persist_seen) {
             let bytes = self.encode_seen();
@@ -351,7 +356,7 @@ impl Log {
         }
     }
 
-    /// The seen set with this serial is durable: the messages that waited for it are ready.
+    /// Makes the messages ready that have waited until the seen set with this serial was durable.
     pub(super) fn on_stored(&mut self, serial: u64, cx: &Ctx<'_>) {
         self.disk.end_write(serial);
         while let Some(id) = self.disk.pop_waiting(serial) {
@@ -360,8 +365,8 @@ impl Log {
         self.write(cx);
     }
 
-    /// Notes that `by` cannot serve these messages. Returns when to ask the next member, if any of them are missing. Gaps
-    /// that may lie before our time are given up once enough members do not hold them any more (rule C4).
+    /// Notes that `by` cannot serve these messages. Returns when to ask the next member, if any of them are missing.
+    /// Gaps that may predate this node are given up once enough members no longer hold them (rule C4).
     pub(super) fn refuse(&mut self, run: Run, by: NodeId, why: Refusal, cx: &Ctx<'_>) -> Option<Time> {
         let patience = cx.config.broadcast.request_timeout / 4;
         let known = self.get_mut(run.origin, run.epoch)?;
@@ -376,7 +381,7 @@ impl Log {
         due
     }
 
-    /// Gives up what lies before our time, and the gaps that are `hopeless`.
+    /// Gives up the gaps that predate this node, and those that are `hopeless`.
     pub(super) fn give_up(
         &mut self,
         origin: NodeId,
@@ -395,7 +400,7 @@ impl Log {
         self.lose(origin, epoch, &given_up, cx);
     }
 
-    /// Gives up the gaps of an epoch that are too many (rule C1); when the first of the others is due.
+    /// Gives up the oldest gaps of an epoch that has too many (rule C1). Returns when the first of the others is due.
     pub(super) fn bound_gaps(&mut self, origin: NodeId, epoch: u64, cx: &Ctx<'_>) -> Option<Time> {
         let mut given_up = Vec::new();
         let known = self.get_mut(origin, epoch)?;
@@ -406,7 +411,7 @@ impl Log {
         due
     }
 
-    /// Says what is lost, and makes ready what had waited for it.
+    /// Reports the lost messages, and makes the messages ready that have waited for them.
     fn lose(&mut self, origin: NodeId, epoch: u64, given_up: &[GivenUp], cx: &Ctx<'_>) {
         if given_up.is_empty() {
             return;
@@ -418,7 +423,7 @@ impl Log {
         self.release(origin, epoch, cx);
     }
 
-    /// The first gap of the origin whose messages take most of the cache, of those origins that have gaps.
+    /// The first gap of the origin whose messages take the most bytes in the cache, among the origins that have gaps.
     pub(super) fn costliest_gap(&self) -> Option<Run> {
         self.cache.by_bytes().find_map(|origin| {
             self.epochs(origin).iter().find_map(|Epoch { epoch, seen, .. }| {
@@ -428,12 +433,13 @@ impl Log {
         })
     }
 
-    /// The ranges of an epoch that have never been here, as far as is remembered, by their first number.
+    /// The ranges of an epoch that this node has never held, as far as it remembers, in ascending order.
     pub(super) fn never_had(&self, origin: NodeId, epoch: u64) -> Vec<(u64, u64)> {
         self.get(origin, epoch).map_or_else(|| vec![(1, u64::MAX)], |known| known.seen.never_had())
     }
 
-    /// The fingerprint of an origin's marks: of its open epochs with their highest numbers. `None` without any.
+    /// The fingerprint of an origin's marks, which are its open epochs with their highest numbers; `None` if it has no
+    /// open epoch.
     pub(super) fn fingerprint(&self, origin: NodeId) -> Option<u64> {
         let mut bytes = [0; 40];
         bytes[32..].copy_from_slice(&origin.0.to_le_bytes());
@@ -448,7 +454,7 @@ impl Log {
         some.then(|| hash64(&bytes))
     }
 
-    /// The marks of an origin, one for each open epoch, as they are sent to others.
+    /// The marks of an origin in the form in which they are sent, one for each open epoch.
     pub(super) fn marks_of(&self, origin: NodeId) -> impl Iterator<Item = wire::Mark> {
         self.epochs(origin).iter().filter(|known| known.seen.top() > 0).map(move |known| {
             let low = self.cache.of(origin, known.epoch).next().map_or(0, |(seq, _)| seq);
@@ -462,7 +468,7 @@ impl Log {
         self.cache.remove_all(origin);
     }
 
-    /// Checks what must hold between the numbers and the payloads.
+    /// Checks the invariants between the numbers and the payloads.
     pub(super) fn check(&self) {
         self.cache.check();
         for (_, epochs) in self.origins_from(NodeId(0)) {
@@ -479,7 +485,7 @@ impl Log {
 }
 
 impl Epoch {
-    /// The epoch as the application sees it.
+    /// The mark of this epoch as the application sees it.
     pub(super) fn mark(&self, origin: NodeId) -> Mark {
         Mark {
             origin,

@@ -1,4 +1,4 @@
-//! Reading: what a node shows of its broadcasts, and what must hold in it.
+//! Read access to the broadcast, and the check of its invariants.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::id::{MessageId, NodeId};
 use crate::limits::REASSEMBLIES_MAX;
 
-/// Own broadcasts whose first phase has not ended.
+/// The own broadcasts whose first phase has not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// The number of messages.
@@ -18,7 +18,7 @@ pub struct Pending {
     pub bytes: usize,
 }
 
-/// How far an own broadcast has spread for which a report was asked (rule C6).
+/// The progress of an own broadcast for which a report was requested (rule C6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The id of the broadcast.
@@ -27,23 +27,23 @@ pub struct Report {
     pub of: usize,
     /// The number of them that have it.
     pub have: usize,
-    /// The members that have not said so yet, by id.
+    /// The members that have not acknowledged it yet, in the order of ids.
     pub missing: Vec<NodeId>,
 }
 
-/// How far the broadcasts of one origin in one epoch are known here.
+/// The state in which this node knows the broadcasts of one origin in one epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The member that sent the broadcasts.
     pub origin: NodeId,
     /// The epoch in which it sent them.
     pub epoch: u64,
-    /// Everything up to this number that will ever be delivered here has been. Below the base of a late joiner (rule C4)
-    /// nothing ever will.
+    /// The number up to which every message has been received or given up. Messages below the base of a late joiner
+    /// (rule C4) count as given up.
     pub contiguous: u64,
     /// The highest number that is known to exist.
     pub highest: u64,
-    /// The ranges between the two that are missing and not given up, first to last.
+    /// The ranges below `highest` that are missing and not given up, in ascending order.
     pub gaps: Vec<(u64, u64)>,
 }
 
@@ -54,15 +54,15 @@ pub struct Usage {
     pub cached: usize,
     /// The bytes that count against the cache; at most `broadcast.cache_bytes_max`.
     pub cached_bytes: usize,
-    /// The number of messages held back for the order of their origin, or for the disk.
+    /// The number of messages that are held back for the order of their origin, or for the disk.
     pub held_back: usize,
-    /// The number of gaps that are asked for, or that a member offers.
+    /// The number of gaps that were requested from a member, or that a member offers.
     pub wanted: usize,
     /// The number of gaps of all origins.
     pub gaps: usize,
     /// The number of transmissions that wait for their turn.
     pub queued: usize,
-    /// The number of messages of which some pieces have come, but not all.
+    /// The number of messages of which some pieces were received, but not all.
     pub reassemblies: usize,
 }
 

@@ -1,8 +1,9 @@
-//! The repair: what the first phase missed is found, asked for, and served (rules C3, C5 and C7).
+//! The repair: messages that the first phase missed are found, requested, and served (rules C3, C5 and C7).
 //!
-//! Offers, whether by announcement, digest or mark, only add a source to a gap of the log; the gap's one timer asks one
-//! source after another, and when none is left, any member. Files: [`digest`] (rounds and pulls), [`request`] (asking),
-//! [`serve`] (answering requests), [`marks`] (the comparison that finds the last message of a silent origin).
+//! An offer, whether an announcement, a digest or a mark, only adds a source to a gap of the log. The one timer of the
+//! gap asks one source after another and, when none is left, any member. Files: [`digest`] (rounds and pulls),
+//! [`request`] (asking), [`serve`] (answering requests), [`marks`] (the comparison that finds the last message of a
+//! silent origin).
 
 mod digest;
 mod marks;
@@ -38,7 +39,7 @@ pub(super) struct Repairs {
 }
 
 impl Repairs {
-    /// The repair of a log that may have been restored.
+    /// Makes the repair for a log that may have been restored from disk.
     pub(super) fn new(log: &Log) -> Self {
         let (rounds, quiet) = (Rounds::default(), Quiet::default());
         let mut repair =
@@ -56,7 +57,7 @@ impl Repairs {
         self.sync.next_wake()
     }
 
-    /// The node has started, or started again.
+    /// Starts the repair when the node starts or rejoins.
     pub(super) fn start(&mut self, tools: &mut Tools<'_, '_>) {
         self.sync.start(tools.cx);
         self.arm_round(tools);
@@ -66,7 +67,7 @@ impl Repairs {
         self.arm_quiet(tools);
     }
 
-    /// The node has stopped.
+    /// Stops the repair when the node stops.
     pub(super) const fn stop(&mut self) {
         self.sync.stop();
     }
@@ -82,12 +83,12 @@ impl Repairs {
         self.rounds.number
     }
 
-    /// A message has come, and is listed in digests from now on.
+    /// Adds a message that was received to those that digests list.
     pub(super) fn add(&mut self, id: MessageId) {
         self.rounds.hot.push_back(id);
     }
 
-    /// Makes the next round due, if there is something to do in it.
+    /// Schedules the next round, if there is something to do in it.
     pub(super) fn arm_round(&mut self, tools: &mut Tools<'_, '_>) {
         let drops = tools.settings().keep_rounds.is_some() && tools.log.cache.len() > 0;
         let period = match tools.settings().repair {
@@ -97,13 +98,15 @@ impl Repairs {
             Repair::Pull { period, .. } => period,
         };
         if tools.deadlines.at(Timer::Round).is_none() && !tools.stopped {
-            // Within a tenth around the period, so that a group does not go in step.
+            // The period is random within a tenth around its length, so that members do not start their rounds
+            // together.
             let jitter = tools.rng.jitter(period / 5);
             tools.arm(Timer::Round, tools.cx.now + period * 9 / 10 + jitter);
         }
     }
 
-    /// A member announces messages: over a lazy edge of its tree, or because too few have acknowledged its push.
+    /// Handles an announcement, which a member sends over a lazy edge of its tree, or because too few members have
+    /// acknowledged its push.
     pub(super) fn on_announced(
         &mut self,
         from: NodeId,
@@ -122,20 +125,21 @@ impl Repairs {
         }
     }
 
-    /// A member has these messages: they exist, and it can be asked for those that are missing here.
+    /// Notes an offer: the messages exist, and `offer.from` can be asked for those that are missing here.
     fn on_offer(&mut self, run: Run, offer: Offer, due: Time, tools: &mut Tools<'_, '_>) {
         if tools.log.is_current(run.origin, run.epoch, run.last) {
             return;
         }
         self.learn(run, offer, due, tools, |gap| {
-            // A member that is asked already gets its time.
+            // A member that was asked already keeps its time to answer.
             if gap.asked.is_none() {
                 gap.due = gap.due.min(due);
             }
         });
     }
 
-    /// A piece of a message has come. The others are on their way; if they do not come, they are asked for.
+    /// Notes that a piece of a message was received. The other pieces may be on their way, and are requested if they do
+    /// not arrive in time.
     pub(super) fn expect(&mut self, id: MessageId, offer: Offer, tools: &mut Tools<'_, '_>) {
         let due = tools.cx.now + tools.settings().request_delay;
         self.learn(Run::one(id), offer, due, tools, |gap| gap.due = due);
@@ -163,7 +167,7 @@ impl Repairs {
         self.after_learning(origin, epoch, tools);
     }
 
-    /// Bounds the gaps of an epoch that may have got new ones, and makes it due to ask for them.
+    /// Bounds the gaps of an epoch that may have new ones, and schedules their requests.
     pub(super) fn after_learning(&mut self, origin: NodeId, epoch: u64, tools: &mut Tools<'_, '_>) {
         if let Some(due) = tools.log.bound_gaps(origin, epoch, tools.cx) {
             self.gappy.insert(origin);
@@ -171,7 +175,7 @@ impl Repairs {
         }
     }
 
-    /// Checks what must hold between the log and the repair.
+    /// Checks the invariants between the log and the repair.
     pub(super) fn check(&self, log: &Log) {
         for (origin, _) in log.origins_from(NodeId(0)) {
             let listed = log.gaps(origin).next().is_none() || self.gappy.contains(&origin);
@@ -181,12 +185,12 @@ impl Repairs {
     }
 }
 
-/// A member cannot serve these messages.
+/// Handles a refusal: `from` cannot serve these messages.
 pub(super) fn on_refusal(from: NodeId, runs: Runs<'_>, why: Refusal, tools: &mut Tools<'_, '_>) {
     runs.iter().for_each(|run| refuse(run, from, why, tools));
 }
 
-/// Notes that a member cannot serve these messages, and makes it due to ask the next one.
+/// Notes that a member cannot serve these messages, and schedules the request to the next member.
 fn refuse(run: Run, by: NodeId, why: Refusal, tools: &mut Tools<'_, '_>) {
     if let Some(due) = tools.log.refuse(run, by, why, tools.cx) {
         tools.arm_by(Timer::Request, due);

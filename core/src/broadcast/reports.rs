@@ -1,7 +1,9 @@
-//! Delivery status (rule C6): how far an own message has spread among those who were alive when it was submitted.
+//! Delivery status (rule C6): how far an own message has spread among the members that were alive when it was
+//! submitted.
 //!
-//! Receipts are cumulative and come at a random time that grows with the group, so that a thousand of them do not
-//! arrive at once and one answers for many messages. Members that have not answered are asked again, until time is up.
+//! Receipts are cumulative and are sent at a random time that grows with the group, so that a thousand of them do not
+//! arrive at once and one receipt answers for many messages. Members that have not answered are asked again, until the
+//! report ends.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -17,9 +19,9 @@ use crate::id::{MessageId, NodeId};
 use crate::time::Time;
 use crate::wire::{self, RUN_BYTES, RUNS_BYTES, Receipt, ReceiptRequest, Run, Runs};
 
-/// A receipt waits at the most so long for each member of the group …
+/// The longest time that a receipt waits, for each member of the group; see also [`JITTER_MAX`].
 const JITTER_PER_MEMBER: Duration = Duration::from_millis(1);
-/// … and never longer than this.
+/// The longest time that a receipt waits in a group of any size.
 const JITTER_MAX: Duration = Duration::from_secs(5);
 /// The number of members that are asked at a time.
 const ASKED_MAX: usize = 32;
@@ -39,20 +41,20 @@ struct Open {
     of: usize,
     /// The number of them that have it.
     have: usize,
-    /// The others, as far as they have not failed or left.
+    /// The other members, except those that have failed or left.
     missing: BTreeSet<NodeId>,
     /// The members that failed or left before they had it.
     without: Vec<NodeId>,
     majority_told: bool,
-    /// The time at which the report runs out.
+    /// The time at which the report ends.
     ends: Time,
-    /// The time at which those that are missing are asked.
+    /// The time at which the missing members are asked.
     asks: Time,
     /// The member that is asked next.
     turn: NodeId,
 }
 
-/// The time that a receipt may wait.
+/// The longest time that a receipt may wait.
 fn jitter(cx: &Ctx<'_>) -> Duration {
     let others = u32::try_from(cx.others).unwrap_or(u32::MAX);
     JITTER_PER_MEMBER.saturating_mul(others.saturating_add(10)).min(JITTER_MAX)
@@ -69,7 +71,7 @@ impl Reports {
         Some(Report { id, of: report.of, have: report.have, missing })
     }
 
-    /// Reports on an own message for the time `within`.
+    /// Opens a report on an own message, which ends after `within`.
     pub(super) fn open(&mut self, id: MessageId, within: Duration, tools: &mut Tools<'_, '_>) {
         let missing: BTreeSet<NodeId> = tools.peers.receivers_alive().collect();
         let asks = tools.cx.now + jitter(tools.cx) * 2 + tools.settings().request_delay * 4;
@@ -89,7 +91,7 @@ impl Reports {
         self.tell(tools.cx);
     }
 
-    /// Tells the application how far messages have spread, and closes the reports that have ended.
+    /// Reports to the application how far messages have spread, and closes the reports that have ended.
     fn tell(&mut self, cx: &mut Ctx<'_>) {
         self.open.retain(|id, report| {
             let id = *id;
@@ -111,7 +113,7 @@ impl Reports {
         });
     }
 
-    /// A member has these messages of this node.
+    /// Handles a receipt: a member has these messages of this node.
     pub(super) fn on_receipt(&mut self, from: NodeId, runs: Runs<'_>, tools: &mut Tools<'_, '_>) {
         for run in runs.iter().filter(|run| run.origin == tools.log.me()) {
             for (id, report) in &mut self.open {
@@ -124,7 +126,7 @@ impl Reports {
         self.tell(tools.cx);
     }
 
-    /// A member has failed or left: no report waits for it.
+    /// Removes a member that has failed or left from all reports, so that none waits for it.
     pub(super) fn on_member_gone(&mut self, id: NodeId, tools: &mut Tools<'_, '_>) {
         self.owed.remove(&id);
         for report in self.open.values_mut() {
@@ -136,7 +138,7 @@ impl Reports {
         self.tell(tools.cx);
     }
 
-    /// Asks some of the members that are missing in reports, and closes the reports that have run out.
+    /// Asks some of the members that are missing in reports, and closes the reports that have ended.
     pub(super) fn on_report_due(&mut self, tools: &mut Tools<'_, '_>) {
         self.tell(tools.cx);
         let again = tools.cx.now + jitter(tools.cx) + tools.settings().request_timeout * 2;
@@ -158,7 +160,7 @@ impl Reports {
         }
     }
 
-    /// Lets an origin that wants receipts have one in a while.
+    /// Schedules a receipt to an origin that wants receipts.
     pub(super) fn owe_receipt(&mut self, origin: NodeId, tools: &mut Tools<'_, '_>) {
         if self.owed.contains_key(&origin) {
             return;
@@ -181,7 +183,7 @@ impl Reports {
     }
 }
 
-/// Tells an origin which messages of its latest epoch have been seen.
+/// Sends an origin a receipt, which lists the messages of its latest epoch that this node has seen.
 pub(super) fn send_receipt(origin: NodeId, tools: &mut Tools<'_, '_>) {
     let Some(known) = tools.log.epochs(origin).last() else { return };
     let epoch = known.epoch;

@@ -1,5 +1,5 @@
-//! The first phase: a message that is new here goes on at once, by multicast, push, or the tree; and the queue of all that
-//! waits to be sent.
+//! The first phase: a message that is new here is sent on at once, by multicast, push, or the tree; and the queue of
+//! everything that waits to be sent.
 //!
 //! Files: [`queue`] (what waits for each receiver, and how fast it may go), [`push`] (acknowledged pushes), [`tree`] with
 //! [`neighbours`] and [`roots`] (the tree), [`zones`] (the members to prefer).
@@ -33,9 +33,9 @@ use zones::Zones;
 const TREE_FANOUT: u8 = 3;
 /// The fan-out of a push in a configuration that has none.
 const PUSH_FANOUT: u8 = 3;
-/// The number of ids of one announcement that are looked at.
+/// The greatest number of ids in one run for which announcements are dropped.
 const ANNOUNCED_MAX: u64 = 1_024;
-/// The origin that shapes the tree is another one's after so many `quiet_after` of silence.
+/// An origin stops shaping the tree once it has been silent for this many times `quiet_after`.
 const SHAPER_WINDOW: u32 = 8;
 
 /// The first phase of one node, and its queue.
@@ -48,7 +48,7 @@ pub(super) struct Spread {
     pub(super) queue: Queue,
 }
 
-/// A message that goes on, and the member that brought it; nobody if it is an own one.
+/// A message to be sent on, and the member that sent it here; `None` if it is an own message.
 #[derive(Clone, Copy, Debug)]
 struct Passing {
     id: MessageId,
@@ -63,8 +63,8 @@ pub(super) const fn group(config: &Config) -> Option<SocketAddr> {
     }
 }
 
-/// How a message that came with these flags goes on; `None` if not at all. A message that the repair brought goes on as
-/// an own one would: the members behind this one may lack it too.
+/// The first phase in which a message that came with these flags is sent on; `None` if it is not sent on. A message
+/// that the repair brought is sent on like an own one, because the members behind this one may lack it too.
 const fn first_phase_of(flags: u8, own: FirstPhase) -> Option<FirstPhase> {
     if flags & MULTICAST != 0 {
         None
@@ -99,7 +99,7 @@ impl Spread {
         }
     }
 
-    /// Sends an own message.
+    /// Starts the first phase of an own message.
     pub(super) fn start(&mut self, id: MessageId, first: FirstPhase, tools: &mut Tools<'_, '_>) {
         self.pass_on(Passing { id, from: None }, first, tools);
     }
@@ -119,7 +119,7 @@ impl Spread {
         }
     }
 
-    /// A message came that is known here: the edge it came over is one too many for a tree.
+    /// Handles a message that is known here already: the edge over which it came is superfluous in a tree.
     pub(super) fn on_duplicate(&mut self, id: MessageId, from: NodeId, flags: u8, cx: &Ctx<'_>) {
         self.queue.forget_announcement(from, id);
         if flags & EAGER != 0 && self.neighbours.is_shaped_by(id.origin) {
@@ -128,7 +128,7 @@ impl Spread {
         }
     }
 
-    /// Sends a message on in one of the first phases.
+    /// Sends a message by one of the first phases.
     fn pass_on(&mut self, message: Passing, first: FirstPhase, tools: &mut Tools<'_, '_>) {
         match first {
             FirstPhase::None => {}
@@ -163,19 +163,20 @@ impl Spread {
         }
     }
 
-    /// A member acknowledges that it had these from this node first.
+    /// Handles acknowledgements: `from` received these messages from this node first.
     pub(super) fn on_push_ack(&mut self, from: NodeId, runs: Runs<'_>, tools: &mut Tools<'_, '_>) {
         self.pushes.on_ack(from, runs, tools.log.me(), tools.cx);
     }
 
-    /// Announces the messages whose pushes were acknowledged by too few to more members (gogossip's PullSync).
+    /// Ends the pushes that are late, and announces to more members the messages that too few have acknowledged
+    /// (gogossip's PullSync).
     pub(super) fn on_push_due(&mut self, tools: &mut Tools<'_, '_>) {
         for (id, push) in self.pushes.end_late(tools.log.me(), tools.cx) {
             let wider = push.contacted.len() * 2;
             let welcome = |to| to != id.origin && !push.contacted.contains(&to);
             let mut chosen = self.zones.choose(wider, tools, welcome);
             if chosen.is_empty() {
-                // All members were contacted: they are told again.
+                // All members were contacted: those that have not acknowledged are sent an announcement.
                 chosen.extend(push.contacted.iter().filter(|to| !push.acked.contains(to)));
             }
             chosen.iter().for_each(|to| self.queue.announce(*to, id, tools.cx.now));
@@ -185,7 +186,7 @@ impl Spread {
         }
     }
 
-    /// Drops the announcements of these to a member that has them.
+    /// Drops the announcements of these messages to a member that has them.
     pub(super) fn forget_announcement(&mut self, to: NodeId, run: Run) {
         for seq in run.first..=run.last.min(run.first.saturating_add(ANNOUNCED_MAX)) {
             self.queue.forget_announcement(to, MessageId { origin: run.origin, epoch: run.epoch, seq });
@@ -198,13 +199,13 @@ impl Spread {
         self.arm_neighbours(tools);
     }
 
-    /// The node has stopped: nothing waits to be sent any more.
+    /// Stops the first phase when the node stops: everything that waits to be sent is dropped.
     pub(super) fn stop(&mut self, cache: &mut Cache) {
         self.pushes = Pushes::default();
         self.queue.clear(cache);
     }
 
-    /// Up to `count` distinct receivers at random.
+    /// Draws up to `count` distinct receivers at random.
     pub(super) fn choose(&mut self, count: usize, tools: &mut Tools<'_, '_>) -> Vec<NodeId> {
         self.zones.choose(count, tools, |_| true)
     }

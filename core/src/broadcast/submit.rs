@@ -1,4 +1,4 @@
-//! The application's command: submitting a broadcast, and the bound on what waits.
+//! The command that submits a broadcast, and the limit on the bytes that wait.
 
 use super::Broadcast;
 use super::log::cache::ENTRY_BYTES;
@@ -10,7 +10,7 @@ use crate::limits::{REPORTS_MAX, TOPIC_BYTES_MAX};
 use crate::membership::Peers;
 use crate::wire::{REPORT, encode_item};
 
-/// The prefix of topics that the library keeps for itself.
+/// The prefix of the topics that are reserved for the library.
 const RESERVED: &str = "bruit.";
 
 impl Broadcast {

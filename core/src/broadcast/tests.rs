@@ -1,4 +1,4 @@
-//! Broadcast among a few nodes on a perfect wire, and at single faults.
+//! Broadcast among a few nodes on a network without loss, and with single faults.
 
 use core::time::Duration;
 use std::format;
@@ -29,7 +29,7 @@ fn config(broadcast: BroadcastConfig) -> Config {
     Config { broadcast, ..Config::lan("test") }
 }
 
-/// So many nodes that know each other.
+/// Makes `members` nodes that know each other.
 fn lan(members: u64, broadcast: BroadcastConfig) -> Lan {
     let mut lan = Lan::with(members, &config(broadcast));
     lan.run(2_000);
@@ -41,7 +41,7 @@ impl Lan {
         self.command(id, Command::Broadcast(Broadcast::new("t", text)));
     }
 
-    /// What one node was told, in order: its deliveries as their texts, a loss as `lost 3-5`.
+    /// The notices that one node gave its application, in order: deliveries as their texts, a loss as `lost 3-5`.
     fn heard(&self, id: u64) -> Vec<String> {
         let heard = |(at, notice): &(u64, Notice<'static>)| {
             if *at != id {
@@ -178,7 +178,7 @@ fn what_nobody_holds_any_more_is_told_as_lost_and_never_delivered() {
     let mut lan = lan(3, broadcast);
     lan.say(1, "a");
     lan.run(500);
-    // So many of them that the origin itself cannot keep all, and nobody else hears of any.
+    // There are so many messages that the origin itself cannot keep all, and nobody else hears of any.
     lan.lost.extend([Kind::Publish, Kind::Part]);
     for _ in 0..100 {
         lan.say(1, &"big".repeat(21_000));
@@ -355,7 +355,7 @@ fn recent_messages_of_a_topic_come_newest_first() {
 }
 
 #[test]
-fn what_waits_is_sent_before_a_leave() {
+fn queued_messages_are_sent_before_a_leave() {
     let mut lan = lan(3, BroadcastConfig { batch: Duration::from_millis(500), ..BroadcastConfig::bimodal() });
     lan.say(1, "bye");
     lan.command(1, Command::Leave { within: Duration::from_secs(1) });

@@ -1,5 +1,5 @@
-//! Messages that came before the record of their origin (rule C1). They wait for it, and the member that sent them is
-//! asked for it.
+//! Messages that were received before the record of their origin (rule C1). They wait for the record, which is
+//! requested from the member that sent them.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -14,18 +14,18 @@ use crate::reconcile::{MEMBERS, Partner};
 use crate::time::Time;
 use crate::wire::{Item, Want};
 
-/// The number of messages that wait; beyond it the oldest is dropped. It stays a gap once the origin is known.
+/// The number of messages that may wait; beyond it the oldest is dropped, and stays a gap once the origin is known.
 const WAITING_MAX: usize = 64;
 
 /// The messages that wait for the record of their origin.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Unattributed {
     oldest_first: VecDeque<Waiting>,
-    /// The time at which a record was asked for last.
+    /// The time at which a record was last requested.
     asked: Option<Time>,
 }
 
-/// One such message: a [`Received`] that owns its bytes.
+/// A message that waits: a [`Received`] that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Waiting {
     from: Partner,
@@ -44,7 +44,8 @@ impl Waiting {
 }
 
 impl Unattributed {
-    /// Lets a message wait for the record of its origin, and asks its sender for that.
+    /// Keeps a message until the record of its origin is received, and requests the record from the member that sent
+    /// the message.
     pub(super) fn add(&mut self, received: &Received<'_>, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         let Received { from, id, hops, flags, item } = *received;
         if self.oldest_first.iter().any(|waiting| waiting.id == id) {
@@ -57,7 +58,8 @@ impl Unattributed {
         self.oldest_first.push_back(Waiting { from, id, hops, flags, item: item.bytes().into() });
     }
 
-    /// Asks a member for the record of an origin, once a call: an answer must not be longer than its question (rule F6).
+    /// Requests the record of an origin from a member, at most once in a call: an answer must not be longer than its
+    /// question (rule F6).
     pub(super) fn ask_record(&mut self, id: NodeId, of: Partner, peers: Peers<'_>, cx: &mut Ctx<'_>) {
         if self.asked.replace(cx.now) != Some(cx.now) {
             // The request goes to the address in the member's record, wherever the datagram came from.
@@ -74,7 +76,7 @@ impl Unattributed {
         self.oldest_first.iter().any(|waiting| waiting.id.origin == origin)
     }
 
-    /// Takes the messages of an origin, the oldest first.
+    /// Removes and returns the messages of an origin, the oldest first.
     pub(super) fn take(&mut self, origin: NodeId) -> VecDeque<Waiting> {
         let all = core::mem::take(&mut self.oldest_first);
         let (taken, left) = all.into_iter().partition(|waiting| waiting.id.origin == origin);

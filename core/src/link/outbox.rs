@@ -1,4 +1,4 @@
-//! What a node wants done: actions, and one arena for their bytes.
+//! The outbox: the actions that a node wants done, and one buffer (arena) for their bytes.
 //!
 //! A cleared outbox keeps its capacity, so a settled node's [`Node::handle_into`](crate::Node::handle_into)
 //! allocates nothing.
@@ -51,26 +51,26 @@ pub struct Outbox {
     pub(super) unfinished: Vec<Unfinished>,
 }
 
-/// A datagram of this call that has no checksum yet.
+/// A datagram of this call that is not finished: it has no checksum yet and can be filled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unfinished {
-    /// The place of its action.
+    /// The index of its action in the outbox.
     pub(super) entry: usize,
     pub(super) receiver: NodeId,
     /// The checksum of the bytes that all datagrams of this node begin with.
     pub(super) prefix: u32,
-    /// Bytes of messages that still fit.
+    /// The number of message bytes that still fit.
     pub(super) room: usize,
 }
 
-/// Datagrams and bytes since the outbox was made.
+/// The numbers of datagrams and bytes since the outbox was made.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) datagrams: u64,
     pub(crate) bytes: u64,
 }
 
-/// One action; its variable parts are ranges of the arena.
+/// One action. Its parts of variable length are ranges of the arena.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     Send { to: SocketAddr, bytes: Range<usize> },
@@ -82,31 +82,31 @@ pub(super) enum Entry {
 }
 
 impl Outbox {
-    /// An empty outbox.
+    /// Makes an empty outbox.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Forgets all actions, and keeps the memory.
+    /// Removes all actions, and keeps the memory.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.arena.clear();
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the outbox holds no actions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// How many actions there are.
+    /// The number of actions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// The actions in order, borrowing their bytes.
+    /// Iterates over the actions in order. They borrow their bytes from the outbox.
     pub fn iter(&self) -> impl Iterator<Item = Action<'_>> {
         self.entries.iter().map(|entry| match entry {
             Entry::Send { to, bytes } => Action::Send { to: *to, bytes: self.bytes(bytes) },

@@ -1,15 +1,15 @@
-//! Fair shares of what is left in a datagram (rule G6): deficit round robin between the classes that have something
-//! to spread (Shreedhar and Varghese, SIGCOMM 1995).
+//! Fair shares of the free room in a datagram (rule G6): deficit round robin between the classes that have messages to
+//! send (Shreedhar and Varghese, SIGCOMM 1995).
 //!
-//! Each class is granted an equal share of the room of every datagram that is filled. A class keeps what it could not
-//! use because its next item is longer than the share, up to one datagram; a class that has nothing to send keeps
-//! nothing. The class that is served last in a datagram may use all that the others have left.
+//! Each class is granted an equal share of the room of every datagram that is filled. A class that could not use its
+//! share because its next item is longer keeps the share for later, up to one datagram; a class that has nothing to
+//! send keeps nothing. The class that is served last in a datagram may use all the room that is left.
 
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-/// The state of each class.
+/// The shares of all classes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shares {
     classes: Vec<Class>,
@@ -19,12 +19,12 @@ pub(crate) struct Shares {
 struct Class {
     /// The bytes that the class is owed; at most one datagram.
     owed: usize,
-    /// The datagrams in a row that had no room for its next item. Among classes that are owed a whole datagram each, the
-    /// one that has waited longest is next.
+    /// The number of datagrams in a row that had no room for its next item. Among classes that are owed a whole
+    /// datagram each, the one with the highest number is served next.
     waited: u32,
 }
 
-/// What a class has put into a datagram.
+/// The result of one turn of a class in a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packed {
     pub(crate) bytes: usize,
@@ -32,13 +32,14 @@ pub(crate) struct Packed {
 }
 
 impl Shares {
-    /// Shares among so many classes, at most 64.
+    /// Makes the shares of `classes` classes, at most 64.
     pub(crate) fn new(classes: usize) -> Self {
         Self { classes: alloc::vec![Class::default(); classes] }
     }
 
-    /// Fills a datagram with `room` bytes left for the classes that `has_some` names, the one that is owed most first.
-    /// `pack` is called once for each of them, with the bytes that the class may use.
+    /// Fills a datagram that has `room` bytes left. `has_some` says which classes have something to send. `pack` is
+    /// called once for each of them, beginning with the class that is owed most, with the number of bytes that the
+    /// class may use.
     pub(crate) fn fill(
         &mut self,
         room: usize,
@@ -49,7 +50,7 @@ impl Shares {
         for (place, class) in self.classes.iter_mut().enumerate() {
             if has_some(place) { waiting |= 1 << place } else { *class = Class::default() }
         }
-        // At least two shares: a class that is alone keeps no more for later than one that is not.
+        // There are at least two shares, so that a class that is alone does not save up more than one that is not.
         let share = room / waiting.count_ones().max(2) as usize;
         let mut left = room;
         while let Some(place) = self.next(waiting) {
@@ -64,7 +65,7 @@ impl Shares {
         }
     }
 
-    /// The class of this set that is served next: the one that is owed most, the first one of equals.
+    /// The class of `set` that is served next: the one that is owed most; of those, the one that has waited longest.
     fn next(&self, set: u64) -> Option<usize> {
         let places = (0..self.classes.len()).filter(|place| set & 1 << place != 0);
         places.min_by_key(|place| core::cmp::Reverse(self.classes[*place]))
@@ -76,7 +77,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Fills datagrams of 100 bytes; each class has so many items of one length. The bytes that each class has sent.
+    /// Fills datagrams of 100 bytes for classes that each have a number of items of one length. Returns the bytes that
+    /// each class has sent.
     fn filled<const N: usize>(datagrams: usize, items: [(usize, usize); N]) -> [usize; N] {
         let (mut shares, mut left) = (Shares::new(N), items);
         for _ in 0..datagrams {
@@ -120,8 +122,8 @@ mod tests {
     }
 
     proptest! {
-        /// Among four classes, whatever the lengths of their items: a class that always has something to send gets its
-        /// share of all bytes, but for the item that waits at the end.
+        /// With four classes, a class that always has something to send gets its share of all bytes, except for the
+        /// item that waits at the end, whatever the lengths of the items.
         #[test]
         fn no_class_starves(lens in prop::array::uniform4(1_usize..=100), idle in prop::array::uniform4(any::<bool>())) {
             let items = core::array::from_fn(|class| (if idle[class] { 0 } else { 99_999 }, lens[class]));

@@ -1,5 +1,5 @@
-//! Datagrams being written. A machine opens one and puts its messages in; at the end of the call it is filled with what
-//! waits to be spread, and finished with its checksum.
+//! Datagrams that are being written. A machine begins one and adds its messages; at the end of the call the free room
+//! is filled with queued messages, and the checksum is added.
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -8,11 +8,11 @@ use super::outbox::{Entry, Outbox, Unfinished};
 use crate::id::NodeId;
 use crate::wire::{self, HeaderPrefix, Message, Put as _};
 
-/// A datagram with less room than this is not filled.
+/// A datagram with fewer free bytes than this is not filled.
 const FILLED_BYTES_MIN: usize = 16;
 
 impl Outbox {
-    /// Opens a datagram of at most `mtu` bytes.
+    /// Begins a datagram of at most `mtu` bytes.
     pub(super) fn datagram(
         &mut self,
         to: SocketAddr,
@@ -40,7 +40,7 @@ impl Outbox {
             return None;
         }
         let start = if bytes.end == self.arena.len() {
-            // The last one in the arena is filled where it stands.
+            // The last datagram in the arena is extended in place.
             self.arena.truncate(bytes.end - wire::CRC_BYTES);
             bytes.start
         } else {
@@ -52,7 +52,7 @@ impl Outbox {
         Some(DatagramFiller { out: self, entry, receiver, start, end })
     }
 
-    /// Puts the checksum under every datagram of this call.
+    /// Adds the checksum to every datagram of this call.
     pub(crate) fn finish(&mut self) {
         for Unfinished { entry, prefix, .. } in self.unfinished.drain(..) {
             let Entry::Send { bytes, .. } = &self.entries[entry] else { continue };
@@ -63,7 +63,7 @@ impl Outbox {
     }
 }
 
-/// A datagram being written. Dropped unsent it leaves nothing behind but unused bytes in the arena.
+/// A datagram that is being written. If it is dropped without being sent, it leaves only unused bytes in the arena.
 #[derive(Debug)]
 pub(crate) struct DatagramWriter<'a> {
     out: &'a mut Outbox,
@@ -75,17 +75,17 @@ pub(crate) struct DatagramWriter<'a> {
 }
 
 impl DatagramWriter<'_> {
-    /// Bytes of messages that still fit.
+    /// The number of message bytes that still fit.
     pub(crate) const fn room(&self) -> usize {
         self.end - self.out.arena.len()
     }
 
-    /// Allows no more than so many bytes of messages from here on.
+    /// Allows at most `bytes` further bytes of messages.
     pub(crate) fn limit(&mut self, bytes: usize) {
         self.end = self.end.min(self.out.arena.len() + bytes);
     }
 
-    /// Bytes of messages so far.
+    /// The number of message bytes so far.
     pub(crate) const fn len(&self) -> usize {
         self.out.arena.len() - self.start - wire::HEADER_BYTES
     }
@@ -94,24 +94,24 @@ impl DatagramWriter<'_> {
         self.len() == 0
     }
 
-    /// Takes back all but the first so many bytes of messages.
+    /// Removes all messages after the first `len` bytes.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.out.arena.truncate(self.start + wire::HEADER_BYTES + len);
     }
 
-    /// Adds a message; false if it does not fit, and then nothing is added.
+    /// Adds a message. Returns false, and adds nothing, if it does not fit.
     pub(crate) fn push(&mut self, message: &Message<'_>) -> bool {
         push(&mut self.out.arena, self.end, message)
     }
 
-    /// Sends it; at the end of the call it is filled with what waits to be spread.
+    /// Sends the datagram. At the end of the call its free room is filled with queued messages.
     pub(crate) fn send(self) {
         let room = self.room();
         self.close(room);
     }
 
-    /// Sends it as it is: to an address that is not known to be its receiver's (rule F6), or because updates beside it
-    /// would be taken for part of it.
+    /// Sends the datagram without filling it: because the address may not be its receiver's (rule F6), or because
+    /// updates behind its messages would be taken for part of them.
     pub(crate) fn send_alone(self) {
         self.close(0);
     }
@@ -124,7 +124,7 @@ impl DatagramWriter<'_> {
     }
 }
 
-/// A datagram of this call that is open again, to be filled.
+/// A datagram of this call whose free room is being filled.
 #[derive(Debug)]
 pub(crate) struct DatagramFiller<'a> {
     out: &'a mut Outbox,
@@ -135,17 +135,17 @@ pub(crate) struct DatagramFiller<'a> {
 }
 
 impl DatagramFiller<'_> {
-    /// The member that will read it.
+    /// The member that receives the datagram.
     pub(crate) const fn receiver(&self) -> NodeId {
         self.receiver
     }
 
-    /// Bytes of messages that still fit.
+    /// The number of message bytes that still fit.
     pub(crate) const fn room(&self) -> usize {
         self.end - self.out.arena.len()
     }
 
-    /// Adds a message if it fits into `allowance` bytes, of which it takes its length.
+    /// Adds a message if it fits into `allowance` bytes, and then subtracts its length from `allowance`.
     pub(crate) fn push(&mut self, message: &Message<'_>, allowance: &mut usize) -> bool {
         let before = self.out.arena.len();
         let fits = push(&mut self.out.arena, self.end.min(before + *allowance), message);
@@ -153,7 +153,7 @@ impl DatagramFiller<'_> {
         fits
     }
 
-    /// Closes it, with what was added.
+    /// Closes the datagram with the messages that were added.
     pub(crate) fn close(self) {
         let Self { out, entry, start, .. } = self;
         out.arena.put(&[0; wire::CRC_BYTES]);

@@ -1,4 +1,4 @@
-//! The local view: which members the application is shown, and what it is told of them (rule B5).
+//! The local view: which members the application is shown, and which of their changes it is told of (rule B5).
 //!
 //! The view is a filter over the table. A member that the application has vetoed, or has not admitted yet, is held and
 //! relayed like any other, so that the fingerprints of all nodes agree.
@@ -14,7 +14,8 @@ use crate::error::Rejected;
 use crate::id::{MemberState, NodeId};
 
 impl Membership {
-    /// Tells the application, and the other machines, how a member has changed since it was in the state `before`.
+    /// Reports to the application and to the other machines how a member has changed since it was in the state
+    /// `before`.
     pub(super) fn announce(&mut self, id: NodeId, before: MemberState, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|_| id != self.own.id) else { return };
         if rules::is_live(before) && !entry.is_live() {
@@ -44,7 +45,7 @@ impl Membership {
         true
     }
 
-    /// Tells the application one change of a member, if the application knows the member.
+    /// Reports one change of a member to the application, if the application has been told of the member.
     pub(super) fn notify(&self, id: NodeId, change: MemberChange, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|entry| entry.is_shown()) else { return };
         let record = entry.record().filter(|_| entry.flags.visibility == Visibility::Announced);
@@ -53,7 +54,7 @@ impl Membership {
         }
     }
 
-    /// Takes the application's answer about a member. A veto may come at any time, and ends with an acceptance.
+    /// Handles the application's answer about a member. A veto may come at any time, and a later acceptance ends it.
     pub(crate) fn admit(
         &mut self,
         id: NodeId,

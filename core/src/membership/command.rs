@@ -15,7 +15,7 @@ use crate::limits::META_BYTES_MAX;
 use crate::wire::Verdict;
 
 impl Membership {
-    /// Refuses a command that only a running node can follow.
+    /// Refuses a command unless the node runs.
     pub(super) const fn must_run(&self) -> Result<(), Rejected> {
         match self.phase {
             Phase::Running => Ok(()),
@@ -46,7 +46,7 @@ impl Membership {
         self.contacts.joined = false;
         self.health.start(cx.now);
         if rejoins {
-            // Others hold us Left at the old incarnation.
+            // Other members hold this node Left at the old incarnation.
             self.bump_incarnation(cx);
             self.resume_deadlines(cx);
         } else {
@@ -60,7 +60,7 @@ impl Membership {
         self.arm_heal(cx);
     }
 
-    /// Arms the deadlines again that a leave has dropped: those of suspicions and tombstones.
+    /// Sets the deadlines of suspicions and tombstones again, which the leave has cleared.
     fn resume_deadlines(&mut self, cx: &mut Ctx<'_>) {
         let suspects: Vec<NodeId> = self.suspicions.keys().copied().collect();
         suspects.into_iter().for_each(|id| self.arm_suspicion(id, cx));
@@ -104,7 +104,7 @@ impl Membership {
         Ok(Answer::Done)
     }
 
-    /// Holds a member Left by the operator's word, and tells it so (rule A7).
+    /// Marks a member as Left because the operator removes it, and sends it this verdict (rule A7).
     pub(crate) fn remove_peer(&mut self, id: NodeId, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
         self.must_run()?;
         if id == self.own.id {

@@ -16,7 +16,8 @@ use crate::wire::{Alive, Ping, Record};
 /// The order in which Down members and silent seeds are contacted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Healing {
-    /// Counts the healings from a random start, so that every Down member and every silent seed gets its turn.
+    /// Counts the rounds of healing, from a random start, so that every Down member and every silent seed gets its
+    /// turn.
     turn: usize,
 }
 
@@ -41,8 +42,8 @@ impl Membership {
         }
     }
 
-    /// Pings a Down member, and tells it the verdict and the own record: it may have forgotten this node, or never have
-    /// known it.
+    /// Pings a Down member, and sends it the verdict on it and this node's own record: the member may have forgotten
+    /// this node, or never have known it.
     fn contact_down(&mut self, id: NodeId, addr: SocketAddr, cx: &mut Ctx<'_>) {
         let record = self.own.record();
         let ping = Ping { seq: self.prober.next_seq(), roots: self.roots(cx) }.into();
@@ -53,14 +54,15 @@ impl Membership {
         }
     }
 
-    /// Whether a contact needs no healing: it is the own address, or that of a live member that has answered there.
+    /// Whether a contact needs no healing: its address is that of this node, or of a live member that has answered from
+    /// there.
     fn is_answered(&self, contact: &Contact) -> bool {
         let member = self.table.get(contact.member).filter(|entry| entry.is_live());
         contact.addr == self.own.addr || member.and_then(Entry::addr) == Some(contact.addr)
     }
 
-    /// Arms the next healing at a random time within a tenth of the interval around it, so that a group does not heal in
-    /// step.
+    /// Sets the next healing at a random time within a tenth of the interval around it, so that the members of a group
+    /// do not heal at the same moments.
     pub(super) fn arm_heal(&mut self, cx: &Ctx<'_>) {
         let interval = cx.config.membership.heal_interval;
         let jitter = self.rng.jitter(interval / 5);

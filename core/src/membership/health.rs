@@ -1,4 +1,4 @@
-//! The health of this node itself: its share in the blame when others do not answer.
+//! The health of this node itself: whether this node may be at fault when others do not answer.
 //!
 //! Three signs tell a node that the fault may be its own: its probes fail (Lifeguard's local health, §IV-A), it is called
 //! late (rule B7), or it hears nobody at all (rule B6). Each makes it slower to judge others.
@@ -27,7 +27,7 @@ impl Health {
         Self { score: 0, heard: now, event: now }
     }
 
-    /// Forgets the time before the node was started.
+    /// Resets the times when the node starts: silence before the start does not count.
     pub(super) const fn start(&mut self, now: Time) {
         self.heard = now;
         self.event = now;
@@ -64,9 +64,9 @@ impl Health {
         now.since(last) > isolation(config)
     }
 
-    /// The time until which this node passes no verdict, because it has heard no member for so long that the fault may be
-    /// its own (rule B6). The freeze ends one greatest suspicion time after the last datagram: of two members the one that
-    /// is left must declare the other Down.
+    /// The time until which this node passes no verdict, because it has heard no member for so long that the fault may
+    /// be its own (rule B6). The freeze ends one greatest suspicion time after the last datagram, because in a group of
+    /// two the remaining member must be able to declare the other one Down.
     pub(super) fn frozen_until(&self, config: &Config, members: u32, now: Time) -> Option<Time> {
         let longest = suspicion_min(config, members) * u32::from(config.membership.suspicion_max_mult);
         let until = self.heard + longest;
@@ -79,7 +79,7 @@ impl Health {
     }
 }
 
-/// The length of a silence that makes a node take itself for isolated (rule B6).
+/// The length of a silence after which a node takes itself for isolated (rule B6).
 fn isolation(config: &Config) -> Duration {
     let settings = &config.membership;
     match settings.isolation_periods {

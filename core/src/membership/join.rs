@@ -34,21 +34,21 @@ use crate::limits::{RECENT_JOINERS_MAX, SEEDS_MAX};
 use crate::time::{Time, nanos};
 use crate::wire::{Alive, Join, JoinAnswer, JoinEcho, Put as _, Record};
 
-/// A cookie is good in the window in which it was made and in the next one.
+/// A cookie is valid in the time window in which it was made and in the next one.
 const COOKIE_WINDOW: Duration = Duration::from_secs(30);
 
 /// The addresses to join through, and the members that have joined through this one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Contacts {
-    /// The addresses that the application has given. They are kept for ever.
+    /// The addresses that the application has given. They are never removed.
     seeds: Vec<Contact>,
-    /// The addresses that an external source has given. They are kept until it gives others.
+    /// The addresses that an external source has given. They are replaced when it gives others.
     peers: Vec<Contact>,
     /// The most recent joiners; the latest is the last.
     joiners: VecDeque<NodeId>,
     /// The key of the cookies.
     secret: u64,
-    /// This node has been in contact with a member since it started.
+    /// Whether this node has been in contact with a member since it started.
     pub(super) joined: bool,
 }
 
@@ -58,7 +58,8 @@ pub(super) struct Contact {
     pub(super) addr: SocketAddr,
     /// The member that has last answered from the address.
     pub(super) member: NodeId,
-    /// The last cookie from the address, or 0. While it is good, a lost answer costs no further round trip.
+    /// The last cookie from the address, or 0. While it is valid, a Join that is repeated after a lost answer needs no
+    /// new cookie.
     pub(super) cookie: u64,
 }
 
@@ -133,7 +134,7 @@ impl Contacts {
     }
 }
 
-/// The contacts, followed by one for each address that is new.
+/// The contacts `old`, followed by a contact for each new address.
 fn merged(old: &[Contact], new: &[SocketAddr]) -> Vec<Contact> {
     let mut all = old.to_vec();
     for addr in new {
@@ -238,7 +239,8 @@ impl Membership {
         }
     }
 
-    /// Tells a joiner that it is known at a higher incarnation, or as gone: it has to move above that first (rule A4).
+    /// Tells a joiner that this node holds it at a higher incarnation, or as Down or Left. The joiner must move above
+    /// that before it can join (rule A4).
     fn turn_away(&self, source: &Source, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(source.sender) else { return };
         let mut datagram = cx.datagram(source.from, source.sender);
@@ -260,8 +262,8 @@ impl Membership {
         datagram.send_alone();
     }
 
-    /// Takes a JoinEcho, and sends the cookie back in a second Join. A node without an address takes the one that the echo
-    /// has seen (rule A6).
+    /// Handles a JoinEcho: sends the cookie back in a second Join. A node without an address takes the one that the
+    /// echo reports (rule A6).
     pub(super) fn on_join_echo(&mut self, from: SocketAddr, echo: JoinEcho, cx: &mut Ctx<'_>) {
         let JoinEcho { cookie, seen } = echo;
         if self.phase != Phase::Running || !self.contacts.has(from) {
@@ -277,7 +279,7 @@ impl Membership {
         self.send_join(from, cookie, cx);
     }
 
-    /// Takes the answer to a Join, and fetches from its sender what the answer has left out.
+    /// Handles the answer to a Join, and fetches from its sender the records that the answer leaves out.
     pub(super) fn on_join_answer(&mut self, source: &Source, answer: &JoinAnswer, cx: &mut Ctx<'_>) {
         if !self.contacts.has(source.from) {
             cx.stats.ignored_unknown_sender += 1;
@@ -290,7 +292,8 @@ impl Membership {
         }
     }
 
-    /// Notes that the member `via` is in contact. The first one since the start means that this node has joined.
+    /// Notes that this node is in contact with the member `via`. With the first contact since the start, this node has
+    /// joined.
     pub(super) fn first_contact(&mut self, via: NodeId, cx: &mut Ctx<'_>) {
         if !self.contacts.joined {
             self.contacts.joined = true;

@@ -1,4 +1,4 @@
-//! Leaving: a member says goodbye until enough others have acknowledged it, and stops (rule B12).
+//! Leaving: a member announces its leave until enough others have acknowledged it, and then stops (rule B12).
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,14 +16,14 @@ use crate::error::Rejected;
 use crate::id::{MemberState, NodeId};
 use crate::wire::{Ping, Verdict};
 
-/// A leave under way.
+/// A leave that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Goodbye {
-    /// The number of the pings that carry the goodbye.
+    /// The sequence number of the pings that carry the leave.
     seq: u32,
     /// The members that have acked such a ping.
     acked: Vec<NodeId>,
-    /// The number of members that have to.
+    /// The number of members that must ack it.
     needed: usize,
 }
 
@@ -41,7 +41,7 @@ impl Goodbye {
 }
 
 impl Membership {
-    /// Begins to leave. It ends with the notice `Departed`, after `within` at the latest.
+    /// Starts to leave. The leave ends with the notice `Departed`, after `within` at the latest.
     pub(crate) fn leave(&mut self, within: Duration, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
         self.must_run()?;
         let left = Claim::new(self.own.incarnation(), MemberState::Left);
@@ -60,7 +60,7 @@ impl Membership {
         Ok(Answer::Done)
     }
 
-    /// Tells random members that this node leaves, as many as have to acknowledge it.
+    /// Announces the leave to as many random members as must acknowledge it.
     pub(super) fn say_goodbye(&mut self, cx: &mut Ctx<'_>) {
         let Some(Goodbye { seq, needed, .. }) = self.goodbye else { return };
         let (id, incarnation) = (self.own.id, self.own.incarnation());
@@ -91,7 +91,7 @@ impl Membership {
         cx.out.notify(Notice::Departed { acknowledged });
     }
 
-    /// Stops all that this node does of its own accord.
+    /// Stops this node: moves it to `phase` and clears its deadlines, so that it sends nothing of its own accord.
     pub(super) fn stop(&mut self, phase: Phase, cx: &mut Ctx<'_>) {
         self.phase = phase;
         self.deadlines.clear();

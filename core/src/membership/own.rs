@@ -1,4 +1,4 @@
-//! This node itself: the only author of its record and of its incarnation (rules A1–A3, A6, B12).
+//! This node's own record and incarnation, which no other node may change (rules A1–A3, A6, B12).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ use crate::id::{Incarnation, NodeId};
 use crate::id::{MemberState, Slot};
 use crate::wire::{Accused, Alive, Record, RecordFields, Standing};
 
-/// The number of other processes under the own id that are remembered, to tell one that has ended from a twin that runs.
+/// The number of other processes with the own id that are remembered, to tell an ended process from a running twin.
 const RIVALS_MAX: usize = 4;
 
 /// The content of the own record, and the other processes that have used the own id.
@@ -34,36 +34,36 @@ pub(super) struct Own {
     shared: u64,
     protocol: (u8, u8),
     epoch_serial: u64,
-    /// The other processes that this one has moved above; the oldest is the first.
+    /// The other processes with the own id that this one has moved above; the oldest is the first.
     rivals: SmallVec<[Rival; RIVALS_MAX]>,
 }
 
-/// Another process under the own id.
+/// Another process with the own id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Rival {
     boot: u64,
-    /// The own incarnation since this node stands above the rival.
+    /// The own incarnation at the time when this node last moved above the rival.
     above: Incarnation,
     /// The number of times that the rival was heard above this node again.
     returns: u8,
 }
 
-/// The number of returns that an ended process may make: old news come in any order, so it may be heard at a higher
-/// incarnation than the first time. A rival that comes back more often is running.
+/// The number of returns that do not prove a running process: news may arrive in any order, so an ended process may be
+/// heard at a higher incarnation than the first time. A rival that returns more often is running.
 const RETURNS_BY_OLD_NEWS: u8 = 1;
 
-/// The answer to news of the own id.
+/// The reaction to news about the own id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
-    /// The news are old.
+    /// Nothing follows, because the news is old.
     Nothing,
-    /// The node announces itself again, one counter higher.
+    /// The node refutes: it publishes its record with the next incarnation.
     Refute,
-    /// The node moves to an epoch above one that it has not issued.
+    /// The node moves to an epoch above one that it has not issued itself.
     Jump,
-    /// Another process runs under the own id, and has to give way.
+    /// A twin is running and has to give way to this node.
     Outlive { rival: u64 },
-    /// Another process runs under the own id, and this one gives way to it.
+    /// A twin is running, and this node gives way to it.
     Yield { rival: u64 },
 }
 
@@ -116,8 +116,8 @@ impl Own {
         fields.encode()
     }
 
-    /// Decides on news that this node is at the incarnation `heard`, in a state that `accuses` it or not. `boot` is the
-    /// process that published the record behind the news, if they say so.
+    /// Decides on the news that this node is at the incarnation `heard`. `accuses` says whether the news states another
+    /// state than Alive. `boot` is the process that published the record behind the news, if the news names it.
     pub(super) fn react(&mut self, heard: Incarnation, boot: Option<u64>, accuses: bool) -> Reaction {
         let foreign = boot.is_some_and(|boot| boot != self.boot);
         if !foreign && heard <= self.incarnation {
@@ -125,24 +125,24 @@ impl Own {
             return if refutes { Reaction::Refute } else { Reaction::Nothing };
         }
         let above = heard.epoch >= self.incarnation.epoch;
-        // News that do not name a process are put down to the rival that was met last.
+        // News that names no process is attributed to the rival that was met last.
         let unsaid = || self.rivals.last().map(|known| known.boot);
         let Some(rival) = boot.filter(|boot| *boot != self.boot).or_else(unsaid) else {
             return if above { Reaction::Jump } else { Reaction::Nothing };
         };
         let known = self.rivals.iter().find(|known| known.boot == rival).copied();
         match known {
-            // A process that has ended knows nothing of our jumps, so one that keeps going above them runs (rule A2).
+            // An ended process does not react to our jumps, so one that keeps moving above them is running (rule A2).
             Some(known) if heard > known.above && known.returns >= RETURNS_BY_OLD_NEWS => {
                 if self.boot > rival { Reaction::Outlive { rival } } else { Reaction::Yield { rival } }
             }
             Some(known) if heard > known.above => Reaction::Jump,
-            // Both jumped to one incarnation at once, or an ended process had jumped there before. Tables keep the
-            // record with the greater boot, so the smaller one hears of it and has to move.
+            // Both processes jumped to one incarnation at once, or an ended process had jumped there before. Tables
+            // keep the record with the greater boot, so the process with the smaller boot must move.
             Some(_) if heard == self.incarnation && self.boot < rival => Reaction::Jump,
             Some(_) => Reaction::Nothing,
             None if above => Reaction::Jump,
-            // Our epoch stands above it already, so it has ended; unless it comes back above ours.
+            // Our epoch is above the rival's, so the rival has ended, unless it is heard above ours later.
             None => {
                 self.remember(rival, 0);
                 Reaction::Nothing
@@ -150,7 +150,7 @@ impl Own {
         }
     }
 
-    /// Notes another process under the own id, which this one stands above.
+    /// Remembers another process with the own id, which this one is above.
     fn remember(&mut self, boot: u64, returns: u8) {
         self.rivals.retain(|known| known.boot != boot);
         if self.rivals.len() == RIVALS_MAX {
@@ -178,7 +178,8 @@ impl Own {
 }
 
 impl Membership {
-    /// Takes what the sender holds of this node (rule A4). A sender that holds it wrongly gets the own record at once.
+    /// Handles the state in which the sender holds this node (rule A4). If the sender is wrong, it is sent the own
+    /// record at once.
     pub(super) fn on_accused(&mut self, source: &Source, accused: &Accused, cx: &mut Ctx<'_>) {
         let Accused { incarnation, state, removed, boot } = *accused;
         if !incarnation.is_sane() {
@@ -198,9 +199,10 @@ impl Membership {
         }
     }
 
-    /// Takes news of this node itself. `boot` is the process that published the record behind the news, if they say so.
+    /// Handles news about this node itself. `boot` is the process that published the record behind the news, if the
+    /// news names it.
     pub(super) fn on_self(&mut self, heard: Claim, boot: Option<u64>, cx: &mut Ctx<'_>) {
-        // A leaver that refuted would undo its own goodbye (rule B12).
+        // A leaving node that refuted would undo its own leave (rule B12).
         if self.phase != Phase::Running {
             return;
         }
@@ -247,7 +249,7 @@ impl Membership {
         self.install_own_record(cx);
     }
 
-    /// Puts the own record into the table and the own incarnation into every datagram, and spreads both.
+    /// Puts the own record into the table and the own incarnation into every datagram, and spreads the record.
     fn install_own_record(&mut self, cx: &mut Ctx<'_>) {
         let (id, incarnation) = (self.own.id, self.own.incarnation());
         cx.link.set_incarnation(incarnation);
@@ -262,7 +264,7 @@ impl Membership {
         cx.signals.push(Signal::NewEpoch(self.own.incarnation().epoch));
     }
 
-    /// Asks for the epoch to be stored, so that the next boot begins above it (rule A1).
+    /// Asks the driver to store the epoch, so that the next boot begins above it (rule A1).
     pub(super) fn store_epoch(&mut self, cx: &mut Ctx<'_>) {
         self.own.epoch_serial += 1;
         cx.out.store(Slot::Epoch, self.own.epoch_serial, &self.own.incarnation().epoch.to_le_bytes());
@@ -307,7 +309,7 @@ mod tests {
         assert_eq!(own.react(own.incarnation, Some(9), false), Reaction::Jump);
     }
 
-    /// Lets each hear of the other in turn, until one yields; the epochs that it took.
+    /// Lets two processes hear of each other in turn until one yields. Returns the number of epochs that this took.
     fn fight(one: &mut Own, two: &mut Own) -> u64 {
         let start = one.incarnation.epoch.max(two.incarnation.epoch);
         for _ in 0..20 {

@@ -1,7 +1,8 @@
-//! What the other machines may ask of membership: who can be sent something, where, and what this node may do.
+//! The questions that other machines may ask of membership: which members can be sent something, where, and what this
+//! node may do.
 //!
-//! Every machine beside membership takes a [`Peers`] and never the membership itself, so this page is all that ties them
-//! to it. The answers come from the local view and not from the table (rule B5): a member that is hidden from the
+//! Every machine beside membership takes a [`Peers`] and never the membership itself, so this file holds all that they
+//! know of it. The answers come from the local view and not from the table (rule B5): a member that is hidden from the
 //! application is sent nothing.
 
 use alloc::vec::Vec;
@@ -24,7 +25,7 @@ pub(crate) struct Peers<'a> {
 }
 
 impl Membership {
-    /// The view of the group for the other machines.
+    /// The members as the other machines see them.
     pub(crate) const fn peers(&self) -> Peers<'_> {
         Peers { membership: self }
     }
@@ -37,12 +38,12 @@ impl<'a> Peers<'a> {
         entry.and_then(Entry::addr)
     }
 
-    /// The others that can be sent something, by id.
+    /// The other members that can be sent something, in the order of their ids.
     pub(crate) fn receivers(self) -> impl Iterator<Item = NodeId> + 'a {
         self.membership.table.iter().filter(move |entry| self.is_receiver(entry)).map(|entry| entry.id)
     }
 
-    /// The receivers that are not suspected, by id.
+    /// The receivers that are not suspected, in the order of their ids.
     pub(crate) fn receivers_alive(self) -> impl Iterator<Item = NodeId> + 'a {
         let alive = |entry: &&Entry| entry.state() == MemberState::Alive;
         self.membership
@@ -53,7 +54,7 @@ impl<'a> Peers<'a> {
             .map(|entry| entry.id)
     }
 
-    /// Appends up to `count` distinct receivers that are `welcome` to `chosen`, drawn at random.
+    /// Draws up to `count` distinct receivers for which `welcome` is true, at random, and appends them to `chosen`.
     pub(crate) fn choose(
         self,
         count: usize,
@@ -70,12 +71,13 @@ impl<'a> Peers<'a> {
         self.membership.table.probed()
     }
 
-    /// The root of the member table: what is derived from the set of members holds while it stays the same.
+    /// The root of the member table. A value derived from the set of members is valid as long as the root stays the
+    /// same.
     pub(crate) const fn root(self) -> u64 {
         self.membership.root()
     }
 
-    /// Whether the member's record is known and still shared, so that its data is taken (rule C1).
+    /// Whether the member's record is known and still spread, so that broadcasts of the member are accepted (rule C1).
     pub(crate) fn is_origin(self, id: NodeId) -> bool {
         self.membership.table.get(id).is_some_and(|entry| entry.record().is_some())
     }
@@ -115,7 +117,7 @@ impl<'a> Peers<'a> {
     }
 }
 
-/// The time in which a fresh update reaches every one of so many members.
+/// The time in which a fresh update reaches every member of a group of `members`.
 pub(super) fn spread_time(config: &Config, members: u32) -> Duration {
     Estimate::new(config, members).spread + config.membership.gossip_interval * 2
 }

@@ -22,7 +22,7 @@ const TRIES: u8 = 3;
 /// The time between the tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The pings of the application that are under way.
+/// The pings of the application that have not ended.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Pings {
     open: Vec<Ping>,
@@ -36,7 +36,7 @@ struct Ping {
     id: NodeId,
     addr: SocketAddr,
     tries: u8,
-    /// The sequence number of the first try; those of the others follow it.
+    /// The sequence number of the first try; later tries use the numbers after it.
     seq: u32,
     /// The time of each try.
     sent: [Time; TRIES as usize],
@@ -45,14 +45,14 @@ struct Ping {
 /// The next step of a ping that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// It is tried again.
+    /// The ping is tried again.
     Send { id: NodeId, addr: SocketAddr, seq: u32, last: bool },
-    /// It has failed.
+    /// The ping has failed.
     Fail { ping: PingId, id: NodeId },
 }
 
 impl Pings {
-    /// The next step of the ping with this serial number; `None` if there is no such ping any more.
+    /// The next step of the ping with this serial number; `None` if the ping has ended.
     fn step(&mut self, serial: u64, now: Time) -> Option<Step> {
         let place = self.open.iter().position(|ping| ping.ping.0 == serial)?;
         let ping = &mut self.open[place];
@@ -66,7 +66,7 @@ impl Pings {
         Some(Step::Send { id: ping.id, addr: ping.addr, seq, last: ping.tries == TRIES })
     }
 
-    /// Takes the ping that this ack answers, and the time since the try with this number.
+    /// Removes the ping that this ack answers, and returns it with the time since the try with this number.
     fn take_answered(&mut self, author: NodeId, seq: u32, now: Time) -> Option<(PingId, Duration)> {
         let matches = |ping: &Ping| ping.id == author && seq.wrapping_sub(ping.seq) < ping.tries.into();
         let place = self.open.iter().position(matches)?;
@@ -101,7 +101,7 @@ impl Membership {
         Ok(Answer::Pinging(ping))
     }
 
-    /// Sends the next try of an application's ping, or tells that the ping has failed.
+    /// Sends the next try of an application's ping, or reports that the ping has failed.
     pub(super) fn on_ping_due(&mut self, serial: u64, cx: &mut Ctx<'_>) {
         match self.prober.pings.step(serial, cx.now) {
             None => {}
@@ -115,7 +115,7 @@ impl Membership {
         }
     }
 
-    /// Tells the application that its ping was answered, if this ack answers one.
+    /// Reports to the application that its ping was answered, if this ack answers one.
     pub(super) fn answer_ping(&mut self, id: NodeId, seq: u32, cx: &mut Ctx<'_>) {
         if let Some((ping, round_trip)) = self.prober.pings.take_answered(id, seq, cx.now) {
             self.deadlines.cancel(Timer::Ping(ping.0));

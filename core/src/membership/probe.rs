@@ -20,8 +20,8 @@ use crate::error::Misbehavior;
 use crate::id::{MemberState, NodeId};
 use crate::wire::{Ping, PingReq, RelayedAck, Verdict};
 
-/// The probe of this period, and the pings for others and for the application. All of them share their sequence numbers,
-/// by which an ack names the ping that it answers.
+/// The probe of this period, the pings for other members, and the pings of the application. All of them share one
+/// series of sequence numbers, so that the number of an ack names the ping that it answers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Prober {
     seq: u32,
@@ -36,22 +36,22 @@ struct Probe {
     target: NodeId,
     seq: u32,
     answered: bool,
-    /// The direct pings that are left after the first.
+    /// The number of direct pings that may follow the first one.
     retries: u8,
-    /// The time between those.
+    /// The time between direct pings after the first retry.
     pause: Duration,
     helpers: u8,
     nacks: u8,
 }
 
-/// The steps to take when a probe was not answered in time.
+/// The steps to take when a probe is not answered in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Retry {
     target: NodeId,
     seq: u32,
     pings: bool,
     asks_helpers: bool,
-    /// The time until the next such step.
+    /// The time until the next retry; `None` if this is the last one.
     next: Option<Duration>,
 }
 
@@ -61,7 +61,7 @@ impl Prober {
         self.seq
     }
 
-    /// Takes so many sequence numbers in a row and returns the first.
+    /// Takes `count` consecutive sequence numbers and returns the first one.
     pub(super) fn next_seqs(&mut self, count: u8) -> u32 {
         let first = self.next_seq();
         self.seq = self.seq.wrapping_add(u32::from(count) - 1);
@@ -139,7 +139,7 @@ impl Membership {
         self.suspect(target, incarnation, self.own.id, Timeout::Shrinking, cx);
     }
 
-    /// Pings a member. A suspected one is told so in the same datagram (Lifeguard's buddy system).
+    /// Pings a member. If the member is suspected, the same datagram carries the suspicion (Lifeguard's buddy system).
     pub(super) fn ping_member(&self, id: NodeId, seq: u32, cx: &mut Ctx<'_>) {
         let Some(to) = self.table.get(id).and_then(Entry::addr) else { return };
         let ping = Ping { seq, roots: self.roots(cx) }.into();
@@ -149,7 +149,7 @@ impl Membership {
         }
     }
 
-    /// The suspicion of a member, if there is one and the settings want the member told.
+    /// The suspicion of a member, if the member is suspected and the settings say that it is told.
     pub(super) fn suspicion_to_tell(&self, id: NodeId, cx: &Ctx<'_>) -> Option<Verdict> {
         let suspicion = self.suspicions.get(&id).filter(|_| cx.config.membership.buddy)?;
         let author = *suspicion.authors.last()?;
@@ -184,7 +184,8 @@ impl Membership {
         self.chosen = chosen;
     }
 
-    /// Hands an ack to all that may have sent the ping: the probe, the application, a leave, and a relay.
+    /// Passes an ack to everything that may have sent its ping: the probe, the application's pings, a leave, and the
+    /// relays.
     pub(super) fn on_ack(&mut self, source: &Source, seq: u32, cx: &mut Ctx<'_>) {
         self.answer_probe(source.sender, seq);
         self.answer_ping(source.sender, seq, cx);
@@ -199,7 +200,7 @@ impl Membership {
         }
     }
 
-    /// Takes the ack that a helper has got from the target of the probe.
+    /// Handles an ack of the probe's target that a helper has relayed.
     pub(super) fn on_relayed_ack(&mut self, ack: RelayedAck, cx: &mut Ctx<'_>) {
         let RelayedAck { seq, author, incarnation } = ack;
         if !incarnation.is_sane() {
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn nacks_take_the_blame_from_this_node() {
+    fn missing_nacks_count_against_the_health_of_this_node() {
         let mut prober = Prober::default();
         let seq = prober.begin(NodeId(7), 0, PAUSE);
         prober.set_helpers(3);

@@ -1,4 +1,5 @@
-//! Pings that this node relays for other members (SWIM §3.1), and the nacks that say it is at work (Lifeguard §IV-A).
+//! Pings that this node relays for other members (SWIM §3.1), and the nacks that show that this node is reachable
+//! (Lifeguard §IV-A).
 
 use alloc::collections::VecDeque;
 
@@ -13,7 +14,7 @@ use crate::reconcile::Partner;
 use crate::time::Time;
 use crate::wire::{Message, Nack, Ping, PingReq, RelayedAck};
 
-/// The relayed pings that are under way; the oldest is the first.
+/// The relayed pings that are not forgotten yet; the oldest is the first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Relays {
     open: VecDeque<Relay>,
@@ -22,11 +23,11 @@ pub(super) struct Relays {
 /// A ping that another member has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Relay {
-    /// The number of the ping to the target.
+    /// The sequence number of the ping to the target.
     seq: u32,
     target: NodeId,
     asker: Partner,
-    /// The number of the asker's ping-req.
+    /// The sequence number of the asker's ping-req.
     asker_seq: u32,
     /// The time of the nack; after the nack the time at which the relay is forgotten.
     due: Time,
@@ -39,7 +40,7 @@ impl Relays {
         self.open.iter().map(|relay| relay.due).min()
     }
 
-    /// Takes the relay that the target's ack with this number answers.
+    /// Removes and returns the relay that the target's ack with this number answers.
     fn take_answered(&mut self, seq: u32, target: NodeId) -> Option<Relay> {
         let place = self.open.iter().position(|relay| (relay.seq, relay.target) == (seq, target))?;
         self.open.remove(place)
@@ -72,7 +73,7 @@ impl Membership {
         self.arm_relays(cx);
         let ping = Ping { seq, roots: self.roots(cx) }.into();
         let suspicion = self.suspicion_to_tell(target, cx);
-        // No updates ride on it: the asker names the address, and could name one that is not a member's (rule F6).
+        // No updates are added to this datagram: the asker names the address, which may not be a member's (rule F6).
         let mut datagram = cx.datagram(addr, target);
         suspicion.into_iter().map(Message::from).chain([ping]).for_each(|message| {
             datagram.push(&message);
@@ -97,11 +98,11 @@ impl Membership {
         self.arm_relays(cx);
     }
 
-    /// Tells the asker that the target of its ping-req has acked.
+    /// Relays the target's ack to the member that has asked for the ping.
     pub(super) fn answer_relay(&mut self, source: &Source, seq: u32, cx: &mut Ctx<'_>) {
         let Some(relay) = self.prober.relays.take_answered(seq, source.sender) else { return };
         self.arm_relays(cx);
-        // An unknown target proves its id and nothing else; of a known one the table has the incarnation.
+        // The ack of an unknown target proves no more than its id; the incarnation of a known target is in the table.
         let Some(incarnation) = self.table.get(source.sender).map(Entry::incarnation) else { return };
         let ack = RelayedAck { seq: relay.asker_seq, author: source.sender, incarnation };
         send(relay.asker.addr, relay.asker.id, &[ack.into()], cx);

@@ -27,32 +27,32 @@ impl Claim {
 /// The reason, if any, to believe a Down about a member that this node does not hold terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Witness {
-    /// This node has none. The Down may be wrong, or of a time before a cut healed.
+    /// There is no reason: the Down may be wrong, or be from a time before a partition healed.
     Nothing,
-    /// This node suspects the member itself, and has for long enough (rule B1).
+    /// This node suspects the member itself, and has done so for long enough (rule B1).
     Silence,
-    /// The member speaks no protocol version of ours, so this node does not judge it and takes the word of those who do
-    /// (rule B5).
+    /// The member uses no protocol version of this node, so this node does not judge it and accepts the verdicts of
+    /// others (rule B5).
     Foreign,
 }
 
-/// The timeout of a suspicion.
+/// The timeout with which a suspicion begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timeout {
-    /// It begins at the greatest and shrinks with each confirmation (Lifeguard §IV-B).
+    /// The timeout begins at the greatest value and shrinks with each confirmation (Lifeguard §IV-B).
     Shrinking,
-    /// It is the least from the start: somebody has passed a Down already (rule B1).
+    /// The timeout has the least value from the start, because a member has passed a Down already (rule B1).
     Least,
 }
 
 /// The effect of a heard claim on the one that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The held claim stands.
+    /// The held claim stays.
     Ignored,
-    /// It is the held claim, which is terminal. The greater of the two ages counts (rule B3).
+    /// The heard claim equals the held one, which is terminal. The greater of the two ages counts (rule B3).
     Repeated,
-    /// It replaces the held claim.
+    /// The heard claim replaces the held one.
     Taken,
     /// The member is to be suspected at the heard incarnation, or the suspicion of it is confirmed.
     Suspected(Timeout),
@@ -63,7 +63,7 @@ pub(super) const fn is_live(state: MemberState) -> bool {
     matches!(state, MemberState::Alive | MemberState::Suspect)
 }
 
-/// Weighs a claim that was heard about another member against the one that is held.
+/// Decides the effect of a claim that was heard about another member on the claim that is held.
 pub(super) fn merge(held: Claim, heard: Claim, witness: Witness) -> Outcome {
     let held_is_live = is_live(held.state);
     match heard.state {
@@ -90,17 +90,18 @@ pub(super) fn is_newer(heard: Record<'_>, held: Option<Record<'_>>) -> bool {
     held.is_none_or(|held| (version(heard), heard) > (version(held), held))
 }
 
-/// Whether two records claim one version and differ. No correct member publishes both (rule B4).
+/// Whether two records have the same version and differ. No correct member publishes both (rule B4).
 pub(super) fn are_two_contents(one: Record<'_>, other: Record<'_>) -> bool {
     version(one) == version(other) && one != other
 }
 
-/// The version of a record: its incarnation, and of two processes with one incarnation the boot (rule A2).
+/// The version of a record: its incarnation, and then its boot, which orders two processes with one incarnation (rule
+/// A2).
 fn version(record: Record<'_>) -> (Incarnation, u64) {
     (record.incarnation(), record.boot())
 }
 
-/// The part of a member's story that the application has been told, and whether it may be told more.
+/// The knowledge that the application has of a member, and whether it may be told more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Visibility {
     /// The application has not been told of the member, nor asked about it.
@@ -109,13 +110,14 @@ pub(super) enum Visibility {
     /// The application has been asked to admit the member and has not answered, or it has vetoed it. The local view does
     /// not show the member.
     Hidden,
-    /// The application has admitted the member, or has known it before; it has not been told of the member since.
+    /// The application has admitted the member, or knew it until its tombstone was held back; it has not been told of
+    /// the member since.
     Admitted,
     /// The application has been told that the member is up, and is told of each change.
     Announced,
 }
 
-/// The notices that tell the application how a member, which was in the state `before`, is now.
+/// The notices that report a member's change from the state `before` to the state `now`.
 pub(super) fn changes(
     before: MemberState,
     now: MemberState,

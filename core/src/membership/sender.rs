@@ -16,7 +16,7 @@ use crate::reconcile::{MEMBERS, Partner};
 use crate::time::Time;
 use crate::wire::{self, Accused, Ack, Alive, Header, Record, Standing, Want};
 
-/// The senders whose last accusation is remembered.
+/// The number of senders whose latest accusation is remembered.
 const ACCUSED_MAX: usize = 64;
 
 /// The sender of a datagram, and how far it is believed.
@@ -25,7 +25,7 @@ pub(super) struct Source {
     pub(super) from: SocketAddr,
     pub(super) sender: NodeId,
     pub(super) standing: Standing,
-    /// The updates of the sender answer a reconciliation.
+    /// Whether the updates of the sender answer a reconciliation or a Join. Such updates are not spread further.
     pub(super) delta: bool,
 }
 
@@ -40,7 +40,7 @@ impl Source {
 pub(crate) struct Arrival {
     pub(super) source: Source,
     pub(super) reply: Reply,
-    /// The length of the datagram.
+    /// The length of the datagram in bytes.
     len: usize,
 }
 
@@ -55,28 +55,29 @@ impl Arrival {
     }
 }
 
-/// The answer to a datagram, which is one datagram. Nothing is sent while all parts are missing.
+/// The answer to a datagram. It is one datagram, and is sent only if it has at least one part.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
-    /// The number of the ping to be acked.
+    /// The sequence number of the ping to be acked.
     pub(super) ack: Option<u32>,
-    /// The state that this node holds the sender in.
+    /// The state in which this node holds the sender, if the sender must be told.
     pub(super) accused: Option<Accused>,
-    /// This node asks the sender for its record.
+    /// Whether this node requests the sender's record.
     wants_record: bool,
-    /// A member that the sender takes for alive, and whose tombstone beats that (rule B3).
+    /// A member that the sender holds Alive although this node has a tombstone that overrides that (rule B3).
     pub(super) verdict: Option<NodeId>,
 }
 
-/// The senders that were told lately how this node holds them. Each is told once a probe interval (rule A4).
+/// The senders that were recently told how this node holds them. Each sender is told at most once in a probe interval
+/// (rule A4).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Accusations {
     recent: VecDeque<(NodeId, Time)>,
 }
 
 impl Accusations {
-    /// Whether a sender may be told now; the time is noted if so. If too many were told within the interval, further ones
-    /// have to wait.
+    /// Whether a sender may be told now; if so, the time is noted. If too many senders were told within the interval,
+    /// further ones have to wait.
     fn admit(&mut self, id: NodeId, interval: Duration, now: Time) -> bool {
         self.recent.retain(|(_, at)| now.since(*at) < interval);
         if self.recent.len() == ACCUSED_MAX || self.recent.iter().any(|(other, _)| *other == id) {
@@ -88,8 +89,8 @@ impl Accusations {
 }
 
 impl Membership {
-    /// Takes the header of a datagram of `len` bytes: the news that it proves alone, and how far its sender is believed.
-    /// `None` if the messages behind it are not to be used.
+    /// Handles the header of a datagram of `len` bytes: takes the news that the header proves by itself, and decides
+    /// how far the sender is believed. Returns `None` if the messages behind the header are not to be used.
     pub(crate) fn on_header(
         &mut self,
         header: &Header,
@@ -107,8 +108,9 @@ impl Membership {
         Some(arrival)
     }
 
-    /// Takes a datagram under the own id. It was sent by this process and has come back, or a twin has sent it. A twin that
-    /// stands below this process is told so, as every sender would be: it may know no other member (rules A2 and A4).
+    /// Handles a datagram whose sender has the own id. Either this process has sent it and it has come back, or a twin
+    /// has sent it. A twin with a lower incarnation is answered like any other sender, because it may know no other
+    /// member (rules A2 and A4).
     fn on_own_id(&mut self, header: &Header, mut arrival: Arrival, cx: &mut Ctx<'_>) {
         if header.boot == self.own.boot {
             cx.stats.dropped_own += 1;
@@ -123,7 +125,7 @@ impl Membership {
         }
     }
 
-    /// Takes the news that a header proves alone: that its sender lives, and at which incarnation (rules A4 and B2).
+    /// Takes the news that a header proves by itself: its sender is running, at this incarnation (rules A4 and B2).
     /// Returns how far the sender is believed.
     fn classify_sender(
         &mut self,
@@ -150,7 +152,8 @@ impl Membership {
         if addr == Some(from) { Standing::Validated } else { Standing::Member }
     }
 
-    /// Classifies a sender that is not as this node holds it: either the sender or this node has news for the other.
+    /// Classifies a sender whose header differs from what this node holds: either the sender or this node has news for
+    /// the other.
     fn classify_changed(
         &mut self,
         header: &Header,
@@ -185,8 +188,8 @@ impl Membership {
         self.accusations.admit(id, cx.config.membership.probe_interval, cx.now)
     }
 
-    /// Answers a datagram when all of it was read. An address that has not echoed gets no more bytes than it has sent
-    /// (rule F6).
+    /// Answers a datagram after all of it was read. An address that is not validated is sent no more bytes than came
+    /// from it (rule F6).
     pub(crate) fn answer(&self, arrival: &Arrival, cx: &mut Ctx<'_>) {
         let Arrival { source, reply: Reply { ack, accused, wants_record, verdict }, len } = *arrival;
         if ack.is_none() && accused.is_none() && !wants_record && verdict.is_none() {
@@ -230,7 +233,7 @@ impl Membership {
     }
 }
 
-/// The message that tells a member how this node holds it (rule A4).
+/// Builds the message that tells a member how this node holds it (rule A4).
 pub(super) fn accusation_of(entry: &Entry) -> Accused {
     Accused {
         incarnation: entry.incarnation(),

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The timeout starts at the greatest and shrinks with each *independent* confirmation to the least. Before it passes a
-//! verdict of its own, the observer has the *last word*: it pings the suspect itself once more, so that a lost refutation
-//! costs no member its membership.
+//! verdict of its own, the observer asks for the *last word*: it pings the suspect itself once more, so that one lost
+//! refutation does not lead to a false Down.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -30,7 +30,8 @@ use crate::time::{Time, nanos};
 /// The number of pings that an observer sends to the suspect within the last `probe_timeout` before its own verdict.
 const LAST_WORD_PINGS: u8 = 2;
 
-/// The number of members that ask the suspect themselves when they hear of a suspicion, whatever the size of the group.
+/// The average number of members that ping a suspect themselves when they hear of a suspicion, in a group of any
+/// greater size.
 const HEARERS_ASKING: usize = 32;
 
 /// The reason why this node holds a member Down.
@@ -58,20 +59,20 @@ pub(super) struct Suspicion {
     /// The members that suspect it, in the order in which they were heard. The newest is named when the suspicion is
     /// spread.
     pub(super) authors: SmallVec<[NodeId; SUSPICION_AUTHORS_MAX]>,
-    /// The number of pings that the last word has sent; `None` before it has begun.
+    /// The number of pings that were sent in the last word; `None` before the last word has begun.
     last_word: Option<u8>,
-    /// The confirmations that bring the timeout down to the least.
+    /// The number of confirmations that bring the timeout down to the least.
     confirmations: u8,
     min: Duration,
     max: Duration,
 }
 
 impl Suspicion {
-    /// A suspicion that begins now, in a group of so many members, this node included.
+    /// Begins a suspicion in a group of `members` members, this node included.
     fn new(incarnation: Incarnation, author: NodeId, config: &Config, members: u32, now: Time) -> Self {
         let settings = &config.membership;
         let min = suspicion_min(config, members);
-        // With fewer others than that, the confirmations can never come.
+        // In a smaller group there are too few members for the confirmations.
         let reachable = members.saturating_sub(2) >= settings.suspicion_confirmations.into();
         let confirmations = if reachable { settings.suspicion_confirmations } else { 0 };
         let mut authors = SmallVec::new();
@@ -80,21 +81,22 @@ impl Suspicion {
         Self { incarnation, started: now, authors, last_word: None, confirmations, min, max }
     }
 
-    /// Uses the least timeout from now on: somebody has passed a Down already (rule B1). Returns whether the timeout
-    /// could be longer before.
+    /// Uses the least timeout from this time on, because a member has passed a Down already (rule B1). Returns whether
+    /// the timeout could have been longer before.
     fn use_least_timeout(&mut self) -> bool {
         core::mem::take(&mut self.confirmations) > 0
     }
 
-    /// Whether this suspicion bears out a Down that was passed `age` nanoseconds ago: it had lasted for half the least time
-    /// when the verdict was passed. A Down that comes with its suspicion, or from beyond a cut that has healed since, left
-    /// the member no time to refute it to this node, and counts as a suspicion only (rule B1).
+    /// Whether this suspicion supports a Down that was passed `age` nanoseconds ago: it had lasted for half the least
+    /// time when the verdict was passed. Otherwise the Down counts as a suspicion only, because the member had no time
+    /// to refute it to this node (rule B1). This is so if the Down comes with its suspicion, or from the other side of
+    /// a healed partition.
     pub(super) fn bears_out(&self, age: u64, now: Time) -> bool {
         let fair = self.started + self.min / 2;
         now >= fair && age <= nanos(now.since(fair))
     }
 
-    /// Adds an author. Returns whether it is a new one that shortens the timeout.
+    /// Adds an author. Returns whether the author is a new one that shortens the timeout.
     fn confirm(&mut self, author: NodeId) -> bool {
         let full = self.authors.len() > usize::from(self.confirmations);
         if full || self.authors.contains(&author) {
@@ -104,9 +106,9 @@ impl Suspicion {
         true
     }
 
-    /// The time until which an own verdict waits because the suspect itself was heard at `heard`, after the suspicion had
-    /// begun. It is the least time from then, but not more than the greatest from the start: a member that is deaf must be
-    /// declared Down in the end.
+    /// The time until which this node's own verdict waits because it heard the suspect itself at `heard`, after the
+    /// suspicion had begun. It is the least timeout after `heard`, but at most the greatest timeout after the start: a
+    /// member that sends but does not receive must be declared Down in the end.
     fn waits_until(&self, heard: Time) -> Option<Time> {
         (heard > self.started).then(|| (heard + self.min).min(self.started + self.max))
     }
@@ -158,15 +160,15 @@ impl Membership {
         }
     }
 
-    /// Whether this node pings a suspect that it has heard of from somebody else. The suspect then learns of the suspicion
-    /// at once, and its answer does not depend on gossip. A bounded number of members does so.
+    /// Whether this node pings a suspect of which it has heard from another member. The suspect then learns of the
+    /// suspicion at once, and its refutation does not depend on gossip. Only a few members do so, chosen at random.
     fn is_asking_hearer(&mut self, author: NodeId, cx: &Ctx<'_>) -> bool {
         cx.config.membership.last_word
             && author != self.own.id
             && self.rng.below(self.table.live()) < HEARERS_ASKING
     }
 
-    /// Arms the deadline of a suspicion: the verdict, or the last word before it.
+    /// Sets the deadline of a suspicion: the verdict, or the last word before it.
     pub(super) fn arm_suspicion(&mut self, id: NodeId, cx: &Ctx<'_>) {
         let Some(suspicion) = self.suspicions.get(&id) else { return };
         let settings = &cx.config.membership;
@@ -174,7 +176,7 @@ impl Membership {
         self.deadlines.arm(Timer::Suspicion(id), suspicion.deadline() - lead, cx.now);
     }
 
-    /// Passes the verdict on a suspect, or asks it for its last word; unless this node has reason to wait.
+    /// Passes the verdict on a suspect or begins its last word, unless this node has a reason to wait.
     pub(super) fn on_suspicion_due(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
         if let Some(until) = self.health.frozen_until(cx.config, self.group_size(), cx.now) {
             cx.stats.verdicts_postponed += 1;
@@ -199,14 +201,14 @@ impl Membership {
         }
     }
 
-    /// Pings a suspect outside the order of probes.
+    /// Pings a suspect at once, whatever member is probed in this period.
     fn ping_suspect(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
         let seq = self.prober.next_seq();
         self.ping_member(id, seq, cx);
     }
 
-    /// Records why a member is about to be held Down at `incarnation`, by a verdict that `author` passed at `stamp`. When
-    /// there are too many obituaries, the one that was declared first goes.
+    /// Records why a member is about to be held Down at `incarnation`, by a verdict that `author` passed at `stamp`. If
+    /// there are too many obituaries, the one with the earliest verdict is removed.
     pub(super) fn record_obituary(
         &mut self,
         id: NodeId,
@@ -233,7 +235,7 @@ impl Membership {
         self.obituaries.insert(id, obituary);
     }
 
-    /// Passes the own verdict on a suspect: Down.
+    /// Passes this node's own verdict on a suspect: Down.
     fn declare_down(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
         let Some(suspicion) = self.suspicions.get(&id) else { return };
         let (incarnation, stamp) = (suspicion.incarnation, cx.now.as_nanos());
@@ -243,8 +245,8 @@ impl Membership {
         self.enqueue_update(id, cx);
     }
 
-    /// Gives every suspect the least suspicion time from now: this node had heard nobody for long, so its suspects were as
-    /// unheard as all others (rule B6).
+    /// Gives every suspect the least suspicion time from now: this node has heard nobody for long, so the silence of
+    /// its suspects proves nothing (rule B6).
     pub(super) fn extend_suspicions(&mut self, cx: &Ctx<'_>) {
         let least = cx.now + suspicion_min(cx.config, self.group_size());
         for (id, suspicion) in &mut self.suspicions {

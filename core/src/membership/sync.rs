@@ -25,7 +25,7 @@ impl reconcile::Table for Members<'_> {
         self.table.tree()
     }
 
-    /// The verdict goes before the record: a receiver that learns both must not take the subject for alive in between.
+    /// The verdict is placed before the record: a receiver that learns both must not hold the subject Alive in between.
     fn push_item(&self, id: NodeId, datagram: &mut DatagramWriter<'_>) -> ItemFate {
         let entry = self.table.get(id).filter(|entry| !entry.flags.held_back);
         let Some(entry) = entry else { return ItemFate::Empty };
@@ -54,8 +54,8 @@ impl Membership {
         sync.on_root(&table, roots[usize::from(MEMBERS)], partner, spread_time, cx);
     }
 
-    /// Starts an exchange with a member that has returned, if tables differ: the two sides of a healed cut have much to tell
-    /// each other.
+    /// Starts an exchange with a member that has returned, if tables differ: after a partition the two sides differ in
+    /// many items.
     pub(super) fn sync_with_returned(&mut self, id: NodeId, from: SocketAddr, cx: &mut Ctx<'_>) {
         if self.sync.differs() {
             self.compare_with(id, from, cx);
@@ -68,7 +68,7 @@ impl Membership {
         sync.compare_with(&table, Partner { id, addr }, cx);
     }
 
-    /// Starts the exchange that follows one that has found something, with a random member.
+    /// Starts an exchange with a random member, after one that has found something.
     pub(super) fn go_on_reconciling(&mut self, cx: &mut Ctx<'_>) {
         let chosen = self.choose(1, self.own.id);
         if let Some((id, addr)) = chosen.first().and_then(|id| Some((*id, self.table.get(*id)?.addr()?))) {
@@ -78,9 +78,9 @@ impl Membership {
         self.chosen = chosen;
     }
 
-    /// Takes a message of an exchange about members.
+    /// Handles a message of an exchange about members.
     pub(crate) fn on_reconcile(&mut self, arrival: &mut Arrival, message: &Reconcile<'_>, cx: &mut Ctx<'_>) {
-        // The records and verdicts behind a Delta are the answer.
+        // The records and verdicts behind a Delta answer a reconciliation.
         arrival.source.delta |= matches!(message, Reconcile::Delta(_));
         let from = arrival.partner();
         let (sync, table) = self.reconciliation(cx.now);

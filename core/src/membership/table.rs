@@ -47,13 +47,13 @@ pub(super) struct Entry {
 pub(super) struct Flags {
     /// The member stands in the probe order.
     ordered: bool,
-    /// The tombstone is older than half of `forget_after`: it is neither hashed nor spread nor shown, and only answers an
-    /// Alive that it beats (rule B3).
+    /// The tombstone is older than half of `forget_after`: it is neither hashed nor spread nor shown, and is used only
+    /// to answer an Alive that it overrides (rule B3).
     pub(super) held_back: bool,
     /// An operator has removed the member (rule A7).
     pub(super) removed: bool,
-    /// The member speaks no protocol version of ours: its record is held and relayed, but this node neither probes nor
-    /// judges it, nor shows it (rule B5).
+    /// The member uses no protocol version of this node: its record is held and relayed, but this node neither probes
+    /// nor judges it, nor shows it (rule B5).
     pub(super) foreign: bool,
     pub(super) visibility: Visibility,
 }
@@ -71,7 +71,7 @@ impl Entry {
         Claim::new(self.incarnation(), self.state)
     }
 
-    /// The member's record; `None` if it never came, or if the tombstone is held back.
+    /// The member's record; `None` if it was never received, or if the tombstone is held back.
     pub(super) fn record(&self) -> Option<Record<'_>> {
         if self.flags.held_back { None } else { self.content() }
     }
@@ -161,7 +161,7 @@ pub(super) struct Table {
     terminal: usize,
     /// The number of members that the local view shows as alive or suspected.
     shown: usize,
-    /// The times at which tombstones, and entries of foreign members, are looked at again.
+    /// The times at which tombstones, and entries of foreign members, may reach their next stage.
     expiries: BTreeSet<(Time, NodeId)>,
 }
 
@@ -192,7 +192,7 @@ impl Table {
         self.slab[slot as usize].as_ref().expect(INDEXED)
     }
 
-    /// Changes an entry, and keeps the counters in line with it.
+    /// Changes an entry, and updates the counters.
     fn edit<T>(&mut self, id: NodeId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let slot = *self.index.get(&id)?;
         let entry = self.slab[slot as usize].as_mut().expect(INDEXED);
@@ -258,7 +258,7 @@ impl Table {
         self.hash(id);
     }
 
-    /// Replaces the record, and with it whether the member speaks a protocol version of ours.
+    /// Replaces the record, and notes whether the member uses a protocol version of this node.
     pub(super) fn set_content(&mut self, id: NodeId, bytes: &[u8], foreign: bool) {
         let regrouped = self.edit(id, |entry| {
             if entry.content.len() == bytes.len() {
@@ -283,7 +283,7 @@ impl Table {
             Incarnation { epoch: entry.epoch, counter: entry.counter } = claim.incarnation;
             entry.state = claim.state;
             entry.stamp = stamp;
-            // The rest of a record that a tombstone has kept is good for its address and nothing else.
+            // The rest of a record that a held-back tombstone has kept serves for its address only.
             if entry.is_live() && core::mem::take(&mut entry.flags.held_back) {
                 entry.content = Box::default();
             }
@@ -306,7 +306,7 @@ impl Table {
         self.edit(id, |entry| entry.flags.visibility = visibility);
     }
 
-    /// Stops sharing a tombstone. Its record is given up, except for the address of a Down member, which healing needs
+    /// Stops sharing a tombstone. Its record is dropped, except for the address of a Down member, which healing needs
     /// (rules B3 and B11).
     pub(super) fn hold_back(&mut self, id: NodeId) {
         self.edit(id, |entry| {
@@ -320,8 +320,8 @@ impl Table {
         self.hash(id);
     }
 
-    /// Notes that a live member was heard, and returns the address in its record, if the record is known. `None` for a
-    /// member that is not live.
+    /// Notes that a live member was heard. Returns `None` if the member is not live, and otherwise the address in its
+    /// record, if the record is known.
     pub(super) fn heard(&mut self, id: NodeId, now: Time) -> Option<Option<SocketAddr>> {
         let slot = *self.index.get(&id)?;
         let entry = self.slab[slot as usize].as_mut().filter(|entry| entry.is_live())?;
@@ -341,14 +341,14 @@ impl Table {
         self.shown -= usize::from(entry.is_counted());
     }
 
-    /// Brings the tree in line with an entry.
+    /// Updates the fingerprint of an entry in the tree.
     fn hash(&mut self, id: NodeId) {
         if let Some(fingerprint) = self.get(id).map(Entry::fingerprint) {
             self.tree.set(id, fingerprint);
         }
     }
 
-    /// Takes a member out of the probe order if it is not to be probed any more.
+    /// Removes a member from the probe order if it must no longer be probed.
     fn regroup(&mut self, id: NodeId) {
         let Some(slot) = self.index.get(&id).copied() else { return };
         let entry = self.at(slot);
@@ -393,13 +393,12 @@ impl Table {
         Some(self.at(slot).id)
     }
 
-    /// Up to `count` distinct members out of those that can be probed, none of them `except`, appended to
-    /// `chosen`.
+    /// Appends to `chosen` up to `count` distinct members that can be probed, none of them `except`.
     pub(super) fn choose(&self, count: usize, except: NodeId, rng: &mut Rng, chosen: &mut Vec<NodeId>) {
         self.choose_where(count, rng, chosen, |entry| entry.id != except);
     }
 
-    /// Appends to `chosen` up to `count` distinct members out of those that can be probed and are `welcome`.
+    /// Appends to `chosen` up to `count` distinct members that can be probed and for which `welcome` is true.
     pub(super) fn choose_where(
         &self,
         count: usize,
@@ -408,7 +407,8 @@ impl Table {
         welcome: impl Fn(&Entry) -> bool,
     ) {
         let start = chosen.len();
-        // With few members a draw often repeats; so many tries leave one out less than once in a thousand.
+        // With few members a draw often repeats. With this number of tries a member is left out less than once in a
+        // thousand.
         for _ in 0..count * 8 + 8 {
             if chosen.len() - start == count || self.order.is_empty() {
                 return;
@@ -420,8 +420,8 @@ impl Table {
         }
     }
 
-    /// The Down member whose turn it is, out of those whose address is known, and the address. Every tombstone has an
-    /// expiry, so the search costs as much as there are tombstones.
+    /// The Down member whose turn it is, among those whose address is known, and this address. Every tombstone has an
+    /// expiry, so the search costs time in proportion to the number of tombstones.
     pub(super) fn choose_down(&self, turn: usize) -> Option<(NodeId, SocketAddr)> {
         let entries = || self.expiries.iter().filter_map(|(_, id)| self.get(*id));
         let down = || entries().filter(|entry| entry.state == MemberState::Down && !entry.content.is_empty());
@@ -429,7 +429,7 @@ impl Table {
         Some((entry.id, entry.addr()?))
     }
 
-    /// Has [`Table::pop_expiry`] name the entry at `at`.
+    /// Makes [`Table::pop_expiry`] return the entry at the time `at`.
     pub(super) fn expire_at(&mut self, id: NodeId, at: Time) {
         self.expiries.insert((at, id));
     }
@@ -438,7 +438,8 @@ impl Table {
         self.expiries.first().map(|(at, _)| *at)
     }
 
-    /// Takes an entry whose expiry has come. The id may have been removed, or be live again, since the expiry was set.
+    /// Removes and returns an entry whose expiry has come. The id may have been removed, or be live again, since the
+    /// expiry was set.
     pub(super) fn pop_expiry(&mut self, now: Time) -> Option<NodeId> {
         if self.next_expiry()? > now {
             return None;
@@ -446,13 +447,13 @@ impl Table {
         self.expiries.pop_first().map(|(_, id)| id)
     }
 
-    /// The tombstone to give up first: a Left rather than a Down, and the oldest of them (rule B11).
+    /// The tombstone to forget first: a Left rather than a Down, and of those the oldest (rule B11).
     pub(super) fn oldest_terminal(&self, now: Time) -> Option<NodeId> {
         let terminal = self.iter().filter(|entry| !entry.is_live() && entry.id != self.own);
         terminal.max_by_key(|entry| (entry.state, entry.age(now))).map(|entry| entry.id)
     }
 
-    /// Checks what must hold between the parts.
+    /// Checks the invariants between the parts of the table.
     pub(super) fn check(&self) {
         assert_eq!(self.by_id.len(), self.index.len(), "every entry is indexed");
         assert!(self.by_id.is_sorted_by_key(|slot| self.at(*slot).id), "the ids are in order");
@@ -481,7 +482,8 @@ impl Table {
     }
 }
 
-/// Makes room for one more by a quarter rather than by doubling: tables are large, and grow slowly once they are.
+/// Makes room for one more element by a quarter rather than by doubling: tables are large, and a large table grows
+/// slowly.
 fn grow<T>(vec: &mut Vec<T>) {
     if vec.len() == vec.capacity() {
         vec.reserve_exact(vec.len() / 4 + 16);

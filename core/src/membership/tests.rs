@@ -1,5 +1,5 @@
-//! A few nodes on a perfect wire: what membership does when nothing goes wrong, and at single faults. Loss,
-//! cuts and storms are the simulator's.
+//! Membership in a group of a few nodes on a network without loss: without faults, and with single faults. Loss,
+//! partitions and load are tested in the simulator.
 
 use core::time::Duration;
 

@@ -44,7 +44,7 @@ fn until_next_stage(age: u64, forget_after: Duration) -> Duration {
 }
 
 impl Membership {
-    /// Arranges for a tombstone that is `age` nanoseconds old to be looked at when it reaches its next stage.
+    /// Sets the time at which a tombstone that is `age` nanoseconds old reaches its next stage.
     pub(super) fn schedule_expiry(&mut self, id: NodeId, age: u64, cx: &Ctx<'_>) {
         self.table.expire_at(id, cx.now + until_next_stage(age, cx.config.membership.forget_after));
         self.arm_expiry(cx);
@@ -56,7 +56,7 @@ impl Membership {
         }
     }
 
-    /// Holds back, or forgets, the tombstones that have come of age.
+    /// Holds back, or forgets, the tombstones that have reached their next stage.
     pub(super) fn expire(&mut self, cx: &mut Ctx<'_>) {
         while let Some(id) = self.table.pop_expiry(cx.now) {
             let Some(entry) = self.table.get(id).filter(|_| id != self.own.id) else { continue };
@@ -80,8 +80,8 @@ impl Membership {
         self.arm_expiry(cx);
     }
 
-    /// Forgets a member of another protocol range that was not heard of for `forget_after`: no node here judges it, so
-    /// nothing else would end its entry (rule B5).
+    /// Forgets a member of another protocol range that was not heard for `forget_after`: no node of this protocol range
+    /// judges it, so nothing else would remove its entry (rule B5).
     fn expire_foreign(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|entry| entry.flags.foreign) else { return };
         let end = entry.last_heard() + cx.config.membership.forget_after;

@@ -1,4 +1,4 @@
-//! Updates that wait to ride on datagrams (SWIM §3.2, infection-style dissemination).
+//! The queue of updates that are piggybacked on datagrams (SWIM §3.2, infection-style dissemination).
 //!
 //! Only the ids of members are queued. The update itself is read from the table when a datagram is packed, so a newer
 //! update of a member replaces the older one by itself. Updates with the fewest transmissions go first.
@@ -19,17 +19,18 @@ use crate::limits::RETRANSMIT_MAX;
 use crate::time::Time;
 use crate::wire::{Alive, Message, Swim, Verdict};
 
-/// The queue of updates, and the time of the last round of gossip. A member is queued at most once: earlier places of it
-/// are stale and skipped.
+/// The queue of updates, and the time of the last round of gossip. A member has at most one valid place in the queue;
+/// its earlier places are stale and skipped.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Updates {
-    /// The places by the number of their transmissions. New ones are put at the back, and taken from there.
+    /// The places in the queue, by the number of their transmissions. New places are added at the back, and taken from
+    /// there.
     sent: Vec<VecDeque<Place>>,
     queued: Lookup<NodeId, u32>,
     serial: u32,
     last_round: Time,
-    /// Lists that are reused while a datagram is packed: the places that this level has sent, those that the level below
-    /// has sent, and those that stay.
+    /// Buffers that are reused while a datagram is packed: the places sent on this level, those sent on the level
+    /// below, and those that stay.
     #[serde(skip)]
     scratch: [VecDeque<Place>; 3],
 }
@@ -40,7 +41,7 @@ struct Place {
     serial: u32,
 }
 
-/// The fate of an update that was offered to a datagram.
+/// The result of offering an update to a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// The update is in the datagram.
@@ -49,7 +50,7 @@ pub(super) enum Fate {
     TooLong,
     /// The update is of no use to this receiver; it keeps its turn.
     Useless,
-    /// There is no update of this member any more.
+    /// The member has no update to send.
     Gone,
 }
 
@@ -91,14 +92,14 @@ impl Updates {
         &mut self.sent[transmissions]
     }
 
-    /// Offers each update once to `pack`: those with the fewest transmissions first, and of those the newest. The offers
-    /// end when three were refused for their length. An update that has been packed `limit` times leaves the queue.
+    /// Offers each update once to `pack`: those with the fewest transmissions first, and of those the newest. The
+    /// offers end when three updates did not fit. An update that has been packed `limit` times leaves the queue.
     pub(super) fn pack(&mut self, limit: u32, mut pack: impl FnMut(NodeId) -> Fate) {
         let limit = limit.min(RETRANSMIT_MAX.into()) as usize;
         let mut refusals = 3;
         let [mut packed, mut arrivals, mut kept] = core::mem::take(&mut self.scratch);
         for transmissions in 0..self.sent.len() {
-            // The places that the level below has just sent wait until this level has had its turn.
+            // The places that were just sent on the level below are added after this level has had its turn.
             core::mem::swap(&mut packed, &mut arrivals);
             while refusals > 0 {
                 let Some(place) = self.sent[transmissions].pop_back() else { break };
@@ -131,8 +132,8 @@ impl Updates {
 }
 
 impl Membership {
-    /// Queues an update of a member, and arms a round of gossip: at once if there was none for an interval, else at the end
-    /// of the interval.
+    /// Queues an update of a member, and schedules a round of gossip: at once if there was none in the last interval,
+    /// otherwise at the end of the interval.
     pub(super) fn enqueue_update(&mut self, id: NodeId, cx: &Ctx<'_>) {
         self.updates.push(id);
         if self.deadlines.at(Timer::Gossip).is_none() {
@@ -141,8 +142,8 @@ impl Membership {
         }
     }
 
-    /// Queues an update of a member that `source` has brought; but not if it came by reconciliation, since it is old then,
-    /// and others find it in the same way.
+    /// Queues an update of a member that `source` has sent. An update that answers a reconciliation is not queued: it
+    /// is old, and other members find it in the same way.
     pub(super) fn enqueue_heard(&mut self, id: NodeId, source: &Source, cx: &mut Ctx<'_>) {
         if source.delta {
             self.updates.cancel(id);
@@ -153,12 +154,12 @@ impl Membership {
         }
     }
 
-    /// Whether updates wait to ride on a datagram.
+    /// Whether updates are queued.
     pub(crate) fn has_updates(&self) -> bool {
         !self.updates.is_empty()
     }
 
-    /// Offers the queued updates to a datagram for `receiver`; `push` returns whether one has fitted.
+    /// Offers the queued updates to a datagram for `receiver`; `push` returns whether an update fitted.
     pub(crate) fn pack(
         &mut self,
         receiver: NodeId,
@@ -205,7 +206,8 @@ impl Membership {
     }
 }
 
-/// The message that tells others what this node holds of a member: its record while it is alive, else the verdict.
+/// Builds the message that tells others what this node holds of a member: its record while it is alive, else the
+/// verdict.
 pub(super) fn update_of<'a>(
     entry: &'a Entry,
     suspicions: &BTreeMap<NodeId, Suspicion>,
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_useless_to_one_receiver_waits_for_the_next() {
+    fn an_update_that_is_useless_to_one_receiver_waits_for_the_next() {
         let mut updates = Updates::new(1);
         updates.push(NodeId(1));
         updates.pack(3, |_| Fate::Useless);

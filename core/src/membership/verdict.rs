@@ -1,4 +1,4 @@
-//! News of other members, and what follows from it. Which news wins is decided in [`rules`]; this file applies it.
+//! News of other members, and its consequences. Which news wins is decided in [`rules`]; this file applies it.
 
 use super::rules::{self, Claim, Outcome, Witness};
 use super::table::Entry;
@@ -12,7 +12,7 @@ use crate::time::nanos;
 use crate::wire::{Record, Verdict};
 
 impl Membership {
-    /// Takes the record of a member, which says that the member is alive at the record's incarnation.
+    /// Handles the record of a member, which says that the member is alive at the record's incarnation.
     pub(super) fn on_record(
         &mut self,
         record: Record<'_>,
@@ -48,7 +48,7 @@ impl Membership {
         if !revives && !newer {
             return;
         }
-        // A member that is not alive is spread by its verdict, and that has been done.
+        // A member that is not alive is spread as its verdict, which was queued when it was taken.
         if self.table.get(id).is_some_and(|entry| entry.state() == MemberState::Alive) {
             self.enqueue_heard(id, source, cx);
         } else if source.delta {
@@ -69,7 +69,7 @@ impl Membership {
         self.enqueue_heard(id, source, cx);
     }
 
-    /// Replaces the record of a member, and tells the application what has changed.
+    /// Replaces the record of a member, and reports to the application what has changed.
     fn take_content(&mut self, record: Record<'_>, cx: &mut Ctx<'_>) {
         let id = record.id();
         let Some(entry) = self.table.get(id) else { return };
@@ -97,7 +97,7 @@ impl Membership {
         self.announce(id, before, cx);
     }
 
-    /// Names each setting that all members must share and this one has otherwise (rule G4).
+    /// Reports each setting that must be equal on all members and differs between the member and this node (rule G4).
     fn compare_settings(&self, id: NodeId, shared: u64, cx: &mut Ctx<'_>) {
         let (ours, theirs) = (self.own.shared().to_le_bytes(), shared.to_le_bytes());
         for (field, (ours, theirs)) in SHARED_FIELDS.into_iter().zip(ours.into_iter().zip(theirs)) {
@@ -107,7 +107,7 @@ impl Membership {
         }
     }
 
-    /// Takes the verdict that `source` holds or passes on about a member.
+    /// Handles the verdict that `source` holds or passes on about a member.
     pub(super) fn on_verdict(&mut self, verdict: &Verdict, source: &Source, cx: &mut Ctx<'_>) {
         let Verdict { id, incarnation, state, removed, age, author } = *verdict;
         if !incarnation.is_sane() {
@@ -124,7 +124,7 @@ impl Membership {
         let Some(entry) = self.table.get(id) else { return self.keep_tombstone(verdict, age, source, cx) };
         let (was_live, held_age) = (entry.is_live(), entry.age(cx.now));
         let outcome = match state {
-            // A member is said to be alive by its record alone.
+            // Only a record can say that a member is alive.
             MemberState::Alive => Outcome::Ignored,
             MemberState::Suspect | MemberState::Down | MemberState::Left => {
                 rules::merge(entry.claim(), heard, self.witness(entry, age, cx))
@@ -165,7 +165,8 @@ impl Membership {
         }
     }
 
-    /// Keeps a terminal verdict about a member that is not known, so that an older Alive does not enter (rule B2).
+    /// Keeps a terminal verdict about a member that is not known, so that an older Alive is not accepted later (rule
+    /// B2).
     fn keep_tombstone(&mut self, verdict: &Verdict, age: u64, source: &Source, cx: &mut Ctx<'_>) {
         let Verdict { id, incarnation, state, removed, .. } = *verdict;
         if rules::is_live(state) || age >= nanos(cx.config.membership.forget_after) / 2 {
@@ -180,7 +181,7 @@ impl Membership {
         self.enqueue_heard(id, source, cx);
     }
 
-    /// Sets the state and incarnation of a member, with all that follows except that it is queued for spreading.
+    /// Sets the state and incarnation of a member and does all that follows from it, except queueing it for spreading.
     pub(super) fn set_verdict(&mut self, id: NodeId, claim: Claim, stamp: u64, cx: &mut Ctx<'_>) {
         let Some(before) = self.table.get(id).map(Entry::state) else { return };
         self.table.set_verdict(id, claim, stamp);

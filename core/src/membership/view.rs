@@ -1,4 +1,4 @@
-//! Reading membership: what a node shows of it, and the check of what must hold in it.
+//! Read access to membership, and the check of its invariants.
 
 use core::net::SocketAddr;
 
@@ -59,7 +59,7 @@ impl Membership {
         self.obituaries.get(&id)
     }
 
-    /// The roots that ride on pings and acks: that of the members as it is now, and those of the other tables as they were
+    /// The roots that pings and acks carry: the current root of the members, and the roots that the other tables had
     /// when the call began.
     pub(super) const fn roots(&self, cx: &Ctx<'_>) -> [u64; TABLES] {
         let mut roots = cx.roots;
@@ -82,7 +82,7 @@ impl Membership {
             suspects.map(|entry| entry.id).eq(self.suspicions.keys().copied()),
             "every suspect has its suspicion, and no other member has one"
         );
-        // A leaver passes no verdicts; a rejoin takes its suspicions up again.
+        // A leaving node passes no verdicts; a rejoin resumes its suspicions.
         if self.phase == Phase::Running {
             for id in self.suspicions.keys() {
                 assert!(self.deadlines.at(Timer::Suspicion(*id)).is_some(), "the suspicion of {id} ends");

@@ -1,4 +1,4 @@
-//! What the messages of an exchange carry, and how much a partner gets (rules B9 and F6).
+//! The messages of an exchange: what each of them carries, and how many bytes a partner gets (rules B9 and F6).
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -13,27 +13,28 @@ use crate::limits::CREDIT_MAX;
 use crate::time::Time;
 use crate::wire::{self, Compare, Delta, Items, KeyRange, Message, Want};
 
-/// Partners that are served in one interval; further ones wait for the next.
+/// The number of partners that are served in one interval; further partners wait for the next one.
 const SERVED_MAX: usize = 4_096;
-/// Items of a range that are listed; a range that differs and has more of them is divided first.
+/// The number of items of a range that are listed. A range that differs and has more items is divided first.
 const LISTED_MAX: usize = 32;
 
-/// The exchanges of one table. What it remembers is how much it has sent to whom.
+/// The exchanges of one table. They remember nothing but the number of bytes that each partner was sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Exchange {
     table: u8,
-    /// The start of the present interval, and the bytes that each partner was sent in it.
+    /// The start of the present interval; `served` holds the bytes that each partner was sent in it.
     served_since: Time,
     served: BTreeMap<NodeId, usize>,
-    /// Reused while messages are built.
+    /// A buffer that is reused while messages are built.
     #[serde(skip)]
     bytes: Vec<u8>,
     #[serde(skip)]
     steps: Vec<Step>,
 }
 
-/// The bytes of payload that a partner may still be sent: what it grants, and no more than one partner gets in an
-/// interval whatever it asks for, so that a forged request cannot turn this node on another (rule F6).
+/// The bytes of payload that a partner may still be sent. The partner grants a number, and this node limits the bytes
+/// for each partner and interval, whatever it is granted, so that a forged request cannot make it flood another node
+/// (rule F6).
 #[derive(Debug)]
 struct Credit {
     left: usize,
@@ -59,7 +60,7 @@ impl Exchange {
         }
     }
 
-    /// Opens an exchange: the fingerprints of the parts of everything.
+    /// Starts an exchange: sends the fingerprints of the parts of the whole table.
     pub(super) fn begin(&mut self, table: &impl Table, with: Partner, cx: &mut Ctx<'_>) {
         cx.stats.reconciliations += 1;
         self.bytes.clear();
@@ -67,7 +68,8 @@ impl Exchange {
         self.send(with, &self.bytes, DIVISIONS, cx);
     }
 
-    /// Answers fingerprints with finer ones, with lists, or with the items themselves.
+    /// Answers the fingerprints of a range with those of smaller ranges, with lists of items, or with the items
+    /// themselves.
     pub(super) fn on_compare(
         &mut self,
         table: &impl Table,
@@ -98,7 +100,8 @@ impl Exchange {
         self.steps = steps;
     }
 
-    /// Answers a list with the items that the lister lacks or has otherwise, and asks for those that this node does.
+    /// Answers a list of items with those items of ours that its sender lacks or has differently, and requests the
+    /// items that this node lacks or has differently.
     pub(super) fn on_items(
         &mut self,
         table: &impl Table,
@@ -148,7 +151,7 @@ impl Exchange {
         }
     }
 
-    /// Sends what `put` writes of each range, in as few messages as it takes and as far as the credit goes.
+    /// Writes each range with `put`, and sends the ranges in as few messages as possible until the credit is spent.
     fn send_ranges(
         &mut self,
         to: Partner,
@@ -187,7 +190,7 @@ impl Exchange {
         datagram.send();
     }
 
-    /// Sends the items of these ids, as far as the credit goes.
+    /// Sends the items with these ids until the credit is spent.
     fn send_items(
         &self,
         table: &impl Table,
@@ -222,7 +225,7 @@ impl Exchange {
     }
 }
 
-/// Makes a message out of the number of the table, the credit granted for the answer, and the body.
+/// Builds a message from the number of the table, the credit granted for the answer, and the body.
 type Build = for<'a> fn(u8, u32, &'a [u8]) -> Message<'a>;
 
 const DIVISIONS: Build = |table, credit, bytes| Compare::of(table, credit, bytes).into();

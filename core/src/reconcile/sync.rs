@@ -1,4 +1,5 @@
-//! When the exchanges of one table start, and what follows from one that found something (rule B9).
+//! The times at which the exchanges of one table start, and the exchange that follows one that found a difference (rule
+//! B9).
 
 use core::time::Duration;
 
@@ -10,27 +11,28 @@ use crate::context::Ctx;
 use crate::time::Time;
 use crate::wire::Reconcile;
 
-/// For so many probe intervals after its start a node compares tables at the first sign of a difference.
+/// The number of probe intervals after its start in which a node starts an exchange at the first difference that it
+/// sees.
 const YOUTH_PERIODS: u32 = 10;
 
 /// The reconciliation of one table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sync {
     exchange: Exchange,
-    /// The time of the first root that was unlike ours since the last equal one.
+    /// The time at which the present difference was first seen; `None` while the last root that was seen equals ours.
     mismatch_since: Option<Time>,
-    /// No exchange of ours starts before this time.
+    /// This node starts no exchange before this time.
     not_before: Time,
-    /// Until this time every difference is taken for a large one: the node has just started.
+    /// Until this time every difference starts an exchange, because the node has just started.
     young_until: Time,
-    /// Something was found since the last exchange of ours began.
+    /// Whether something was found since this node last began an exchange.
     found: bool,
-    /// The time of the next exchange while exchanges find something.
+    /// The time of the next exchange, as long as exchanges find something.
     due: Option<Time>,
 }
 
 impl Sync {
-    /// The reconciliation of the table with this number.
+    /// Makes the reconciliation of the table with this number.
     pub(crate) const fn new(table: u8) -> Self {
         Self {
             exchange: Exchange::new(table),
@@ -42,12 +44,12 @@ impl Sync {
         }
     }
 
-    /// The node has started.
+    /// Begins the time after a start in which every difference starts an exchange.
     pub(crate) fn start(&mut self, cx: &Ctx<'_>) {
         self.young_until = cx.now + cx.config.membership.probe_interval * YOUTH_PERIODS;
     }
 
-    /// The node has stopped: no exchange follows.
+    /// Cancels the next exchange, because the node has stopped.
     pub(crate) const fn stop(&mut self) {
         self.due = None;
     }
@@ -56,16 +58,16 @@ impl Sync {
         self.due
     }
 
-    /// Whether the last root that was seen was unlike ours.
+    /// Whether the last root that was seen differed from ours.
     pub(crate) const fn differs(&self) -> bool {
         self.mismatch_since.is_some()
     }
 
-    /// Takes note of a root that was seen, and starts an exchange with its sender if one is due.
+    /// Compares a root that was received, and starts an exchange with its sender if one is due.
     ///
-    /// Gossip makes roots differ for a moment all the time. Only a difference that outlasts the `spread_time` of an
-    /// update starts an exchange, or any difference that a node meets soon after its start. Without a `partner` the root
-    /// is noted and no more.
+    /// Gossip makes roots differ for short times. So an exchange starts only if the difference lasts longer than the
+    /// `spread_time` of an update, or if the node has just started. If `partner` returns `None`, the root is only
+    /// noted.
     pub(crate) fn on_root(
         &mut self,
         table: &impl Table,
@@ -95,7 +97,7 @@ impl Sync {
         self.exchange.begin(table, with, cx);
     }
 
-    /// A message of an exchange, ours or another's.
+    /// Handles a message of an exchange, whichever node has started the exchange.
     pub(crate) fn on_message(
         &mut self,
         table: &impl Table,
@@ -107,12 +109,13 @@ impl Sync {
             Reconcile::Compare(compare) => self.exchange.on_compare(table, from, compare, cx),
             Reconcile::Items(items) => self.exchange.on_items(table, from, items, cx),
             Reconcile::Want(want) => self.exchange.on_want(table, from, want, cx),
-            // What follows it in the datagram is for the machine that owns the table.
+            // The messages behind a Delta in its datagram are for the machine that owns the table.
             Reconcile::Delta(_) => {}
         }
     }
 
-    /// An exchange, ours or another's, has found something: the next one follows at once.
+    /// Notes that an exchange, whichever node has started it, has found something: another one follows after
+    /// `reconcile_interval`.
     pub(crate) fn find(&mut self, cx: &Ctx<'_>) {
         self.found = true;
         if self.due.is_none() {
@@ -120,13 +123,13 @@ impl Sync {
         }
     }
 
-    /// Takes the deadline that is due at `due`; whether an exchange with a random member is to follow.
+    /// Removes the deadline that is due at `due`. Returns whether an exchange with a random member must follow.
     pub(crate) fn pop_due(&mut self, due: Time) -> bool {
         self.due = self.due.filter(|at| *at > due);
         self.due.is_none() && self.found
     }
 
-    /// Goes on with this partner, and looks again after the interval.
+    /// Starts an exchange with this partner at once, and sets the time of the next one.
     pub(crate) fn go_on(&mut self, table: &impl Table, with: Partner, cx: &mut Ctx<'_>) {
         self.not_before = cx.now;
         self.compare_with(table, with, cx);

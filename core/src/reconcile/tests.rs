@@ -1,4 +1,4 @@
-//! The laws of the tree, and whole descents between two of them.
+//! Properties of the tree, and complete exchanges between two trees.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -51,8 +51,8 @@ fn tree(ids: impl Iterator<Item = u64>) -> Tree {
     tree
 }
 
-/// Lets `one` start a descent and both answer each other until nothing is left to say; the items moved, the
-/// messages, and the fingerprints that crossed.
+/// Lets `one` start a comparison, and both answer each other until no answer is left. Returns the numbers of items
+/// sent, of messages, and of fingerprints.
 fn descend(one: &mut Tree, two: &mut Tree) -> (usize, usize, usize) {
     let (mut moved, mut hops, mut fingerprints) = (0, 0, 0);
     let mut asked = vec![KeyRange::ROOT];
@@ -111,7 +111,7 @@ fn an_empty_table_is_handed_everything_at_once() {
 fn any_two_tables_end_equal() {
     for (a, b) in [(0..500, 250..750), (0..3, 100..110), (0..0, 0..1), (7..2_000, 0..1_993)] {
         let (mut one, mut two) = (tree(a), tree(b));
-        // A hand-over is one-sided: what the other alone has shows in the next exchange.
+        // A hand-over goes one way: items that only the other node has are found in the next exchange.
         for _ in 0..3 {
             descend(&mut one, &mut two);
         }

@@ -1,4 +1,4 @@
-//! The fingerprint tree of one table, and what it answers about a range that differs.
+//! The fingerprint tree of one table, and the answer to a range that differs.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -8,29 +8,30 @@ use serde::{Deserialize, Serialize};
 use crate::id::NodeId;
 use crate::wire::{KeyRange, WAYS};
 
-/// A part with so few items of ours is listed rather than divided.
+/// A part that has at most this many of our items is listed rather than divided.
 pub(super) const LIST_MAX: usize = 8;
-/// A part in which the other has at most a fourth of our items is handed over rather than compared.
+/// The items of a part are sent without further comparison if this number times the other node's items is less than
+/// ours.
 const HAND_OVER: usize = 4;
 
 /// The fingerprint tree of one table.
 ///
-/// Only the items are stored, in the order of the line, and the root, which changes with each of them. Inner
-/// fingerprints are summed when asked for: that costs the width of the range, and only while tables differ.
+/// Only the items, in the order of the line, and the root are stored; the root changes with each item. The fingerprint
+/// of a range is summed when it is needed: that costs time in proportion to the range, and only while tables differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tree {
     items: BTreeMap<u64, u64>,
     root: u64,
 }
 
-/// What to answer about a range that differs.
+/// The answer to a range that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Send the fingerprints of its parts.
+    /// Send the fingerprints of the range's parts.
     Divide(KeyRange),
-    /// Send the fingerprints of its items.
+    /// Send the fingerprints of the range's items.
     List(KeyRange),
-    /// Send its items.
+    /// Send the range's items.
     HandOver(KeyRange),
 }
 
@@ -61,7 +62,7 @@ impl Tree {
         self.items.len()
     }
 
-    /// Makes the fingerprint of an item known, or forgets the item.
+    /// Sets the fingerprint of an item, or removes the item if there is none.
     pub(crate) fn set(&mut self, id: NodeId, fingerprint: Option<u64>) {
         let position = scatter(id.0);
         let before = match fingerprint {
@@ -81,7 +82,7 @@ impl Tree {
         items.map(|(position, fingerprint)| (NodeId(gather(*position)), *fingerprint))
     }
 
-    /// The fingerprints of a range's parts, and how many items are in each.
+    /// The fingerprint of each part of a range, and the number of items in it.
     pub(crate) fn parts(&self, range: KeyRange) -> [(u64, usize); WAYS] {
         let mut parts = [(0_u64, 0); WAYS];
         let shift = 60_u32.saturating_sub(4 * u32::from(range.depth()));
@@ -93,7 +94,8 @@ impl Tree {
         parts
     }
 
-    /// What to answer to somebody whose range of `count` items has these fingerprints in its parts.
+    /// Appends to `steps` the answers to a node whose range of `count` items has the fingerprints `theirs` in its
+    /// parts.
     pub(crate) fn compare(&self, range: KeyRange, count: u32, theirs: &[u64; WAYS], steps: &mut Vec<Step>) {
         if range.depth() == KeyRange::DEPTH_MAX {
             steps.push(Step::List(range));
@@ -116,8 +118,8 @@ impl Tree {
         }
     }
 
-    /// Compares a range whose items at the other are `theirs`: which of ours it lacks or has otherwise, and
-    /// which of its we do.
+    /// Compares the items of a range with the other node's items `theirs`. Appends to `give` the items that the other
+    /// node lacks or has differently, and to `want` those that this node lacks or has differently.
     pub(crate) fn differences(
         &self,
         range: KeyRange,
@@ -131,8 +133,8 @@ impl Tree {
     }
 }
 
-/// The position of an id on the line: a fixed permutation (the finaliser of splitmix64), so that neighbouring
-/// ids lie far apart and every range holds its share.
+/// The position of an id on the line: a fixed permutation (the finaliser of splitmix64), so that neighbouring ids lie
+/// far apart and ranges of one length hold about the same number of items.
 pub(super) const fn scatter(id: u64) -> u64 {
     let id = (id ^ id >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let id = (id ^ id >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,5 +1,5 @@
-//! The payloads that are kept to serve others, bounded in bytes (rule C5): when the bytes are needed, the origin that
-//! holds most gives up its oldest, so one flood costs only itself.
+//! The payloads that are kept to serve others, bounded in bytes (rule C5). When bytes are needed, the origin that holds
+//! the most loses its oldest messages, so a flood costs only its own origin.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -12,31 +12,31 @@ use crate::id::{MessageId, NodeId};
 use crate::time::Time;
 use crate::wire::Item;
 
-/// The bytes that an entry costs beside its item, roughly. They are counted, so that a flood of empty messages is
-/// bounded too.
+/// The approximate number of bytes that an entry costs beside its item. They are counted, so that a flood of empty
+/// messages is bounded too.
 pub(crate) const ENTRY_BYTES: usize = 128;
 
-/// A broadcast that is kept.
+/// A broadcast that is kept in the cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cached {
     item: Box<[u8]>,
-    /// The place in the order of delivery; 0 while the message is not delivered.
+    /// The position in the order of delivery; 0 as long as the message is not delivered.
     delivered: u64,
-    /// The message is not to be dropped: it waits for its origin's order, or for the disk.
+    /// Whether the message must not be dropped, because it waits for its origin's order or for the disk.
     pinned: bool,
-    /// The application does not see the origin (rule B5).
+    /// Whether the application does not see the origin (rule B5).
     pub(crate) hidden: bool,
-    /// The time at which the message came.
+    /// The time at which the message was received.
     pub(crate) received: Time,
-    /// The round of the repair in which the message came.
+    /// The round of the repair in which the message was received.
     pub(crate) round: u32,
     /// The number of nodes that have sent the message on its way here.
     pub(crate) hops: u8,
     /// The number of transmissions of the message that wait in the queue.
     queued: u32,
-    /// An own message whose first phase has not ended.
+    /// Whether it is an own message whose first phase has not ended.
     pending: bool,
-    /// The number of times that the message has been asked for.
+    /// The number of times that the message was requested.
     requests: u8,
 }
 
@@ -59,7 +59,7 @@ impl Cached {
         self.item.len()
     }
 
-    /// Counts a request for the message; how many there have been.
+    /// Counts a request for the message. Returns the number of requests so far.
     pub(crate) const fn count_request(&mut self) -> u8 {
         self.requests = self.requests.saturating_add(1);
         self.requests
@@ -103,7 +103,7 @@ impl Cache {
         self.bytes
     }
 
-    /// The own messages whose first phase has not ended.
+    /// The number and the bytes of own messages whose first phase has not ended.
     pub(crate) const fn pending(&self) -> Pending {
         self.pending
     }
@@ -118,7 +118,7 @@ impl Cache {
         self.pinned_bytes
     }
 
-    /// The origins, those that hold most first.
+    /// The origins, beginning with the one that holds the most bytes.
     pub(crate) fn by_bytes(&self) -> impl Iterator<Item = NodeId> {
         self.by_bytes.iter().rev().map(|(_, origin)| *origin)
     }
@@ -149,7 +149,7 @@ impl Cache {
         Some(cached)
     }
 
-    /// Keeps a message from being dropped, or lets it go.
+    /// Protects a message from being dropped, or ends the protection.
     pub(crate) fn pin(&mut self, id: MessageId, pinned: bool) {
         let Some(cached) = self.items.get_mut(&id).filter(|cached| cached.pinned != pinned) else { return };
         cached.pinned = pinned;
@@ -162,7 +162,7 @@ impl Cache {
         }
     }
 
-    /// Gives a message its place in the order of delivery.
+    /// Puts a message at the end of the order of delivery.
     pub(crate) fn deliver(&mut self, id: MessageId) {
         if let Some(cached) = self.items.get_mut(&id) {
             self.serial += 1;
@@ -178,7 +178,7 @@ impl Cache {
         }
     }
 
-    /// Counts a transmission that has left the queue, sent or not. With the last one a message is not pending any more.
+    /// Counts a transmission that has left the queue, sent or not. After the last one the message is no longer pending.
     pub(crate) fn remove_queued(&mut self, id: MessageId) {
         let Some(cached) = self.items.get_mut(&id) else { return };
         cached.queued = cached.queued.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! The seen set on disk (rule C2): across restarts nothing is delivered again that the last set contains.
+//! The seen set on disk (rule C2): after a restart no message is delivered again that the last written set contains.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -15,14 +15,14 @@ use crate::wire::{Put as _, Reader};
 
 const VERSION: u8 = 1;
 
-/// How the set in memory stands to the one on disk.
+/// The state of the seen set in memory, compared with the one on disk.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct SeenSet {
     /// The serial of the last set that was written.
     serial: u64,
     /// The serial of a set that is being written and not yet durable.
     under_way: Option<u64>,
-    /// The set in memory is not in the last one that was written.
+    /// Whether the set in memory differs from the last one that was written.
     changed: bool,
     /// The messages that are delivered once the set that contains them is durable, each with the serial of that set.
     waiting: VecDeque<(u64, MessageId)>,
@@ -37,34 +37,35 @@ impl SeenSet {
         !self.changed
     }
 
-    /// Lets a message wait for the next set that is written, which contains it.
+    /// Makes a message wait for the next set that is written, which will contain it.
     pub(crate) fn wait(&mut self, id: MessageId) {
         self.changed = true;
         self.waiting.push_back((self.serial + 1, id));
     }
 
-    /// The serial of the set that is to be written now; `None` if nothing has changed, or another writing is under way:
-    /// then the next one follows it.
+    /// Returns the serial of the set that must be written now; `None` if nothing has changed, or if another write is
+    /// under way, which the next one will follow.
     pub(crate) fn begin_write(&mut self, when: PersistSeen) -> Option<u64> {
         if when == PersistSeen::Never || self.under_way.is_some() || !core::mem::take(&mut self.changed) {
             return None;
         }
         self.serial += 1;
-        // At an interval nothing waits for the disk, and a set that was lost is followed by the next one.
+        // If the set is written at an interval, no delivery waits for the disk, and the next set replaces one that was
+        // lost.
         if when == PersistSeen::BeforeDelivery {
             self.under_way = Some(self.serial);
         }
         Some(self.serial)
     }
 
-    /// The set with this serial is durable.
+    /// Notes that the set with this serial is durable.
     pub(crate) fn end_write(&mut self, serial: u64) {
         if self.under_way.is_some_and(|under_way| under_way <= serial) {
             self.under_way = None;
         }
     }
 
-    /// The oldest message that waits for no later set than this one.
+    /// Removes and returns the oldest message that waits for the set with this serial or an earlier one.
     pub(crate) fn pop_waiting(&mut self, serial: u64) -> Option<MessageId> {
         let (needed, id) = *self.waiting.front()?;
         if needed > serial {
@@ -76,7 +77,7 @@ impl SeenSet {
 }
 
 impl Log {
-    /// The bytes of the seen set.
+    /// Encodes the seen set.
     pub(crate) fn encode_seen(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.put_u8(VERSION);
@@ -93,7 +94,7 @@ impl Log {
         bytes
     }
 
-    /// Takes the seen set that an earlier boot has written; `None` if it is damaged.
+    /// Restores the seen set that an earlier boot has written. Returns `None` if the bytes are damaged.
     pub(crate) fn decode_seen(&mut self, bytes: &[u8], now: Time) -> Option<()> {
         let mut reader = Reader::new(bytes);
         if reader.u8().ok()? != VERSION {
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_written_is_not_written_by_a_leave() {
+    fn a_leave_does_not_write_a_set_that_is_never_written() {
         let mut node = node(PersistSeen::Never, Vec::new());
         assert_eq!(stored(&mut node, NOBODY), None);
         assert_eq!(stored(&mut node, Command::Broadcast(Message::new("t", b"x"))), None);

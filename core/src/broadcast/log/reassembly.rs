@@ -1,4 +1,4 @@
-//! Puts items together again that were cut into fragments (rule C8).
+//! Reassembly of items that were cut into fragments (rule C8).
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -29,7 +29,7 @@ struct Unfinished {
 }
 
 impl Reassembly {
-    /// A reassembly without unfinished items.
+    /// Makes a reassembly without unfinished items.
     #[must_use]
     pub(in crate::broadcast) fn new() -> Self {
         Self::default()
@@ -68,7 +68,7 @@ impl Reassembly {
         Some(unfinished.missing())
     }
 
-    /// Gives up an unfinished item.
+    /// Drops an unfinished item.
     pub(in crate::broadcast) fn remove(&mut self, item: ItemId) {
         self.oldest_first.retain(|unfinished| unfinished.item != item);
     }

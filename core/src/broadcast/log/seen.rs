@@ -1,9 +1,9 @@
 //! The numbers that have been seen of one origin in one epoch (rule C1): a highest number, and the gaps below it.
 //!
-//! Everything up to the highest number that lies in no gap has been seen, lies below the base, or is given up. A gap
-//! is at the same time the entry of the table of wanted ids (rule C7): it holds the members that offered it, the one that
-//! was asked, those that could not serve it, and the time at which the next one is asked. So one id has one timer, however
-//! many members offer it.
+//! Everything up to the highest number that lies in no gap has been seen, lies below the base, or is given up. A gap is
+//! also an entry of the table of wanted ids (rule C7): it holds the members that offered it, the one that was asked,
+//! those that could not serve it, and the time at which the next one is asked. So one id has one timer, however many
+//! members offer it.
 
 use alloc::vec::Vec;
 
@@ -14,57 +14,58 @@ use crate::id::NodeId;
 use crate::limits::{GAPS_MAX, SOURCES_MAX};
 use crate::time::Time;
 
-/// The numbers that have been seen of one epoch.
+/// The numbers that have been seen of one epoch of one origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     top: u64,
-    /// True once a message of this epoch was received, or a base is known. Gaps found afterwards are told as `Lost` when
-    /// they are given up; earlier ones may predate this node and are dropped silently (rule C4).
+    /// True once a message of this epoch was received, or a base is known. Gaps found afterwards are reported as `Lost`
+    /// when they are given up; earlier ones may predate this node and are dropped silently (rule C4).
     begun: bool,
-    /// The first number that may have been here.
+    /// The first number that this node may have held.
     start: u64,
-    /// The latest of the ranges above `start` that were given up: they have never been here either.
+    /// The latest ranges above `start` that were given up; this node has never held them either.
     lost: SmallVec<[(u64, u64); 4]>,
     /// The gaps, first to last; none is empty.
     gaps: Vec<Gap>,
 }
 
-/// The number of ranges remembered that were given up.
+/// The number of ranges in `Seen::lost`.
 const LOST_MAX: usize = 8;
 
-/// Consecutive numbers that are known to exist, or may exist, and have not come.
+/// Consecutive numbers that exist, or may exist, and have not been received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Gap {
     pub(crate) first: u64,
     pub(crate) last: u64,
     /// The time at which the gap became known.
     pub(crate) since: Time,
-    /// Whether the gap is told as `Lost` when it is given up. A gap that may lie below the base is not (rule C4).
+    /// Whether the gap is reported as `Lost` when it is given up. It is not if the gap may lie below the base (rule
+    /// C4).
     pub(crate) firm: bool,
-    /// The time at which the next member is asked.
+    /// The time at which the next member is asked for the gap.
     pub(crate) due: Time,
-    /// The member that was asked last.
+    /// The member that was asked last, unless it has refused.
     pub(crate) asked: Option<NodeId>,
-    /// The first number that it was asked for.
+    /// The first number that this member was asked for.
     pub(crate) asked_from: u64,
-    /// The members that have offered the gap and were not asked since, the latest last.
+    /// The members that have offered the gap and were not asked since; the latest is the last.
     pub(crate) sources: SmallVec<[Offer; SOURCES_MAX]>,
     /// The members that could not serve the gap.
     pub(crate) refused: SmallVec<[NodeId; SOURCES_MAX]>,
-    /// The number of those that do not hold it any more, rather than never had it.
+    /// The number of members in `refused` that say that they no longer hold the gap.
     gone: u8,
 }
 
 /// The reason for which a member cannot serve a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The member does not hold it any more.
+    /// The member no longer holds it.
     Gone,
-    /// The member lacks it too.
+    /// The member does not hold it, and does not say that it ever did.
     Lack,
 }
 
-/// A member's word that it has what is missing here.
+/// A member's statement that it holds messages that are missing here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Offer {
     /// The member that offers.
@@ -75,12 +76,12 @@ pub(crate) struct Offer {
     pub(crate) graft: bool,
 }
 
-/// A range that will not be delivered any more.
+/// A range that was given up, and will never be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GivenUp {
     pub(crate) first: u64,
     pub(crate) last: u64,
-    /// Whether the application is told.
+    /// Whether the loss is reported to the application.
     pub(crate) told: bool,
 }
 
@@ -115,12 +116,12 @@ impl Gap {
         }
     }
 
-    /// Whether no member will serve the gap: `needed` could not, and none says that it can.
+    /// Whether no member will serve the gap: `needed` members could not, and none offers it.
     pub(crate) fn is_refused(&self, needed: usize) -> bool {
         self.sources.is_empty() && self.refused.len() >= needed
     }
 
-    /// Whether the gap lies before our time: `needed` members do not hold it any more, and no message has come that was
+    /// Whether the gap predates this node: `needed` members no longer hold it, and no message was received that was
     /// sent before it.
     fn is_before(&self, needed: usize) -> bool {
         !self.firm && self.sources.is_empty() && usize::from(self.gone) >= needed.max(1)
@@ -128,17 +129,18 @@ impl Gap {
 }
 
 impl Seen {
-    /// An epoch of which nothing is wanted up to `base`. If that is 0, it is not known yet where our time begins.
+    /// Begins an epoch of which the numbers up to `base` are not wanted. If `base` is 0, it is not known yet which
+    /// numbers predate this node.
     pub(crate) fn new(base: u64) -> Self {
         Self { top: base, begun: base > 0, start: base + 1, lost: SmallVec::new(), gaps: Vec::new() }
     }
 
-    /// An epoch that had ended at `top` before anything of it was heard.
+    /// Makes an epoch that ended at `top` before this node heard of it.
     pub(crate) fn over(top: u64) -> Self {
         Self { top, begun: false, start: top + 1, lost: SmallVec::new(), gaps: Vec::new() }
     }
 
-    /// An epoch as it was written to disk: a highest number and the gaps below it.
+    /// Restores an epoch as it was written to disk: a highest number and the gaps below it.
     pub(crate) fn restore(top: u64, gaps: &[(u64, u64)], now: Time) -> Self {
         let gaps = gaps.iter().map(|(first, last)| Gap::new(*first, *last, true, now, now)).collect();
         Self { top, begun: true, start: 1, lost: SmallVec::new(), gaps }
@@ -149,7 +151,7 @@ impl Seen {
         self.top
     }
 
-    /// The ranges that have never been here, as far as is remembered, by their first number.
+    /// The ranges that this node has never held, as far as it remembers, in ascending order.
     pub(crate) fn never_had(&self) -> Vec<(u64, u64)> {
         let gaps = self.gaps.iter().map(|gap| (gap.first, gap.last));
         let mut all: Vec<_> =
@@ -174,7 +176,7 @@ impl Seen {
         &mut self.gaps
     }
 
-    /// The place of the gap that `seq` lies in, or of the first one behind it.
+    /// The index of the gap in which `seq` lies (`Ok`), or of the first gap behind it (`Err`).
     fn find(&self, seq: u64) -> Result<usize, usize> {
         let place = self.gaps.partition_point(|gap| gap.last < seq);
         if self.gaps.get(place).is_some_and(|gap| gap.first <= seq) { Ok(place) } else { Err(place) }
@@ -184,8 +186,8 @@ impl Seen {
         seq <= self.top && self.find(seq).is_err()
     }
 
-    /// Learns that the numbers up to `top` exist; whether that is news. Those that are new become a gap, which is asked
-    /// for from `due` on.
+    /// Learns that the numbers up to `top` exist. Returns whether this is news. The new numbers become a gap, which is
+    /// requested from `due` on.
     pub(crate) fn learn(&mut self, top: u64, now: Time, due: Time) -> bool {
         let firm = self.begun;
         if top <= self.top {
@@ -193,7 +195,7 @@ impl Seen {
         }
         let first = core::mem::replace(&mut self.top, top) + 1;
         match self.gaps.last_mut() {
-            // Still waiting for its first phase, as this one is: one gap.
+            // The last gap still waits for its first phase, as the new numbers do, so both become one gap.
             Some(gap)
                 if gap.last + 1 == first && gap.asked.is_none() && gap.due > now && gap.firm == firm =>
             {
@@ -204,7 +206,8 @@ impl Seen {
         true
     }
 
-    /// Takes the message `seq`; whether that is news. The unseen numbers before it become a gap, asked for from `due` on.
+    /// Takes the message `seq`. Returns whether it is new. The unseen numbers before it become a gap, which is
+    /// requested from `due` on.
     pub(crate) fn take(&mut self, seq: u64, now: Time, due: Time) -> bool {
         if seq > self.top {
             self.learn(seq - 1, now, due);
@@ -214,7 +217,7 @@ impl Seen {
         }
         let Ok(place) = self.find(seq) else { return false };
         self.begun = true;
-        // Gaps behind a message that has come are of our time.
+        // Gaps behind a message that was received do not predate this node.
         self.gaps[place + 1..].iter_mut().for_each(|gap| gap.firm = true);
         let gap = &mut self.gaps[place];
         match (gap.first == seq, gap.last == seq) {
@@ -237,7 +240,8 @@ impl Seen {
         true
     }
 
-    /// The gaps within a range, cut out of longer ones as far as there is room for more.
+    /// The gaps within a range. A gap that crosses an end of the range is split there, if there is room for one more
+    /// gap.
     pub(crate) fn within(&mut self, first: u64, last: u64) -> &mut [Gap] {
         self.cut_at(first);
         self.cut_at(last.saturating_add(1));
@@ -246,7 +250,7 @@ impl Seen {
         &mut self.gaps[start..end.max(start)]
     }
 
-    /// Makes a gap begin at `seq` if one runs over it.
+    /// Splits the gap that contains `seq`, so that a gap begins at `seq`.
     fn cut_at(&mut self, seq: u64) {
         let Ok(place) = self.find(seq) else { return };
         if self.gaps[place].first == seq || self.gaps.len() >= GAPS_MAX {
@@ -258,7 +262,7 @@ impl Seen {
         self.gaps.insert(place + 1, behind);
     }
 
-    /// Gives up the gaps that are too many, the oldest first (rule C1).
+    /// Gives up the oldest gaps if there are too many (rule C1).
     pub(crate) fn bound(&mut self, given_up: &mut Vec<GivenUp>) {
         let excess = self.gaps.len().saturating_sub(GAPS_MAX);
         for gap in self.gaps.drain(..excess) {
@@ -267,14 +271,14 @@ impl Seen {
         self.begin_after(given_up);
     }
 
-    /// Gives up the gaps that lie before our time, silently, and those that are `hopeless`, which are told.
+    /// Gives up the gaps that predate this node, silently, and those that are `hopeless`, which are reported.
     pub(crate) fn give_up(
         &mut self,
         needed: usize,
         mut hopeless: impl FnMut(&Gap) -> bool,
         given_up: &mut Vec<GivenUp>,
     ) {
-        // If one gap lies before our time, so do those below it.
+        // If one gap predates this node, so do those below it.
         let before = self.gaps.iter().rposition(|gap| gap.is_before(needed)).map_or(0, |last| last + 1);
         for gap in self.gaps.drain(..before) {
             self.start = gap.last + 1;
@@ -290,7 +294,7 @@ impl Seen {
         self.begin_after(given_up);
     }
 
-    /// Remembers what was given up. Gaps behind one that is told as lost are of our time too.
+    /// Remembers the ranges that were given up. Gaps behind a range that is reported as lost do not predate this node.
     fn begin_after(&mut self, given_up: &[GivenUp]) {
         for gap in given_up.iter().filter(|gap| gap.told) {
             if self.lost.len() == LOST_MAX {
@@ -350,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_the_base_is_no_news() {
+    fn numbers_below_the_base_are_no_news() {
         let mut seen = Seen::new(7);
         assert!(!seen.take(7, NOW, NOW));
         assert!(seen.has(1));
@@ -366,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_is_never_news() {
+    fn numbers_that_were_given_up_are_no_news() {
         let mut seen = seen(0, &[10]);
         let mut given_up = Vec::new();
         seen.give_up(3, |gap| gap.last == 9, &mut given_up);
@@ -375,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_lies_before_all_that_has_come_may_be_before_our_time() {
+    fn only_gaps_before_all_received_messages_may_predate_this_node() {
         let firm = |seen: &Seen| seen.gaps.iter().map(|gap| gap.firm).collect::<Vec<_>>();
         let mut seen = seen(0, &[10]);
         seen.within(3, 5);
@@ -390,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_enough_do_not_hold_any_more_is_before_our_time_and_so_is_all_before_it() {
+    fn a_gap_that_enough_members_no_longer_hold_predates_this_node_and_so_do_earlier_gaps() {
         let mut seen = seen(0, &[10]);
         for by in 1..=3 {
             seen.within(5, 6).iter_mut().for_each(|gap| gap.refuse(NodeId(by), Refusal::Gone));

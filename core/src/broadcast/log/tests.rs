@@ -1,4 +1,4 @@
-//! The laws of the log, which needs neither members nor a network.
+//! Properties of the log, which needs neither members nor a network.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ const ME: NodeId = NodeId(1);
 const OTHER: NodeId = NodeId(2);
 const TELLER: NodeId = NodeId(3);
 
-/// A log with the settings and the time that it is called with.
+/// A log with the settings and the time with which it is called.
 struct Harness {
     log: Log,
     config: Config,
@@ -67,7 +67,7 @@ impl Harness {
         self.with(|log, cx| log.give_up(OTHER, epoch, |_| true, cx));
     }
 
-    /// What has happened since the last call: `1:5` is ready, `lost 1:2-4`, `opened`, `stale`, `used 9`, `store 1`.
+    /// The events since the last call, as texts: `1:5` is ready, `lost 1:2-4`, `opened`, `stale`, `used 9`, `store 1`.
     fn events(&mut self) -> Vec<String> {
         let text = |event| match event {
             Event::Opened(_) => "opened".into(),
@@ -122,7 +122,7 @@ fn the_member_that_brings_a_message_is_asked_for_those_before_it() {
 }
 
 #[test]
-fn a_gap_that_is_given_up_is_told_before_what_waited_for_it() {
+fn a_gap_that_is_given_up_is_reported_before_the_messages_that_waited_for_it() {
     let mut harness = Harness::new(Order::Origin);
     harness.take(1, 1);
     harness.take(1, 4);
@@ -143,7 +143,7 @@ fn numbers_that_are_learnt_are_missing_until_they_come() {
 }
 
 #[test]
-fn what_lies_before_our_time_is_dropped_silently_once_enough_do_not_hold_it_any_more() {
+fn gaps_that_may_predate_this_node_are_dropped_silently_once_enough_members_no_longer_hold_them() {
     let mut harness = Harness::new(Order::Origin);
     harness.config.broadcast.history = History::Cached;
     harness.take(1, 5);
@@ -155,7 +155,7 @@ fn what_lies_before_our_time_is_dropped_silently_once_enough_do_not_hold_it_any_
 }
 
 #[test]
-fn what_others_lack_too_is_kept_as_a_gap() {
+fn messages_that_others_lack_too_are_kept_as_a_gap() {
     let mut harness = Harness::new(Order::Arrival);
     harness.take(1, 5);
     harness.events();
@@ -198,7 +198,7 @@ fn in_order_a_later_epoch_ends_the_one_before_and_releases_what_it_held_back() {
 }
 
 #[test]
-fn what_is_new_in_an_epoch_that_order_has_ended_is_lost_at_once() {
+fn new_numbers_of_an_epoch_that_order_has_ended_are_lost_at_once() {
     let mut harness = Harness::new(Order::Origin);
     harness.take(1, 1);
     harness.take(2, 1);

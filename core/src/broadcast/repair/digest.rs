@@ -1,5 +1,5 @@
-//! Digests: pbcast's rounds (digest, solicit, retransmit), in which a node tells random members what it holds, and the
-//! pull, in which it tells them what it has seen and they send the rest.
+//! Digests: the rounds of pbcast (digest, solicit, retransmit), in which a node tells random members which messages it
+//! holds; and the pull, in which a node tells them which messages it has seen and they send the others.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -18,16 +18,16 @@ use crate::id::{MessageId, NodeId};
 use crate::time::Time;
 use crate::wire::{self, DIGEST_BYTES, DIGEST_GAPS_MAX, Digest, DigestEntry, EVERYONE, PULL, RUN_BYTES, Run};
 
-/// The number of datagrams that one digest takes at the most.
+/// The greatest number of datagrams that one digest takes.
 const DIGEST_DATAGRAMS_MAX: usize = 4;
 /// The number of messages of one origin that a digest looks through for gaps.
 const DIGEST_DEPTH: usize = 1_024;
-/// The bytes of one entry at the most.
+/// The greatest length of one entry in bytes.
 const ENTRY_BYTES_MAX: usize = RUN_BYTES + 1 + 16 * DIGEST_GAPS_MAX;
-/// The number of messages that are sent in answer to one pull.
+/// The greatest number of messages that are sent in answer to one pull.
 const PULLED_MAX: usize = 1_024;
 
-/// The rounds of this node. Every node numbers its own (pbcast).
+/// The rounds of this node. Every node numbers its own rounds (pbcast).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Rounds {
     pub(super) number: u32,
@@ -36,12 +36,12 @@ pub(super) struct Rounds {
     /// The bytes served since `served_since`.
     served: u32,
     served_since: Time,
-    /// The origin with which the next pull begins: its digest may not hold all origins.
+    /// The origin with which the next pull begins, because one pull may not hold all origins.
     cursor: u64,
 }
 
 impl Rounds {
-    /// Whether so many bytes more may be served in this interval.
+    /// Whether `bytes` more bytes may be served in this interval. If so, they are counted.
     pub(super) fn may_serve(&mut self, bytes: u32, every: Duration, most: u32, now: Time) -> bool {
         if now.since(self.served_since) >= every {
             self.served_since = now;
@@ -56,8 +56,8 @@ impl Rounds {
     }
 }
 
-/// The number of members that a digest goes to: none without peers, messages or β, else ⌊β · peers⌋ + 1, and never more
-/// than there are or may be.
+/// The number of members to which a digest is sent: 0 without peers, messages or β, else ⌊β · peers⌋ + 1, but at most
+/// `peers` and at most `most`.
 fn fanout(beta: Ratio, peers: usize, messages: usize, most: usize) -> usize {
     if peers == 0 || messages == 0 || beta.of == 0 {
         return 0;
@@ -83,7 +83,7 @@ impl Repairs {
         self.arm_round(tools);
     }
 
-    /// Drops the messages that have been kept for their rounds, whatever became of them (pbcast).
+    /// Drops the messages that have been kept for `keep` rounds, whether or not other members have them (pbcast).
     fn drop_old(&self, keep: u32, cache: &mut Cache) {
         let is_old = |cached: &Cached| self.rounds.number.wrapping_sub(cached.round) > keep;
         while let Some((id, _)) = cache.oldest().filter(|(_, cached)| is_old(cached) && !cached.is_queued()) {
@@ -115,7 +115,7 @@ impl Repairs {
         }
     }
 
-    /// A member has these (pbcast's gossip): those that are missing here are asked for at once.
+    /// Handles an entry of a digest (pbcast's gossip): the messages of it that are missing here are requested at once.
     pub(crate) fn on_digest_entry(
         &mut self,
         entry: &DigestEntry<'_>,
@@ -124,7 +124,7 @@ impl Repairs {
         tools: &mut Tools<'_, '_>,
     ) {
         let DigestEntry { origin, epoch, low, high, .. } = *entry;
-        // An epoch that is first heard of here begins behind the entry: its messages were sent before.
+        // If this is the first news of the epoch, the epoch begins behind the entry, whose messages were sent before.
         if tools.log.is_current(origin, epoch, high)
             || tools.log.open(origin, epoch, high + 1, tools.cx).is_none()
         {
@@ -147,7 +147,7 @@ impl Repairs {
         }
     }
 
-    /// Says to these members what has been seen here; they send what is missing.
+    /// Tells these members which messages this node has seen; they send the missing ones.
     fn send_pulls(&mut self, to: &[NodeId], tools: &mut Tools<'_, '_>) {
         let mut digests = Digests::new(tools.cx.config.payload_max());
         let start = NodeId(self.rounds.cursor);
@@ -161,7 +161,7 @@ impl Repairs {
             for epoch in epochs.iter().filter(|epoch| epoch.seen.top() > 0) {
                 let gaps: Vec<(u64, u64)> =
                     epoch.seen.gaps().iter().map(|gap| (gap.first, gap.last)).collect();
-                // With more gaps than an entry holds, it ends before the next one.
+                // If there are more gaps than an entry holds, the entry ends before the next gap.
                 let last = gaps.get(DIGEST_GAPS_MAX).map_or(epoch.seen.top(), |gap| gap.0 - 1);
                 if last > 0 {
                     let run = Run { origin, epoch: epoch.epoch, first: 1, last };
@@ -178,7 +178,7 @@ impl Repairs {
         }
     }
 
-    /// Sends to a member what its digest lacks, the latest first, as far as a round's bytes go.
+    /// Sends a member the messages that its pull lacks, the latest first, within the byte limit of a round.
     pub(crate) fn on_pull(
         &mut self,
         from: NodeId,
@@ -205,13 +205,14 @@ impl Repairs {
     }
 }
 
-/// Whether a message may be listed in a digest: one that has just come may be on its way to the others as well.
+/// Whether a message may be listed in a digest: one that was just received may be on its way to the others as well.
 fn is_ripe(cx: &Ctx<'_>) -> impl Fn(&Cached) -> bool + use<> {
     let (now, patience) = (cx.now, cx.config.broadcast.request_delay);
     move |cached| now.since(cached.received) >= patience
 }
 
-/// Digests of what is held of the origins of these messages, the latest first, as many as may be sent.
+/// Builds digests of the messages that are held of the origins of `ids`, the latest origins first, up to the limit of
+/// datagrams.
 fn digests_of(ids: &[MessageId], cache: &Cache, cx: &Ctx<'_>) -> Vec<Vec<u8>> {
     let mut listed: Vec<(NodeId, u64)> = Vec::new();
     let mut digests = Digests::new(cx.config.payload_max());
@@ -228,7 +229,8 @@ fn digests_of(ids: &[MessageId], cache: &Cache, cx: &Ctx<'_>) -> Vec<Vec<u8>> {
     digests.all
 }
 
-/// Adds an entry for what is held of an epoch; the numbers between that are not held are its gaps.
+/// Adds an entry for the messages that are held of an epoch. The numbers between them that are not held are the gaps of
+/// the entry.
 fn put_held(
     origin: NodeId,
     epoch: u64,
@@ -252,12 +254,12 @@ fn put_held(
     digests.put(Run { origin, epoch, first: low, last: high }, &gaps);
 }
 
-/// Digests being written.
+/// Digests that are being written.
 #[derive(Debug)]
 struct Digests {
     room: usize,
     all: Vec<Vec<u8>>,
-    /// The first and the last origin of each digest.
+    /// The first and the last origin that each digest covers.
     origins: Vec<(NodeId, NodeId)>,
 }
 
@@ -266,13 +268,13 @@ impl Digests {
         Self { room: payload_max - DIGEST_BYTES, all: Vec::new(), origins: Vec::new() }
     }
 
-    /// Whether two more entries fit, whatever they hold.
+    /// Whether two more entries of any content fit.
     fn has_room(&self) -> bool {
         self.all.len() < DIGEST_DATAGRAMS_MAX
             || self.all.last().is_some_and(|bytes| bytes.len() + 2 * ENTRY_BYTES_MAX <= self.room)
     }
 
-    /// Makes room for both epochs of an origin in one digest.
+    /// Begins a new digest unless both epochs of an origin fit into the last one.
     fn begin_origin(&mut self) {
         if self.all.last().is_some_and(|bytes| bytes.len() + 2 * ENTRY_BYTES_MAX > self.room) {
             self.all.push(Vec::new());
@@ -295,7 +297,7 @@ impl Digests {
         }
     }
 
-    /// Makes the digests cover all origins from `start` to `end`, one after the other.
+    /// Sets the origins that each digest covers, so that together they cover all origins from `start` to `end`.
     fn bounds(&mut self, start: NodeId, end: NodeId) {
         if self.all.is_empty() {
             self.all.push(Vec::new());

@@ -1,8 +1,9 @@
-//! The marks, origin → highest numbers, as a table of the reconciliation (rule C3): its root rides on every ping, so
-//! that even the last message of an origin that has fallen silent is found missing.
+//! The marks, origin → highest numbers, as a table of the reconciliation (rule C3). Every ping carries the root of this
+//! table, so that even the last message of an origin that has fallen silent is found to be missing.
 //!
-//! While an origin sends, marks differ all the time and mean nothing. It takes part in the comparison once it has been
-//! silent for `quiet_after`, and until then with the mark of its last silence.
+//! While an origin sends, the marks of the members differ all the time, and a difference means nothing. So an origin
+//! takes part in the comparison with its present mark only once it has been silent for `quiet_after`; until then it
+//! takes part with the mark of its last silence.
 
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -23,21 +24,21 @@ use crate::wire::{Mark, Reconcile, Run};
 /// The origins of which something new was heard since their mark was last compared.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Quiet {
-    /// The origins by the time at which they were noticed.
+    /// The origins and the times at which they were noticed, in the order of these times.
     queue: VecDeque<(Time, NodeId)>,
-    /// The time at which each was last heard of.
+    /// The time at which each origin was last heard of.
     heard: BTreeMap<NodeId, Time>,
 }
 
 impl Quiet {
-    /// Something new was heard of an origin.
+    /// Notes that something new was heard of an origin.
     fn touch(&mut self, origin: NodeId, now: Time) {
         if self.heard.insert(origin, now).is_none() {
             self.queue.push_back((now, origin));
         }
     }
 
-    /// Takes an origin that has been silent since `before`.
+    /// Removes and returns an origin that has been silent since `before`.
     fn pop(&mut self, before: Time) -> Option<NodeId> {
         while let Some((noticed, origin)) = self.queue.front().copied() {
             if noticed > before {
@@ -58,7 +59,7 @@ impl Quiet {
 }
 
 impl Repairs {
-    /// Something new is known of an origin.
+    /// Notes that something new is known of an origin.
     pub(crate) fn touch(&mut self, origin: NodeId, tools: &mut Tools<'_, '_>) {
         self.quiet.touch(origin, tools.cx.now);
         self.arm_quiet(tools);
@@ -73,7 +74,7 @@ impl Repairs {
         }
     }
 
-    /// Lets the origins that have been silent for long enough take part in the comparison.
+    /// Puts the present marks of the origins that have been silent for long enough into the comparison.
     pub(crate) fn on_quiet_due(&mut self, tools: &mut Tools<'_, '_>) {
         let after = nanos(tools.settings().quiet_after);
         let before = Time::from_nanos(tools.cx.now.as_nanos().saturating_sub(after));
@@ -83,7 +84,7 @@ impl Repairs {
         self.arm_quiet(tools);
     }
 
-    /// Lets an origin take part in the comparison with what is known of it.
+    /// Puts the present mark of an origin into the comparison.
     pub(super) fn compare(&mut self, origin: NodeId, log: &Log) {
         self.marks.set(origin, log.fingerprint(origin));
     }
@@ -105,7 +106,7 @@ impl Repairs {
         sync.on_root(&marks, root, partner, || peers.spread_time(config), tools.cx);
     }
 
-    /// A message of an exchange about marks.
+    /// Handles a message of an exchange about marks.
     pub(crate) fn on_reconcile(
         &mut self,
         from: Partner,
@@ -117,7 +118,7 @@ impl Repairs {
         sync.on_message(&marks, from, message, cx);
     }
 
-    /// Follows an exchange that found something with one with a random member, if one is `due`.
+    /// Starts an exchange with a random member, if the deadline at `due` asks for one.
     pub(crate) fn go_on_reconciling(&mut self, due: Time, spread: &mut Spread, tools: &mut Tools<'_, '_>) {
         if !self.sync.pop_due(due) {
             return;
@@ -129,7 +130,8 @@ impl Repairs {
         }
     }
 
-    /// An item of an exchange: the origin has got so far, and the sender holds its messages from `low` on.
+    /// Handles an item of an exchange: the origin has sent messages up to `top`, and the sender of the item holds those
+    /// from `low` on.
     pub(crate) fn on_mark(&mut self, from: NodeId, mark: &Mark, tools: &mut Tools<'_, '_>) {
         let Mark { origin, epoch, top, .. } = *mark;
         if tools.log.is_current(origin, epoch, top) {
@@ -140,7 +142,8 @@ impl Repairs {
             self.take_mark(from, mark, tools);
         }
         if tools.log.fingerprint(origin) != before {
-            // It is old news to others: it takes part in the comparison at once, and the next exchange follows.
+            // The news is old to others, so the origin takes part in the comparison at once, and the next exchange
+            // follows.
             self.compare(origin, tools.log);
             self.sync.find(tools.cx);
         }
@@ -162,7 +165,7 @@ impl Repairs {
         }
     }
 
-    /// Checks what must hold between the log and the marks.
+    /// Checks the invariants between the log and the marks.
     pub(super) fn check_marks(&self, log: &Log) {
         for (id, _) in log.origins_from(NodeId(0)) {
             let silent = !self.quiet.heard.contains_key(&id);

@@ -1,4 +1,4 @@
-//! Asking for what is missing (rule C7).
+//! Requests for missing messages (rule C7).
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -13,11 +13,11 @@ use crate::id::{MessageId, NodeId};
 use crate::membership::Peers;
 use crate::wire::{GRAFT, RUN_BYTES, RUNS_BYTES, Request, RequestParts, Run, Runs};
 
-/// The number of messages of one gap that are asked for at a time.
+/// The greatest number of messages of one gap that are requested at a time.
 const CHUNK: u64 = 256;
-/// The number of members to ask for what nobody has offered.
+/// The number of members that are drawn to be asked for gaps that nobody has offered.
 const HELPERS: usize = 8;
-/// The number of long messages whose pieces are asked for in one datagram.
+/// The greatest number of long messages whose pieces are requested in one datagram.
 const PARTS_MAX: usize = 8;
 
 /// The requests to each member.
@@ -36,7 +36,7 @@ impl Repairs {
     /// Gives up the gaps that nobody can serve (rule C1), and collects a request to the next source of every other gap
     /// that is due.
     pub(crate) fn collect_asks(&mut self, tools: &mut Tools<'_, '_>) -> Asks {
-        // Any member may help, also one of another zone.
+        // Any member may help, including one of another zone.
         let mut helpers = Vec::new();
         tools.peers.choose(HELPERS, tools.rng, &mut helpers, |_| true);
         let (after, needed) = (tools.settings().lost_after, refusals_needed(tools.cx));
@@ -56,7 +56,7 @@ impl Repairs {
         asks
     }
 
-    /// Makes it due to ask for the next gap.
+    /// Schedules the request for the next gap that is due.
     pub(crate) fn arm_requests(&self, tools: &mut Tools<'_, '_>) {
         let due = self.gappy.iter().flat_map(|origin| tools.log.gaps(*origin)).map(|gap| gap.due).min();
         if let Some(due) = due {
@@ -64,7 +64,7 @@ impl Repairs {
         }
     }
 
-    /// Asks for a gap's next chunk, once the last one has come.
+    /// Requests the next part of a gap, once the last part that was requested has arrived.
     pub(crate) fn after_serving(&self, id: MessageId, from: NodeId, tools: &mut Tools<'_, '_>) {
         let Some(known) = tools.log.get_mut(id.origin, id.epoch) else { return };
         let is_next = |gap: &&mut Gap| gap.asked == Some(from) && gap.last < gap.asked_from;
@@ -104,7 +104,7 @@ fn collect_asks_of(
     }
 }
 
-/// Sends the requests.
+/// Sends the requests that were collected.
 pub(crate) fn send_requests(asks: &Asks, spread: &mut Spread, tools: &mut Tools<'_, '_>) {
     let room = (tools.cx.config.payload_max() - RUNS_BYTES) / RUN_BYTES;
     for (to, ask) in asks {
@@ -113,7 +113,7 @@ pub(crate) fn send_requests(asks: &Asks, spread: &mut Spread, tools: &mut Tools<
             spread.make_eager(*to, tools.cx);
         }
         let mut bytes = Vec::new();
-        // The latest first: what does not fit waits for its next turn.
+        // The latest runs are requested first; runs that do not fit wait for their next turn.
         let latest: Vec<Run> = ask.runs.iter().rev().take(room).copied().collect();
         put_merged(&mut bytes, latest.into_iter());
         let mut datagram = tools.cx.datagram(addr, *to);
@@ -133,8 +133,8 @@ pub(crate) fn send_requests(asks: &Asks, spread: &mut Spread, tools: &mut Tools<
     }
 }
 
-/// The member to ask next for a gap: the last one that offered it, and rather not the one that was asked just now
-/// (pbcast's cyclic transmissions); then any member.
+/// Chooses the member to ask next for a gap: the latest one that offered it, if possible not the one that was asked
+/// last (pbcast's cyclic transmissions); without an offer any member.
 fn next_source(gap: &mut Gap, helpers: &[NodeId], peers: Peers<'_>) -> Option<Offer> {
     gap.sources.retain(|offer| peers.receiver(offer.from).is_some());
     let fresh = gap.sources.iter().rposition(|offer| Some(offer.from) != gap.asked);

@@ -1,7 +1,7 @@
-//! Serving the members that ask (rule C7).
+//! Answers to the requests of other members (rule C7).
 //!
-//! Requests that answer a round that is over are not served (pbcast's soft-failure detection), the latest messages go
-//! first, and no round serves more than its bytes.
+//! A request that answers a digest of a past round is not served (pbcast's soft-failure detection), the latest messages
+//! are served first, and no round serves more than its limit of bytes.
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -16,14 +16,14 @@ use crate::id::{MessageId, NodeId};
 use crate::limits::FRAGMENT_BYTES;
 use crate::wire::{EAGER, GRAFT, MULTICAST, Request, RequestParts, Run};
 
-/// The number of messages of one request that are served.
+/// The greatest number of messages that are served for one request.
 const SERVED_MAX: usize = 1_024;
 /// The bytes that a configuration without rounds serves in every `SERVED_EVERY`.
 const SERVED_BYTES: u32 = 256 << 10;
 const SERVED_EVERY: Duration = Duration::from_millis(100);
 
 impl Repairs {
-    /// Serves a member that asks, the latest messages first.
+    /// Serves a request of a member, the latest messages first.
     pub(crate) fn on_request(
         &mut self,
         from: NodeId,
@@ -55,14 +55,16 @@ impl Repairs {
                 self.serve(from, MessageId { origin, epoch, seq }, flags, spread, tools);
             }
             if left > 0 {
-                // The member need not ask either for what is not held before the run.
+                // The missing messages just before the run are refused as well, so that the member need not ask for
+                // them.
                 let first = tools.log.cache.before(origin, epoch, first).map_or(1, |held| held + 1);
                 refuse_to(from, Run { first, last: after, ..run }, spread, tools);
             }
         }
     }
 
-    /// Sends a message to a member that lacks it; to all, where that is one datagram and two lack it.
+    /// Sends a message to a member that lacks it. If there is a group address, the second request for the message is
+    /// answered to all members.
     pub(super) fn serve(
         &mut self,
         to: NodeId,
@@ -104,13 +106,13 @@ impl Repairs {
         }
     }
 
-    /// Whether a request answers a digest of a round that is over.
+    /// Whether a request answers a digest of a past round.
     fn is_late(&self, round: u32, cx: &Ctx<'_>) -> bool {
         let Repair::Rounds(rounds) = cx.config.broadcast.repair else { return false };
         round != 0 && self.rounds.number.wrapping_sub(round) > rounds.round_window.into()
     }
 
-    /// Whether so many bytes more may be served in this round.
+    /// Whether `bytes` more bytes may be served in this round.
     fn may_serve(&mut self, bytes: usize, cx: &Ctx<'_>) -> bool {
         let (every, most) = match cx.config.broadcast.repair {
             Repair::Rounds(rounds) => (rounds.period, rounds.round_bytes_max),
@@ -120,7 +122,7 @@ impl Repairs {
     }
 }
 
-/// Says to a member that a range is not held here, and for each part of it whether it has been.
+/// Refuses a range that is not held here, and says for each part of the range whether this node has ever held it.
 fn refuse_to(to: NodeId, run: Run, spread: &mut Spread, tools: &Tools<'_, '_>) {
     let Run { origin, epoch, first, last } = run;
     let mut start = first;

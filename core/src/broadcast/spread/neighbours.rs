@@ -1,8 +1,9 @@
-//! The tree's neighbours (Plumtree, Leitão et al., SRDS 2007, §3): over eager edges messages travel, over lazy ones
-//! only announcements of them. Edges start eager; a message that comes twice makes the later edge lazy, one that has
-//! to be asked for makes its edge eager. The eager edges that are left form a tree, and the lazy ones heal it.
+//! The tree's neighbours (Plumtree, Leitão et al., SRDS 2007, §3): messages are sent over eager edges, and only their
+//! announcements over lazy ones. Edges start eager. A message that is received twice makes the later edge lazy; a
+//! message that must be requested makes the edge to the member that is asked eager. The eager edges that are left form
+//! a tree, and the lazy ones repair it.
 //!
-//! A node picks `fanout` neighbours at random and learns of those who picked it when they send.
+//! A node picks `fanout` neighbours at random. It learns which members have picked it when they send to it.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -17,23 +18,23 @@ use crate::time::Time;
 struct Edge {
     id: NodeId,
     eager: bool,
-    /// This node picked the neighbour, rather than the other way round.
+    /// Whether this node picked the neighbour, rather than the other way round.
     picked: bool,
 }
 
-/// All neighbours, in the order in which they became that.
+/// All neighbours, in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Neighbours {
     edges: Vec<Edge>,
-    /// The origin whose duplicates make edges lazy, and the time at which it was heard last.
+    /// The origin whose duplicates make edges lazy, and the time at which it was last heard of.
     shaper: Option<(NodeId, Time)>,
 }
 
 impl Neighbours {
-    /// Notes that an origin has sent something, and whether its messages shape the tree.
+    /// Notes that an origin has sent something, and decides whether its messages shape the tree.
     ///
-    /// Messages of several origins that are under way at once would each cut a ring at another edge, and the tree would
-    /// fall apart. So one origin shapes it for all: the least one of those that were heard within `window`.
+    /// If messages of several origins are under way at once, each may cut a ring at another edge, and the tree would
+    /// fall apart. So one origin shapes the tree for all: the one with the smallest id of those heard within `window`.
     pub(crate) fn hear(&mut self, origin: NodeId, window: Duration, now: Time) {
         let stays = self.shaper.is_some_and(|(shaper, heard)| shaper < origin && now.since(heard) < window);
         if !stays {
@@ -63,12 +64,12 @@ impl Neighbours {
         self.edges.push(Edge { id, eager: true, picked: true });
     }
 
-    /// Makes the edge to a member eager; false if that would be one above `most`.
+    /// Makes the edge to a member eager. Returns false if that would be a new edge above the limit `most`.
     pub(crate) fn make_eager(&mut self, id: NodeId, most: usize) -> bool {
         self.turn(id, true, most)
     }
 
-    /// Makes the edge to a member lazy; false if that would be one above `most`.
+    /// Makes the edge to a member lazy. Returns false if that would be a new edge above the limit `most`.
     pub(crate) fn make_lazy(&mut self, id: NodeId, most: usize) -> bool {
         self.turn(id, false, most)
     }
@@ -97,7 +98,7 @@ impl Neighbours {
         self.edges.iter().filter(|edge| !edge.eager).map(|edge| edge.id)
     }
 
-    /// One neighbour by its place.
+    /// The neighbour at this position in the list.
     pub(crate) fn nth(&self, place: usize) -> Option<NodeId> {
         self.edges.get(place).map(|edge| edge.id)
     }

@@ -1,4 +1,4 @@
-//! Pushes that wait for acknowledgements (gogossip).
+//! The pushes that wait for acknowledgements (gogossip).
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -12,10 +12,11 @@ use crate::id::{MessageId, NodeId};
 use crate::time::Time;
 use crate::wire::Runs;
 
-/// The number of pushes whose acknowledgements are counted; of further ones the application hears nothing.
+/// The greatest number of pushes whose acknowledgements are counted; further pushes are not reported to the
+/// application.
 const PUSHES_MAX: usize = 4_096;
 
-/// The number of messages of one run of acknowledgements that are looked at.
+/// The greatest number of messages in one run of acknowledgements that are processed.
 const RUN_MAX: usize = 1_024;
 
 /// The pushes that wait for acknowledgements.
@@ -29,21 +30,22 @@ pub(super) struct Pushes {
 pub(super) struct Push {
     /// The members that the message was sent to.
     pub(super) contacted: SmallVec<[NodeId; 4]>,
-    /// Those of them that had it from this node first.
+    /// The contacted members that received it from this node first, and have acknowledged that.
     pub(super) acked: SmallVec<[NodeId; 4]>,
-    /// The time at which the acknowledgements that have not come are late.
+    /// The time from which missing acknowledgements are late.
     due: Time,
 }
 
 impl Push {
-    /// Whether a majority of those contacted has acknowledged; the sender counts no further.
+    /// Whether a majority of the contacted members has acknowledged; later acknowledgements are not counted.
     fn is_done(&self) -> bool {
         self.acked.len() > self.contacted.len() / 2
     }
 }
 
 impl Pushes {
-    /// Waits for the acknowledgements of a message until `due`; false if nobody was contacted or too many are open.
+    /// Begins to wait for the acknowledgements of a message until `due`. Returns false if no member was contacted, or
+    /// if too many pushes wait.
     pub(super) fn open(&mut self, id: MessageId, contacted: &[NodeId], due: Time) -> bool {
         let opens = !contacted.is_empty() && self.open.len() < PUSHES_MAX;
         if opens {
@@ -60,7 +62,7 @@ impl Pushes {
 
     pub(super) fn on_ack(&mut self, from: NodeId, runs: Runs<'_>, me: NodeId, cx: &mut Ctx<'_>) {
         for run in runs.iter() {
-            // Pushes are acknowledged one by one: the messages of a long run were not pushed from here.
+            // Pushes are acknowledged one by one, so most messages of a long run were not pushed from here.
             for seq in (run.first..=run.last).take(RUN_MAX) {
                 let id = MessageId { origin: run.origin, epoch: run.epoch, seq };
                 let Some(push) = self.open.get_mut(&id) else { continue };
@@ -74,7 +76,7 @@ impl Pushes {
         }
     }
 
-    /// Ends the pushes whose acknowledgements are late.
+    /// Ends and returns the pushes whose acknowledgements are late.
     pub(super) fn end_late(&mut self, me: NodeId, cx: &mut Ctx<'_>) -> Vec<(MessageId, Push)> {
         let late: Vec<MessageId> =
             self.open.iter().filter(|(_, push)| push.due <= cx.now).map(|(id, _)| *id).collect();

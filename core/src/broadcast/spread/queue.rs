@@ -1,8 +1,9 @@
-//! The queue: what waits to be sent, by receiver, and how fast it may go.
+//! The queue: the messages that wait to be sent to each receiver, and the limit of the rate at which they are sent.
 //!
-//! A message that is queued for a receiver waits until its time has come: at once, after `batch`, or, for an announcement, when the
-//! tree has had its time. Any datagram that goes to that receiver before takes it along. A bucket of bytes bounds the
-//! rate, so that a flood of broadcasts leaves the wire to the other machines; the receivers then take turns.
+//! A queued message waits until it is due: at once, after `batch`, or, for an announcement, after the tree has had time
+//! to bring the message. A datagram that is sent to the receiver earlier carries the message as well. A token bucket
+//! limits the bytes per second, so that a flood of broadcasts leaves bandwidth to the other machines; when tokens are
+//! short, the receivers take turns.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -20,12 +21,12 @@ use crate::limits::{FRAGMENT_BYTES, QUEUE_MAX};
 use crate::time::{Time, nanos};
 use crate::wire::{self, Gone, IHave, Lack, Message, Part, Prune, Publish, PushAck, Run, Runs, fragments};
 
-/// A message on its way to one receiver.
+/// A message that waits to be sent to one receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Transmission {
     id: MessageId,
     flags: u8,
-    /// The pieces of a long message that are still to be sent, a bit each.
+    /// The pieces of a long message that are still to be sent, one bit for each.
     parts: u128,
 }
 
@@ -52,30 +53,30 @@ impl PeerQueue {
     }
 }
 
-/// All that waits to be sent.
+/// The queues of all receivers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Queue {
     peers: BTreeMap<NodeId, PeerQueue>,
     /// The number of transmissions that wait.
     transmissions: usize,
-    /// The bytes that may be sent at once, as of `reckoned`.
+    /// The bytes that may be sent at once, as computed at `reckoned`.
     tokens: u64,
     reckoned: Time,
-    /// The receiver that comes first when not all can be served.
+    /// The receiver that is served first when not all can be served.
     turn: NodeId,
-    /// Reused while ids are written as runs.
+    /// A buffer that is reused while ids are written as runs.
     #[serde(skip)]
     bytes: Vec<u8>,
 }
 
-/// The number of announcements, acknowledgements and refusals kept for one receiver each; further ones are dropped, and
-/// the repair finds the rest.
+/// The greatest numbers of announcements, of acknowledgements and of refusals that are kept for one receiver. Further
+/// ones are dropped, and the repair finds the messages.
 const SMALL_MAX: usize = 256;
 
-/// The part of a second's bytes that may go at once.
+/// The bucket holds at most the bytes of one second divided by this number.
 const BURST: u64 = 8;
 
-/// The time to wait for bytes when there are none.
+/// The time to wait for tokens when there are none.
 const REFILL: Duration = Duration::from_millis(5);
 
 /// The number of transmissions at the end of a queue that are searched for the same message.
@@ -98,7 +99,7 @@ impl Queue {
         self.transmissions
     }
 
-    /// Whether so many more transmissions may wait.
+    /// Whether `more` further transmissions may wait.
     pub(crate) const fn has_room(&self, more: usize) -> bool {
         self.transmissions + more <= QUEUE_MAX
     }
@@ -117,7 +118,7 @@ impl Queue {
         peer
     }
 
-    /// Queues a message that is kept.
+    /// Queues a message that is in the cache.
     pub(crate) fn send(
         &mut self,
         to: NodeId,
@@ -133,12 +134,13 @@ impl Queue {
         self.add(to, transmission, due, tools);
     }
 
-    /// Queues some pieces of a long message that is kept.
+    /// Queues some pieces of a long message that is in the cache.
     pub(crate) fn send_parts(&mut self, to: NodeId, id: MessageId, parts: u128, tools: &mut Tools<'_, '_>) {
         self.add(to, Transmission { id, flags: 0, parts }, tools.cx.now, tools);
     }
 
-    /// Queues a transmission, unless the queue is full. One of the same message that waits for the same receiver takes it in.
+    /// Queues a transmission, unless the queue is full. If the same message waits for the same receiver already, the
+    /// two are merged.
     fn add(&mut self, to: NodeId, transmission: Transmission, due: Time, tools: &mut Tools<'_, '_>) {
         if !self.has_room(1) {
             tools.cx.stats.broadcasts_unqueued += 1;
@@ -182,42 +184,42 @@ impl Queue {
         }
     }
 
-    /// Queues the refusal of messages that are not held any more.
+    /// Queues a refusal of messages that this node no longer holds.
     pub(crate) fn gone(&mut self, to: NodeId, run: Run, due: Time) {
         add_run(&mut self.peer(to, due).gone, run);
     }
 
-    /// Queues the refusal of messages that have not come here.
+    /// Queues a refusal of messages that this node has never held.
     pub(crate) fn lack(&mut self, to: NodeId, run: Run, due: Time) {
         add_run(&mut self.peer(to, due).lack, run);
     }
 
-    /// Queues a prune of the edge from that member.
+    /// Queues a prune of the edge from the member `to`.
     pub(crate) fn prune(&mut self, to: NodeId, due: Time) {
         self.peer(to, due).prune = true;
     }
 
-    /// Drops what waits for a receiver.
+    /// Drops everything that waits for a receiver.
     pub(crate) fn drop_receiver(&mut self, id: NodeId, cache: &mut Cache) {
         let Some(peer) = self.peers.remove(&id) else { return };
         self.transmissions -= peer.transmissions.len();
         peer.transmissions.iter().for_each(|transmission| cache.remove_queued(transmission.id));
     }
 
-    /// Drops all that waits.
+    /// Drops everything that waits.
     pub(crate) fn clear(&mut self, cache: &mut Cache) {
         while let Some(to) = self.peers.keys().next().copied() {
             self.drop_receiver(to, cache);
         }
     }
 
-    /// The time at which something is due and may be sent.
+    /// The time at which the next message is due and may be sent.
     pub(crate) fn next(&self) -> Option<Time> {
         let due = self.peers.values().map(|peer| peer.due).min()?;
         Some(if self.tokens == 0 { due.max(self.reckoned + REFILL) } else { due })
     }
 
-    /// Makes all that waits due now.
+    /// Makes everything that waits due now.
     pub(crate) fn hasten(&mut self) {
         self.peers.values_mut().for_each(|peer| peer.due = Time::ZERO);
     }
@@ -233,7 +235,7 @@ impl Queue {
         }
     }
 
-    /// Sends what is due, as far as the bytes go.
+    /// Sends the messages that are due, as far as the tokens go.
     pub(crate) fn flush(
         &mut self,
         cache: &mut Cache,
@@ -268,7 +270,7 @@ impl Queue {
         }
     }
 
-    /// Offers a datagram to `to` what waits for it; `push` says whether a message has fitted.
+    /// Offers the messages that wait for `to` to a datagram; `push` returns whether a message fitted.
     pub(crate) fn pack(&mut self, to: NodeId, cache: &mut Cache, mut push: impl FnMut(&Message<'_>) -> bool) {
         let Some(peer) = self.peers.get_mut(&to) else { return };
         if peer.prune && push(&Prune.into()) {
@@ -300,7 +302,7 @@ fn add_run(runs: &mut Vec<Run>, run: Run) {
     }
 }
 
-/// Writes ids as the runs of a message, as many as fit; the rest stays.
+/// Sends as many ids as fit in one message of runs; the other ids stay.
 fn pack_runs<T: Ord>(
     ids: &mut Vec<T>,
     bytes: &mut Vec<u8>,
@@ -321,7 +323,7 @@ fn pack_runs<T: Ord>(
     }
 }
 
-/// Appends runs that are in order, joining neighbours.
+/// Appends runs, which must be in order, and joins neighbouring ones.
 pub(crate) fn put_merged(bytes: &mut Vec<u8>, runs: impl Iterator<Item = Run>) {
     let mut open: Option<Run> = None;
     for run in runs {
@@ -345,7 +347,8 @@ pub(crate) fn put_merged(bytes: &mut Vec<u8>, runs: impl Iterator<Item = Run>) {
 }
 
 impl Transmission {
-    /// Puts a message into a datagram, or the next pieces of a long one; whether all of it has been sent now.
+    /// Puts a message, or the next pieces of a long one, into a datagram. Returns whether all of the message has been
+    /// sent.
     fn pack(&mut self, cached: &Cached, push: &mut impl FnMut(&Message<'_>) -> bool) -> bool {
         let (Self { id, flags, .. }, item) = (*self, cached.item());
         let hops = cached.hops.saturating_add(1);

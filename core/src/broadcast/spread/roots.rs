@@ -1,13 +1,14 @@
 //! The roots: a few members, the same for all nodes, from which the tree is flooded.
 //!
-//! A tree that any member floods from its own place is twice as deep as one flooded from its middle, and each origin
-//! draws it another way. Every member knows the whole group, so the origin of a message gives it to the roots, the few
-//! members with the least hashes, and each root floods the tree around it. Since they are always the same, what the
-//! messages teach is one shallow tree for each root, and no edge between two trees carries anything twice.
+//! A tree that each origin floods from its own place is twice as deep as one that is flooded from its centre, and each
+//! origin shapes it in another way. So an origin gives its message to the roots, the few members with the smallest
+//! hashes, and each root floods the tree around it. Every member knows the whole group, so all agree about the roots.
+//! Since the roots are always the same, duplicates shape one shallow tree for each root, and no edge between two trees
+//! carries a message twice.
 //!
-//! The origin takes its place in some root's tree as everybody does: its own message comes back to it, and it passes
-//! that on to those behind it. A root that is gone and not yet noticed costs those around it the time of an
-//! announcement, as any relay does. In a small group, and where zones count, messages go out from their origin.
+//! The origin is an ordinary member of some root's tree: its own message comes back to it, and it sends the message on
+//! to the members behind it. A root that has failed unnoticed delays the members around it by the time of an
+//! announcement, as any relay does. In a small group, and if zones are preferred, messages go out from their origin.
 
 use alloc::vec::Vec;
 
@@ -16,20 +17,20 @@ use serde::{Deserialize, Serialize};
 use crate::id::{NodeId, hash64};
 use crate::membership::Peers;
 
-/// The number of members for each root. With fewer, the way from the origin itself is as short.
+/// The number of members for each root. In a smaller group the path from the origin itself is as short.
 const MEMBERS_PER_ROOT: usize = 128;
-/// The number of roots at the most: each costs the origin a transmission.
+/// The greatest number of roots: each of them costs the origin a transmission.
 const ROOTS_MAX: usize = 16;
 
-/// The roots of the tree as they follow from one state of the member table.
+/// The roots of the tree, as computed from one state of the member table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Roots {
-    /// The root of the member table's fingerprints when this was worked out.
+    /// The root of the member table's fingerprints for which `ids` was computed.
     members: Option<u64>,
     ids: Vec<NodeId>,
 }
 
-/// The number of roots that a group has: none rather than a single one, which may fail.
+/// The number of roots of a group. A single root could fail, so there are none rather than one.
 pub(crate) const fn count(members: usize) -> usize {
     let count = members / MEMBERS_PER_ROOT;
     if count < 2 {
@@ -42,7 +43,7 @@ pub(crate) const fn count(members: usize) -> usize {
 }
 
 impl Roots {
-    /// The roots that this node would give a message to; none where it goes out from its origin.
+    /// The roots to which this node gives its messages; empty if messages go out from their origin.
     pub(super) fn all(&mut self, me: NodeId, peers: Peers<'_>) -> &[NodeId] {
         if self.members != Some(peers.root()) {
             let mut ids: Vec<(u64, NodeId)> =

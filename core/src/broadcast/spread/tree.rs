@@ -16,7 +16,7 @@ enum Edges {
     All,
 }
 
-/// The number of neighbours at the most: those that one picks, and room for three times as many that pick one.
+/// The greatest number of neighbours: those that this node picks, and three times as many that pick this node.
 fn neighbours_max(config: &Config) -> usize {
     usize::from(tree_fanout(config.broadcast.first)) * 4
 }
@@ -31,7 +31,7 @@ impl Spread {
         self.announce(message, Edges::Lazy, tools);
     }
 
-    /// Gives an own message to the roots; whether it goes out from here as well.
+    /// Gives an own message to the roots. Returns whether the message goes out from this node as well.
     fn give_to_roots(&mut self, id: MessageId, tools: &mut Tools<'_, '_>) -> bool {
         if tools.settings().prefer_zone {
             return true;
@@ -39,13 +39,13 @@ impl Spread {
         let (me, due) = (tools.log.me(), tools.cx.now + tools.settings().batch);
         let roots = self.roots.all(me, tools.peers);
         for root in roots.iter().filter(|root| **root != me) {
-            // Sent like a message that was asked for: it goes on as the root's own would, and teaches no edge.
+            // The message is sent like one that was requested: the root sends it on like its own, and no edge changes.
             self.queue.send(*root, id, 0, due, tools);
         }
         roots.is_empty() || roots.contains(&me)
     }
 
-    /// An own message has come back from the roots: now the members behind this one get it.
+    /// Handles an own message that has come back from the roots: it is sent to the members behind this node.
     pub(crate) fn on_own_back(&mut self, id: MessageId, from: NodeId, hops: u8, tools: &mut Tools<'_, '_>) {
         let Some(cached) = tools.log.cache.get_mut(id).filter(|cached| cached.hops == 0) else { return };
         cached.hops = hops.max(1);
@@ -64,20 +64,20 @@ impl Spread {
         }
     }
 
-    /// Announces a message to neighbours, when the tree has had its time.
+    /// Announces a message to neighbours, after the tree has had time to bring it.
     fn announce(&mut self, message: Passing, edges: Edges, tools: &mut Tools<'_, '_>) {
         let Passing { id, from } = message;
         let patience = tools.settings().request_delay;
         let eager = self.neighbours.eager().filter(|_| edges == Edges::All);
         let to = self.neighbours.lazy().chain(eager);
         for to in to.filter(|to| Some(*to) != from && *to != id.origin) {
-            // At different times: of two members that would tell each other, one is spared.
+            // The times are random: of two members that would announce to each other, usually only one has to.
             let after = patience / 2 + tools.rng.jitter(patience / 2);
             self.queue.announce(to, id, tools.cx.now + after);
         }
     }
 
-    /// Makes it due to look for neighbours, some time after the group may have changed.
+    /// Schedules the search for neighbours, some time after the group may have changed.
     pub(crate) fn arm_neighbours(&self, tools: &mut Tools<'_, '_>) {
         let FirstPhase::Tree { fanout } = tools.settings().first else { return };
         if self.neighbours.picked() < fanout.into() && !tools.stopped {
@@ -93,7 +93,7 @@ impl Spread {
         }
     }
 
-    /// Picks the neighbours that are missing, and tells them.
+    /// Picks the neighbours that are missing, and sends each a graft.
     fn fill_neighbours(&mut self, fanout: usize, tools: &mut Tools<'_, '_>) {
         let others = tools.peers.others();
         let missing = fanout.min(others).saturating_sub(self.neighbours.picked());
@@ -112,8 +112,8 @@ impl Spread {
         }
     }
 
-    /// A member asks for messages without being asked: the edge to it turns eager. If there was no edge, nobody may have
-    /// announced to it the messages that came just before.
+    /// Handles a graft: the edge to the member turns eager. If there was no edge before, the latest messages are
+    /// announced to it, because no other member may have done so.
     pub(crate) fn on_graft(&mut self, to: NodeId, hot: impl Iterator<Item = MessageId>, cx: &Ctx<'_>) {
         let is_new = !self.neighbours.has(to);
         if self.make_eager(to, cx) && is_new {
@@ -126,7 +126,8 @@ impl Spread {
         self.neighbours.make_eager(id, neighbours_max(cx.config))
     }
 
-    /// A member had a message already that this node sent along an eager edge: the edge turns lazy.
+    /// Handles a prune: the member already had a message that this node sent over an eager edge, so the edge turns
+    /// lazy.
     pub(crate) fn on_prune(&mut self, from: NodeId, cx: &Ctx<'_>) {
         self.neighbours.make_lazy(from, neighbours_max(cx.config));
     }

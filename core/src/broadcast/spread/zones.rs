@@ -1,7 +1,8 @@
-//! The members to prefer where zones count: those of the own zone, and bridges to the others.
+//! The members to prefer if zones are preferred: those of the own zone, and bridges to the others.
 //!
-//! The two members of a zone with the least hashes are its bridges: they choose among the bridges of the other zones as
-//! well. All nodes that agree about the members agree about the bridges; while they do not, there are a few more.
+//! The two members of a zone with the smallest hashes are its bridges: they choose among the bridges of the other zones
+//! as well. Nodes that agree about the members agree about the bridges; while they do not, there are a few more
+//! bridges.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -16,15 +17,15 @@ use crate::membership::Peers;
 /// The number of bridges of each zone.
 const BRIDGES: usize = 2;
 
-/// The zones as they follow from one state of the member table.
+/// The zones, as computed from one state of the member table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Zones {
     me: NodeId,
-    /// The root of the member table when this was worked out.
+    /// The root of the member table for which the zones were computed.
     members: Option<u64>,
-    /// The other members of our zone.
+    /// The other members of this node's zone.
     near: Vec<NodeId>,
-    /// The bridges of other zones, if this node is a bridge of its own.
+    /// The bridges of the other zones, if this node is a bridge of its own zone.
     far: Vec<NodeId>,
 }
 
@@ -33,8 +34,8 @@ impl Zones {
         Self { me, members: None, near: Vec::new(), far: Vec::new() }
     }
 
-    /// Up to `count` distinct receivers that are `welcome`, at random. With `prefer_zone` they are of the own zone, and a
-    /// bridge adds as many bridges of other zones.
+    /// Draws up to `count` distinct receivers for which `welcome` is true. With `prefer_zone` they are of the own zone,
+    /// and a bridge adds as many bridges of other zones.
     pub(super) fn choose(
         &mut self,
         count: usize,
