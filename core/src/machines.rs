@@ -222,3 +222,6 @@ impl Machines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
