@@ -228,3 +228,6 @@ impl Machines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,6 +121,78 @@ mod tests {
         assert_eq!(filled(1, [(0, 1), (10, 10)]), [0, 100]);
     }
 
+    /// Fills datagrams of these rooms. A class has items of one length without end, for the datagrams that it takes part in.
+    fn filled_in<const N: usize>(
+        rooms: impl Iterator<Item = usize>,
+        lens: [usize; N],
+        takes_part: impl Fn(usize, usize) -> bool,
+    ) -> [usize; N] {
+        let (mut shares, mut sent) = (Shares::new(N), [0; N]);
+        for (place, room) in rooms.enumerate() {
+            let mut left = room;
+            shares.fill(
+                room,
+                |class| takes_part(class, place),
+                |class, allowance| {
+                    assert!(takes_part(class, place), "only classes that have something are asked");
+                    assert!(allowance <= left, "no more than the room is given away");
+                    let bytes = allowance / lens[class] * lens[class];
+                    left -= bytes;
+                    sent[class] += bytes;
+                    Packed { bytes, wants_more: true }
+                },
+            );
+        }
+        sent
+    }
+
+    fn even<const N: usize>(lens: [usize; N]) -> Result<(), TestCaseError> {
+        let sent = filled_in(core::iter::repeat_n(100, 100 * N), lens, |_, _| true);
+        for class in 0..N {
+            prop_assert!(sent[class] >= 100 * 100 / 4, "{:?} of {:?}", sent, lens);
+        }
+        let same = lens.iter().all(|len| *len == lens[0]);
+        let (least, most) = (sent.iter().min().expect("some"), sent.iter().max().expect("some"));
+        prop_assert!(!same || most - least <= 300, "{:?} of {:?}", sent, lens);
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn none_of_two_classes_starves(lens in prop::array::uniform2(1_usize..=100)) { even(lens)? }
+        #[test]
+        fn none_of_three_classes_starves(lens in prop::array::uniform3(1_usize..=100)) { even(lens)? }
+        #[test]
+        fn none_of_five_classes_starves(lens in prop::array::uniform5(1_usize..=100)) { even(lens)? }
+        #[test]
+        fn none_of_six_classes_starves(lens in prop::array::uniform6(1_usize..=100)) { even(lens)? }
+
+        #[test]
+        fn classes_get_no_more_than_the_room(
+            rooms in prop::collection::vec(0_usize..1_500, 1..60),
+            lens in prop::array::uniform5(1_usize..=1_500),
+            present in any::<u64>(),
+        ) {
+            let total: usize = rooms.iter().sum();
+            let part = |class: usize, place: usize| present >> ((class * 13 + place) % 64) & 1 == 1;
+            let sent = filled_in(rooms.into_iter(), lens, part);
+            prop_assert!(sent.iter().sum::<usize>() <= total);
+        }
+
+        /// With rooms that vary, but all of them longer than any item.
+        #[test]
+        fn no_class_starves_in_rooms_longer_than_its_items(
+            rooms in prop::collection::vec(100_usize..1_400, 2..8),
+            lens in prop::array::uniform3(1_usize..=100),
+        ) {
+            let sent = filled_in(rooms.iter().copied().cycle().take(400), lens, |_, _| true);
+            let total: usize = rooms.iter().copied().cycle().take(400).sum();
+            for class in 0..3 {
+                prop_assert!(sent[class] >= total / 3 / 4, "{:?} of {:?}", sent, lens);
+            }
+        }
+    }
+
     proptest! {
         /// With four classes, a class that always has something to send gets its share of all bytes, except for the
         /// item that waits at the end, whatever the lengths of the items.

@@ -172,3 +172,132 @@ fn push(arena: &mut Vec<u8>, end: usize, message: &Message<'_>) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Action;
+    use crate::id::{Incarnation, MessageId, Slot};
+    use crate::link::Link;
+    use crate::wire::{Ping, cluster_tag};
+    use proptest::prelude::*;
+
+    fn ping(seq: u32) -> Message<'static> {
+        Ping { seq, roots: [u64::MAX, 0, 7] }.into()
+    }
+
+    /// What is done with a datagram: how many pings go in, and how it ends.
+    #[derive(Clone, Copy, Debug)]
+    struct Plan {
+        pings: u32,
+        kept: u32,
+        limit: Option<usize>,
+        end: u8,
+        between: u8,
+        filled: u32,
+        incarnation: bool,
+    }
+
+    fn plan() -> impl Strategy<Value = Plan> {
+        let limit = prop::option::of(0_usize..500);
+        (0_u32..20, 0_u32..20, limit, 0_u8..3, 0_u8..5, 0_u32..40, any::<bool>()).prop_map(
+            |(pings, kept, limit, end, between, filled, incarnation)| Plan {
+                pings,
+                kept: kept.min(pings),
+                limit,
+                end,
+                between,
+                filled,
+                incarnation,
+            },
+        )
+    }
+
+    proptest! {
+        /// Datagrams that are dropped, limited, cut, sent alone and filled in any order, over calls that share an outbox:
+        /// each one that is sent holds its own messages in order, fits the mtu and has its checksum.
+        #[test]
+        fn every_datagram_holds_its_own_messages(
+            calls in prop::collection::vec(prop::collection::vec(plan(), 0..6), 1..4),
+            mtu in 256_u16..1_400,
+        ) {
+            let cluster = cluster_tag("test");
+            let mut link = Link::new(cluster, NodeId(1), Incarnation::first(1), 9);
+            let (mut out, mut expected, mut seq, mut counter) = (Outbox::new(), Vec::new(), 0_u32, 0);
+            for plans in calls {
+                let mut open = Vec::new();
+                for (place, plan) in plans.iter().enumerate() {
+                    if plan.incarnation {
+                        counter += 1;
+                        link.set_incarnation(Incarnation { epoch: 1, counter });
+                    }
+                    let to: SocketAddr = "10.0.0.1:1".parse().expect("an address");
+                    let receiver = NodeId(place as u64 + 2);
+                    let mut datagram = link.datagram(to, receiver, mtu, &mut out);
+                    let mut held = Vec::new();
+                    for _ in 0..plan.pings {
+                        seq += 1;
+                        if datagram.push(&ping(seq)) { held.push(seq) }
+                    }
+                    let kept = held.len().min(plan.kept as usize);
+                    datagram.truncate(kept * 31);
+                    held.truncate(kept);
+                    prop_assert_eq!(datagram.len(), kept * 31);
+                    if let Some(limit) = plan.limit { datagram.limit(limit) }
+                    seq += 1;
+                    if datagram.push(&ping(seq)) { held.push(seq) }
+                    match plan.end {
+                        0 => drop(datagram),
+                        1 => { datagram.send(); open.push((receiver, held, counter, true)); }
+                        _ => { datagram.send_alone(); open.push((receiver, held, counter, false)); }
+                    }
+                    match plan.between {
+                        0 => out.deliver(MessageId { origin: NodeId(1), epoch: 1, seq: 1 }, "", b"", 0),
+                        1 => out.deliver(MessageId { origin: NodeId(1), epoch: 1, seq: 1 }, "topic", &[1; 77], 0),
+                        2 => out.store(Slot::SeenSet, 1, &[2; 33]),
+                        _ => {}
+                    }
+                }
+                let fills: Vec<u32> = plans.iter().filter(|plan| plan.end != 0).map(|plan| plan.filled).collect();
+                prop_assert_eq!(out.unfinished(), open.len());
+                for (place, (receiver, held, _, may)) in open.iter_mut().enumerate() {
+                    let Some(mut datagram) = out.reopen(place) else { continue };
+                    prop_assert!(*may, "one that is sent alone is not filled");
+                    prop_assert_eq!(datagram.receiver(), *receiver);
+                    for _ in 0..fills[place] {
+                        seq += 1;
+                        let (mut left, room) = (62, datagram.room());
+                        if datagram.push(&ping(seq), &mut left) {
+                            held.push(seq);
+                            prop_assert_eq!((left, datagram.room()), (31, room - 31));
+                        }
+                    }
+                    datagram.close();
+                }
+                out.finish();
+                expected.extend(open);
+            }
+            let mut found = Vec::new();
+            for action in out.iter() {
+                match action {
+                    Action::Send { bytes, .. } => {
+                        prop_assert!(bytes.len() <= usize::from(mtu));
+                        let datagram = wire::open(&bytes, cluster).expect("it is whole");
+                        let seqs: Vec<u32> = datagram.messages.map(|message| match message {
+                            Ok(Message::Swim(wire::Swim::Ping(ping))) => ping.seq,
+                            other => panic!("{other:?}"),
+                        }).collect();
+                        found.push((datagram.header.receiver, seqs, datagram.header.incarnation.counter));
+                    }
+                    Action::Store { bytes, .. } => prop_assert_eq!(&*bytes, &[2; 33]),
+                    Action::Notify(crate::Notice::Delivered { topic, payload, .. }) => {
+                        prop_assert!(topic.is_empty() && payload.is_empty() || &*payload == &[1; 77] && topic == "topic");
+                    }
+                    _ => {}
+                }
+            }
+            let expected: Vec<_> = expected.into_iter().map(|(receiver, held, counter, _)| (receiver, held, counter)).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
