@@ -157,6 +157,21 @@ mod tests {
         Ok(())
     }
 
+    #[test]
+    fn varying_rooms_keep_what_a_class_is_owed() {
+        let rooms = || [100, 20].into_iter().cycle().take(400);
+        let sent = filled_in(rooms(), [90, 1], |_, _| true);
+        assert!(sent[0] > 0, "{sent:?}");
+    }
+
+    #[test]
+    fn a_class_that_has_nothing_for_every_second_datagram_does_not_starve() {
+        let sent = filled_in([100].into_iter().cycle().take(400), [1, 90], |class, place| {
+            class == 0 || place % 2 == 0
+        });
+        assert!(sent[1] > 0, "{sent:?}");
+    }
+
     proptest! {
         #[test]
         fn none_of_two_classes_starves(lens in prop::array::uniform2(1_usize..=100)) { even(lens)? }

@@ -364,3 +364,62 @@ fn a_group_that_is_resumed_from_bytes_all_the_time_does_the_same() {
         }
     }
 }
+
+#[test]
+fn a_message_that_becomes_durable_after_the_end_of_a_leave_draws_nothing_but_its_delivery() {
+    let broadcast =
+        BroadcastConfig { persist_seen: PersistSeen::BeforeDelivery, ..BroadcastConfig::bimodal() };
+    let mut lan = group(broadcast);
+    let header = header_of(&lan.nodes[&4], 1);
+    let bytes = compose(&header, &publishes(&[(5, 1)], true));
+    let now = lan.now;
+    let node = lan.nodes.get_mut(&1).expect("it runs");
+    let first = node.handle(Event::Datagram { from: addr(4), bytes: &bytes }, now);
+    let serial = told(&first).iter().rev().find_map(|text| text.strip_prefix("store ")?.parse().ok());
+    let serial: u64 = serial.expect("the seen set is written");
+    node.handle(Event::Command(Command::Leave { within: Duration::ZERO }), now);
+    assert_eq!(node.next_wake(), None, "a node that has left waits for nothing");
+    node.handle(Event::Stored { slot: Slot::SeenSet, serial }, now);
+    let later = now + Duration::from_secs(60);
+    let ticked = node.handle(Event::Tick, later);
+    let sent = ticked.iter().filter(|action| matches!(action, Action::Send { .. })).count();
+    assert_eq!(sent, 0, "a node that has left sends nothing");
+    assert_eq!(node.next_wake(), None);
+}
+
+#[test]
+fn a_leaving_node_delivers_nothing() {
+    let mut lan = group(BroadcastConfig::bimodal());
+    let header = header_of(&lan.nodes[&4], 1);
+    let item = encode_item(0, "t", b"hi");
+    let mut body = Vec::new();
+    let id = MessageId { origin: NodeId(66), epoch: 9, seq: 1 };
+    Message::from(Publish { id, hops: 1, flags: PUSHED, item: Item::read(&item).expect("ok") })
+        .encode(&mut body);
+    let record = one_of_each().into_iter().find(|body| body[0] == 6).expect("there is one");
+    let now = lan.now;
+    let node = lan.nodes.get_mut(&1).expect("it runs");
+    node.handle(Event::Datagram { from: addr(4), bytes: &compose(&header, &body) }, now);
+    node.handle(Event::Command(Command::Leave { within: Duration::from_secs(5) }), now);
+    let actions = node.handle(Event::Datagram { from: addr(4), bytes: &compose(&header, &record) }, now);
+    node.check();
+    assert!(told(&actions).is_empty());
+}
+
+#[test]
+fn a_message_is_not_told_as_lost_before_those_that_precede_it_are_delivered() {
+    let order = Order::Origin;
+    let broadcast =
+        BroadcastConfig { order, persist_seen: PersistSeen::BeforeDelivery, ..BroadcastConfig::bimodal() };
+    let mut lan = group(broadcast);
+    let header = header_of(&lan.nodes[&4], 1);
+    let bytes = compose(&header, &publishes(&[(5, 1), (5, 3), (6, 1)], false));
+    let now = lan.now;
+    let node = lan.nodes.get_mut(&1).expect("it runs");
+    let mut all = told(&node.handle(Event::Datagram { from: addr(4), bytes: &bytes }, now));
+    for serial in 1..9 {
+        all.extend(told(&node.handle(Event::Stored { slot: Slot::SeenSet, serial }, now)));
+    }
+    all.retain(|text| !text.starts_with("store"));
+    assert_eq!(all, ["5:1", "lost 5:2-2", "5:3", "6:1"]);
+}
