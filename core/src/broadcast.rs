@@ -314,6 +314,7 @@ impl Broadcast {
         self.log.write(cx);
         self.settle(peers, cx);
         self.reports = Reports::default();
+        self.unattributed = Unattributed::default();
         self.spread.stop(&mut self.log.cache);
     }
 

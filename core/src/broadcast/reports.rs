@@ -162,7 +162,8 @@ impl Reports {
 
     /// Schedules a receipt to an origin that wants receipts.
     pub(super) fn owe_receipt(&mut self, origin: NodeId, tools: &mut Tools<'_, '_>) {
-        if self.owed.contains_key(&origin) {
+        // A stopped node owes nothing: a message that becomes durable after the end is delivered, and no more.
+        if tools.stopped || self.owed.contains_key(&origin) {
             return;
         }
         let due = tools.cx.now + tools.rng.jitter(jitter(tools.cx));

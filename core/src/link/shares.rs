@@ -2,8 +2,8 @@
 //! send (Shreedhar and Varghese, SIGCOMM 1995).
 //!
 //! Each class is granted an equal share of the room of every datagram that is filled. A class that could not use its
-//! share because its next item is longer keeps the share for later, up to one datagram; a class that has nothing to
-//! send keeps nothing. The class that is served last in a datagram may use all the room that is left.
+//! share because its next item is longer keeps the share for later, up to one datagram; a class that has sent all it had
+//! keeps nothing. A class that has nothing for the receiver of a datagram takes no part in it. The class that is served last in a datagram may use all the room that is left.
 
 use alloc::vec::Vec;
 
@@ -15,7 +15,7 @@ pub(crate) struct Shares {
     classes: Vec<Class>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Class {
     /// The bytes that the class is owed; at most one datagram.
     owed: usize,
@@ -47,28 +47,30 @@ impl Shares {
         mut pack: impl FnMut(usize, usize) -> Packed,
     ) {
         let mut waiting = 0_u64;
-        for (place, class) in self.classes.iter_mut().enumerate() {
-            if has_some(place) { waiting |= 1 << place } else { *class = Class::default() }
-        }
+        (0..self.classes.len()).filter(|place| has_some(*place)).for_each(|place| waiting |= 1 << place);
         // There are at least two shares, so that a class that is alone does not save up more than one that is not.
         let share = room / waiting.count_ones().max(2) as usize;
         let mut left = room;
-        while let Some(place) = self.next(waiting) {
+        while let Some(place) = self.next(waiting, room) {
             waiting &= !(1 << place);
             let class = &mut self.classes[place];
             let granted = class.owed + share;
             let packed = pack(place, if waiting == 0 { left } else { granted.min(left) });
             left -= packed.bytes;
-            let rest = granted.saturating_sub(packed.bytes).min(room);
+            // A datagram with little room does not take away what is owed from one with more.
+            let rest = granted.saturating_sub(packed.bytes).min(room.max(class.owed));
             class.owed = if packed.wants_more { rest } else { 0 };
-            class.waited = if packed.bytes == 0 { class.waited.saturating_add(1) } else { 0 };
+            let waits = packed.wants_more && packed.bytes == 0;
+            class.waited = if waits { class.waited.saturating_add(1) } else { 0 };
         }
     }
 
-    /// The class of `set` that is served next: the one that is owed most; of those, the one that has waited longest.
-    fn next(&self, set: u64) -> Option<usize> {
+    /// The class of `set` that is served next in a datagram with `room` bytes left: the one that is owed most, and of
+    /// those that are owed all of it the one that has waited longest.
+    fn next(&self, set: u64, room: usize) -> Option<usize> {
+        let rank = |Class { owed, waited }| (owed.min(room), if owed >= room { waited } else { 0 });
         let places = (0..self.classes.len()).filter(|place| set & 1 << place != 0);
-        places.min_by_key(|place| core::cmp::Reverse(self.classes[*place]))
+        places.min_by_key(|place| core::cmp::Reverse(rank(self.classes[*place])))
     }
 }
 

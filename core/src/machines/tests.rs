@@ -405,21 +405,3 @@ fn a_leaving_node_delivers_nothing() {
     node.check();
     assert!(told(&actions).is_empty());
 }
-
-#[test]
-fn a_message_is_not_told_as_lost_before_those_that_precede_it_are_delivered() {
-    let order = Order::Origin;
-    let broadcast =
-        BroadcastConfig { order, persist_seen: PersistSeen::BeforeDelivery, ..BroadcastConfig::bimodal() };
-    let mut lan = group(broadcast);
-    let header = header_of(&lan.nodes[&4], 1);
-    let bytes = compose(&header, &publishes(&[(5, 1), (5, 3), (6, 1)], false));
-    let now = lan.now;
-    let node = lan.nodes.get_mut(&1).expect("it runs");
-    let mut all = told(&node.handle(Event::Datagram { from: addr(4), bytes: &bytes }, now));
-    for serial in 1..9 {
-        all.extend(told(&node.handle(Event::Stored { slot: Slot::SeenSet, serial }, now)));
-    }
-    all.retain(|text| !text.starts_with("store"));
-    assert_eq!(all, ["5:1", "lost 5:2-2", "5:3", "6:1"]);
-}
