@@ -86,7 +86,8 @@ impl Subject {
         let records: Vec<Vec<u8>> = (3..=u64::from(n)).map(|id| record(id, 0)).collect();
         for some in records.chunks(12) {
             let mut messages = vec![Delta { table: 0 }.into()];
-            messages.extend(some.iter().map(|bytes| Message::from(Alive(Record::read(bytes).expect("good")))));
+            messages
+                .extend(some.iter().map(|bytes| Message::from(Alive(Record::read(bytes).expect("good")))));
             let bytes = datagram(PEER, ME, &messages);
             node.handle_into(Event::Datagram { from: addr(PEER), bytes: &bytes }, now, &mut out);
             out.clear();
@@ -182,7 +183,8 @@ fn updates(n: u32, most: usize, rounds: usize) -> Hear {
                 })
                 .collect();
             let mut messages = vec![Ping { seq: 7, roots: subject.node.roots() }.into()];
-            messages.extend(fresh.iter().map(|bytes| Message::from(Alive(Record::read(bytes).expect("good")))));
+            messages
+                .extend(fresh.iter().map(|bytes| Message::from(Alive(Record::read(bytes).expect("good")))));
             let bytes = datagram(from, ME, &messages);
             assert!(bytes.len() <= 1_400 - 28, "{} bytes", bytes.len());
             (from, bytes)
