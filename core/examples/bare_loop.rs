@@ -37,6 +37,8 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
                 Action::Send { to, bytes } => drop(socket.send_to(&bytes, to)), // UDP loses some; so may we
                 Action::Notify(notice) => println!("{} {notice:?}", now()),
                 Action::Answer(_) | Action::Store { .. } | Action::WakeAt(_) => {}
+                // Nothing else runs from this node's state; a driver gives `Event::Seed` here.
+                Action::Reseed => {}
             }
         }
         out.clear();

@@ -36,6 +36,9 @@ pub enum Action<'a> {
         /// The whole new content of the slot.
         bytes: Cow<'a, [u8]>,
     },
+    /// Give the node new randomness from the operating system, with [`Event::Seed`](crate::Event::Seed): it has found a
+    /// copy of itself, which draws the same random numbers. Until then it sends nothing (rule A2c).
+    Reseed,
     /// Call the node again at this time at the latest. Only [`Node::handle`](crate::Node::handle) returns it; loops
     /// that use `handle_into` ask [`Node::next_wake`](crate::Node::next_wake) instead.
     WakeAt(Time),
@@ -52,6 +55,7 @@ impl Action<'_> {
             Self::Store { slot, serial, bytes } => {
                 Action::Store { slot, serial, bytes: Cow::Owned(bytes.into_owned()) }
             }
+            Self::Reseed => Action::Reseed,
             Self::WakeAt(time) => Action::WakeAt(time),
         }
     }
@@ -88,7 +92,7 @@ impl<'a> Member<'a> {
             zone: Cow::Borrowed(fields.zone),
             meta: Cow::Borrowed(fields.meta),
             incarnation,
-            boot: fields.boot,
+            boot: fields.rank.boot,
             state,
         }
     }
@@ -179,7 +183,27 @@ pub enum Notice<'a> {
         /// The address that this node now announces.
         addr: SocketAddr,
     },
-    /// Another running process uses the id of this node. The one with the smaller boot number stops (rule A2).
+    /// Another process holds the id of this node, and the node waits for the id: until that process leaves or fails, or
+    /// until `membership.name_wait` has passed (rule A2a). Nothing was published under the id. It comes once.
+    NameHeld {
+        /// The address of the process that holds the id.
+        addr: SocketAddr,
+        /// The boot number of that process; 0 if the member that was asked does not know it.
+        boot: u64,
+        /// The incarnation of that process.
+        incarnation: Incarnation,
+    },
+    /// Another process still holds the id of this node after `membership.name_wait`. The node has stopped for good, and
+    /// has published nothing (rule A2a).
+    NameTaken {
+        /// The address of the process that holds the id.
+        addr: SocketAddr,
+        /// The boot number of that process; 0 if the member that was asked does not know it.
+        boot: u64,
+        /// The incarnation of that process.
+        incarnation: Incarnation,
+    },
+    /// Another running process uses the id of this node. The one with the greater [`Rank`](crate::Rank) stops (rule A2b).
     IdentityConflict {
         /// The boot number of the other process.
         other: u64,
@@ -273,6 +297,8 @@ impl Notice<'_> {
             Self::Joined { via } => Notice::Joined { via },
             Self::Reincarnated { incarnation } => Notice::Reincarnated { incarnation },
             Self::AddressLearnt { addr } => Notice::AddressLearnt { addr },
+            Self::NameHeld { addr, boot, incarnation } => Notice::NameHeld { addr, boot, incarnation },
+            Self::NameTaken { addr, boot, incarnation } => Notice::NameTaken { addr, boot, incarnation },
             Self::IdentityConflict { other, stopped } => Notice::IdentityConflict { other, stopped },
             Self::Removed => Notice::Removed,
             Self::Departed { acknowledged } => Notice::Departed { acknowledged },

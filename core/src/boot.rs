@@ -12,6 +12,12 @@ use crate::id::Slot;
 use crate::id::{Incarnation, NodeId};
 use crate::limits::{META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
 
+/// The random low bits of each epoch (rule A1).
+pub(crate) const EPOCH_BITS: u32 = 20;
+
+/// The first epoch that a boot cannot begin with: random bits and moves to later epochs must have room.
+const BOOT_EPOCH_END: u64 = Incarnation::EPOCH_END - (1 << 32);
+
 /// The identity of a member, and the epoch, the seed and the restored bytes of this start of its process. One
 /// process start is one boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +35,9 @@ pub struct Boot {
     /// Opaque bytes of the application, which all members see, at most 512.
     /// [`Command::SetMeta`](crate::Command::SetMeta) changes them later.
     pub meta: Vec<u8>,
-    /// The epoch of this boot, below 2⁶³. It must be above every epoch that this id has used before, and serves one
-    /// boot only. Drivers take the greater of the stored epoch plus one and the clock in nanoseconds. A node that
-    /// finds its epoch used before moves to a higher one, at the cost of one round trip (rule A1).
+    /// The least epoch of this boot, below 2⁶³ − 2³². Drivers take the clock in nanoseconds. The node begins above this
+    /// epoch and the stored one, and above every epoch of its id that the members it joins through know (rules A1 and
+    /// A2a).
     pub epoch: u64,
     /// The seed of all random numbers of this node. It must come from the operating system's randomness, and never
     /// be used twice (rule F1). Simulations derive it from their own seed.
@@ -55,40 +61,44 @@ impl Boot {
         length("boot.name", self.name.len(), 0, NAME_BYTES_MAX)?;
         length("boot.zone", self.zone.len(), 0, ZONE_BYTES_MAX)?;
         length("boot.meta", self.meta.len(), 0, META_BYTES_MAX)?;
-        if self.epoch >= Incarnation::EPOCH_END {
-            let (value, max) = (self.epoch, Incarnation::EPOCH_END - 1);
+        if self.epoch >= BOOT_EPOCH_END {
+            let (value, max) = (self.epoch, BOOT_EPOCH_END - 1);
             return Err(ConfigError::OutOfRange { field: "boot.epoch", value, min: 0, max });
         }
         Ok(())
     }
 
-    /// The epoch to use: `self.epoch`, or one above the stored epoch if that is greater.
-    pub(crate) fn epoch(&self) -> Result<u64, ConfigError> {
+    /// The epoch to begin with: `self.epoch`, or a random distance above the stored epoch if that is greater (rule A1).
+    pub(crate) fn epoch(&self, random: u64) -> Result<u64, ConfigError> {
+        let random = random & ((1 << EPOCH_BITS) - 1);
         let stored = self.restored.iter().find(|(slot, _)| *slot == Slot::Epoch);
         let Some((slot, bytes)) = stored else { return Ok(self.epoch) };
         let invalid = ConfigError::Restored { slot: *slot };
         let stored = u64::from_le_bytes(bytes.as_slice().try_into().map_err(|_| invalid.clone())?);
-        if stored >= Incarnation::EPOCH_END - 1 { Err(invalid) } else { Ok(self.epoch.max(stored + 1)) }
+        if stored >= BOOT_EPOCH_END - 1 { Err(invalid) } else { Ok(self.epoch.max(stored + 1 + random)) }
     }
 }
 
 /// The phase of a node's life cycle.
 ///
 /// ```text
-/// Idle ──Join──► Running ──Leave──► Leaving ──acknowledged, or timed out──► Left ──Join──► Running
-///                   └──────removed, or lost an identity conflict──────► Ended
+/// Idle ──Join──► Waiting ──the id is free──► Running ──Leave──► Leaving ──acknowledged, or timed out──► Left
+///                 ▲   └────the id stays held────► Ended ◄──removed, or has a rival──┘ (from Running)      │
+///                 └──────────────────────────────Join─────────────────────────────────────────────────────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Phase {
     /// The node was made and sends nothing. [`Command::Join`](crate::Command::Join) starts it.
     Idle,
+    /// The node asks whether its id is free, and publishes nothing under it (rule A2a).
+    Waiting,
     /// The node runs.
     Running,
     /// The node has announced that it leaves and waits for acknowledgements.
     Leaving,
     /// The node has left. [`Command::Join`](crate::Command::Join) starts it again.
     Left,
-    /// The node was removed by an operator, or has lost an identity conflict. This is final.
+    /// The node was removed by an operator, or another process holds its id. This is final.
     Ended,
 }

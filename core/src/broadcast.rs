@@ -143,6 +143,11 @@ struct Received<'a> {
 }
 
 impl Broadcast {
+    /// Draws from a new seed from here on.
+    pub(crate) fn on_seed(&mut self, seed: [u8; 32]) {
+        self.rng = Rng::new(seed, Stream::Broadcast);
+    }
+
     pub(crate) fn new(boot: &Boot, epoch: u64, config: &Config, now: Time) -> Result<Self, ConfigError> {
         let mut log = Log::new(boot.id, epoch);
         if let Some((slot, bytes)) = boot.restored.iter().find(|(slot, _)| *slot == Slot::SeenSet) {

@@ -198,6 +198,20 @@ pub struct MembershipConfig {
     /// `local` 250 ms, `wan` 3 s, all others 500 ms (guesses). Lower than a round trip, it sends needless Joins.
     /// High values make a lost datagram delay the start.
     pub join_interval: Duration,
+    /// How long a node that starts waits for an answer of the addresses that it joins through, before it takes its id
+    /// without one (rule A2a). It also ends the wait of nodes that start together and know only each other, if one of them
+    /// does not answer.
+    ///
+    /// `local` 1.5 s, `lan` and memberlist 3 s, `wan` 10 s (guesses). At least several `join_interval`s. Too low: a node
+    /// that restarts on a lossy link may take an id that is in use. High values delay a start without any live seed.
+    pub join_wait: Duration,
+    /// How long a node that starts waits for an id that another process holds, before it gives up with
+    /// [`Notice::NameTaken`](crate::Notice::NameTaken) (rule A2a). 0 gives up at the first answer;
+    /// [`Duration::MAX`] waits for ever, as a hot standby.
+    ///
+    /// Default 60 s in every preset: longer than the 30 s that Kubernetes gives a terminating pod. Low values fail fast
+    /// where a name in use is a mistake of the operator.
+    pub name_wait: Duration,
     /// **Shared.** How long members that are Down or Left are remembered. For the first half of it the verdict
     /// spreads; for the second half the entry only refuses older records and verdicts (rule B3). Above zero, at
     /// most 40 days.
@@ -276,6 +290,7 @@ impl Config {
             gossip_interval: ms(50),
             reconcile_interval: ms(50),
             join_interval: ms(250),
+            join_wait: ms(1_500),
             heal_interval: ms(3_000),
             ..MembershipConfig::lan()
         };
@@ -297,6 +312,7 @@ impl Config {
             gossip_interval: ms(400),
             reconcile_interval: ms(300),
             join_interval: ms(3_000),
+            join_wait: ms(10_000),
             heal_interval: ms(30_000),
             ..MembershipConfig::lan()
         };
@@ -385,6 +401,8 @@ impl MembershipConfig {
             reconcile_credit: 64 * 1024,                   // a guess
             heal_interval: ms(10_000),                     // a guess
             join_interval: ms(500),                        // a guess
+            join_wait: ms(3_000),                          // a guess
+            name_wait: ms(60_000),                         // longer than Kubernetes' 30 s of grace
             forget_after: Duration::from_secs(24 * 3_600), // a guess
             members_max: 20_000,                           // a guess
             tombstones_max: 8_192,                         // a guess
@@ -418,6 +436,7 @@ impl MembershipConfig {
             ("membership.reconcile_interval", self.reconcile_interval),
             ("membership.heal_interval", self.heal_interval),
             ("membership.join_interval", self.join_interval),
+            ("membership.join_wait", self.join_wait),
         ];
         for (field, value) in times {
             at_most(field, value, "one day", Duration::from_secs(24 * 3_600))?;

@@ -57,4 +57,8 @@ pub enum Event<'a> {
         /// The serial that the action carried.
         serial: u64,
     },
+    /// New randomness from the operating system. It answers [`Action::Reseed`](crate::Action::Reseed), and a driver that
+    /// resumes a serialised node **always** gives it before any other event: the bytes may have been resumed elsewhere,
+    /// too. The node draws a new boot number from it and moves to a new epoch (rule A2c).
+    Seed([u8; 32]),
 }

@@ -86,6 +86,19 @@ impl fmt::Display for Incarnation {
     }
 }
 
+/// The rank of a process among all processes that use its id. Of two that run, the one with the *smaller* rank stays
+/// (rule A2). Ordered as a triple; it never changes while the process keeps its boot number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Rank {
+    /// The smaller, the longer this process or its predecessors have held the id: one less than the seniority of the
+    /// process that it took the id over from, or its first epoch if it found the id unused.
+    pub seniority: u64,
+    /// How often the process has drawn a new boot number because it found a copy of itself.
+    pub draws: u16,
+    /// The boot: the random number of the process.
+    pub boot: u64,
+}
+
 /// The state of a member in the local view. The variants are ordered as verdicts about one incarnation override
 /// each other: the greater one wins (SWIM §4.2; a graceful leave wins over a presumed failure).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

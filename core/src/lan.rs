@@ -96,6 +96,7 @@ impl Lan {
         let ticks = matches!(event, Event::Tick);
         let actions = node.handle(event, self.now);
         node.check();
+        let mut reseed = false;
         for action in actions {
             match action {
                 Action::Send { to, bytes } => {
@@ -114,10 +115,15 @@ impl Lan {
                 Action::Store { slot, serial, bytes } => {
                     self.stored.push((id, slot, serial, bytes.into_owned()));
                 }
+                Action::Reseed => reseed = true,
                 Action::WakeAt(at) => {
                     assert!(!ticks || at > self.now, "after a tick the next one lies ahead")
                 }
             }
+        }
+        if reseed {
+            self.sent += 1;
+            self.event(id, Event::Seed([u8::try_from(self.sent % 251).expect("a byte"); 32]));
         }
     }
 

@@ -67,7 +67,7 @@ pub use config::{AdmissionPolicy, BroadcastConfig, Config, MembershipConfig};
 pub use error::{ConfigError, DecodeError, Field, Misbehavior, Rejected};
 pub use estimate::Estimate;
 pub use event::Event;
-pub use id::{Incarnation, MemberState, MessageId, NodeId, PingId, Slot, virtual_addr};
+pub use id::{Incarnation, MemberState, MessageId, NodeId, PingId, Rank, Slot, virtual_addr};
 pub use link::Outbox;
 pub use membership::Obituary;
 pub use node::Node;

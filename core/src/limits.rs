@@ -12,6 +12,7 @@
 //! | [`SEEDS_MAX`] | 64 | `Join`, `AddPeer`, `SetPeers` refuse |
 //! | [`PINGS_MAX`] | 64 | `Ping` refuses |
 //! | [`RELAYS_MAX`] | 256 | further indirect probes are not served for the period |
+//! | [`NAME_RELAYS_MAX`] | 64 | further questions are not passed on for a second |
 //! | `members_max` | 20 000 | further unknown members are ignored and counted |
 //! | `tombstones_max` | 8 192 | Left members are forgotten before Down ones, the oldest first |
 //! | [`OBITUARIES_MAX`] | 64 | the oldest explanation of a Down is forgotten |
@@ -50,6 +51,8 @@ pub const EXTENSION_BYTES_MAX: usize = 128;
 pub const SEEDS_MAX: usize = 64;
 /// The most `Ping` commands under way at one time.
 pub const PINGS_MAX: usize = 64;
+/// The most questions of members for their own ids that are passed on at one time.
+pub const NAME_RELAYS_MAX: usize = 64;
 /// The most indirect probes served at one time.
 pub const RELAYS_MAX: usize = 256;
 /// The most explanations of a Down that are kept.

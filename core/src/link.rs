@@ -43,6 +43,11 @@ impl Link {
         self.prefix = HeaderPrefix::new(self.cluster, self.id, incarnation, self.boot);
     }
 
+    /// Makes every datagram from now on carry this boot number.
+    pub(crate) fn set_boot(&mut self, boot: u64) {
+        self.boot = boot;
+    }
+
     /// Opens a received datagram. Returns `None`, and counts the reason, if nothing in it is to be used.
     pub(crate) fn open<'a>(&self, bytes: &'a [u8], stats: &mut Stats) -> Option<Datagram<'a>> {
         let datagram = match wire::open(bytes, self.cluster) {
@@ -57,7 +62,7 @@ impl Link {
             stats.count_misbehavior(Misbehavior::Incarnation);
             return None;
         }
-        // A datagram under this node's own id reveals a twin, whoever its receiver is.
+        // A datagram under this node's own id reveals another process of the id, whoever its receiver is.
         if ![NodeId::NOBODY, self.id].contains(&header.receiver) && header.sender != self.id {
             stats.dropped_wrong_receiver += 1;
             return None;

@@ -21,6 +21,7 @@ use crate::id::Slot;
 use crate::link::{Packed, Shares};
 use crate::membership::{Arrival, Membership};
 use crate::reconcile::{MARKS, MEMBERS, TABLES};
+use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use crate::wire::{Message, Standing};
 
@@ -45,7 +46,7 @@ impl Class {
 
 impl Machines {
     pub(crate) fn new(boot: Boot, config: &Config, now: Time) -> Result<Self, ConfigError> {
-        let epoch = boot.epoch()?;
+        let epoch = boot.epoch(Rng::new(boot.seed, Stream::Epoch).next_u64())?;
         let broadcast = Broadcast::new(&boot, epoch, config, now)?;
         let membership = Membership::new(boot, epoch, config, now);
         Ok(Self { membership, broadcast, shares: Shares::new(Class::ALL.len()) })
@@ -58,7 +59,8 @@ impl Machines {
 
     /// The time at which the next deadline of any machine is due.
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        soonest(self.membership.next_wake(), self.broadcast.next_wake())
+        let broadcast = if self.membership.awaits_seed() { None } else { self.broadcast.next_wake() };
+        soonest(self.membership.next_wake(), broadcast)
     }
 
     /// Lets membership detect that this call comes late, before the event itself is handled (rule B7).
@@ -70,20 +72,22 @@ impl Machines {
     pub(crate) fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Ctx<'_>) {
         cx.stats.datagrams_received += 1;
         cx.stats.bytes_received += bytes.len() as u64;
-        if !self.membership.is_running() {
+        if !self.membership.is_listening() {
             cx.stats.dropped_stopped += 1;
             return;
         }
         let Some(datagram) = cx.link.open(bytes, cx.stats) else { return };
-        let arrival = self.membership.on_header(&datagram.header, from, bytes.len(), cx);
-        let Some(mut arrival) = arrival else { return };
+        if self.membership.is_about_name(datagram.header.sender) {
+            return self.membership.on_name_datagram(&datagram, from, bytes.len(), cx);
+        }
+        let mut arrival = self.membership.on_header(&datagram.header, from, bytes.len(), cx);
         for message in datagram.messages {
             match message {
                 Ok(message) => self.on_message(&mut arrival, &message, cx),
                 Err(error) => cx.stats.count_undecodable(error),
             }
             self.drain(cx);
-            if !self.membership.is_running() {
+            if !self.membership.is_listening() {
                 return;
             }
         }
@@ -121,7 +125,16 @@ impl Machines {
         }
     }
 
+    /// Gives the machines new random numbers, for a process that goes on from the same state as another one (rule A2c).
+    pub(crate) fn on_seed(&mut self, seed: [u8; 32], cx: &mut Ctx<'_>) {
+        self.broadcast.on_seed(seed);
+        self.membership.on_seed(seed, cx);
+    }
+
     pub(crate) fn on_tick(&mut self, cx: &mut Ctx<'_>) {
+        if self.membership.awaits_seed() {
+            return;
+        }
         self.membership.on_tick(cx);
         self.drain(cx);
         self.broadcast.on_tick(self.membership.peers(), cx);
@@ -161,6 +174,9 @@ impl Machines {
     /// of the call.
     pub(crate) fn after_event(&mut self, cx: &mut Ctx<'_>) {
         self.drain(cx);
+        if self.membership.awaits_seed() {
+            return cx.out.discard_datagrams();
+        }
         if self.broadcast.has_queued() {
             self.broadcast.flush(self.membership.peers(), cx);
         }

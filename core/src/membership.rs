@@ -20,8 +20,10 @@ mod admission;
 mod command;
 mod heal;
 mod health;
+mod identity;
 mod join;
 mod leave;
+mod name;
 mod own;
 mod peers;
 mod ping;
@@ -36,6 +38,7 @@ mod tombstone;
 mod updates;
 mod verdict;
 mod view;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +63,7 @@ use heal::Healing;
 use health::Health;
 use join::Contacts;
 use leave::Goodbye;
+use name::{NameRelays, Redraw};
 use own::Own;
 use probe::Prober;
 use rules::Claim;
@@ -67,6 +71,7 @@ use sender::{Accusations, Reply, Source};
 use suspicion::Suspicion;
 use table::Table;
 use updates::Updates;
+use waiting::Waiting;
 
 pub(crate) use peers::Peers;
 pub(crate) use sender::Arrival;
@@ -91,6 +96,8 @@ enum Timer {
     Heal,
     /// The seeds are contacted.
     Join,
+    /// A question about the own id is repeated, or was not answered in time.
+    Name,
     /// A leaving node announces its leave again.
     Leave,
     /// The time allowed for a leave is over.
@@ -121,6 +128,15 @@ pub(crate) struct Membership {
     contacts: Contacts,
     healing: Healing,
     goodbye: Option<Goodbye>,
+    /// Present while this node waits for its id.
+    waiting: Option<Waiting>,
+    /// Present while this node waits for a new seed.
+    redraw: Option<Redraw>,
+    /// Whether this process has published a record, now or before it left.
+    has_published: bool,
+    /// The boot of the last other process with the own id that the application was told of.
+    rival_told: u64,
+    name_relays: NameRelays,
     accusations: Accusations,
     updates: Updates,
     sync: Sync,
@@ -150,6 +166,11 @@ impl Membership {
             contacts: Contacts::new(secrets.next_u64()),
             healing: Healing::new(secrets.below(1 << 16)),
             goodbye: None,
+            waiting: None,
+            redraw: None,
+            has_published: false,
+            rival_told: 0,
+            name_relays: NameRelays::default(),
             accusations: Accusations::default(),
             updates: Updates::new(key),
             sync: Sync::new(MEMBERS),
@@ -164,16 +185,32 @@ impl Membership {
         matches!(self.phase, Phase::Running | Phase::Leaving)
     }
 
+    /// Whether this node uses some of the datagrams that it receives.
+    pub(crate) const fn is_listening(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Running | Phase::Leaving) && !self.awaits_seed()
+    }
+
+    /// Whether a datagram of this sender is only about the own id.
+    pub(crate) fn is_about_name(&self, sender: NodeId) -> bool {
+        self.phase == Phase::Waiting || sender == self.own.id
+    }
+
     /// Detects a call that comes later than `wake`, the time at which the node had to be called at the latest, and
     /// postpones its verdicts by the delay, so that the other members lose no time (rule B7).
     pub(crate) fn before_event(&mut self, wake: Option<Time>, cx: &mut Ctx<'_>) {
         if let Some(late) = self.health.on_event(wake, cx.config, cx.now) {
             self.deadlines.postpone(late, Timer::is_verdict);
             cx.stats.late_wakes += 1;
+            // What was answered meanwhile may be of a process that has ended since.
+            self.own.identity.void();
+            self.ask_self(cx);
         }
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
+        if self.awaits_seed() {
+            return None;
+        }
         soonest(self.deadlines.next(), self.sync.next_wake())
     }
 
@@ -199,6 +236,7 @@ impl Membership {
             Timer::Gossip => self.gossip(cx),
             Timer::Heal => self.heal(cx),
             Timer::Join => self.contact_seeds(cx),
+            Timer::Name => self.on_name_due(cx),
             Timer::Leave => self.say_goodbye(cx),
             Timer::Departure => self.depart(false, cx),
             Timer::Expiry => self.expire(cx),
@@ -222,14 +260,19 @@ impl Membership {
             }
             Swim::Alive(Alive(record)) => self.on_record(record, source, reply, cx),
             Swim::Verdict(verdict) => self.on_verdict(&verdict, source, cx),
-            Swim::Accused(accused) => self.on_accused(source, &accused, cx),
-            Swim::Join(join) => self.on_join(source, &join, cx),
+            Swim::Accused(accused) => self.on_accused(source, &accused, reply, cx),
+            Swim::Join(join) => {
+                reply.accused = None;
+                self.on_join(source, &join, cx);
+            }
             Swim::JoinEcho(echo) => self.on_join_echo(source.from, echo, cx),
             Swim::JoinAnswer(answer) => {
                 self.on_join_answer(source, &answer, cx);
                 // The records behind the answer are news to the joiner alone, so the joiner does not spread them.
                 source.delta = true;
             }
+            Swim::Ask(ask) => self.on_ask(source.sender, source.from, ask, cx),
+            Swim::Claim(claim) => self.on_claim(source.sender, source.from, claim, cx),
             Swim::PingReq(asked) => self.on_ping_req(source, asked, cx),
             Swim::Nack(Nack { seq }) => self.prober.on_nack(seq),
             Swim::RelayedAck(ack) => self.on_relayed_ack(ack, cx),

@@ -81,6 +81,7 @@ impl Node {
                 cx.out.answer(answer);
             }
             Event::Stored { slot, serial } => machines.on_stored(slot, serial, &mut cx),
+            Event::Seed(seed) => machines.on_seed(seed, &mut cx),
         }
         machines.after_event(&mut cx);
         out.finish();

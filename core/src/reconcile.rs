@@ -62,7 +62,7 @@ pub(crate) enum ItemFate {
 }
 
 /// A member to exchange with, and its address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Partner {
     pub(crate) id: NodeId,
     pub(crate) addr: SocketAddr,

@@ -16,6 +16,8 @@ pub(crate) enum Stream {
     Membership = 1,
     /// All draws of the broadcast.
     Broadcast = 2,
+    /// The low bits of the first epoch.
+    Epoch = 3,
 }
 
 /// One stream of random numbers.

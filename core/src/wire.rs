@@ -24,6 +24,7 @@ mod item;
 mod join;
 mod kind;
 mod member;
+mod name;
 mod probe;
 mod reconcile;
 mod record;
@@ -39,9 +40,10 @@ pub use gossip::{
     Gone, IHave, Lack, Mark, Part, Prune, Publish, PushAck, Receipt, ReceiptRequest, Request, RequestParts,
 };
 pub use item::Item;
-pub use join::{Join, JoinAnswer, JoinEcho};
+pub use join::{Holder, Join, JoinAnswer, JoinEcho, NameState};
 pub use kind::{Gossip, Kind, Message, Reconcile, Standing, Swim};
 pub use member::{Accused, Alive, Verdict};
+pub use name::{Ask, Claim};
 pub use probe::{Ack, Nack, Ping, PingReq, RelayedAck};
 pub use reconcile::{Compare, Delta, Items, KeyRange, RangeItems, Want};
 pub use record::{Record, RecordFields};

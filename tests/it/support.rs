@@ -328,7 +328,7 @@ impl Bench {
                 Action::Send { to, bytes } => sent.push((node.addr(), to, bytes.into_owned())),
                 Action::Answer(given) => answer = Some(given),
                 Action::Notify(notice) => self.notices.push((NodeId(id), notice)),
-                Action::Store { .. } | Action::WakeAt(_) => {}
+                Action::Store { .. } | Action::Reseed | Action::WakeAt(_) => {}
             }
         }
         node.check();

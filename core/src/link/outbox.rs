@@ -33,7 +33,7 @@ use crate::wire::Record;
 ///     match action {
 ///         Action::Send { bytes, .. } => sent += bytes.len(), // socket.send_to(&bytes, to)
 ///         Action::Answer(answer) => assert!(answer.is_ok()),
-///         Action::Notify(_) | Action::Store { .. } | Action::WakeAt(_) => {}
+///         Action::Notify(_) | Action::Store { .. } | Action::Reseed | Action::WakeAt(_) => {}
 ///     }
 /// }
 /// assert!(sent > 0);
@@ -79,6 +79,7 @@ pub(super) enum Entry {
     Member { change: MemberChange, record: Range<usize>, incarnation: Incarnation, state: MemberState },
     Delivered { id: MessageId, topic: Range<usize>, payload: Range<usize>, hops: u8 },
     Store { slot: Slot, serial: u64, bytes: Range<usize> },
+    Reseed,
 }
 
 impl Outbox {
@@ -128,6 +129,7 @@ impl Outbox {
             Entry::Store { slot, serial, bytes } => {
                 Action::Store { slot: *slot, serial: *serial, bytes: self.bytes(bytes) }
             }
+            Entry::Reseed => Action::Reseed,
         })
     }
 
@@ -166,6 +168,17 @@ impl Outbox {
     pub(crate) fn store(&mut self, slot: Slot, serial: u64, bytes: &[u8]) {
         let bytes = self.keep(bytes);
         self.entries.push(Entry::Store { slot, serial, bytes });
+    }
+
+    pub(crate) fn ask_for_seed(&mut self) {
+        self.entries.push(Entry::Reseed);
+    }
+
+    /// Removes the datagrams of this call.
+    pub(crate) fn discard_datagrams(&mut self) {
+        for unfinished in self.unfinished.drain(..).rev() {
+            self.entries.remove(unfinished.entry);
+        }
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Range<usize> {

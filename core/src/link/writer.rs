@@ -294,7 +294,7 @@ mod tests {
                     Action::Notify(crate::Notice::Delivered { topic, payload, .. }) => {
                         prop_assert!(topic.is_empty() && payload.is_empty() || *payload == [1; 77] && topic == "topic");
                     }
-                    Action::Answer(_) | Action::Notify(_) | Action::WakeAt(_) => {}
+                    Action::Answer(_) | Action::Notify(_) | Action::Reseed | Action::WakeAt(_) => {}
                 }
             }
             let expected: Vec<_> = expected.into_iter().map(|(receiver, held, counter, _)| (receiver, held, counter)).collect();

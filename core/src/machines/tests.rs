@@ -10,7 +10,7 @@ use crate::action::{Action, Notice};
 use crate::command::{Broadcast, Command};
 use crate::config::{BroadcastConfig, Config, Order, PersistSeen};
 use crate::event::Event;
-use crate::id::{Incarnation, MemberState, MessageId, NodeId, Slot};
+use crate::id::{Incarnation, MemberState, MessageId, NodeId, Rank, Slot};
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
 use crate::stats::Stats;
@@ -22,7 +22,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
     let fields = RecordFields {
         id: NodeId(66),
         incarnation,
-        boot: 7,
+        rank: Rank { seniority: 1, draws: 0, boot: 7 },
         shared: 0,
         roster: 0,
         priority: 0,
@@ -60,7 +60,9 @@ fn one_of_each() -> Vec<Vec<u8>> {
         Verdict { id: NodeId(2), incarnation, state, removed: true, age: 0, author: NodeId(2) }.into(),
         Accused { incarnation, state, removed: false, boot: 6 }.into(),
         Join { cookie: 1, cluster: "test", record }.into(),
-        JoinEcho { cookie: 1, seen: at }.into(),
+        JoinEcho { cookie: 1, seen: at, name: NameState::Unknown }.into(),
+        Ask { id: NodeId(66), nonce: 5, rank: fields.rank }.into(),
+        Claim { id: NodeId(66), nonce: 5, rank: fields.rank }.into(),
         JoinAnswer { seen: at, shared: 1, members: 2 }.into(),
         Publish { id, hops: 1, flags: EAGER, item }.into(),
         Part { hops: 1, flags: EAGER, part }.into(),
@@ -238,6 +240,7 @@ fn told(actions: &[Action<'_>]) -> Vec<String> {
         | Action::Answer(_)
         | Action::Notify(_)
         | Action::Store { .. }
+        | Action::Reseed
         | Action::WakeAt(_) => None,
     };
     actions.iter().filter_map(text).collect()

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 
 use super::join::must_be_reachable;
 use super::rules::Claim;
+use super::sender::accusation_of;
 use super::{Membership, Timer, send};
 use crate::boot::Phase;
 use crate::command::Answer;
@@ -12,7 +13,6 @@ use crate::context::{Ctx, Signal};
 use crate::error::{Field, Rejected};
 use crate::id::{MemberState, NodeId};
 use crate::limits::META_BYTES_MAX;
-use crate::wire::Verdict;
 
 impl Membership {
     /// Refuses a command unless the node runs.
@@ -20,9 +20,15 @@ impl Membership {
         match self.phase {
             Phase::Running => Ok(()),
             Phase::Idle => Err(Rejected::NotStarted),
+            Phase::Waiting => Err(Rejected::NotJoined),
             Phase::Leaving => Err(Rejected::Leaving),
             Phase::Left | Phase::Ended => Err(Rejected::Stopped),
         }
+    }
+
+    /// Refuses a command unless the node runs, or waits for its id.
+    const fn must_have_started(&self) -> Result<(), Rejected> {
+        if matches!(self.phase, Phase::Waiting) { Ok(()) } else { self.must_run() }
     }
 
     /// Starts the node if it does not run, and joins the group through the seeds.
@@ -30,27 +36,23 @@ impl Membership {
         match self.phase {
             Phase::Leaving => return Err(Rejected::Leaving),
             Phase::Ended => return Err(Rejected::Stopped),
-            Phase::Idle | Phase::Running | Phase::Left => {}
+            Phase::Idle | Phase::Waiting | Phase::Running | Phase::Left => {}
         }
         self.contacts.add_seeds(seeds, Field::Seeds)?;
-        if self.phase != Phase::Running {
-            self.start(cx);
+        match self.phase {
+            Phase::Idle | Phase::Left => self.start_waiting(cx),
+            Phase::Waiting => self.contact_new(seeds, cx),
+            Phase::Running | Phase::Leaving | Phase::Ended => self.contact_seeds(cx),
         }
-        self.contact_seeds(cx);
         Ok(Answer::Done)
     }
 
-    fn start(&mut self, cx: &mut Ctx<'_>) {
-        let rejoins = self.phase == Phase::Left;
-        self.phase = Phase::Running;
-        self.contacts.joined = false;
+    /// Starts to run, once this node has its id.
+    pub(super) fn run(&mut self, rejoins: bool, cx: &mut Ctx<'_>) {
         self.health.start(cx.now);
         if rejoins {
-            // Other members hold this node Left at the old incarnation.
-            self.bump_incarnation(cx);
+            self.enqueue_update(self.own.id, cx);
             self.resume_deadlines(cx);
-        } else {
-            self.store_epoch(cx);
         }
         self.sync.start(cx);
         cx.signals.push(Signal::Started);
@@ -58,6 +60,7 @@ impl Membership {
         let delay = self.rng.jitter(cx.config.membership.probe_interval);
         self.deadlines.arm(Timer::Probe, cx.now + delay, cx.now);
         self.arm_heal(cx);
+        self.contact_seeds(cx);
     }
 
     /// Sets the deadlines of suspicions and tombstones again, which the leave has cleared.
@@ -71,26 +74,33 @@ impl Membership {
         if meta.len() > META_BYTES_MAX {
             return Err(Rejected::Oversized { what: Field::Meta, len: meta.len(), max: META_BYTES_MAX });
         }
-        self.must_run()?;
+        self.must_have_started()?;
         if self.own.meta != meta {
             self.own.meta = meta;
-            self.bump_incarnation(cx);
+            self.publish_change(cx);
         }
         Ok(Answer::Done)
     }
 
     pub(crate) fn set_addr(&mut self, addr: SocketAddr, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
-        self.must_run()?;
+        self.must_have_started()?;
         must_be_reachable(addr)?;
         if self.own.addr != addr {
             self.own.addr = addr;
-            self.bump_incarnation(cx);
+            self.publish_change(cx);
         }
         Ok(Answer::Done)
     }
 
+    /// Publishes a change of the own record, unless this node has not published the record yet.
+    pub(super) fn publish_change(&mut self, cx: &mut Ctx<'_>) {
+        if self.phase == Phase::Running {
+            self.bump_incarnation(cx);
+        }
+    }
+
     pub(crate) fn add_peer(&mut self, addr: SocketAddr, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
-        self.must_run()?;
+        self.must_have_started()?;
         must_be_reachable(addr)?;
         self.contacts.add_seeds(&[addr], Field::Peers)?;
         self.contact_new(&[addr], cx);
@@ -98,7 +108,7 @@ impl Membership {
     }
 
     pub(crate) fn set_peers(&mut self, peers: &[SocketAddr], cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
-        self.must_run()?;
+        self.must_have_started()?;
         let new = self.contacts.set_peers(peers)?;
         self.contact_new(&new, cx);
         Ok(Answer::Done)
@@ -117,8 +127,8 @@ impl Membership {
         self.enqueue_update(id, cx);
         self.table.set_removed(id);
         if let Some(to) = addr {
-            let verdict = Verdict { id, incarnation, state, removed: true, age: 0, author: self.own.id };
-            send(to, id, &[verdict.into()], cx);
+            let removed = self.table.get(id).map(accusation_of);
+            removed.into_iter().for_each(|accused| send(to, id, &[accused.into()], cx));
         }
         Ok(Answer::Done)
     }

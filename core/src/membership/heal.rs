@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::join::Contact;
+use super::sender::accusation_of;
 use super::table::Entry;
 use super::{Membership, Timer, send};
 use crate::context::Ctx;
@@ -31,6 +32,7 @@ impl Membership {
     /// Contacts one Down member, and one seed that is not the address of a live member.
     pub(super) fn heal(&mut self, cx: &mut Ctx<'_>) {
         self.arm_heal(cx);
+        self.ask_self(cx);
         self.healing.turn = self.healing.turn.wrapping_add(1);
         let turn = self.healing.turn;
         if let Some((id, addr)) = self.table.choose_down(turn) {
@@ -42,14 +44,14 @@ impl Membership {
         }
     }
 
-    /// Pings a Down member, and sends it the verdict on it and this node's own record: the member may have forgotten
+    /// Pings a Down member, and tells it how this node holds it, with this node's own record: the member may have forgotten
     /// this node, or never have known it.
     fn contact_down(&mut self, id: NodeId, addr: SocketAddr, cx: &mut Ctx<'_>) {
         let record = self.own.record();
         let ping = Ping { seq: self.prober.next_seq(), roots: self.roots(cx) }.into();
         let own = Alive(Record::trusted(&record)).into();
-        match self.verdict_of(id, cx.now) {
-            Some(verdict) => send(addr, id, &[own, verdict.into(), ping], cx),
+        match self.table.get(id).map(accusation_of) {
+            Some(accused) => send(addr, id, &[own, accused.into(), ping], cx),
             None => send(addr, id, &[own, ping], cx),
         }
     }

@@ -97,9 +97,14 @@ impl Contacts {
         self.seeds.iter().chain(&self.peers).copied()
     }
 
+    /// The addresses to contact: all but `own`.
+    pub(super) fn others(&self, own: SocketAddr) -> impl Iterator<Item = Contact> {
+        self.all().filter(move |contact| contact.addr != own)
+    }
+
     /// Whether there is no address but `own` to contact.
     pub(super) fn only(&self, own: SocketAddr) -> bool {
-        self.all().all(|contact| contact.addr == own)
+        self.others(own).next().is_none()
     }
 
     fn has(&self, addr: SocketAddr) -> bool {
@@ -169,7 +174,7 @@ impl Membership {
         if self.contacts.joined {
             return;
         }
-        for contact in self.contacts.all().filter(|contact| contact.addr != self.own.addr) {
+        for contact in self.contacts.others(self.own.addr) {
             self.send_join(contact.addr, contact.cookie, cx);
         }
         if !self.contacts.only(self.own.addr) {
@@ -180,6 +185,9 @@ impl Membership {
     /// Sends a Join to each of the addresses, which were given just now, and goes on until a member has answered.
     pub(super) fn contact_new(&mut self, addrs: &[SocketAddr], cx: &mut Ctx<'_>) {
         let own = self.own.addr;
+        if self.phase == Phase::Waiting {
+            return addrs.iter().for_each(|addr| self.send_join(*addr, 0, cx));
+        }
         addrs.iter().filter(|addr| **addr != own).for_each(|addr| self.send_join(*addr, 0, cx));
         if !self.contacts.joined && self.deadlines.at(Timer::Join).is_none() {
             self.deadlines.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx.now);
@@ -199,7 +207,7 @@ impl Membership {
     /// Takes a Join. A joiner without the right cookie is sent one, at the address that its record claims, and nothing is
     /// kept of it (rule B10).
     pub(super) fn on_join(&mut self, source: &Source, join: &Join<'_>, cx: &mut Ctx<'_>) {
-        if self.phase != Phase::Running {
+        if !matches!(self.phase, Phase::Waiting | Phase::Running) {
             cx.stats.dropped_stopped += 1;
             return;
         }
@@ -215,9 +223,11 @@ impl Membership {
         let to = if is_reachable(claimed) { claimed } else { source.from };
         let now = window(cx.now);
         let good = [now, now.wrapping_sub(1)].map(|window| self.contacts.cookie(to, join.record, window));
-        if claimed != to || !good.contains(&join.cookie) {
+        let admits = self.phase == Phase::Running && source.sender != self.own.id;
+        if !admits || claimed != to || !good.contains(&join.cookie) {
+            let name = self.name_state(source.sender);
             let mut datagram = cx.datagram(to, source.sender);
-            datagram.push(&JoinEcho { cookie: good[0], seen: source.from }.into());
+            datagram.push(&JoinEcho { cookie: good[0], seen: source.from, name }.into());
             return datagram.send_alone();
         }
         let was_known = self.table.get(source.sender).is_some();
@@ -265,17 +275,23 @@ impl Membership {
     /// Handles a JoinEcho: sends the cookie back in a second Join. A node without an address takes the one that the
     /// echo reports (rule A6).
     pub(super) fn on_join_echo(&mut self, from: SocketAddr, echo: JoinEcho, cx: &mut Ctx<'_>) {
-        let JoinEcho { cookie, seen } = echo;
-        if self.phase != Phase::Running || !self.contacts.has(from) {
+        let JoinEcho { cookie, seen, name } = echo;
+        if !matches!(self.phase, Phase::Waiting | Phase::Running) || !self.contacts.has(from) {
             cx.stats.ignored_unknown_sender += 1;
             return;
         }
         if self.own.addr.ip().is_unspecified() && is_reachable(seen) {
             self.own.addr = seen;
-            self.bump_incarnation(cx);
+            self.publish_change(cx);
             cx.out.notify(Notice::AddressLearnt { addr: seen });
         }
         self.contacts.update(from, |contact| contact.cookie = cookie);
+        if self.phase == Phase::Waiting {
+            return self.on_name_state(from, seen, name, cx);
+        }
+        if seen != self.own.addr {
+            self.ask_self(cx);
+        }
         self.send_join(from, cookie, cx);
     }
 

@@ -43,6 +43,12 @@ impl Goodbye {
 impl Membership {
     /// Starts to leave. The leave ends with the notice `Departed`, after `within` at the latest.
     pub(crate) fn leave(&mut self, within: Duration, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
+        if self.phase == Phase::Waiting {
+            // Nobody knows of this process.
+            self.waiting = None;
+            self.depart(true, cx);
+            return Ok(Answer::Done);
+        }
         self.must_run()?;
         let left = Claim::new(self.own.incarnation(), MemberState::Left);
         self.table.set_verdict(self.own.id, left, cx.now.as_nanos());

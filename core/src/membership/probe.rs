@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use super::ping::Pings;
 use super::relay::Relays;
 use super::rules::{Claim, Timeout};
+use super::sender::accusation_of;
 use super::table::Entry;
 use super::{Membership, Source, Timer, send};
 use crate::context::Ctx;
 use crate::error::Misbehavior;
 use crate::id::{MemberState, NodeId};
-use crate::wire::{Ping, PingReq, RelayedAck, Verdict};
+use crate::wire::{Accused, Ping, PingReq, RelayedAck};
 
 /// The probe of this period, the pings for other members, and the pings of the application. All of them share one
 /// series of sequence numbers, so that the number of an ack names the ping that it answers.
@@ -150,11 +151,9 @@ impl Membership {
     }
 
     /// The suspicion of a member, if the member is suspected and the settings say that it is told.
-    pub(super) fn suspicion_to_tell(&self, id: NodeId, cx: &Ctx<'_>) -> Option<Verdict> {
-        let suspicion = self.suspicions.get(&id).filter(|_| cx.config.membership.buddy)?;
-        let author = *suspicion.authors.last()?;
-        let incarnation = suspicion.incarnation;
-        Some(Verdict { id, incarnation, state: MemberState::Suspect, removed: false, age: 0, author })
+    pub(super) fn suspicion_to_tell(&self, id: NodeId, cx: &Ctx<'_>) -> Option<Accused> {
+        self.suspicions.get(&id).filter(|_| cx.config.membership.buddy)?;
+        self.table.get(id).map(accusation_of)
     }
 
     /// Pings the target of the probe once more, and through helpers: it has not answered in time.
@@ -203,7 +202,7 @@ impl Membership {
     /// Handles an ack of the probe's target that a helper has relayed.
     pub(super) fn on_relayed_ack(&mut self, ack: RelayedAck, cx: &mut Ctx<'_>) {
         let RelayedAck { seq, author, incarnation } = ack;
-        if !incarnation.is_sane() {
+        if !self.is_credible(author, incarnation) {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         self.answer_probe(author, seq);

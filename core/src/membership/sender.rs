@@ -6,11 +6,13 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::name::NO_INCARNATION;
 use super::rules::Claim;
 use super::table::Entry;
 use super::{Membership, send};
 use crate::boot::Phase;
 use crate::context::Ctx;
+use crate::error::Misbehavior;
 use crate::id::{MemberState, NodeId};
 use crate::reconcile::{MEMBERS, Partner};
 use crate::time::Time;
@@ -62,6 +64,8 @@ pub(super) struct Reply {
     pub(super) ack: Option<u32>,
     /// The state in which this node holds the sender, if the sender must be told.
     pub(super) accused: Option<Accused>,
+    /// Whether the sender gets this node's own record.
+    pub(super) record: bool,
     /// Whether this node requests the sender's record.
     wants_record: bool,
     /// A member that the sender holds Alive although this node has a tombstone that overrides that (rule B3).
@@ -90,39 +94,18 @@ impl Accusations {
 
 impl Membership {
     /// Handles the header of a datagram of `len` bytes: takes the news that the header proves by itself, and decides
-    /// how far the sender is believed. Returns `None` if the messages behind the header are not to be used.
+    /// how far the sender is believed.
     pub(crate) fn on_header(
         &mut self,
         header: &Header,
         from: SocketAddr,
         len: usize,
         cx: &mut Ctx<'_>,
-    ) -> Option<Arrival> {
+    ) -> Arrival {
         let source = Source { from, sender: header.sender, standing: Standing::Unknown, delta: false };
         let mut arrival = Arrival { source, reply: Reply::default(), len };
-        if header.sender == self.own.id {
-            self.on_own_id(header, arrival, cx);
-            return None;
-        }
         arrival.source.standing = self.classify_sender(header, from, &mut arrival.reply, cx);
-        Some(arrival)
-    }
-
-    /// Handles a datagram whose sender has the own id. Either this process has sent it and it has come back, or a twin
-    /// has sent it. A twin with a lower incarnation is answered like any other sender, because it may know no other
-    /// member (rules A2 and A4).
-    fn on_own_id(&mut self, header: &Header, mut arrival: Arrival, cx: &mut Ctx<'_>) {
-        if header.boot == self.own.boot {
-            cx.stats.dropped_own += 1;
-            return;
-        }
-        self.on_self(Claim::new(header.incarnation, MemberState::Alive), Some(header.boot), cx);
-        let (incarnation, id, boot) = (self.own.incarnation(), self.own.id, self.own.boot);
-        if self.phase == Phase::Running && header.incarnation < incarnation && self.may_accuse(id, cx) {
-            let state = MemberState::Alive;
-            arrival.reply.accused = Some(Accused { incarnation, state, removed: false, boot });
-            self.answer(&arrival, cx);
-        }
+        arrival
     }
 
     /// Takes the news that a header proves by itself: its sender is running, at this incarnation (rules A4 and B2).
@@ -134,6 +117,9 @@ impl Membership {
         reply: &mut Reply,
         cx: &mut Ctx<'_>,
     ) -> Standing {
+        if header.incarnation == NO_INCARNATION {
+            return Standing::Stale;
+        }
         let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
         let is_as_held = entry.incarnation() == header.incarnation
             && entry.state() == MemberState::Alive
@@ -174,6 +160,10 @@ impl Membership {
             return Standing::Stale;
         }
         if header.incarnation > held.incarnation {
+            if !self.own.identity.is_credible(header.incarnation.epoch, held.incarnation.epoch) {
+                cx.stats.count_misbehavior(Misbehavior::Incarnation);
+                return Standing::Unknown;
+            }
             let claim = Claim::new(header.incarnation, MemberState::Alive);
             self.set_verdict(header.sender, claim, cx.now.as_nanos(), cx);
             self.enqueue_update(header.sender, cx);
@@ -184,30 +174,34 @@ impl Membership {
         if live { Standing::Member } else { Standing::Unknown }
     }
 
-    fn may_accuse(&mut self, id: NodeId, cx: &Ctx<'_>) -> bool {
+    pub(super) fn may_accuse(&mut self, id: NodeId, cx: &Ctx<'_>) -> bool {
         self.accusations.admit(id, cx.config.membership.probe_interval, cx.now)
     }
 
     /// Answers a datagram after all of it was read. An address that is not validated is sent no more bytes than came
     /// from it (rule F6).
     pub(crate) fn answer(&self, arrival: &Arrival, cx: &mut Ctx<'_>) {
-        let Arrival { source, reply: Reply { ack, accused, wants_record, verdict }, len } = *arrival;
-        if ack.is_none() && accused.is_none() && !wants_record && verdict.is_none() {
+        let Arrival { source, reply: Reply { ack, accused, record, wants_record, verdict }, len } = *arrival;
+        if ack.is_none() && accused.is_none() && !record && !wants_record && verdict.is_none() {
             return;
         }
         let validated = source.standing == Standing::Validated;
         let known = accused.is_none() && matches!(source.standing, Standing::Member | Standing::Validated);
         let roots = known.then(|| self.roots(cx));
         let (credit, now) = (cx.config.membership.reconcile_credit, cx.now);
+        let own = (record && self.phase == Phase::Running).then(|| self.own.record());
         let mut datagram = cx.datagram(source.from, source.sender);
         if !validated {
-            datagram.limit(len - wire::HEADER_BYTES - wire::CRC_BYTES);
+            datagram.limit(answer_room(len));
         }
         if let Some(seq) = ack {
             datagram.push(&Ack { seq, roots }.into());
         }
         if let Some(accused) = accused {
             datagram.push(&accused.into());
+        }
+        if let Some(record) = &own {
+            datagram.push(&Alive(Record::trusted(record)).into());
         }
         if validated {
             if wants_record && self.table.get(source.sender).is_some_and(Entry::lacks_content) {
@@ -233,12 +227,20 @@ impl Membership {
     }
 }
 
-/// Builds the message that tells a member how this node holds it (rule A4).
+/// The number of message bytes in the longest answer to a datagram of `len` bytes whose sender's address is not proven
+/// (rule F6).
+pub(super) const fn answer_room(len: usize) -> usize {
+    len - wire::HEADER_BYTES - wire::CRC_BYTES
+}
+
+/// Builds the message that tells a member how this node holds it (rule A4). It names a process only if the record of that
+/// process proves that it was at this incarnation (rule A1).
 pub(super) fn accusation_of(entry: &Entry) -> Accused {
+    let signed = entry.record().filter(|record| record.incarnation() == entry.incarnation());
     Accused {
         incarnation: entry.incarnation(),
         state: entry.state(),
         removed: entry.flags.removed,
-        boot: entry.boot().unwrap_or(0),
+        boot: signed.map_or(0, Record::boot),
     }
 }

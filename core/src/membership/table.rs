@@ -495,6 +495,7 @@ const INDEXED: &str = "a slot that is listed holds an entry";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Rank;
     use crate::wire::RecordFields;
 
     const NOW: Time = Time::from_secs(100);
@@ -507,7 +508,7 @@ mod tests {
         let fields = RecordFields {
             id,
             incarnation: Incarnation::first(1),
-            boot: 1,
+            rank: Rank::default(),
             shared: 0,
             roster: 0,
             priority: 0,

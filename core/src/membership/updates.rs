@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::sender::accusation_of;
 use super::suspicion::Suspicion;
 use super::table::Entry;
 use super::{Membership, Source, Timer};
@@ -171,9 +172,12 @@ impl Membership {
         let Self { updates, table, suspicions, .. } = self;
         updates.pack(limit, |id| {
             let Some(entry) = table.get(id) else { return Fate::Gone };
-            let Some(message) = update_of(entry, suspicions, now) else { return Fate::Gone };
-            if id == receiver && entry.state() == MemberState::Alive {
-                return Fate::Useless;
+            let Some(mut message) = update_of(entry, suspicions, now) else { return Fate::Gone };
+            if id == receiver {
+                if entry.state() == MemberState::Alive {
+                    return Fate::Useless;
+                }
+                message = accusation_of(entry).into();
             }
             if push(&message) { Fate::Packed } else { Fate::TooLong }
         });

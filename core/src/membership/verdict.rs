@@ -1,5 +1,6 @@
 //! News of other members, and its consequences. Which news wins is decided in [`rules`]; this file applies it.
 
+use super::identity::{Route, Signed};
 use super::rules::{self, Claim, Outcome, Witness};
 use super::table::Entry;
 use super::{Membership, Reply, Source, Timer};
@@ -7,7 +8,7 @@ use crate::action::{MemberChange, Notice};
 use crate::config::SHARED_FIELDS;
 use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
-use crate::id::{MemberState, NodeId};
+use crate::id::{Incarnation, MemberState, NodeId};
 use crate::time::nanos;
 use crate::wire::{Record, Verdict};
 
@@ -22,11 +23,13 @@ impl Membership {
     ) {
         let id = record.id();
         let heard = Claim::new(record.incarnation(), MemberState::Alive);
-        if !heard.incarnation.is_sane() {
+        if !self.is_credible(id, heard.incarnation) {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         if id == self.own.id {
-            return self.on_self(heard, Some(record.boot()), cx);
+            let (boot, incarnation, rank) = (record.boot(), record.incarnation(), Some(record.rank()));
+            let route = Route { addr: Some(record.addr()), via: Some(source.partner()) };
+            return self.on_signed(Signed { boot, incarnation, rank, accuses: false, route }, cx);
         }
         let Some(entry) = self.table.get(id) else { return self.add_member(record, source, cx) };
         let revives = rules::merge(entry.claim(), heard, Witness::Nothing) == Outcome::Taken;
@@ -110,7 +113,7 @@ impl Membership {
     /// Handles the verdict that `source` holds or passes on about a member.
     pub(super) fn on_verdict(&mut self, verdict: &Verdict, source: &Source, cx: &mut Ctx<'_>) {
         let Verdict { id, incarnation, state, removed, age, author } = *verdict;
-        if !incarnation.is_sane() {
+        if !self.is_credible(id, incarnation) {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         let heard = Claim::new(incarnation, state);
@@ -118,7 +121,7 @@ impl Membership {
             if removed && incarnation == self.own.incarnation() {
                 return self.on_removed(cx);
             }
-            return self.on_self(heard, None, cx);
+            return self.on_unsigned(heard, cx);
         }
         let age = u64::from(age) * 1_000_000;
         let Some(entry) = self.table.get(id) else { return self.keep_tombstone(verdict, age, source, cx) };
@@ -151,6 +154,12 @@ impl Membership {
         if removed && state == MemberState::Left && self.table.get(id).map(Entry::claim) == Some(heard) {
             self.table.set_removed(id);
         }
+    }
+
+    /// Whether a correct member with this id can be at this incarnation, as far as this node can tell (rule A3).
+    pub(super) fn is_credible(&self, id: NodeId, incarnation: Incarnation) -> bool {
+        let held = self.table.get(id).map_or(0, |entry| entry.incarnation().epoch);
+        incarnation.is_sane() && self.own.identity.is_credible(incarnation.epoch, held)
     }
 
     /// The reason to believe a Down about this member that was passed `age` nanoseconds ago.

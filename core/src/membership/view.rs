@@ -22,7 +22,7 @@ impl Membership {
     }
 
     pub(crate) const fn boot(&self) -> u64 {
-        self.own.boot
+        self.own.boot()
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {
@@ -91,7 +91,7 @@ impl Membership {
         if self.is_running() {
             let mine = self.table.get(self.own.id).expect("this node is in the table");
             assert_eq!(mine.incarnation(), self.own.incarnation(), "the own entry is current");
-        } else {
+        } else if self.phase != Phase::Waiting {
             assert_eq!(self.next_wake(), None, "a stopped node sleeps");
         }
         self.health.check(config, now);

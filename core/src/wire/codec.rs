@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::error::DecodeError;
-use crate::id::{Incarnation, NodeId};
+use crate::id::{Incarnation, NodeId, Rank};
 
 /// The codec of one message: reads and writes its body, and prints it in a trace. The message's tag and name stand in the
 /// table of kinds.
@@ -88,6 +88,10 @@ impl<'a> Reader<'a> {
         Ok(Incarnation { epoch: self.u64()?, counter: self.u32()? })
     }
 
+    pub(crate) fn rank(&mut self) -> Result<Rank, DecodeError> {
+        Ok(Rank { seniority: self.u64()?, draws: self.u16()?, boot: self.u64()? })
+    }
+
     /// Takes an address: a family byte (4 or 6), the port, the IP address.
     pub(crate) fn addr(&mut self) -> Result<SocketAddr, DecodeError> {
         let family = self.u8()?;
@@ -128,6 +132,12 @@ pub(crate) trait Put {
     fn put_incarnation(&mut self, incarnation: Incarnation) {
         self.put_u64(incarnation.epoch);
         self.put_u32(incarnation.counter);
+    }
+
+    fn put_rank(&mut self, rank: Rank) {
+        self.put_u64(rank.seniority);
+        self.put_u16(rank.draws);
+        self.put_u64(rank.boot);
     }
 
     fn put_addr(&mut self, addr: SocketAddr) {

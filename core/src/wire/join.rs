@@ -2,11 +2,15 @@
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
 
 use super::codec::{Body, Put, Reader};
 use super::error::DecodeError;
+use super::member::{code, read_code};
 use super::record::Record;
+use crate::id::{Incarnation, MemberState};
 
 /// Asks to become a member. The receiver takes the record and answers with a [`JoinAnswer`] if the cookie is right.
 /// Otherwise it sends a [`JoinEcho`] to the address in the record and remembers nothing (rule B10).
@@ -23,8 +27,8 @@ pub struct Join<'a> {
     pub record: Record<'a>,
 }
 
-/// Challenges a joiner. The receiver repeats its [`Join`] with this cookie, which proves that it is reachable at its
-/// address.
+/// Challenges a joiner, and tells it what the sender holds of its id. The receiver repeats its [`Join`] with this cookie,
+/// which proves that it is reachable at its address, once its id is free (rule A2a).
 ///
 /// An echo from an address that the receiver has not asked is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,39 @@ pub struct JoinEcho {
     pub cookie: u64,
     /// The address that the join came from. A joiner without an address of its own takes it (rule A6).
     pub seen: SocketAddr,
+    /// What the sender holds of the joiner's id.
+    pub name: NameState,
+}
+
+/// What a node holds of an id that a joiner wants to take (rule A2a).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameState {
+    /// Nothing, and the node itself has not joined yet.
+    NotJoined,
+    /// Nothing.
+    Unknown,
+    /// A process has the id, or had it.
+    Held(Holder),
+}
+
+/// The process that has an id, or had it last, as a member knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    /// The state in which the member holds the process.
+    pub state: MemberState,
+    /// The incarnation at which the member holds the process.
+    pub incarnation: Incarnation,
+    /// The boot of the process; 0 if its record is not known.
+    pub boot: u64,
+    /// The seniority of the process ([`Rank`](crate::id::Rank)); `u64::MAX` if its record is not known.
+    pub seniority: u64,
+    /// The address of the process; unspecified if it is not known.
+    pub addr: SocketAddr,
+}
+
+impl Holder {
+    /// The address of a holder whose address is not known.
+    pub(crate) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 }
 
 /// Tells a joiner that it has joined. The receiver stops asking seeds, and compares its member table with the sender's. The
@@ -70,18 +107,52 @@ impl<'a> Body<'a> for Join<'a> {
     }
 }
 
+/// The codes of the states in which nobody is known to hold the name.
+const NOT_JOINED: u8 = 0x41;
+const UNKNOWN: u8 = 0x40;
+
 impl Body<'_> for JoinEcho {
     fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cookie: body.u64()?, seen: body.addr()? })
+        let (cookie, seen) = (body.u64()?, body.addr()?);
+        let name = match body.u8()? {
+            NOT_JOINED => NameState::NotJoined,
+            UNKNOWN => NameState::Unknown,
+            code => NameState::Held(Holder {
+                state: read_code(code)?.0,
+                incarnation: body.incarnation()?,
+                boot: body.u64()?,
+                seniority: body.u64()?,
+                addr: body.addr()?,
+            }),
+        };
+        Ok(Self { cookie, seen, name })
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64(self.cookie);
         out.put_addr(self.seen);
+        match self.name {
+            NameState::NotJoined => out.put_u8(NOT_JOINED),
+            NameState::Unknown => out.put_u8(UNKNOWN),
+            NameState::Held(holder) => {
+                out.put_u8(code(holder.state, false));
+                out.put_incarnation(holder.incarnation);
+                out.put_u64(holder.boot);
+                out.put_u64(holder.seniority);
+                out.put_addr(holder.addr);
+            }
+        }
     }
 
     fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{name} to {}", self.seen)
+        write!(f, "{name} to {}: ", self.seen)?;
+        match self.name {
+            NameState::NotJoined => f.write_str("not joined"),
+            NameState::Unknown => f.write_str("unknown"),
+            NameState::Held(Holder { state, incarnation, .. }) => {
+                write!(f, "{} at {incarnation}", state.name())
+            }
+        }
     }
 }
 

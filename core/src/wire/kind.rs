@@ -17,6 +17,7 @@ use super::gossip::{
 };
 use super::join::{Join, JoinAnswer, JoinEcho};
 use super::member::{Accused, Alive, Verdict};
+use super::name::{Ask, Claim};
 use super::probe::{Ack, Nack, Ping, PingReq, RelayedAck};
 use super::reconcile::{Compare, Delta, Items, Want};
 use super::sizes::{MESSAGE_BYTES, TABLES};
@@ -190,9 +191,11 @@ kinds! {
         6 Alive<'a> "alive" Unknown;
         7 Verdict "verdict" Unknown;
         8 Accused "accused" Unknown;
-        9 Join<'a> "join" Unknown;
-        10 JoinEcho "join-echo" Unknown;
+        9 Join<'a> "join" Stale;
+        10 JoinEcho "join-echo" Stale;
         11 JoinAnswer "join-answer" Unknown;
+        12 Ask "ask" Stale;
+        13 Claim "claim" Stale;
     }
     /// A message of the reconciliation of one table.
     Reconcile {

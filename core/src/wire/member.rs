@@ -50,14 +50,14 @@ pub struct Accused {
     pub state: MemberState,
     /// Whether an operator removed the receiver; only of a `Left`.
     pub removed: bool,
-    /// The process (boot) of the record that the sender holds of the receiver; 0 if it holds none (rule A2).
+    /// The process (boot) that was at this incarnation, from its own record; 0 if no record proves it (rule A1).
     pub boot: u64,
 }
 
 /// The bit of a code that says that an operator removed the member.
 const REMOVED: u8 = 0x80;
 
-const fn code(state: MemberState, removed: bool) -> u8 {
+pub(super) const fn code(state: MemberState, removed: bool) -> u8 {
     let state = match state {
         MemberState::Alive => 0,
         MemberState::Suspect => 1,
@@ -67,7 +67,7 @@ const fn code(state: MemberState, removed: bool) -> u8 {
     if removed { state | REMOVED } else { state }
 }
 
-const fn read_code(code: u8) -> Result<(MemberState, bool), DecodeError> {
+pub(super) const fn read_code(code: u8) -> Result<(MemberState, bool), DecodeError> {
     let state = match code & 0x0f {
         0 => MemberState::Alive,
         1 => MemberState::Suspect,

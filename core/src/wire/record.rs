@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use super::codec::{Put, Reader, addr_bytes};
 use super::error::DecodeError;
 use super::sizes::{KEYS_MAX, RECORD_FIXED_BYTES};
-use crate::id::{Incarnation, NodeId};
+use crate::id::{Incarnation, NodeId, Rank};
 use crate::limits::{EXTENSION_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
 
 /// A member's record, checked when it was read and kept as its bytes.
@@ -23,8 +23,8 @@ pub struct RecordFields<'a> {
     pub id: NodeId,
     /// The incarnation in which the member has made the record.
     pub incarnation: Incarnation,
-    /// The boot of the member: the random number of its process.
-    pub boot: u64,
+    /// The rank of the member's process among all that use its id; it contains the boot.
+    pub rank: Rank,
     /// The digest of the settings that all members must share (rule G4).
     pub shared: u64,
     /// The version of the roster of voters that the member has adopted; 0 for none.
@@ -59,7 +59,7 @@ impl RecordFields<'_> {
         );
         out.put_id(self.id);
         out.put_incarnation(self.incarnation);
-        out.put_u64(self.boot);
+        out.put_rank(self.rank);
         out.put_u64(self.shared);
         out.put_u32(self.roster);
         out.put_u32(self.priority);
@@ -158,19 +158,26 @@ impl<'a> Record<'a> {
     /// The boot of the member: the random number of its process.
     #[must_use]
     pub fn boot(self) -> u64 {
-        self.word(20)
+        self.word(30)
+    }
+
+    /// The rank of the member's process among all that use its id.
+    #[must_use]
+    pub fn rank(self) -> Rank {
+        let [low, high] = *self.head()[28..].first_chunk().expect(CHECKED);
+        Rank { seniority: self.word(20), draws: u16::from_le_bytes([low, high]), boot: self.boot() }
     }
 
     /// The digest of the settings that all members must share.
     #[must_use]
     pub fn shared(self) -> u64 {
-        self.word(28)
+        self.word(38)
     }
 
     /// The least and the greatest protocol version that the member speaks.
     #[must_use]
     pub fn protocol(self) -> (u8, u8) {
-        (self.head()[44], self.head()[45])
+        (self.head()[54], self.head()[55])
     }
 
     /// The address that datagrams for the member go to.
@@ -194,7 +201,7 @@ impl<'a> Record<'a> {
     fn read_fields(reader: &mut Reader<'a>) -> Result<RecordFields<'a>, DecodeError> {
         let id = reader.id()?;
         let incarnation = reader.incarnation()?;
-        let boot = reader.u64()?;
+        let rank = reader.rank()?;
         let shared = reader.u64()?;
         let roster = reader.u32()?;
         let priority = reader.u32()?;
@@ -208,7 +215,7 @@ impl<'a> Record<'a> {
         Ok(RecordFields {
             id,
             incarnation,
-            boot,
+            rank,
             shared,
             roster,
             priority,

@@ -36,9 +36,23 @@ const ACCUSED_BYTES: usize = INCARNATION_BYTES + 1 + 8;
 // A node tells an unvalidated sender that it is accused in an answer no longer than the sender's ping (rules A4 and F6).
 const _: () = assert!(MESSAGE_BYTES + SHORT_ACK_BYTES + MESSAGE_BYTES + ACCUSED_BYTES <= PROBE_BYTES);
 
-/// The fields of a record that have a fixed width: id, incarnation, boot, shared digest, roster version, priority,
+/// A rank: seniority, draws, boot.
+const RANK_BYTES: usize = 8 + 2 + 8;
+/// The fields of a record that have a fixed width: id, incarnation, rank, shared digest, roster version, priority,
 /// protocol range, flags.
-pub(super) const RECORD_FIXED_BYTES: usize = 8 + INCARNATION_BYTES + 8 + 8 + 4 + 4 + 2 + 1;
+pub(super) const RECORD_FIXED_BYTES: usize = 8 + INCARNATION_BYTES + RANK_BYTES + 8 + 4 + 4 + 2 + 1;
+/// The shortest address: family, port, an IPv4 address.
+const ADDR_BYTES_MIN: usize = 1 + 2 + 4;
+/// The shortest record: no name, zone, metadata and keys.
+const RECORD_BYTES_MIN: usize = RECORD_FIXED_BYTES + ADDR_BYTES_MIN + 1 + 1 + 2 + 1;
+/// The shortest Join: tag, length, cookie, a cluster id of one byte.
+const JOIN_BYTES_MIN: usize = MESSAGE_BYTES + 8 + 1 + 1 + RECORD_BYTES_MIN;
+/// The longest JoinEcho: cookie, seen address, code, and the holder: incarnation, boot, seniority, address.
+const JOIN_ECHO_BYTES_MAX: usize =
+    MESSAGE_BYTES + 8 + ADDR_BYTES_MAX + 1 + INCARNATION_BYTES + 8 + 8 + ADDR_BYTES_MAX;
+// The answer to an unknown joiner is no longer than its question (rule F6).
+const _: () = assert!(JOIN_ECHO_BYTES_MAX <= JOIN_BYTES_MIN);
+
 /// The most key ids of a record.
 pub(super) const KEYS_MAX: usize = 4;
 /// The longest record.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::sizes::RECORD_BYTES_MAX;
 use super::*;
-use crate::id::{Incarnation, MemberState, MessageId, NodeId};
+use crate::id::{Incarnation, MemberState, MessageId, NodeId, Rank};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -24,7 +24,7 @@ fn fields() -> RecordFields<'static> {
     RecordFields {
         id: NodeId(0x0102),
         incarnation: Incarnation { epoch: 0x0304, counter: 5 },
-        boot: 0x0607,
+        rank: Rank { seniority: 0x0304, draws: 2, boot: 0x0607 },
         shared: 0x0809,
         roster: 0,
         priority: 10,
@@ -48,7 +48,7 @@ fn header() -> Header {
     }
 }
 
-const RECORD: &str = "0201000000000000 0403000000000000 05000000 0706000000000000 0908000000000000 00000000 0a000000 \
+const RECORD: &str = "0201000000000000 0403000000000000 05000000 0403000000000000 0200 0706000000000000 0908000000000000 00000000 0a000000 \
     01 01 01 04 581b 0a000001 05 7765622d31 02 6575 0100 6d 00";
 
 #[test]
@@ -118,12 +118,19 @@ fn swim(golden: &mut Golden) {
     golden.is(PingReq { seq: 1, target: NodeId(2), addr }, "ping-req 1 for n2", &format!("03 1f00 01000000 0200000000000000 {ADDR}"));
     golden.is(Nack { seq: 1 }, "nack 1", "04 0400 01000000");
     golden.is(RelayedAck { seq: 1, author: NodeId(2), incarnation }, "relayed-ack 1 of n2@1.2", "05 1800 01000000 0200000000000000 0100000000000000 02000000");
-    golden.is(Alive(record), "alive n258@772.5", &format!("06 4300 {RECORD}"));
+    golden.is(Alive(record), "alive n258@772.5", &format!("06 4d00 {RECORD}"));
     golden.is(verdict, "left n3@1.2 by n5 (removed)", "07 2100 0300000000000000 0100000000000000 02000000 83 04000000 0500000000000000");
     golden.is(Accused { incarnation, state: MemberState::Down, removed: false, boot: 6 }, "accused down@1.2", "08 1500 0100000000000000 02000000 02 0600000000000000");
-    golden.is(Join { cookie: 1, cluster: "c", record }, "join n258@772.5", &format!("09 4d00 0100000000000000 01 63 {RECORD}"));
-    golden.is(JoinEcho { cookie: 1, seen: addr }, "join-echo to [fd00::1]:9", &format!("0a 1b00 0100000000000000 {ADDR}"));
+    golden.is(Join { cookie: 1, cluster: "c", record }, "join n258@772.5", &format!("09 5700 0100000000000000 01 63 {RECORD}"));
+    let echo = |name| JoinEcho { cookie: 1, seen: addr, name };
+    golden.is(echo(NameState::Unknown), "join-echo to [fd00::1]:9: unknown", &format!("0a 1c00 0100000000000000 {ADDR} 40"));
+    golden.is(echo(NameState::NotJoined), "join-echo to [fd00::1]:9: not joined", &format!("0a 1c00 0100000000000000 {ADDR} 41"));
+    let held = NameState::Held(Holder { state: MemberState::Down, incarnation, boot: 6, seniority: 7, addr });
+    golden.is(echo(held), "join-echo to [fd00::1]:9: down at 1.2", &format!("0a 4b00 0100000000000000 {ADDR} 02 0100000000000000 02000000 0600000000000000 0700000000000000 {ADDR}"));
     golden.is(JoinAnswer { seen: addr, shared: 1, members: 2 }, "join-answer (2 members)", &format!("0b 1f00 {ADDR} 0100000000000000 02000000"));
+    let (id, nonce, rank) = (NodeId(3), 4, Rank { seniority: 5, draws: 6, boot: 7 });
+    golden.is(Ask { id, nonce, rank }, "ask n3 by boot 7", "0c 2200 0300000000000000 0400000000000000 0500000000000000 0600 0700000000000000");
+    golden.is(Claim { id, nonce, rank }, "claim n3 by boot 7", "0d 2200 0300000000000000 0400000000000000 0500000000000000 0600 0700000000000000");
 }
 
 #[rustfmt::skip]
@@ -235,14 +242,14 @@ proptest! {
 
     #[test]
     fn records_survive_the_wire(
-        id in 1..u64::MAX, epoch: u64, counter: u32, boot: u64, v6: bool, port: u16,
+        id in 1..u64::MAX, epoch: u64, counter: u32, seniority: u64, draws: u16, boot: u64, v6: bool, port: u16,
         name in "[a-zé]{0,30}", zone in "[a-z]{0,32}", meta in prop::collection::vec(any::<u8>(), 0..=512),
     ) {
         let ip = if v6 { "2001:db8::7".parse().expect("an address") } else { [10, 1, 2, 3].into() };
         let record = RecordFields {
             id: NodeId(id),
             incarnation: Incarnation { epoch, counter },
-            boot,
+            rank: Rank { seniority, draws, boot },
             addr: core::net::SocketAddr::new(ip, port),
             name: &name,
             zone: &zone,
@@ -253,7 +260,8 @@ proptest! {
         prop_assert!(bytes.len() <= RECORD_BYTES_MAX);
         let read = Record::read(&bytes).expect("just written");
         prop_assert_eq!(read.fields(), record);
-        prop_assert_eq!((read.id(), read.incarnation(), read.boot()), (record.id, record.incarnation, boot));
+        prop_assert_eq!((read.id(), read.incarnation()), (record.id, record.incarnation));
+        prop_assert_eq!((read.rank(), read.boot()), (record.rank, boot));
         prop_assert_eq!((read.addr(), read.shared(), read.protocol()), (record.addr, record.shared, record.protocol));
     }
 }

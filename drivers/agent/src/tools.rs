@@ -86,6 +86,7 @@ fn step_line(step: &Step<'_>, json: bool) -> String {
         Event::Tick => "tick".to_owned(),
         Event::Command(command) => format!("{command:?}"),
         Event::Stored { slot, serial } => format!("stored {slot:?} {serial}"),
+        Event::Seed(_) => "a new seed".to_owned(),
     };
     let (segment, number, actions) = (step.segment, step.number, step.actions.len());
     if json {

@@ -199,11 +199,12 @@ impl Driver {
         }
     }
 
-    fn perform(&mut self, out: &Outbox, before: usize) -> Option<Result<Answer, Rejected>> {
-        let mut answered = None;
+    fn perform(&mut self, out: &mut Outbox, before: usize) -> Option<Result<Answer, Rejected>> {
+        let (mut answered, mut reseed) = (None, false);
         for action in out.iter().skip(before) {
             match action {
                 Action::Send { .. } | Action::WakeAt(_) => {}
+                Action::Reseed => reseed = true,
                 Action::Answer(answer) => answered = Some(answer),
                 Action::Notify(notice) => self.notify(notice.into_owned()),
                 Action::Store { slot, serial, bytes } => {
@@ -213,7 +214,18 @@ impl Driver {
                 }
             }
         }
+        if reseed {
+            self.reseed(out);
+        }
         answered
+    }
+
+    /// Gives the node a new seed, which it has asked for because a copy of it runs.
+    fn reseed(&mut self, out: &mut Outbox) {
+        match entropy::seed() {
+            Ok(seed) => drop(self.step(Event::Seed(seed), out)),
+            Err(error) => self.report_trouble(Trouble::Seed { error: error.to_string() }),
+        }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these end something that a caller waits for")]

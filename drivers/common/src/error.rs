@@ -184,6 +184,12 @@ pub enum Trouble {
         /// The error, with the path of the file.
         error: String,
     },
+    /// The node needs new randomness, because a copy of it runs, and the operating system gave none. The node sends nothing
+    /// any more; restart it.
+    Seed {
+        /// The error of the operating system.
+        error: String,
+    },
     /// The journal could not be written. No further event is recorded.
     Journal {
         /// The error, with the path of the file.
@@ -201,6 +207,7 @@ impl fmt::Display for Trouble {
                 write!(f, "{found} peers were found, but only {kept} of them are used")
             }
             Self::PeersRefused(rejected) => write!(f, "the node refused the peers: {rejected}"),
+            Self::Seed { error } => write!(f, "no new seed for the node: {error}"),
             Self::Store { error } | Self::Journal { error } => f.write_str(error),
         }
     }

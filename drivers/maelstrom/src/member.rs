@@ -216,6 +216,8 @@ impl Member {
                 },
                 Action::Answer(answer) => answered = Some(answer),
                 Action::Notify(notice) => self.on_notice(&notice, out),
+                // Maelstrom runs no copies of a node.
+                Action::Reseed => out.log.push("a copy of this node runs; it stops sending".to_owned()),
                 Action::Store { .. } | Action::WakeAt(_) => {}
             }
         }

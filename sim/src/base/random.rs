@@ -27,6 +27,7 @@ pub(crate) enum Purpose {
     Offset = 11,
     Plan = 12,
     Workload = 13,
+    Entropy = 14,
 }
 
 /// A stream of random numbers.

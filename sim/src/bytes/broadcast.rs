@@ -199,7 +199,7 @@ impl Fuzzed {
                 }
                 Action::Store { slot: Slot::SeenSet, serial, .. } => self.writes.push(serial),
                 Action::Notify(notice) => self.check_notice(&notice),
-                Action::Store { .. } | Action::Answer(_) | Action::WakeAt(_) => {}
+                Action::Store { .. } | Action::Answer(_) | Action::Reseed | Action::WakeAt(_) => {}
             }
         }
         self.out = out;

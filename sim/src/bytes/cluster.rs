@@ -153,7 +153,7 @@ impl World {
                 }
                 Action::Answer(answer) => self.see(&Happening::Answered { node: index, answer: &answer }),
                 Action::Notify(notice) => self.see(&Happening::Notice { node: index, notice: &notice }),
-                Action::Store { .. } | Action::WakeAt(_) => {}
+                Action::Store { .. } | Action::Reseed | Action::WakeAt(_) => {}
             }
         }
         self.out = out;

@@ -114,7 +114,7 @@ impl Fuzzed {
                     self.cookies.extend(cookie(&bytes));
                 }
                 Action::Answer(_) => answers += 1,
-                Action::Notify(_) | Action::Store { .. } | Action::WakeAt(_) => {}
+                Action::Notify(_) | Action::Store { .. } | Action::Reseed | Action::WakeAt(_) => {}
             }
         }
         assert_eq!(answers, usize::from(is_command), "a command is answered by exactly one answer");

@@ -61,6 +61,7 @@ impl<P: Process> Sim<P> {
             join: spawn.join,
             disk: Disk::default(),
             inbox: Inbox::default(),
+            entropy: Random::of(self.seed, Purpose::Entropy, index.0.into()),
         };
         self.cluster.places.push(Place { process: None, host });
         index

@@ -2,7 +2,7 @@
 //! from the documented format and not by the core's encoder.
 
 use bruit_core::wire::{Header, Message, RecordFields, cluster_tag};
-use bruit_core::{Incarnation, NodeId, virtual_addr};
+use bruit_core::{Incarnation, NodeId, Rank, virtual_addr};
 
 /// The header of a datagram from the first boot of `sender`.
 #[must_use]
@@ -18,7 +18,7 @@ pub fn record(id: u64, incarnation: Incarnation) -> RecordFields<'static> {
     RecordFields {
         id: NodeId(id),
         incarnation,
-        boot: id,
+        rank: Rank { seniority: incarnation.epoch, draws: 0, boot: id },
         shared: 0,
         roster: 0,
         priority: 0,

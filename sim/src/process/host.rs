@@ -8,6 +8,7 @@ use bruit_core::{NodeId, Slot, Time};
 
 use super::clock::Clock;
 use super::spawn::Join;
+use crate::base::Random;
 use crate::network::{AddressNumber, DatagramId};
 
 /// The status of a process.
@@ -45,6 +46,8 @@ pub(crate) struct Host {
     pub(crate) join: Join,
     pub(crate) disk: Disk,
     pub(crate) inbox: Inbox,
+    /// The randomness of the operating system, for new seeds while the process runs.
+    pub(crate) entropy: Random,
 }
 
 impl Host {

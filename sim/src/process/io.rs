@@ -31,8 +31,13 @@ impl Io<'_> {
         let mut out = core::mem::take(&mut self.engine.outbox);
         self.handle(node, event, now, &mut out);
         self.act(BRUIT_PORT, &out);
+        let reseed = out.iter().any(|action| action == Action::Reseed);
         out.clear();
         self.engine.outbox = out;
+        if reseed {
+            let seed = self.seed();
+            self.drive(node, Event::Seed(seed), now);
+        }
     }
 
     /// Carries out the actions of a node: sends datagrams, writes to the simulated disk (a later
@@ -60,6 +65,11 @@ impl Io<'_> {
         self.host.address.addr()
     }
 
+    /// New randomness of the operating system, for [`Action::Reseed`].
+    pub fn seed(&mut self) -> [u8; 32] {
+        self.host.entropy.seed()
+    }
+
     fn act(&mut self, port: Port, out: &Outbox) {
         for action in out.iter() {
             match action {
@@ -67,7 +77,7 @@ impl Io<'_> {
                 Action::Answer(answer) => self.answered(&answer),
                 Action::Notify(notice) => self.notified(&notice),
                 Action::Store { slot, serial, bytes } => self.store(slot, serial, &bytes),
-                Action::WakeAt(_) => {}
+                Action::Reseed | Action::WakeAt(_) => {}
             }
         }
     }
@@ -116,6 +126,10 @@ impl Io<'_> {
 fn notice(action: Action<'_>) -> Option<Notice<'_>> {
     match action {
         Action::Notify(notice) => Some(notice),
-        Action::Send { .. } | Action::Answer(_) | Action::Store { .. } | Action::WakeAt(_) => None,
+        Action::Send { .. }
+        | Action::Answer(_)
+        | Action::Store { .. }
+        | Action::Reseed
+        | Action::WakeAt(_) => None,
     }
 }

@@ -20,7 +20,7 @@ fn fields(id: u64, counter: u32, name: &str) -> RecordFields<'_> {
     RecordFields {
         id: NodeId(id),
         incarnation: Incarnation { epoch: 1, counter },
-        boot: id,
+        rank: Rank { seniority: 1, draws: 0, boot: id },
         shared: 0,
         roster: 0,
         priority: 0,

@@ -152,6 +152,7 @@ mod tests {
             | Action::Send { .. }
             | Action::Answer(_)
             | Action::Notify(_)
+            | Action::Reseed
             | Action::WakeAt(_) => None,
         })
     }

@@ -28,6 +28,7 @@ pub(super) enum EventRecord<'a> {
     Tick,
     Command(Cow<'a, Command>),
     Stored { slot: Slot, serial: u64 },
+    Seed([u8; 32]),
 }
 
 impl<'a> EventRecord<'a> {
@@ -37,6 +38,7 @@ impl<'a> EventRecord<'a> {
             Event::Tick => Self::Tick,
             Event::Command(command) => Self::Command(Cow::Borrowed(command)),
             Event::Stored { slot, serial } => Self::Stored { slot: *slot, serial: *serial },
+            Event::Seed(seed) => Self::Seed(*seed),
         }
     }
 
@@ -46,6 +48,7 @@ impl<'a> EventRecord<'a> {
             Self::Tick => Event::Tick,
             Self::Command(command) => Event::Command(command.into_owned()),
             Self::Stored { slot, serial } => Event::Stored { slot, serial },
+            Self::Seed(seed) => Event::Seed(seed),
         }
     }
 }
@@ -82,6 +85,7 @@ impl Text {
             }
             Action::Answer(answer) => fmt::Write::write_fmt(self, format_args!("answer {answer:?}")),
             Action::Notify(notice) => fmt::Write::write_fmt(self, format_args!("notify {notice:?}")),
+            Action::Reseed => fmt::Write::write_str(self, "reseed"),
             Action::WakeAt(_) => return,
         };
         printed.expect("printing into a hash cannot fail: write_str below always succeeds");

@@ -40,7 +40,11 @@ impl Subject {
                 }) => {
                     self.changes.push((now, change, member.id));
                 }
-                Action::Notify(_) | Action::Answer(_) | Action::Store { .. } | Action::WakeAt(_) => {}
+                Action::Notify(_)
+                | Action::Answer(_)
+                | Action::Store { .. }
+                | Action::Reseed
+                | Action::WakeAt(_) => {}
             }
         }
         out.clear();

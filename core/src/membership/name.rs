@@ -1,0 +1,401 @@
+//! Taking the own id, and the questions between processes that use it (rules A2a, A2b and A2c).
+//!
+//! [`waiting`](super::waiting) and [`identity`](super::identity) decide; this file sends what they ask for, and does what
+//! follows.
+
+use alloc::collections::VecDeque;
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::{Answer, NAME_ASK, Route, Signed, Step};
+use super::sender::answer_room;
+use super::table::Entry;
+use super::waiting::{Next, Place, Waiting};
+use super::{Membership, Source, Timer};
+use crate::action::Notice;
+use crate::boot::Phase;
+use crate::context::{Ctx, Signal};
+use crate::error::Misbehavior;
+use crate::id::{Incarnation, MemberState, NodeId, Rank};
+use crate::limits::NAME_RELAYS_MAX;
+use crate::rng::{Rng, Stream};
+use crate::time::Time;
+use crate::wire::{
+    Accused, Ask, Claim, Datagram, Header, Holder, Message, NameState, Record, Standing, Swim,
+};
+
+/// The incarnation in the header of a process that waits for its id: it publishes none.
+pub(super) const NO_INCARNATION: Incarnation = Incarnation { epoch: 0, counter: 0 };
+
+/// The epochs from here on are refused while a process waits for its id (rule A3).
+const WAITING_EPOCH_END: u64 = 1 << 62;
+
+/// The seniority in the question of a process that has not taken its id yet.
+const NOT_TAKEN: u64 = u64::MAX;
+
+/// The questions of other members that this node has passed on; the oldest is the first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct NameRelays {
+    open: VecDeque<NameRelay>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct NameRelay {
+    id: NodeId,
+    nonce: u64,
+    asker: SocketAddr,
+    until: Time,
+}
+
+/// What a node needs to go on after it has found a copy of itself, once its driver has given it a new seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Redraw {
+    pub(super) heard: Incarnation,
+    pub(super) below: Option<Rank>,
+    pub(super) route: Route,
+}
+
+impl NameRelays {
+    /// Notes a question. Returns false if too many are open.
+    fn open(&mut self, relay: NameRelay, now: Time) -> bool {
+        self.open.retain(|open| open.until > now);
+        if self.open.len() == NAME_RELAYS_MAX {
+            return false;
+        }
+        self.open.push_back(relay);
+        true
+    }
+
+    /// The address of the asker of this question.
+    fn asker(&self, id: NodeId, nonce: u64, now: Time) -> Option<SocketAddr> {
+        let is_it = |open: &&NameRelay| open.id == id && open.nonce == nonce && open.until > now;
+        self.open.iter().find(is_it).map(|open| open.asker)
+    }
+}
+
+impl Membership {
+    /// Starts to wait for the id. Without an address to ask, the id is taken at once.
+    pub(super) fn start_waiting(&mut self, cx: &mut Ctx<'_>) {
+        self.phase = Phase::Waiting;
+        self.contacts.joined = false;
+        cx.link.set_incarnation(NO_INCARNATION);
+        self.waiting = Some(Waiting::new(cx.now));
+        self.go_on_waiting(None, cx);
+    }
+
+    /// Takes the next steps of a process that waits. `seen` is the address at which a member has just seen it.
+    pub(super) fn go_on_waiting(&mut self, seen: Option<SocketAddr>, cx: &mut Ctx<'_>) {
+        loop {
+            let nonce = self.draw(cx.now);
+            let Some(waiting) = &mut self.waiting else { return };
+            let own = [self.own.addr, seen.unwrap_or(self.own.addr)];
+            let contacts = self.contacts.others(self.own.addr).count();
+            let place = Place { own: &own, contacts, settings: &cx.config.membership };
+            match waiting.step(place, cx.now, nonce) {
+                Next::Sleep(until) => return self.deadlines.arm(Timer::Name, until, cx.now),
+                Next::Poll => self.ask_contacts(cx),
+                Next::Ask { to, nonce } => self.send_ask(to, self.own.id, nonce, cx),
+                Next::TellHeld(Holder { addr, boot, incarnation, .. }) => {
+                    cx.out.notify(Notice::NameHeld { addr, boot, incarnation });
+                }
+                Next::Take => return self.take_name(cx),
+                Next::GiveUp(Holder { addr, boot, incarnation, .. }) => {
+                    self.waiting = None;
+                    cx.out.notify(Notice::NameTaken { addr, boot, incarnation });
+                    return self.stop(Phase::Ended, cx);
+                }
+            }
+        }
+    }
+
+    /// Asks every address that was given what is held of the own id: a Join without a cookie adds nothing to a table.
+    fn ask_contacts(&self, cx: &mut Ctx<'_>) {
+        for contact in self.contacts.others(self.own.addr) {
+            self.send_join(contact.addr, 0, cx);
+        }
+    }
+
+    /// Takes the id: from here on this node publishes its record.
+    fn take_name(&mut self, cx: &mut Ctx<'_>) {
+        let Some(waiting) = self.waiting.take() else { return };
+        let (rejoins, number, random) = (self.has_published, self.draw(cx.now), self.draw(cx.now));
+        let epoch = self.own.incarnation().epoch;
+        if rejoins {
+            self.own.identity.advance();
+        }
+        if let Some(heard) = waiting.heard().filter(|heard| *heard >= self.own.incarnation()) {
+            if !self.own.identity.jump(heard, random) {
+                return self.stop(Phase::Ended, cx);
+            }
+        }
+        let held_by = waiting.holder().map_or(0, |holder| holder.boot);
+        if rejoins && ![0, self.own.boot()].contains(&held_by) {
+            self.own.identity.renew(number);
+            cx.link.set_boot(number);
+        }
+        if !rejoins || self.own.boot() == number {
+            self.own.identity.take(waiting.seniority());
+        }
+        self.phase = Phase::Running;
+        self.has_published = true;
+        self.hold_own_record(cx);
+        self.store_epoch(cx);
+        if self.own.incarnation().epoch != epoch {
+            cx.signals.push(Signal::NewEpoch(self.own.incarnation().epoch));
+        }
+        if rejoins || self.own.incarnation().epoch != epoch {
+            cx.out.notify(Notice::Reincarnated { incarnation: self.own.incarnation() });
+        }
+        self.run(rejoins, cx);
+    }
+
+    /// Handles a datagram under the own id, and every datagram while this node waits for its id. Only the messages about the
+    /// id itself, and the answers of the addresses that were asked, are used.
+    pub(crate) fn on_name_datagram(
+        &mut self,
+        datagram: &Datagram<'_>,
+        from: SocketAddr,
+        len: usize,
+        cx: &mut Ctx<'_>,
+    ) {
+        let header = &datagram.header;
+        let source = Source { from, sender: header.sender, standing: Standing::Stale, delta: false };
+        if header.sender == self.own.id {
+            self.on_own_id(header, from, len, cx);
+        }
+        for message in datagram.messages {
+            match message {
+                Ok(Message::Swim(Swim::Join(join))) => self.on_join(&source, &join, cx),
+                Ok(Message::Swim(Swim::JoinEcho(echo))) => self.on_join_echo(from, echo, cx),
+                Ok(Message::Swim(Swim::Ask(ask))) => self.on_ask(header.sender, from, ask, cx),
+                Ok(Message::Swim(Swim::Claim(claim))) => self.on_claim(header.sender, from, claim, cx),
+                Ok(_) => {}
+                Err(error) => cx.stats.count_undecodable(error),
+            }
+            if !self.is_listening() {
+                return;
+            }
+        }
+    }
+
+    /// Handles the header of a datagram under the own id: this process, a copy or a twin has sent it. A twin with a lower
+    /// incarnation is told so, because it may know no other member (rules A2b and A4).
+    fn on_own_id(&mut self, header: &Header, from: SocketAddr, len: usize, cx: &mut Ctx<'_>) {
+        let Header { boot, incarnation, .. } = *header;
+        if boot == self.own.boot() && incarnation <= self.own.incarnation() {
+            cx.stats.dropped_own += 1;
+            return;
+        }
+        if self.phase != Phase::Running || incarnation == NO_INCARNATION {
+            return;
+        }
+        if !self.is_credible_of_own(incarnation) {
+            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+        }
+        let route = Route { addr: Some(from), via: None };
+        self.on_signed(Signed { boot, incarnation, rank: None, accuses: false, route }, cx);
+        let (id, own) = (self.own.id, self.own.incarnation());
+        if self.phase == Phase::Running && incarnation < own && self.may_accuse(id, cx) {
+            let (state, boot) = (MemberState::Alive, self.own.boot());
+            let mut datagram = cx.datagram(from, id);
+            datagram.limit(answer_room(len));
+            if datagram.push(&Accused { incarnation: own, state, removed: false, boot }.into()) {
+                datagram.send_alone();
+            }
+        }
+    }
+
+    /// What this node holds of an id that somebody wants to take.
+    pub(super) fn name_state(&self, id: NodeId) -> NameState {
+        if self.phase == Phase::Waiting {
+            return NameState::NotJoined;
+        }
+        let Some(entry) = self.table.get(id) else { return NameState::Unknown };
+        let rank = entry.record().map(Record::rank);
+        NameState::Held(Holder {
+            state: entry.state(),
+            incarnation: entry.incarnation(),
+            boot: rank.map_or(0, |rank| rank.boot),
+            seniority: rank.map_or(u64::MAX, |rank| rank.seniority),
+            addr: entry.addr().unwrap_or(Holder::NOWHERE),
+        })
+    }
+
+    /// Takes what a member holds of the own id.
+    pub(super) fn on_name_state(
+        &mut self,
+        from: SocketAddr,
+        seen: SocketAddr,
+        name: NameState,
+        cx: &mut Ctx<'_>,
+    ) {
+        if let NameState::Held(Holder { incarnation, .. }) = name {
+            if !incarnation.is_sane() || incarnation.epoch >= WAITING_EPOCH_END {
+                return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+            }
+        }
+        if let Some(waiting) = &mut self.waiting {
+            waiting.on_answer(from, name);
+            self.go_on_waiting(Some(seen), cx);
+        }
+    }
+
+    fn send_ask(&self, to: SocketAddr, receiver: NodeId, nonce: u64, cx: &mut Ctx<'_>) {
+        let mut rank = self.own.identity.rank();
+        if self.phase == Phase::Waiting {
+            rank.seniority = NOT_TAKEN;
+        }
+        let ask = Ask { id: self.own.id, nonce, rank };
+        let mut datagram = cx.datagram(to, receiver);
+        datagram.push(&ask.into());
+        datagram.send_alone();
+    }
+
+    /// Answers a question for the own id, or passes on the question of another member.
+    pub(super) fn on_ask(&mut self, sender: NodeId, from: SocketAddr, ask: Ask, cx: &mut Ctx<'_>) {
+        let Ask { id, nonce, .. } = ask;
+        if self.phase != Phase::Running {
+            return;
+        }
+        if id != self.own.id {
+            return self.relay_ask(sender, from, ask, cx);
+        }
+        match self.own.identity.on_ask(nonce, cx.now) {
+            Answer::Own(reaction) => {
+                self.react(reaction, cx);
+                self.go_on_asking(cx);
+            }
+            Answer::Claim => {
+                if ask.rank.boot != self.own.boot() && ask.rank.seniority != NOT_TAKEN {
+                    self.tell_rival(ask.rank.boot, cx);
+                }
+                let claim = Claim { id, nonce, rank: self.own.identity.rank() };
+                let mut datagram = cx.datagram(from, sender);
+                datagram.push(&claim.into());
+                datagram.send_alone();
+            }
+        }
+    }
+
+    /// Tells the application once of each other process that runs under the own id.
+    pub(super) fn tell_rival(&mut self, boot: u64, cx: &mut Ctx<'_>) {
+        if core::mem::replace(&mut self.rival_told, boot) != boot {
+            cx.out.notify(Notice::IdentityConflict { other: boot, stopped: false });
+        }
+    }
+
+    /// Passes a member's question for its own id on to the address that this node holds for the id.
+    fn relay_ask(&mut self, sender: NodeId, from: SocketAddr, ask: Ask, cx: &mut Ctx<'_>) {
+        let Some(to) = self.table.get(sender).filter(|_| ask.id == sender).and_then(Entry::addr) else {
+            return;
+        };
+        let relay = NameRelay { id: sender, nonce: ask.nonce, asker: from, until: cx.now + NAME_ASK };
+        if !self.name_relays.open(relay, cx.now) {
+            cx.stats.ignored_relays_full += 1;
+            return;
+        }
+        let mut datagram = cx.datagram(to, sender);
+        datagram.push(&ask.into());
+        datagram.send_alone();
+    }
+
+    /// Takes the answer to a question of this node, or passes it on to the member that asked.
+    pub(super) fn on_claim(&mut self, sender: NodeId, from: SocketAddr, claim: Claim, cx: &mut Ctx<'_>) {
+        let Claim { id, nonce, rank } = claim;
+        if id != self.own.id {
+            let asker = self.name_relays.asker(id, nonce, cx.now).filter(|_| id == sender);
+            let Some(to) = asker else { return };
+            let mut datagram = cx.datagram(to, id);
+            datagram.push(&claim.into());
+            return datagram.send_alone();
+        }
+        if let Some(waiting) = &mut self.waiting {
+            waiting.on_claim(nonce);
+            return self.go_on_waiting(None, cx);
+        }
+        self.on_own_claim(nonce, rank, (sender == id).then_some(from), cx);
+    }
+
+    fn on_own_claim(&mut self, nonce: u64, rank: Rank, addr: Option<SocketAddr>, cx: &mut Ctx<'_>) {
+        if self.phase == Phase::Running {
+            let route = Route { addr, via: None };
+            let reaction = self.own.identity.on_claim(nonce, rank, route, self.own.addr, cx.now);
+            self.react(reaction, cx);
+            self.go_on_asking(cx);
+        }
+    }
+
+    /// Takes the next steps of a process that is in doubt whether another one runs under its id.
+    pub(super) fn go_on_asking(&mut self, cx: &mut Ctx<'_>) {
+        while self.phase == Phase::Running && self.redraw.is_none() {
+            let nonce = self.draw(cx.now);
+            match self.own.identity.step(cx.now, nonce) {
+                Step::Sleep(until) => return self.deadlines.arm(Timer::Name, until, cx.now),
+                Step::Done => return self.deadlines.cancel(Timer::Name),
+                Step::Jump(heard) => self.jump(heard, cx),
+                Step::Ask { nonce, route: Route { addr, via } } => {
+                    for to in addr.into_iter() {
+                        self.send_ask(to, self.own.id, nonce, cx);
+                    }
+                    if let Some(via) = via {
+                        self.send_ask(via.addr, via.id, nonce, cx);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks at the own address whether this process is there (rule A2c).
+    pub(super) fn ask_self(&mut self, cx: &mut Ctx<'_>) {
+        let addr = self.own.addr;
+        if self.phase != Phase::Running || addr.ip().is_unspecified() {
+            return;
+        }
+        let nonce = self.draw(cx.now);
+        if let Some(nonce) = self.own.identity.ask_self(cx.now, nonce) {
+            self.send_ask(addr, self.own.id, nonce, cx);
+        }
+    }
+
+    /// Handles the deadline of a question.
+    pub(super) fn on_name_due(&mut self, cx: &mut Ctx<'_>) {
+        match self.phase {
+            Phase::Waiting => self.go_on_waiting(None, cx),
+            Phase::Idle | Phase::Running | Phase::Leaving | Phase::Left | Phase::Ended => {
+                self.go_on_asking(cx)
+            }
+        }
+    }
+
+    /// Asks the driver for a new seed, because a copy of this process runs. Until it comes, nothing is sent: whatever this
+    /// process drew, its copy could draw as well.
+    pub(super) fn ask_for_seed(&mut self, redraw: Redraw, cx: &mut Ctx<'_>) {
+        if self.redraw.is_none() {
+            self.redraw = Some(redraw);
+            cx.out.ask_for_seed();
+        }
+    }
+
+    /// Whether this node sends nothing before its driver gives it a new seed.
+    pub(crate) const fn awaits_seed(&self) -> bool {
+        self.redraw.is_some()
+    }
+
+    /// Goes on with new random numbers, under a new boot number (rule A2c).
+    pub(crate) fn on_seed(&mut self, seed: [u8; 32], cx: &mut Ctx<'_>) {
+        let number = Rng::new(seed, Stream::Boot).next_u64();
+        self.rng = Rng::new(seed, Stream::Membership);
+        let heard = self.own.incarnation();
+        let redraw = self.redraw.take().unwrap_or(Redraw { heard, below: None, route: Route::default() });
+        cx.link.set_boot(number);
+        if !self.has_published {
+            return self.own.identity.renew(number);
+        }
+        self.own.identity.redraw(number, redraw.below, redraw.route, cx.now);
+        if self.phase == Phase::Running {
+            self.jump(redraw.heard, cx);
+            self.go_on_asking(cx);
+        }
+    }
+}
