@@ -111,6 +111,11 @@ impl Contacts {
         self.all().any(|contact| contact.addr == addr)
     }
 
+    /// Whether this cookie has come from this address before.
+    fn has_cookie(&self, addr: SocketAddr, cookie: u64) -> bool {
+        self.all().any(|contact| (contact.addr, contact.cookie) == (addr, cookie))
+    }
+
     fn update(&mut self, addr: SocketAddr, change: impl Fn(&mut Contact)) {
         let contacts = self.seeds.iter_mut().chain(&mut self.peers);
         contacts.filter(|contact| contact.addr == addr).for_each(change);
@@ -272,8 +277,9 @@ impl Membership {
         datagram.send_alone();
     }
 
-    /// Handles a JoinEcho: sends the cookie back in a second Join. A node without an address takes the one that the
-    /// echo reports (rule A6).
+    /// Handles a JoinEcho: sends the cookie back in a second Join, once this node has its id. A cookie that has come before
+    /// is not answered: it goes out with the next Join, and an answer to each echo could go on without end. A node without
+    /// an address takes the one that the echo reports (rule A6).
     pub(super) fn on_join_echo(&mut self, from: SocketAddr, echo: JoinEcho, cx: &mut Ctx<'_>) {
         let JoinEcho { cookie, seen, name } = echo;
         if !matches!(self.phase, Phase::Waiting | Phase::Running) || !self.contacts.has(from) {
@@ -285,9 +291,13 @@ impl Membership {
             self.publish_change(cx);
             cx.out.notify(Notice::AddressLearnt { addr: seen });
         }
+        let is_new = !self.contacts.has_cookie(from, cookie);
         self.contacts.update(from, |contact| contact.cookie = cookie);
         if self.phase == Phase::Waiting {
             return self.on_name_state(from, seen, name, cx);
+        }
+        if !is_new {
+            return;
         }
         if seen != self.own.addr {
             self.ask_self(cx);

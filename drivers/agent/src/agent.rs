@@ -208,8 +208,11 @@ fn end_of(notice: &DriverNotice) -> Option<End> {
         DriverNotice::Node(Notice::Removed) => {
             Some(End::Stopped("an operator has removed this member".to_owned()))
         }
-        DriverNotice::Node(Notice::IdentityConflict { stopped: true, .. }) => {
-            Some(End::Stopped("another process has this member's id, and goes on".to_owned()))
+        DriverNotice::Node(Notice::IdentityConflict { stopped: true, other }) => Some(End::Stopped(format!(
+            "another process has this member's id, and goes on (boot {other:016x})"
+        ))),
+        DriverNotice::Node(Notice::NameTaken { addr, .. }) => {
+            Some(End::Stopped(format!("{addr} has this member's id, and goes on")))
         }
         DriverNotice::Node(_) | DriverNotice::Trouble(_) | DriverNotice::Lagged { .. } => None,
     }

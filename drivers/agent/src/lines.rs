@@ -1,9 +1,10 @@
 //! The lines that the agent prints while it runs: one for each notice, for people or as JSON.
 
 use std::io::Write;
+use std::net::SocketAddr;
 
 use bruit_udp::DriverNotice;
-use bruit_udp::core::{Member, MemberChange, NodeId, Notice, Time, broadcast::Reached};
+use bruit_udp::core::{Incarnation, Member, MemberChange, NodeId, Notice, Time, broadcast::Reached};
 use serde_json::{Value, json};
 
 use crate::label::label;
@@ -54,6 +55,11 @@ pub(crate) fn line(notice: &DriverNotice, name: impl Fn(NodeId) -> String) -> Li
     }
 }
 
+/// The fields of a notice about the process that has the id of this member.
+fn holder_fields(addr: SocketAddr, boot: u64, incarnation: Incarnation) -> Value {
+    json!({ "addr": addr, "boot": format!("{boot:016x}"), "incarnation": incarnation.to_string() })
+}
+
 fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
     let about = |id: &NodeId| label(&name(*id), &id.to_string());
     let id_only = |event, text, id: &NodeId| Line::new(event, text, json!({ "id": id.to_string() }));
@@ -66,6 +72,14 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
         }
         Notice::AddressLearnt { addr } => {
             Line::new("address", format!("the others see this member at {addr}"), json!({ "addr": addr }))
+        }
+        Notice::NameHeld { addr, boot, incarnation } => {
+            let text = format!("{addr} has this member's id; this one waits until it is free");
+            Line::new("held", text, holder_fields(*addr, *boot, *incarnation))
+        }
+        Notice::NameTaken { addr, boot, incarnation } => {
+            let text = format!("{addr} still has this member's id; this one stops");
+            Line::new("taken", text, holder_fields(*addr, *boot, *incarnation))
         }
         Notice::IdentityConflict { other, stopped } => {
             let end = if *stopped { "this one stops" } else { "the other one must stop" };
