@@ -19,6 +19,7 @@ impl Membership {
     pub(super) fn announce(&mut self, id: NodeId, before: MemberState, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|_| id != self.own.id) else { return };
         if rules::is_live(before) && !entry.is_live() {
+            self.sync.forget(id);
             cx.signals.push(Signal::MemberGone(id));
         }
         if !entry.is_shown() {
