@@ -204,20 +204,23 @@ pub struct MembershipConfig {
     ///
     /// Default 24 h in every preset (a guess). Raise it above the longest partition that should heal without seeds.
     /// Lower it where members come and go with ever new ids. Too low: a member returns after it was forgotten, or a
-    /// delayed datagram of a dead member shows it as alive for one detection time. Too high: `tombstones_max` cuts
-    /// the memory instead.
+    /// delayed datagram of a dead member shows it as alive for one detection time. Too high: those that have gone
+    /// fill `members_max`, and new members are ignored.
     pub forget_after: Duration,
-    /// **Shared.** How many live members are kept. Unknown members beyond it are ignored and counted
-    /// ([`Stats::ignored_table_full`](crate::Stats)). 1 to 1 048 576.
+    /// **Shared.** How many members are kept, live ones and those that are Down or Left together. A new member
+    /// beyond it takes the place of one that has gone for longer than half of `forget_after`. If there is none, the
+    /// new member is ignored and counted ([`Stats::ignored_table_full`](crate::Stats)). 1 to 1 048 576.
     ///
     /// Default 20 000 in every preset (a guess; simulated up to 10 000). It bounds the memory that a flood of
-    /// invented members can take. If the group grows above it, members disagree about who is in it.
+    /// invented members can take. Choose it above the size of the group and the ids that go within half of
+    /// `forget_after`. If there are more, members disagree about who is in the group.
     pub members_max: u32,
-    /// How many Down and Left members are kept. Beyond it Left ones are forgotten before Down ones, the oldest
-    /// first (rule B11). 1 to 1 048 576.
+    /// How many Down and Left verdicts are kept on ids that were never live here (rule B11). Further ones are
+    /// ignored and counted ([`Stats::ignored_table_full`](crate::Stats)). 1 to 1 048 576.
     ///
-    /// Default 8 192 in every preset (a guess). Raise it if more than so many ids fail or leave within
-    /// `forget_after`. If it is too low, members are forgotten early, with the effects of a low `forget_after`.
+    /// Default 8 192 in every preset (a guess). It bounds the memory that a flood of invented verdicts can take. If
+    /// it is too low, a new member does not learn of all that have gone, and compares tables with the others until
+    /// they are forgotten.
     pub tombstones_max: u32,
     /// A leave is complete when so many members have acknowledged it, or all, if there are fewer.
     ///

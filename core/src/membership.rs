@@ -169,6 +169,7 @@ impl Membership {
     pub(crate) fn before_event(&mut self, wake: Option<Time>, cx: &mut Ctx<'_>) {
         if let Some(late) = self.health.on_event(wake, cx.config, cx.now) {
             self.deadlines.postpone(late, Timer::is_verdict);
+            self.postpone_suspicions(late, cx.config);
             cx.stats.late_wakes += 1;
         }
     }

@@ -208,7 +208,7 @@ impl Membership {
         }
         self.answer_probe(author, seq);
         let revives = self.table.get(author).is_some_and(|entry| incarnation > entry.incarnation());
-        if revives && author != self.own.id {
+        if revives && author != self.own.id && self.may_be_live(author, cx) {
             self.set_verdict(author, Claim::new(incarnation, MemberState::Alive), cx.now.as_nanos(), cx);
             self.enqueue_update(author, cx);
         }

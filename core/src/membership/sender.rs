@@ -173,7 +173,7 @@ impl Membership {
         if header.incarnation.epoch < held.incarnation.epoch {
             return Standing::Stale;
         }
-        if header.incarnation > held.incarnation {
+        if header.incarnation > held.incarnation && self.may_be_live(header.sender, cx) {
             let claim = Claim::new(header.incarnation, MemberState::Alive);
             self.set_verdict(header.sender, claim, cx.now.as_nanos(), cx);
             self.enqueue_update(header.sender, cx);

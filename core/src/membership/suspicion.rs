@@ -55,7 +55,12 @@ pub struct Obituary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Suspicion {
     pub(super) incarnation: Incarnation,
+    /// The time at which this node began to suspect the member.
+    began: Time,
+    /// The time from which the timeout counts: `began`, and the delays since with which this node was called (rule B7).
     started: Time,
+    /// The verdict is not due before this time, whoever confirms the suspicion (rule B6).
+    not_before: Time,
     /// The members that suspect it, in the order in which they were heard. The newest is named when the suspicion is
     /// spread.
     pub(super) authors: SmallVec<[NodeId; SUSPICION_AUTHORS_MAX]>,
@@ -78,7 +83,8 @@ impl Suspicion {
         let mut authors = SmallVec::new();
         authors.push(author);
         let max = min * settings.suspicion_max_mult.into();
-        Self { incarnation, started: now, authors, last_word: None, confirmations, min, max }
+        let (began, started, not_before) = (now, now, Time::ZERO);
+        Self { incarnation, began, started, not_before, authors, last_word: None, confirmations, min, max }
     }
 
     /// Uses the least timeout from this time on, because a member has passed a Down already (rule B1). Returns whether
@@ -110,12 +116,26 @@ impl Suspicion {
     /// suspicion had begun. It is the least timeout after `heard`, but at most the greatest timeout after the start: a
     /// member that sends but does not receive must be declared Down in the end.
     fn waits_until(&self, heard: Time) -> Option<Time> {
-        (heard > self.started).then(|| (heard + self.min).min(self.started + self.max))
+        (heard > self.began).then(|| (heard + self.min).min(self.started + self.max))
+    }
+
+    /// Gives the suspect back the time in which this node stood still (rule B7). If it was heard since the suspicion
+    /// began, at `heard`, its time since then is given back as well.
+    fn postpone(&mut self, late: Duration, heard: Option<Time>) {
+        let waits = heard.and_then(|heard| self.waits_until(heard)).unwrap_or(Time::ZERO);
+        if waits.max(self.not_before) > Time::ZERO {
+            self.not_before = waits.max(self.not_before) + late;
+        }
+        self.started = self.started + late;
     }
 
     /// The time of the verdict:
-    /// max(min, max − (max − min) · log(C + 1) / log(K + 1)) after the start.
+    /// max(min, max − (max − min) · log(C + 1) / log(K + 1)) after the start, but not before `not_before`.
     fn deadline(&self) -> Time {
+        self.timeout_ends().max(self.not_before)
+    }
+
+    fn timeout_ends(&self) -> Time {
         let confirmed = u32::try_from(self.authors.len()).expect("a handful") - 1;
         let most = u32::from(self.confirmations);
         if confirmed >= most {
@@ -143,6 +163,9 @@ impl Membership {
                 self.arm_suspicion(id, cx);
                 self.enqueue_update(id, cx);
             }
+            return;
+        }
+        if !self.may_be_live(id, cx) {
             return;
         }
         let Some(heard) = self.table.get(id).map(Entry::last_heard) else { return };
@@ -222,7 +245,7 @@ impl Membership {
             incarnation,
             author,
             declared: Time::from_nanos(stamp).min(cx.now),
-            suspected: suspicion.map(|suspicion| suspicion.started),
+            suspected: suspicion.map(|suspicion| suspicion.began),
             suspected_by: suspicion.map(|suspicion| suspicion.authors.to_vec()).unwrap_or_default(),
             last_heard: self.table.get(id).map(Entry::last_heard),
         };
@@ -246,14 +269,22 @@ impl Membership {
     }
 
     /// Gives every suspect the least suspicion time from now: this node has heard nobody for long, so the silence of
-    /// its suspects proves nothing (rule B6).
+    /// its suspects proves nothing (rule B6). Confirmations do not take this time away again.
     pub(super) fn extend_suspicions(&mut self, cx: &Ctx<'_>) {
         let least = cx.now + suspicion_min(cx.config, self.group_size());
-        for (id, suspicion) in &mut self.suspicions {
+        for suspicion in self.suspicions.values_mut() {
             suspicion.last_word = None;
-            if self.deadlines.at(Timer::Suspicion(*id)).is_some_and(|at| at < least) {
-                self.deadlines.arm(Timer::Suspicion(*id), least, cx.now);
-            }
+            suspicion.not_before = suspicion.not_before.max(least);
+        }
+        self.deadlines.delay_until(least, |timer| matches!(timer, Timer::Suspicion(_)));
+    }
+
+    /// Gives every suspect back the time `late` in which this node stood still (rule B7). The deadlines themselves are
+    /// postponed by the caller.
+    pub(super) fn postpone_suspicions(&mut self, late: Duration, config: &Config) {
+        for (id, suspicion) in &mut self.suspicions {
+            let heard = self.table.get(*id).map(Entry::last_heard);
+            suspicion.postpone(late, heard.filter(|_| config.membership.last_word));
         }
     }
 }

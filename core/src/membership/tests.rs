@@ -8,9 +8,10 @@ use crate::action::{MemberChange, Notice};
 use crate::command::{Admission, Command};
 use crate::config::AdmissionPolicy;
 use crate::event::Event;
+use crate::id::Incarnation;
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
-use crate::wire::{self, Header, Want};
+use crate::wire::{self, Header, Verdict, Want};
 
 #[test]
 fn nodes_that_join_through_one_seed_know_each_other_within_a_second() {
@@ -210,4 +211,176 @@ fn a_checkpoint_resumes_where_it_was_taken() {
     twin.run(20_000);
     assert_eq!(lan.sent, twin.sent);
     assert_eq!(lan.notices, twin.notices);
+}
+
+/// The members that node `id` holds alive or suspected, and those that it holds Down, in its table.
+fn held(lan: &Lan, id: u64) -> (Vec<u64>, Vec<u64>) {
+    let (live, gone): (Vec<_>, Vec<_>) = table(lan, id).iter().partition(|entry| entry.is_live());
+    let ids = |entries: Vec<&table::Entry>| entries.iter().map(|entry| entry.id.0).collect();
+    (ids(live), ids(gone))
+}
+
+fn table(lan: &Lan, id: u64) -> &Table {
+    &lan.nodes[&id].machines().membership.table
+}
+
+/// A datagram with these messages from the running member `sender` to `receiver`.
+fn datagram(lan: &Lan, sender: u64, receiver: u64, messages: &[Message<'_>]) -> Vec<u8> {
+    let node = &lan.nodes[&sender];
+    letter(sender, node.incarnation(), node.boot(), receiver, messages)
+}
+
+/// A datagram with these messages under a header of any sender.
+fn letter(
+    sender: u64,
+    incarnation: Incarnation,
+    boot: u64,
+    receiver: u64,
+    messages: &[Message<'_>],
+) -> Vec<u8> {
+    let header = Header {
+        cluster: wire::cluster_tag("test"),
+        sender: NodeId(sender),
+        incarnation,
+        boot,
+        receiver: NodeId(receiver),
+        sequence: 1 << 40,
+    };
+    let mut body = Vec::new();
+    messages.iter().for_each(|message| message.encode(&mut body));
+    wire::compose(&header, &body)
+}
+
+/// What a member says of the state of another one at its first incarnation.
+fn verdict(id: u64, state: MemberState) -> Verdict {
+    let (incarnation, author) = (Incarnation::first(1), NodeId::NOBODY);
+    Verdict { id: NodeId(id), incarnation, state, removed: false, age: 0, author }
+}
+
+#[test]
+fn more_crashes_than_guards_are_kept_end_in_tables_that_agree() {
+    let mut config = Config::lan("test");
+    config.membership.tombstones_max = 6;
+    let mut lan = Lan::with(20, &config);
+    lan.run(10_000);
+    (11..=20).for_each(|id| drop(lan.nodes.remove(&id)));
+    lan.run(60_000);
+    let before: u64 = lan.nodes.values().map(|node| node.stats().reconciliations).sum();
+    lan.run(60_000);
+    let after: u64 = lan.nodes.values().map(|node| node.stats().reconciliations).sum();
+    for id in 1..=10 {
+        assert_eq!(held(&lan, id), ((1..=10).collect(), (11..=20).collect()), "at {id}");
+    }
+    assert!(lan.agree() && after == before, "{} comparisons in a minute of calm", after - before);
+}
+
+#[test]
+fn a_full_table_of_guards_refuses_further_ones_and_keeps_members() {
+    let mut config = Config::lan("test");
+    config.membership.tombstones_max = 6;
+    let mut lan = Lan::with(4, &config);
+    lan.run(2_000);
+    lan.nodes.remove(&4);
+    lan.run(15_000);
+    let flood: Vec<Message<'_>> = (100..120).map(|id| verdict(id, MemberState::Down).into()).collect();
+    let bytes = datagram(&lan, 2, 1, &flood);
+    lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+    assert_eq!(held(&lan, 1).1, [4, 100, 101, 102, 103, 104, 105]);
+    assert_eq!(lan.nodes[&1].stats().ignored_table_full, 14);
+}
+
+#[test]
+fn a_full_table_forgets_only_members_that_are_held_back() {
+    let mut config = Config::lan("test");
+    config.membership.members_max = 4;
+    config.membership.forget_after = Duration::from_secs(600);
+    let mut lan = Lan::with(4, &config);
+    lan.run(2_000);
+    lan.nodes.remove(&4);
+    lan.run(15_000);
+    lan.start(boot(5, 1), &config);
+    lan.run(60_000);
+    assert_eq!(held(&lan, 1), (vec![1, 2, 3], vec![4]), "its verdict is young");
+    lan.run(300_000);
+    assert_eq!(held(&lan, 1), (vec![1, 2, 3, 5], vec![]), "its verdict is held back, and gives way");
+}
+
+/// The milliseconds until the verdict of node `id` on a suspect is due.
+fn due_in(lan: &Lan, id: u64, suspect: u64) -> u64 {
+    let node = &lan.nodes[&id];
+    let at = node.machines().membership.deadlines.at(Timer::Suspicion(NodeId(suspect)));
+    at.expect("it is suspected").since(lan.now).as_millis().try_into().expect("soon")
+}
+
+#[test]
+fn confirmations_do_not_take_away_what_a_late_call_has_given_back() {
+    // Rule B7: member 1 hears of a suspicion, stands still for a minute, and then reads confirmations from its inbox.
+    for config in [Config::lan("test"), Config::memberlist_lan("test")] {
+        let mut lan = Lan::with(8, &config);
+        lan.run(5_000);
+        let suspicion = |author| {
+            let author = NodeId(author);
+            Message::from(Verdict { author, ..verdict(3, MemberState::Suspect) })
+        };
+        let first = datagram(&lan, 2, 1, &[suspicion(50)]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &first });
+        let before = due_in(&lan, 1, 3);
+        lan.now = lan.now + Duration::from_secs(60);
+        let second = datagram(&lan, 2, 1, &[suspicion(51)]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &second });
+        let confirmed = due_in(&lan, 1, 3);
+        assert!(confirmed > before / 3, "due in {before} ms, and after the pause in {confirmed} ms");
+        lan.now = lan.now + Duration::from_millis(1);
+        lan.event(1, Event::Tick);
+        let state = lan.nodes[&1].member(NodeId(3)).map(|member| member.state);
+        assert_eq!(state, Some(MemberState::Suspect));
+    }
+}
+
+#[test]
+fn confirmations_do_not_take_away_what_the_end_of_a_silence_has_given() {
+    // Rule B6: member 1 hears nobody for seven seconds, and then one voice and two confirmations.
+    let mut lan = Lan::new(8);
+    lan.run(5_000);
+    lan.deaf = vec![1];
+    lan.run(7_000);
+    let suspects: Vec<NodeId> = lan.nodes[&1].machines().membership.suspicions.keys().copied().collect();
+    let voice = (2..=8).find(|id| !suspects.contains(&NodeId(*id))).expect("not all are suspected");
+    lan.deaf.clear();
+    lan.wires.clear();
+    let (least, suspect) = (crate::estimate::suspicion_min(&Config::lan("test"), 8), suspects[0]);
+    let incarnation = lan.nodes[&1].machines().membership.suspicions[&suspect].incarnation;
+    for author in [70, 71, 72, 73] {
+        let author = NodeId(author);
+        let heard = Verdict { incarnation, author, ..verdict(suspect.0, MemberState::Suspect) };
+        let bytes = datagram(&lan, voice, 1, &[heard.into()]);
+        lan.event(1, Event::Datagram { from: addr(voice), bytes: &bytes });
+        let lead = Config::lan("test").membership.probe_timeout;
+        let given = u128::from(due_in(&lan, 1, suspect.0)) + lead.as_millis();
+        assert!(given >= least.as_millis(), "{given} ms at {author}");
+    }
+}
+
+#[test]
+fn a_suspend_does_not_end_the_freeze_of_an_isolated_node() {
+    // Rules B6 and B7: the network of member 1 is back only eight seconds after an hour's suspend.
+    let downs = |suspend: bool| {
+        let mut lan = Lan::new(3);
+        lan.run(20_000);
+        if suspend {
+            let one = lan.nodes.remove(&1).expect("it runs");
+            lan.run(3_600_000);
+            lan.wires.clear();
+            lan.nodes.insert(1, one);
+        }
+        lan.deaf = vec![1];
+        let before = lan.notices.len();
+        lan.event(1, Event::Tick);
+        lan.run(8_000);
+        let is_down = |(id, notice): &&(u64, Notice<'_>)| {
+            *id == 1 && matches!(notice, Notice::Member { change: MemberChange::Down, .. })
+        };
+        lan.notices[before..].iter().filter(is_down).count()
+    };
+    assert!(downs(true) <= downs(false), "{} Downs after a suspend, {} without", downs(true), downs(false));
 }

@@ -39,6 +39,9 @@ impl Membership {
             cx.stats.count_misbehavior(Misbehavior::TwoContents);
         }
         let newer = rules::is_newer(record, held);
+        if revives && !self.may_be_live(id, cx) {
+            return;
+        }
         if revives {
             self.set_verdict(id, heard, cx.now.as_nanos(), cx);
         }
@@ -59,8 +62,7 @@ impl Membership {
     /// Adds a member that was not known, unless the table is full.
     fn add_member(&mut self, record: Record<'_>, source: &Source, cx: &mut Ctx<'_>) {
         let id = record.id();
-        if self.table.live() >= cx.config.membership.members_max as usize {
-            cx.stats.ignored_table_full += 1;
+        if !self.has_room(cx) {
             return;
         }
         let claim = Claim::new(record.incarnation(), MemberState::Alive);
@@ -144,7 +146,9 @@ impl Membership {
                     self.record_obituary(id, incarnation, author, stamp, cx);
                 }
                 self.set_verdict(id, heard, stamp, cx);
-                self.enqueue_heard(id, source, cx);
+                if self.table.get(id).is_some_and(|entry| !entry.flags.held_back) {
+                    self.enqueue_heard(id, source, cx);
+                }
             }
             Outcome::Suspected(timeout) => self.suspect(id, incarnation, author, timeout, cx),
         }
@@ -172,12 +176,15 @@ impl Membership {
         if rules::is_live(state) || age >= nanos(cx.config.membership.forget_after) / 2 {
             return;
         }
+        if self.table.guards() >= cx.config.membership.tombstones_max as usize {
+            cx.stats.ignored_table_full += 1;
+            return;
+        }
         self.table.insert(id, Claim::new(incarnation, state), cx.now.as_nanos().wrapping_sub(age));
         if removed && state == MemberState::Left {
             self.table.set_removed(id);
         }
         self.schedule_expiry(id, age, cx);
-        self.bound_tombstones(cx);
         self.enqueue_heard(id, source, cx);
     }
 
@@ -193,7 +200,6 @@ impl Membership {
             self.obituaries.remove(&id);
         } else {
             self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
-            self.bound_tombstones(cx);
         }
         self.announce(id, before, cx);
     }

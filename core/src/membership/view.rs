@@ -95,10 +95,9 @@ impl Membership {
             assert_eq!(self.next_wake(), None, "a stopped node sleeps");
         }
         self.health.check(config, now);
-        assert!(
-            self.table.terminal() <= config.membership.tombstones_max as usize + 1,
-            "tombstones are bounded"
-        );
+        let settings = &config.membership;
+        assert!(self.table.members() <= settings.members_max as usize, "members are bounded");
+        assert!(self.table.guards() <= settings.tombstones_max as usize, "guards are bounded");
     }
 }
 

@@ -1,6 +1,8 @@
 //! Bugs that a unit test of the core, or a test of `tests/it`, notices and the sweep need not.
 
-use super::{By, Mutant};
+use super::{By, Mutant, SUSPICION};
+
+const TABLE: &str = "core/src/membership/table.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -32,5 +34,61 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "            self.differing.clear();\n            let _ = sender;\n",
         )],
         by: By::Unit("reconcile::tests::one_that_differs_is_noticed_among_many_that_agree"),
+    },
+    Mutant {
+        name: "guards-without-limit",
+        checks: &["B11"],
+        patches: &[(
+            "core/src/membership/verdict.rs",
+            "if self.table.guards() >= cx.config",
+            "if self.table.guards() >= 100 + cx.config",
+        )],
+        by: By::Unit("membership::tests::a_full_table_of_guards_refuses_further_ones_and_keeps_members"),
+    },
+    Mutant {
+        name: "a-young-verdict-gives-way",
+        checks: &["B11"],
+        patches: &[(
+            TABLE,
+            "let is_spare = entry.flags.held_back && entry.flags.known;",
+            "let is_spare = entry.flags.known;",
+        )],
+        by: By::Unit("membership::tests::a_full_table_forgets_only_members_that_are_held_back"),
+    },
+    Mutant {
+        name: "former-expiries-stay",
+        checks: &["B11"],
+        patches: &[(
+            TABLE,
+            "        self.clear_expiry(id);\n        let expiry = self.edit(id",
+            "        let expiry = self.edit(id",
+        )],
+        by: By::Unit("membership::table::tests::an_entry_has_one_expiry_and_down_members_take_turns"),
+    },
+    Mutant {
+        name: "confirmations-undo-the-extension",
+        checks: &["B6"],
+        patches: &[(SUSPICION, "self.timeout_ends().max(self.not_before)", "self.timeout_ends()")],
+        by: By::Unit("membership::tests::confirmations_do_not_take_away_what_the_end_of_a_silence_has_given"),
+    },
+    Mutant {
+        name: "confirmations-undo-the-delay",
+        checks: &["B7"],
+        patches: &[(
+            SUSPICION,
+            "        self.started = self.started + late;\n",
+            "",
+        )],
+        by: By::Unit("membership::tests::confirmations_do_not_take_away_what_a_late_call_has_given_back"),
+    },
+    Mutant {
+        name: "ones-own-absence-is-silence",
+        checks: &["B6", "B7"],
+        patches: &[(
+            "core/src/membership/health.rs",
+            "        self.heard = self.heard + late;\n",
+            "",
+        )],
+        by: By::Unit("membership::tests::a_suspend_does_not_end_the_freeze_of_an_isolated_node"),
     },
 ];
