@@ -97,6 +97,11 @@ impl<K: Copy + Ord> Deadlines<K> {
         self.latest_first.sort_unstable_by(|a, b| b.cmp(a));
     }
 
+    /// The keys that have a deadline, the latest one first.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
+        self.latest_first.iter().map(|(_, key)| *key)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.latest_first.clear();
     }

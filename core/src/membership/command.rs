@@ -48,7 +48,9 @@ impl Membership {
         if rejoins {
             // Other members hold this node Left at the old incarnation.
             self.bump_incarnation(cx);
-            self.resume_deadlines(cx);
+            self.restart_suspicions(cx);
+            self.expire(cx);
+            self.announce_new(cx);
         } else {
             self.store_epoch(cx);
         }
@@ -58,13 +60,6 @@ impl Membership {
         let delay = self.rng.jitter(cx.config.membership.probe_interval);
         self.deadlines.arm(Timer::Probe, cx.now + delay, cx.now);
         self.arm_heal(cx);
-    }
-
-    /// Sets the deadlines of suspicions and tombstones again, which the leave has cleared.
-    fn resume_deadlines(&mut self, cx: &mut Ctx<'_>) {
-        let suspects: Vec<NodeId> = self.suspicions.keys().copied().collect();
-        suspects.into_iter().for_each(|id| self.arm_suspicion(id, cx));
-        self.expire(cx);
     }
 
     pub(crate) fn set_meta(&mut self, meta: Vec<u8>, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {

@@ -75,6 +75,17 @@ impl Prober {
         seq
     }
 
+    /// Gives up the probe and the relayed pings, because the node stops.
+    pub(super) fn stop(&mut self) {
+        self.current = None;
+        self.relays = Relays::default();
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_open(&self) -> bool {
+        self.current.is_some_and(|probe| !probe.answered)
+    }
+
     /// Ends the probe. If it was not answered, returns its target and the number of failures that count against the health
     /// of this node: a helper that did not even send a nack is a sign that the fault is here (Lifeguard §IV-A).
     fn finish(&mut self) -> Option<(NodeId, u8)> {

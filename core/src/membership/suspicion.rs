@@ -279,6 +279,17 @@ impl Membership {
         self.deadlines.delay_until(least, |timer| matches!(timer, Timer::Suspicion(_)));
     }
 
+    /// Begins every suspicion anew, because the node has not run since.
+    pub(super) fn restart_suspicions(&mut self, cx: &Ctx<'_>) {
+        let members = self.group_size();
+        for suspicion in self.suspicions.values_mut() {
+            let first = suspicion.authors.first().copied().unwrap_or(NodeId::NOBODY);
+            *suspicion = Suspicion::new(suspicion.incarnation, first, cx.config, members, cx.now);
+        }
+        let suspects: Vec<NodeId> = self.suspicions.keys().copied().collect();
+        suspects.into_iter().for_each(|id| self.arm_suspicion(id, cx));
+    }
+
     /// Gives every suspect back the time `late` in which this node stood still (rule B7). The deadlines themselves are
     /// postponed by the caller.
     pub(super) fn postpone_suspicions(&mut self, late: Duration, config: &Config) {

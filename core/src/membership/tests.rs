@@ -384,3 +384,103 @@ fn a_suspend_does_not_end_the_freeze_of_an_isolated_node() {
     };
     assert!(downs(true) <= downs(false), "{} Downs after a suspend, {} without", downs(true), downs(false));
 }
+
+#[test]
+fn a_removal_of_an_older_incarnation_neither_stays_nor_stops_the_member() {
+    // Rule A7: member 1 removes member 3 at 1.0, which it takes for current, and then hears that 1.1 is Down.
+    for crashes in [true, false] {
+        let mut lan = Lan::new(4);
+        lan.run(5_000);
+        lan.deaf = vec![1];
+        lan.command(3, Command::SetMeta(b"new".to_vec()));
+        lan.run(1_000);
+        let incarnation = lan.nodes[&3].incarnation();
+        let ping = datagram(&lan, 3, 1, &[Ping { seq: 1, roots: [0; 3] }.into()]);
+        if crashes {
+            lan.nodes.remove(&3);
+        }
+        lan.command(1, Command::RemovePeer(NodeId(3)));
+        let down = Verdict { incarnation, author: NodeId(2), ..verdict(3, MemberState::Down) };
+        let bytes = datagram(&lan, 2, 1, &[down.into()]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        lan.deaf.clear();
+        lan.wires.clear();
+        lan.event(1, Event::Datagram { from: addr(3), bytes: &ping });
+        lan.run(120_000);
+        let running: Vec<u64> = if crashes { vec![1, 2, 4] } else { vec![1, 2, 3, 4] };
+        assert_eq!(held(&lan, 1).0, running);
+        assert!(lan.agree(), "crashed: {crashes}");
+        assert!(!lan.notices.iter().any(|(id, notice)| *id == 3 && *notice == Notice::Removed));
+    }
+}
+
+#[test]
+fn a_question_of_admission_is_asked_again_after_a_rejoin() {
+    let mut config = Config::lan("test");
+    config.membership.admission = AdmissionPolicy::Ask(Duration::from_secs(60));
+    let mut lan = Lan::with(3, &config);
+    lan.run(3_000);
+    lan.command(1, Command::Admit { id: NodeId(3), admission: Admission::Veto });
+    lan.command(1, Command::Leave { within: Duration::from_secs(2) });
+    lan.run(3_000);
+    lan.command(1, Command::Join { seeds: vec![addr(2)] });
+    lan.run(30_000);
+    let is_question =
+        |(id, notice): &&(u64, Notice<'_>)| *id == 1 && *notice == Notice::AdmissionAsked { id: NodeId(2) };
+    assert_eq!(lan.notices.iter().filter(is_question).count(), 2);
+    lan.run(60_000);
+    assert_eq!(lan.states(1), [(1, MemberState::Alive), (2, MemberState::Alive)], "a veto stays");
+}
+
+#[test]
+fn a_leave_ends_the_pings_of_the_application() {
+    for within in [Duration::ZERO, Duration::from_secs(2)] {
+        let mut lan = Lan::new(2);
+        lan.run(3_000);
+        lan.deaf = vec![2];
+        lan.command(1, Command::Ping { id: NodeId(2), addr: addr(2) });
+        lan.command(1, Command::Leave { within });
+        let failed = Notice::PingFailed { ping: crate::PingId(1), id: NodeId(2) };
+        assert_eq!(lan.notices.iter().filter(|(_, notice)| *notice == failed).count(), 1);
+        lan.run(5_000);
+        lan.deaf.clear();
+        lan.command(1, Command::Join { seeds: vec![addr(2)] });
+        lan.run(60_000);
+        assert_eq!(lan.notices.iter().filter(|(_, notice)| *notice == failed).count(), 1, "{within:?}");
+    }
+}
+
+#[test]
+fn a_suspicion_from_before_a_leave_begins_anew_after_it() {
+    for config in [Config::lan("test"), Config::memberlist_lan("test")] {
+        let mut lan = Lan::with(6, &config);
+        lan.run(5_000);
+        let suspicion = Verdict { author: NodeId(50), ..verdict(3, MemberState::Suspect) };
+        let bytes = datagram(&lan, 2, 1, &[suspicion.into()]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        lan.command(1, Command::Leave { within: Duration::ZERO });
+        lan.wires.clear();
+        lan.run(600_000);
+        lan.command(1, Command::Join { seeds: vec![addr(2)] });
+        lan.run(60_000);
+        assert!(!lan.changes(1, 3).contains(&MemberChange::Down), "{:?}", lan.changes(1, 3));
+        assert_eq!(lan.nodes[&1].member(NodeId(3)).map(|member| member.state), Some(MemberState::Alive));
+    }
+}
+
+#[test]
+fn a_probe_from_before_a_leave_is_not_judged_after_it() {
+    let mut lan = Lan::new(6);
+    lan.run(5_000);
+    // A probe is open as long as the ack is on its way.
+    while !lan.nodes[&1].machines().membership.prober.is_open() {
+        lan.run(1);
+    }
+    lan.command(1, Command::Leave { within: Duration::ZERO });
+    lan.wires.clear();
+    lan.run(600_000);
+    lan.command(1, Command::Join { seeds: vec![addr(2)] });
+    lan.run(3_000);
+    assert_eq!(lan.nodes[&1].stats().suspicions, 0);
+    assert_eq!(lan.nodes[&1].health(), 1);
+}

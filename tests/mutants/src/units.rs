@@ -1,6 +1,6 @@
 //! Bugs that a unit test of the core, or a test of `tests/it`, notices and the sweep need not.
 
-use super::{By, Mutant, SUSPICION};
+use super::{By, LEAVE, Mutant, SUSPICION};
 
 const TABLE: &str = "core/src/membership/table.rs";
 
@@ -90,5 +90,29 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "",
         )],
         by: By::Unit("membership::tests::a_suspend_does_not_end_the_freeze_of_an_isolated_node"),
+    },
+    Mutant {
+        name: "a-removal-stays",
+        checks: &["A7"],
+        patches: &[(TABLE, "                entry.flags.removed = false;\n", "")],
+        by: By::Unit("membership::table::tests::a_removal_ends_with_the_next_verdict_so_that_tables_agree"),
+    },
+    Mutant {
+        name: "a-leave-forgets-the-pings",
+        checks: &["B12"],
+        patches: &[(LEAVE, "        self.fail_pings(cx);\n", "")],
+        by: By::Unit("membership::tests::a_leave_ends_the_pings_of_the_application"),
+    },
+    Mutant {
+        name: "a-leave-keeps-the-probe",
+        checks: &["B12"],
+        patches: &[(LEAVE, "        self.prober.stop();\n", "")],
+        by: By::Unit("membership::tests::a_probe_from_before_a_leave_is_not_judged_after_it"),
+    },
+    Mutant {
+        name: "a-leave-forgets-the-questions",
+        checks: &["B5", "B12"],
+        patches: &[(LEAVE, "        self.withdraw_questions();\n", "")],
+        by: By::Unit("membership::tests::a_question_of_admission_is_asked_again_after_a_rejoin"),
     },
 ];
