@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::id::Incarnation;
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
-use crate::wire::{self, Header, Verdict, Want};
+use crate::wire::{self, Header, Kind, Verdict, Want};
 
 #[test]
 fn nodes_that_join_through_one_seed_know_each_other_within_a_second() {
@@ -483,4 +483,54 @@ fn a_probe_from_before_a_leave_is_not_judged_after_it() {
     lan.run(3_000);
     assert_eq!(lan.nodes[&1].stats().suspicions, 0);
     assert_eq!(lan.nodes[&1].health(), 1);
+}
+
+#[test]
+fn a_member_that_has_moved_is_asked_for_its_record_where_it_is_heard() {
+    // Rule B2: member 3 has moved, and all announcements of that were lost.
+    let mut lan = Lan::new(5);
+    lan.run(5_000);
+    lan.lost = vec![Kind::Alive];
+    lan.command(3, Command::SetAddr("10.0.0.33:7".parse().expect("an address")));
+    lan.run(1_500);
+    let held_at = |lan: &Lan| lan.nodes[&1].member(NodeId(3)).map(|member| member.addr);
+    assert_eq!(held_at(&lan), Some(addr(3)));
+    lan.lost.clear();
+    lan.wires.clear();
+    let from = lan.nodes[&3].addr();
+    // The answer to an earlier ping may have been lost, so each one is answered by the question.
+    for receiver in [1, 1] {
+        let ping = datagram(&lan, 3, receiver, &[Ping { seq: 1, roots: [0; 3] }.into()]);
+        lan.wires.clear();
+        lan.event(receiver, Event::Datagram { from, bytes: &ping });
+        let longest = lan.wires.values().filter(|(_, to, _)| *to == from).map(|wire| wire.2.len()).max();
+        assert!(longest.is_some_and(|len| len <= ping.len()), "rule F6");
+    }
+    lan.run(5);
+    assert_eq!(held_at(&lan), Some(from));
+}
+
+#[test]
+fn that_a_member_lives_is_passed_on_without_its_record() {
+    // Rules A4 and B2: member 1 alone hears member 3 at its new incarnation, and cannot get its record.
+    let mut lan = Lan::new(5);
+    lan.run(5_000);
+    lan.lost = vec![Kind::Alive];
+    let up = Incarnation { counter: 1, ..lan.nodes[&3].incarnation() };
+    let suspicion = verdict(3, MemberState::Suspect);
+    for id in [2, 4, 5] {
+        let bytes = datagram(&lan, 1, id, &[Verdict { author: NodeId(1), ..suspicion }.into()]);
+        lan.event(id, Event::Datagram { from: addr(1), bytes: &bytes });
+        assert_eq!(table(&lan, id).get(NodeId(3)).map(table::Entry::state), Some(MemberState::Suspect));
+    }
+    let boot = lan.nodes[&3].boot();
+    lan.nodes.remove(&3);
+    lan.wires.clear();
+    let bytes = letter(3, up, boot, 1, &[Ping { seq: 1, roots: [0; 3] }.into()]);
+    lan.event(1, Event::Datagram { from: "10.0.0.33:7".parse().expect("an address"), bytes: &bytes });
+    lan.run(600);
+    for id in [1, 2, 4, 5] {
+        let held = table(&lan, id).get(NodeId(3)).map(table::Entry::claim);
+        assert_eq!(held, Some(Claim::new(up, MemberState::Alive)), "at {id}");
+    }
 }

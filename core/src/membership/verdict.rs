@@ -122,16 +122,10 @@ impl Membership {
             }
             return self.on_self(heard, None, cx);
         }
-        let age = u64::from(age) * 1_000_000;
+        let age = if rules::is_live(state) { 0 } else { u64::from(age) * 1_000_000 };
         let Some(entry) = self.table.get(id) else { return self.keep_tombstone(verdict, age, source, cx) };
         let (was_live, held_age) = (entry.is_live(), entry.age(cx.now));
-        let outcome = match state {
-            // Only a record can say that a member is alive.
-            MemberState::Alive => Outcome::Ignored,
-            MemberState::Suspect | MemberState::Down | MemberState::Left => {
-                rules::merge(entry.claim(), heard, self.witness(entry, age, cx))
-            }
-        };
+        let outcome = rules::merge(entry.claim(), heard, self.witness(entry, age, cx));
         let author = if author == NodeId::NOBODY { source.sender } else { author };
         let stamp = cx.now.as_nanos().wrapping_sub(age);
         match outcome {
@@ -141,6 +135,7 @@ impl Membership {
                 self.schedule_expiry(id, age, cx);
             }
             Outcome::Repeated => {}
+            Outcome::Taken if rules::is_live(state) && !self.may_be_live(id, cx) => {}
             Outcome::Taken => {
                 if was_live && state == MemberState::Down {
                     self.record_obituary(id, incarnation, author, stamp, cx);

@@ -115,4 +115,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         patches: &[(LEAVE, "        self.withdraw_questions();\n", "")],
         by: By::Unit("membership::tests::a_question_of_admission_is_asked_again_after_a_rejoin"),
     },
+    Mutant {
+        name: "nobody-asks-a-member-that-has-moved",
+        checks: &["B2"],
+        patches: &[(
+            "core/src/membership/sender.rs",
+            "let wants_record = (wants_record || ack.is_some() && known)",
+            "let wants_record = validated && (wants_record || ack.is_some() && known)",
+        )],
+        by: By::Unit("membership::tests::a_member_that_has_moved_is_asked_for_its_record_where_it_is_heard"),
+    },
+    Mutant {
+        name: "only-a-record-says-that-a-member-lives",
+        checks: &["B2"],
+        patches: &[(
+            "core/src/membership/updates.rs",
+            "MemberState::Alive if entry.lacks_content() => (0, NodeId::NOBODY),",
+            "MemberState::Alive if entry.lacks_content() => return None,",
+        )],
+        by: By::Unit("membership::tests::that_a_member_lives_is_passed_on_without_its_record"),
+    },
 ];
