@@ -106,6 +106,11 @@ impl Contacts {
         self.all().any(|contact| contact.addr == addr)
     }
 
+    /// Whether this cookie has come from this address before.
+    fn has_cookie(&self, addr: SocketAddr, cookie: u64) -> bool {
+        self.all().any(|contact| (contact.addr, contact.cookie) == (addr, cookie))
+    }
+
     fn update(&mut self, addr: SocketAddr, change: impl Fn(&mut Contact)) {
         let contacts = self.seeds.iter_mut().chain(&mut self.peers);
         contacts.filter(|contact| contact.addr == addr).for_each(change);
@@ -262,12 +267,16 @@ impl Membership {
         datagram.send_alone();
     }
 
-    /// Handles a JoinEcho: sends the cookie back in a second Join. A node without an address takes the one that the
+    /// Handles a JoinEcho: sends the cookie back in a second Join. A cookie that has come before is not answered: it goes
+    /// out with the next Join, and an answer to each echo could go on without end. A node without an address takes the one that the
     /// echo reports (rule A6).
     pub(super) fn on_join_echo(&mut self, from: SocketAddr, echo: JoinEcho, cx: &mut Ctx<'_>) {
         let JoinEcho { cookie, seen } = echo;
         if self.phase != Phase::Running || !self.contacts.has(from) {
             cx.stats.ignored_unknown_sender += 1;
+            return;
+        }
+        if self.contacts.has_cookie(from, cookie) {
             return;
         }
         if self.own.addr.ip().is_unspecified() && is_reachable(seen) {

@@ -3,6 +3,8 @@
 
 use core::time::Duration;
 
+use std::string::ToString as _;
+
 use super::*;
 use crate::action::{MemberChange, Notice};
 use crate::command::{Admission, Command};
@@ -533,4 +535,33 @@ fn that_a_member_lives_is_passed_on_without_its_record() {
         let held = table(&lan, id).get(NodeId(3)).map(table::Entry::claim);
         assert_eq!(held, Some(Claim::new(up, MemberState::Alive)), "at {id}");
     }
+}
+
+#[test]
+fn a_boot_address_with_port_0_is_refused() {
+    let with = |text: &str| {
+        let addr = text.parse().expect("an address");
+        Node::new(Boot { addr, ..boot(2, 1) }, Config::lan("test"), Time::ZERO).map(drop)
+    };
+    let refused = with("10.0.0.2:0").expect_err("nobody can answer to it");
+    assert_eq!(refused.to_string(), "the port of boot.addr is 0, but must lie between 1 and 65535");
+    assert_eq!((with("0.0.0.0:0"), with("10.0.0.2:7")), (Ok(()), Ok(())), "unknown, and given");
+}
+
+#[test]
+fn an_echo_is_answered_once() {
+    let mut lan = Lan::new(1);
+    lan.deaf = vec![1];
+    lan.start(boot(2, 1), &Config::lan("test"));
+    let echo = |cookie| {
+        let echo = wire::JoinEcho { cookie, seen: addr(2) };
+        letter(1, Incarnation::first(1), 1, 2, &[echo.into()])
+    };
+    let mut joins = Vec::new();
+    for cookie in [7, 7, 7, 8, 8] {
+        let before = lan.kinds.get(&Kind::Join).copied();
+        lan.event(2, Event::Datagram { from: addr(1), bytes: &echo(cookie) });
+        joins.push(lan.kinds.get(&Kind::Join).copied() != before);
+    }
+    assert_eq!(joins, [true, false, false, true, false]);
 }

@@ -1,6 +1,6 @@
 //! Bugs that a unit test of the core, or a test of `tests/it`, notices and the sweep need not.
 
-use super::{By, LEAVE, Mutant, SUSPICION};
+use super::{By, JOIN, LEAVE, Mutant, SUSPICION};
 
 const TABLE: &str = "core/src/membership/table.rs";
 
@@ -134,5 +134,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "MemberState::Alive if entry.lacks_content() => return None,",
         )],
         by: By::Unit("membership::tests::that_a_member_lives_is_passed_on_without_its_record"),
+    },
+    Mutant {
+        name: "every-echo-is-answered",
+        checks: &["B10"],
+        patches: &[(JOIN, "if self.contacts.has_cookie(from, cookie) {", "if self.contacts.has_cookie(from, cookie) && false {")],
+        by: By::Unit("membership::tests::an_echo_is_answered_once"),
     },
 ];
