@@ -147,6 +147,15 @@ pub struct MembershipConfig {
     /// short silence, above all in small groups. At 0, or at high values, an isolated node declares all others
     /// Down.
     pub isolation_periods: u8,
+    /// A member that returns after it was Down is suspected for twice as long before its next verdict, and twice as
+    /// long again for each further return, up to the greatest suspicion time. The number of returns is halved after
+    /// each time of this length, so that the past is forgotten (flap damping, rule B14). Zero switches it off, at
+    /// most one day.
+    ///
+    /// `local`, `lan` and `wan` 2 min (a guess), memberlist zero (it has no such thing). At zero a link that fails
+    /// and recovers makes its member come and go at the pace of the detector. At high values a crash is noticed
+    /// late long after the last return.
+    pub flap_half_life: Duration,
     /// If the driver calls this node later than its next wake-up by more than this, the deadlines of probes and
     /// suspicions move by the delay (rule B7): the answers may wait in the socket's buffer.
     ///
@@ -380,6 +389,7 @@ impl MembershipConfig {
             buddy: true,                                   // Lifeguard
             last_word: true,                               // rule B1
             isolation_periods: 4,                          // a guess
+            flap_half_life: ms(120_000),                   // a guess
             late_slack: ms(200),                           // a guess
             gossip_interval: ms(200),                      // memberlist
             gossip_fanout: 3,                              // memberlist
@@ -407,6 +417,7 @@ impl MembershipConfig {
             suspicion_confirmations: 2,
             last_word: false,
             isolation_periods: 0,
+            flap_half_life: Duration::ZERO,
             heal_interval: ms(30_000),
             ..Self::lan()
         }
@@ -426,6 +437,12 @@ impl MembershipConfig {
             at_most(field, value, "one day", Duration::from_secs(24 * 3_600))?;
             at_most("one millisecond", ms(1), field, value)?;
         }
+        at_most(
+            "membership.flap_half_life",
+            self.flap_half_life,
+            "one day",
+            Duration::from_secs(24 * 3_600),
+        )?;
         at_most(
             "membership.probe_timeout",
             self.probe_timeout,

@@ -73,16 +73,25 @@ pub(super) struct Suspicion {
 }
 
 impl Suspicion {
-    /// Begins a suspicion in a group of `members` members, this node included.
-    fn new(incarnation: Incarnation, author: NodeId, config: &Config, members: u32, now: Time) -> Self {
+    /// Begins a suspicion in a group of `members` members, this node included. Each of the latest `returns` of the member
+    /// doubles the least timeout, up to the greatest.
+    fn new(
+        incarnation: Incarnation,
+        author: NodeId,
+        config: &Config,
+        members: u32,
+        returns: u8,
+        now: Time,
+    ) -> Self {
         let settings = &config.membership;
-        let min = suspicion_min(config, members);
+        let undamped = suspicion_min(config, members);
+        let max = undamped * settings.suspicion_max_mult.into();
+        let min = undamped.saturating_mul(1 << returns.min(16)).min(max);
         // In a smaller group there are too few members for the confirmations.
         let reachable = members.saturating_sub(2) >= settings.suspicion_confirmations.into();
         let confirmations = if reachable { settings.suspicion_confirmations } else { 0 };
         let mut authors = SmallVec::new();
         authors.push(author);
-        let max = min * settings.suspicion_max_mult.into();
         let (began, started, not_before) = (now, now, Time::ZERO);
         Self { incarnation, began, started, not_before, authors, last_word: None, confirmations, min, max }
     }
@@ -169,7 +178,9 @@ impl Membership {
             return;
         }
         let Some(heard) = self.table.get(id).map(Entry::last_heard) else { return };
-        let mut suspicion = Suspicion::new(incarnation, author, cx.config, self.group_size(), cx.now);
+        let returns = self.returns.of(id, cx.config.membership.flap_half_life, cx.now);
+        let mut suspicion =
+            Suspicion::new(incarnation, author, cx.config, self.group_size(), returns, cx.now);
         if least {
             suspicion.use_least_timeout();
         }
@@ -282,9 +293,10 @@ impl Membership {
     /// Begins every suspicion anew, because the node has not run since.
     pub(super) fn restart_suspicions(&mut self, cx: &Ctx<'_>) {
         let members = self.group_size();
-        for suspicion in self.suspicions.values_mut() {
+        for (id, suspicion) in &mut self.suspicions {
             let first = suspicion.authors.first().copied().unwrap_or(NodeId::NOBODY);
-            *suspicion = Suspicion::new(suspicion.incarnation, first, cx.config, members, cx.now);
+            let returns = self.returns.of(*id, cx.config.membership.flap_half_life, cx.now);
+            *suspicion = Suspicion::new(suspicion.incarnation, first, cx.config, members, returns, cx.now);
         }
         let suspects: Vec<NodeId> = self.suspicions.keys().copied().collect();
         suspects.into_iter().for_each(|id| self.arm_suspicion(id, cx));
@@ -308,7 +320,7 @@ mod tests {
     fn confirmations_shrink_the_timeout_logarithmically_down_to_the_least() {
         let mut config = Config::memberlist_lan("test");
         config.membership.suspicion_confirmations = 3;
-        let mut suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 100, Time::ZERO);
+        let mut suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 100, 0, Time::ZERO);
         let mut deadlines = std::vec![suspicion.deadline().as_millis()];
         for author in [1, 2, 2, 3, 4, 5] {
             suspicion.confirm(NodeId(author));
@@ -322,7 +334,7 @@ mod tests {
     fn a_suspect_that_is_heard_gets_time_but_not_for_ever() {
         let config = Config::lan("test");
         let start = Time::from_secs(10);
-        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 10, start);
+        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 10, 0, start);
         let waits = |secs| suspicion.waits_until(Time::from_secs(secs)).map(Time::as_millis);
         assert_eq!([waits(9), waits(10), waits(12), waits(15)], [None, None, Some(13_800), Some(16_800)]);
     }
@@ -330,7 +342,19 @@ mod tests {
     #[test]
     fn in_a_pair_nobody_can_confirm_and_the_least_applies() {
         let config = Config::memberlist_lan("test");
-        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 2, Time::ZERO);
+        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 2, 0, Time::ZERO);
         assert_eq!(suspicion.deadline(), Time::from_secs(4));
+    }
+
+    #[test]
+    fn each_return_doubles_the_least_timeout_up_to_the_greatest() {
+        let config = Config::memberlist_lan("test");
+        let deadline = |returns| {
+            Suspicion::new(Incarnation::first(1), NodeId(1), &config, 2, returns, Time::ZERO).deadline()
+        };
+        assert_eq!(
+            [0, 1, 2, 3, 8].map(|returns| deadline(returns).as_millis()),
+            [4_000, 8_000, 16_000, 24_000, 24_000]
+        );
     }
 }

@@ -565,3 +565,26 @@ fn an_echo_is_answered_once() {
     }
     assert_eq!(joins, [true, false, false, true, false]);
 }
+
+#[test]
+fn a_link_that_flaps_costs_its_member_fewer_changes_each_minute() {
+    // Rule B14: member 3 hears nobody for eight seconds of every sixteen, and others hear it only then.
+    let downs = |half_life: Duration| {
+        let mut config = Config::lan("test");
+        config.membership.flap_half_life = half_life;
+        let mut lan = Lan::with(6, &config);
+        lan.run(5_000);
+        for _ in 0..12 {
+            lan.deaf = vec![3];
+            lan.run(8_000);
+            lan.deaf.clear();
+            lan.run(8_000);
+        }
+        let downs = (1..=6)
+            .filter(|id| *id != 3)
+            .map(|id| lan.changes(id, 3).into_iter().filter(|change| *change == MemberChange::Down).count());
+        downs.sum::<usize>()
+    };
+    let (damped, undamped) = (downs(Duration::from_secs(120)), downs(Duration::ZERO));
+    assert!(damped * 3 <= undamped, "{damped} Downs with damping, {undamped} without");
+}

@@ -114,6 +114,7 @@ impl Membership {
         self.table.remove(id);
         self.updates.cancel(id);
         self.obituaries.remove(&id);
+        self.returns.forget(id);
         self.deadlines.cancel(Timer::Admit(id));
     }
 }

@@ -191,6 +191,9 @@ impl Membership {
             self.deadlines.cancel(Timer::Suspicion(id));
         }
         if rules::is_live(claim.state) {
+            if before == MemberState::Down {
+                self.returns.note(id, cx.config.membership.flap_half_life, cx.now);
+            }
             self.table.enter_order(id, &mut self.rng);
             self.obituaries.remove(&id);
         } else {

@@ -94,6 +94,7 @@ impl Membership {
         } else {
             assert_eq!(self.next_wake(), None, "a stopped node sleeps");
         }
+        assert!(self.returns.ids().all(|id| self.table.get(id).is_some()), "only members are remembered");
         self.health.check(config, now);
         let settings = &config.membership;
         assert!(self.table.members() <= settings.members_max as usize, "members are bounded");

@@ -141,4 +141,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         patches: &[(JOIN, "if self.contacts.has_cookie(from, cookie) {", "if self.contacts.has_cookie(from, cookie) && false {")],
         by: By::Unit("membership::tests::an_echo_is_answered_once"),
     },
+    Mutant {
+        name: "returns-are-not-counted",
+        checks: &["B14"],
+        patches: &[(
+            "core/src/membership/verdict.rs",
+            "if before == MemberState::Down {\n                self.returns.note",
+            "if before == MemberState::Down && id == NodeId::NOBODY {\n                self.returns.note",
+        )],
+        by: By::Unit("membership::tests::a_link_that_flaps_costs_its_member_fewer_changes_each_minute"),
+    },
 ];
