@@ -39,6 +39,8 @@ mod verdict;
 mod view;
 
 #[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
 mod tests;
 
 use alloc::collections::BTreeMap;
