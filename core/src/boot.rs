@@ -61,6 +61,11 @@ impl Boot {
         length("boot.name", self.name.len(), 0, NAME_BYTES_MAX)?;
         length("boot.zone", self.zone.len(), 0, ZONE_BYTES_MAX)?;
         length("boot.meta", self.meta.len(), 0, META_BYTES_MAX)?;
+        // Members would answer to another port than the record claims, and a Join would never end.
+        if self.addr.port() == 0 && !self.addr.ip().is_unspecified() {
+            let (field, max) = ("the port of boot.addr", u16::MAX.into());
+            return Err(ConfigError::OutOfRange { field, value: 0, min: 1, max });
+        }
         if self.epoch >= BOOT_EPOCH_END {
             let (value, max) = (self.epoch, BOOT_EPOCH_END - 1);
             return Err(ConfigError::OutOfRange { field: "boot.epoch", value, min: 0, max });

@@ -327,6 +327,7 @@ impl Broadcast {
         let (spread, _, reports, tools) = &mut self.parts(peers, cx);
         spread.on_member_gone(id, tools);
         reports.on_member_gone(id, tools);
+        self.repair.on_member_gone(id);
     }
 
     /// Forgets an origin, with its messages, because its member record is no longer shared.

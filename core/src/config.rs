@@ -147,6 +147,15 @@ pub struct MembershipConfig {
     /// short silence, above all in small groups. At 0, or at high values, an isolated node declares all others
     /// Down.
     pub isolation_periods: u8,
+    /// A member that returns after it was Down is suspected for twice as long before its next verdict, and twice as
+    /// long again for each further return, up to the greatest suspicion time. The number of returns is halved after
+    /// each time of this length, so that the past is forgotten (flap damping, rule B14). Zero switches it off, at
+    /// most one day.
+    ///
+    /// `local`, `lan` and `wan` 2 min (a guess), memberlist zero (it has no such thing). At zero a link that fails
+    /// and recovers makes its member come and go at the pace of the detector. At high values a crash is noticed
+    /// late long after the last return.
+    pub flap_half_life: Duration,
     /// If the driver calls this node later than its next wake-up by more than this, the deadlines of probes and
     /// suspicions move by the delay (rule B7): the answers may wait in the socket's buffer.
     ///
@@ -218,20 +227,23 @@ pub struct MembershipConfig {
     ///
     /// Default 24 h in every preset (a guess). Raise it above the longest partition that should heal without seeds.
     /// Lower it where members come and go with ever new ids. Too low: a member returns after it was forgotten, or a
-    /// delayed datagram of a dead member shows it as alive for one detection time. Too high: `tombstones_max` cuts
-    /// the memory instead.
+    /// delayed datagram of a dead member shows it as alive for one detection time. Too high: those that have gone
+    /// fill `members_max`, and new members are ignored.
     pub forget_after: Duration,
-    /// **Shared.** How many live members are kept. Unknown members beyond it are ignored and counted
-    /// ([`Stats::ignored_table_full`](crate::Stats)). 1 to 1 048 576.
+    /// **Shared.** How many members are kept, live ones and those that are Down or Left together. A new member
+    /// beyond it takes the place of one that has gone for longer than half of `forget_after`. If there is none, the
+    /// new member is ignored and counted ([`Stats::ignored_table_full`](crate::Stats)). 1 to 1 048 576.
     ///
     /// Default 20 000 in every preset (a guess; simulated up to 10 000). It bounds the memory that a flood of
-    /// invented members can take. If the group grows above it, members disagree about who is in it.
+    /// invented members can take. Choose it above the size of the group and the ids that go within half of
+    /// `forget_after`. If there are more, members disagree about who is in the group.
     pub members_max: u32,
-    /// How many Down and Left members are kept. Beyond it Left ones are forgotten before Down ones, the oldest
-    /// first (rule B11). 1 to 1 048 576.
+    /// How many Down and Left verdicts are kept on ids that were never live here (rule B11). Further ones are
+    /// ignored and counted ([`Stats::ignored_table_full`](crate::Stats)). 1 to 1 048 576.
     ///
-    /// Default 8 192 in every preset (a guess). Raise it if more than so many ids fail or leave within
-    /// `forget_after`. If it is too low, members are forgotten early, with the effects of a low `forget_after`.
+    /// Default 8 192 in every preset (a guess). It bounds the memory that a flood of invented verdicts can take. If
+    /// it is too low, a new member does not learn of all that have gone, and compares tables with the others until
+    /// they are forgotten.
     pub tombstones_max: u32,
     /// A leave is complete when so many members have acknowledged it, or all, if there are fewer.
     ///
@@ -393,6 +405,7 @@ impl MembershipConfig {
             buddy: true,                                   // Lifeguard
             last_word: true,                               // rule B1
             isolation_periods: 4,                          // a guess
+            flap_half_life: ms(120_000),                   // a guess
             late_slack: ms(200),                           // a guess
             gossip_interval: ms(200),                      // memberlist
             gossip_fanout: 3,                              // memberlist
@@ -422,6 +435,7 @@ impl MembershipConfig {
             suspicion_confirmations: 2,
             last_word: false,
             isolation_periods: 0,
+            flap_half_life: Duration::ZERO,
             heal_interval: ms(30_000),
             ..Self::lan()
         }
@@ -442,6 +456,12 @@ impl MembershipConfig {
             at_most(field, value, "one day", Duration::from_secs(24 * 3_600))?;
             at_most("one millisecond", ms(1), field, value)?;
         }
+        at_most(
+            "membership.flap_half_life",
+            self.flap_half_life,
+            "one day",
+            Duration::from_secs(24 * 3_600),
+        )?;
         at_most(
             "membership.probe_timeout",
             self.probe_timeout,

@@ -86,6 +86,22 @@ impl<K: Copy + Ord> Deadlines<K> {
         self.latest_first.sort_unstable_by(|a, b| b.cmp(a));
     }
 
+    /// Makes no deadline for whose key `delays` is true due before `least`. It costs one pass and a sort, however many
+    /// deadlines change.
+    pub(crate) fn delay_until(&mut self, least: Time, delays: impl Fn(K) -> bool) {
+        for (at, key) in &mut self.latest_first {
+            if delays(*key) {
+                *at = least.max(*at);
+            }
+        }
+        self.latest_first.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    /// The keys that have a deadline, the latest one first.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
+        self.latest_first.iter().map(|(_, key)| *key)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.latest_first.clear();
     }
@@ -144,5 +160,14 @@ mod tests {
         deadlines.postpone(Duration::from_secs(5), |key| key == 1);
         assert_eq!(deadlines.at(1), Some(Time::from_secs(6)));
         assert_eq!(deadlines.next(), Some(Time::from_secs(2)));
+    }
+
+    #[test]
+    fn delaying_moves_only_the_deadlines_before_the_time() {
+        let mut deadlines = Deadlines::new();
+        (1..=4).for_each(|key| deadlines.set(key, Time::from_secs(key)));
+        deadlines.delay_until(Time::from_secs(3), |key| key != 1);
+        let due: Vec<_> = (0..4).filter_map(|_| deadlines.pop_due(Time::from_secs(3))).collect();
+        assert_eq!((due, deadlines.at(4)), (vec![1, 2, 3], Some(Time::from_secs(4))));
     }
 }

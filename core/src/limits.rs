@@ -13,8 +13,8 @@
 //! | [`PINGS_MAX`] | 64 | `Ping` refuses |
 //! | [`RELAYS_MAX`] | 256 | further indirect probes are not served for the period |
 //! | [`NAME_RELAYS_MAX`] | 64 | further questions are not passed on for a second |
-//! | `members_max` | 20 000 | further unknown members are ignored and counted |
-//! | `tombstones_max` | 8 192 | Left members are forgotten before Down ones, the oldest first |
+//! | `members_max` | 20 000, those that have gone included | members whose tombstone is held back are forgotten, Left ones before Down ones; otherwise further unknown members are ignored and counted |
+//! | `tombstones_max` | 8 192 | further verdicts on unknown ids are ignored and counted |
 //! | [`OBITUARIES_MAX`] | 64 | the oldest explanation of a Down is forgotten |
 //! | [`RECENT_JOINERS_MAX`] | 16 | a join answer leaves out the older joiners |
 //! | [`SUSPICION_AUTHORS_MAX`] | 5 | further confirmations have no effect |

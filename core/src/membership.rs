@@ -7,7 +7,7 @@
 //!
 //! Files: the members are in [`table`], [`rules`] (which news wins, pure), [`verdict`] (what follows from news) and
 //! [`tombstone`] (members that are gone). The failure detector is in [`probe`], [`relay`] (pings for others), [`ping`] (pings
-//! for the application), [`suspicion`] and [`health`] (of this node). Coming and going is in [`own`] (the own record and
+//! for the application), [`suspicion`], [`damping`] (members that come and go) and [`health`] (of this node). Coming and going is in [`own`] (the own record and
 //! incarnation), [`join`], [`heal`] and [`leave`]. Datagrams are in [`sender`] (how far a sender is believed), [`updates`]
 //! (what rides along) and [`sync`] (reconciliation). The application's side is [`command`], [`admission`] (what it is told)
 //! and [`view`] (what it reads); the other machines read [`peers`].
@@ -18,6 +18,7 @@
 
 mod admission;
 mod command;
+mod damping;
 mod heal;
 mod health;
 mod identity;
@@ -41,6 +42,8 @@ mod view;
 mod waiting;
 
 #[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
 mod tests;
 
 use alloc::collections::BTreeMap;
@@ -59,6 +62,7 @@ use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use crate::wire::{Ack, Alive, Message, Nack, Ping, Swim};
 
+use damping::Returns;
 use heal::Healing;
 use health::Health;
 use join::Contacts;
@@ -123,6 +127,7 @@ pub(crate) struct Membership {
     table: Table,
     suspicions: BTreeMap<NodeId, Suspicion>,
     obituaries: BTreeMap<NodeId, Obituary>,
+    returns: Returns,
     prober: Prober,
     health: Health,
     contacts: Contacts,
@@ -161,6 +166,7 @@ impl Membership {
             table,
             suspicions: BTreeMap::new(),
             obituaries: BTreeMap::new(),
+            returns: Returns::default(),
             prober: Prober::default(),
             health: Health::new(now),
             contacts: Contacts::new(secrets.next_u64()),
@@ -200,6 +206,7 @@ impl Membership {
     pub(crate) fn before_event(&mut self, wake: Option<Time>, cx: &mut Ctx<'_>) {
         if let Some(late) = self.health.on_event(wake, cx.config, cx.now) {
             self.deadlines.postpone(late, Timer::is_verdict);
+            self.postpone_suspicions(late, cx.config);
             cx.stats.late_wakes += 1;
             // What was answered meanwhile may be of a process that has ended since.
             self.own.identity.void();

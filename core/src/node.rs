@@ -238,6 +238,11 @@ impl Node {
         self.machines.membership.health()
     }
 
+    #[cfg(test)]
+    pub(crate) const fn machines(&self) -> &Machines {
+        &self.machines
+    }
+
     /// Checks the invariants between fields, for simulations and fuzzing. It costs time in proportion to the
     /// tables.
     ///

@@ -6,7 +6,7 @@
 //!     equal: nothing                                                              │
 //!                    Compare of finer ranges ◄── many items differ ───────────────┤
 //!                    Items: the fingerprints of single items ◄── few items ───────┤
-//!                    Delta and the items themselves ◄── the other has next to none┘
+//!                    Delta and the items themselves ◄── the other has none ───────┘
 //!                    Want: the ids that the other lacks
 //! ```
 //!

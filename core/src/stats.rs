@@ -53,7 +53,8 @@ stats! {
     ignored_stale,
     /// Messages ignored because this version does not know their kind or table (rule G5).
     ignored_unknown,
-    /// Members ignored because the table is full (`membership.members_max`).
+    /// Members, or verdicts on unknown ids, ignored because the table is full (`membership.members_max`,
+    /// `membership.tombstones_max`).
     ignored_table_full,
     /// Indirect probes not served because too many are under way.
     ignored_relays_full,

@@ -68,8 +68,13 @@ impl Repairs {
     }
 
     /// Stops the repair when the node stops.
-    pub(super) const fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.sync.stop();
+    }
+
+    /// Forgets the differences to a member that is gone.
+    pub(super) fn on_member_gone(&mut self, id: NodeId) {
+        self.sync.forget(id);
     }
 
     /// Forgets an origin.

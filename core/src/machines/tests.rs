@@ -40,7 +40,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
     let item = encode_item(REPORT, "t", b"hi");
     let item = Item::read(&item).expect("just written");
     let (mut compared, mut listed, mut runs, mut entries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    put_compare_range(&mut compared, KeyRange::ROOT, &[(1, 2); 16]);
+    put_compare_range(&mut compared, KeyRange::ROOT, &[1; 16]);
     put_items_range(&mut listed, KeyRange::ROOT, &[(NodeId(1), 2), (NodeId(3), 4)]);
     put_run(&mut runs, run);
     put_digest_entry(&mut entries, run, &[(3, 3)]);

@@ -3,6 +3,8 @@
 //! The view is a filter over the table. A member that the application has vetoed, or has not admitted yet, is held and
 //! relayed like any other, so that the fingerprints of all nodes agree.
 
+use alloc::vec::Vec;
+
 use super::rules::{self, Visibility};
 use super::table::Entry;
 use super::{Membership, Timer};
@@ -19,6 +21,7 @@ impl Membership {
     pub(super) fn announce(&mut self, id: NodeId, before: MemberState, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|_| id != self.own.id) else { return };
         if rules::is_live(before) && !entry.is_live() {
+            self.sync.forget(id);
             cx.signals.push(Signal::MemberGone(id));
         }
         if !entry.is_shown() {
@@ -43,6 +46,22 @@ impl Membership {
         cx.out.notify(Notice::AdmissionAsked { id });
         self.deadlines.arm(Timer::Admit(id), cx.now + within, cx.now);
         true
+    }
+
+    /// Withdraws the questions of admission that are open, because the node stops. They are asked again at its next start.
+    pub(super) fn withdraw_questions(&mut self) {
+        for timer in self.deadlines.keys() {
+            if let Timer::Admit(id) = timer {
+                self.table.set_visibility(id, Visibility::New);
+            }
+        }
+    }
+
+    /// Announces the members of which the application was not told before the node stopped, or asks about them again.
+    pub(super) fn announce_new(&mut self, cx: &mut Ctx<'_>) {
+        let is_new = |entry: &&Entry| entry.flags.visibility == Visibility::New && entry.is_live();
+        let new: Vec<_> = self.table.iter().filter(is_new).map(|entry| (entry.id, entry.state())).collect();
+        new.into_iter().for_each(|(id, state)| self.announce(id, state, cx));
     }
 
     /// Reports one change of a member to the application, if the application has been told of the member.

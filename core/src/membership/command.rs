@@ -52,7 +52,9 @@ impl Membership {
         self.health.start(cx.now);
         if rejoins {
             self.enqueue_update(self.own.id, cx);
-            self.resume_deadlines(cx);
+            self.restart_suspicions(cx);
+            self.expire(cx);
+            self.announce_new(cx);
         }
         self.sync.start(cx);
         cx.signals.push(Signal::Started);
@@ -61,13 +63,6 @@ impl Membership {
         self.deadlines.arm(Timer::Probe, cx.now + delay, cx.now);
         self.arm_heal(cx);
         self.contact_seeds(cx);
-    }
-
-    /// Sets the deadlines of suspicions and tombstones again, which the leave has cleared.
-    fn resume_deadlines(&mut self, cx: &mut Ctx<'_>) {
-        let suspects: Vec<NodeId> = self.suspicions.keys().copied().collect();
-        suspects.into_iter().for_each(|id| self.arm_suspicion(id, cx));
-        self.expire(cx);
     }
 
     pub(crate) fn set_meta(&mut self, meta: Vec<u8>, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {

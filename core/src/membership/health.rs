@@ -55,6 +55,8 @@ impl Health {
             return None;
         }
         self.worsen(1, config);
+        // Nobody could be heard while this node stood still: its own absence is no silence of the others.
+        self.heard = self.heard + late;
         Some(late)
     }
 

@@ -367,3 +367,200 @@ impl Identity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    const NOW: Time = Time::from_secs(100);
+
+    fn addr(number: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, number], 7))
+    }
+
+    fn own(epoch: u64, boot: u64) -> Identity {
+        let mut own = Identity::new(epoch, boot);
+        own.take(None);
+        own
+    }
+
+    /// A record of another process, from the address 2.
+    fn record(rank: Rank, incarnation: Incarnation) -> Signed {
+        let route = Route { addr: Some(addr(2)), via: None };
+        Signed { boot: rank.boot, incarnation, rank: Some(rank), accuses: false, route }
+    }
+
+    fn junior(epoch: u64) -> Signed {
+        record(Rank { seniority: 90, draws: 0, boot: 8 }, Incarnation::first(epoch))
+    }
+
+    fn senior(epoch: u64) -> Signed {
+        record(Rank { seniority: 1, draws: 0, boot: 8 }, Incarnation::first(epoch))
+    }
+
+    /// Lets an identity ask, and returns the number of its question.
+    fn ask(own: &mut Identity, now: Time, nonce: u64) -> u64 {
+        match own.step(now, nonce) {
+            Step::Ask { nonce, .. } => nonce,
+            step => panic!("{step:?}"),
+        }
+    }
+
+    #[test]
+    fn unsigned_news_is_refuted_and_what_is_above_is_left() {
+        let own = own(5, 1);
+        let check = |epoch, counter, accuses, met, expected| {
+            let heard = Incarnation { epoch, counter };
+            assert_eq!(own.on_unsigned(heard, accuses, met), expected, "{heard} {accuses} {met}");
+        };
+        check(5, 0, true, true, Reaction::Refute);
+        check(5, 0, false, true, Reaction::Nothing);
+        check(4, 9, true, true, Reaction::Nothing);
+        check(5, 1, false, true, Reaction::Jump(Incarnation { epoch: 5, counter: 1 }));
+        check(6, 0, true, true, Reaction::Jump(Incarnation::first(6)));
+        // Before the first contact nothing of this process can be accused (rule A1).
+        check(5, 0, true, false, Reaction::Jump(Incarnation::first(5)));
+    }
+
+    #[test]
+    fn a_process_of_a_greater_rank_is_gone_above_at_once_and_once() {
+        let mut own = own(5, 1);
+        assert_eq!(own.on_signed(junior(6), addr(1), NOW), Reaction::Jump(Incarnation::first(6)));
+        assert!(own.jump(Incarnation::first(6), 0));
+        assert_eq!(own.on_signed(junior(6), addr(1), NOW), Reaction::Nothing);
+        assert_eq!(own.step(NOW, 1), Step::Done, "it is not asked");
+    }
+
+    #[test]
+    fn only_a_claim_of_a_smaller_rank_to_an_open_question_stops_a_process() {
+        let smaller = Rank { seniority: 1, draws: 0, boot: 8 };
+        let greater = Rank { seniority: 90, ..smaller };
+        let claim = |own: &mut Identity, nonce, rank, now| {
+            own.on_claim(nonce, rank, Route { addr: Some(addr(2)), via: None }, addr(1), now)
+        };
+        let mut own = own(5, 1);
+        assert_eq!(claim(&mut own, 0, smaller, NOW), Reaction::Nothing, "nothing was asked");
+        assert_eq!(own.on_signed(senior(7), addr(1), NOW), Reaction::Nothing);
+        let nonce = ask(&mut own, NOW, 41);
+        assert_eq!(claim(&mut own, nonce + 1, smaller, NOW), Reaction::Nothing, "another number");
+        let stop = claim(&mut own.clone(), nonce, smaller, NOW);
+        assert_eq!(stop, Reaction::Stop { rival: 8 });
+        let outranked = Reaction::Outrank { rival: 8, above: Some(Incarnation::first(7)) };
+        assert_eq!(claim(&mut own.clone(), nonce, greater, NOW), outranked);
+        let mut late = own.clone();
+        late.void();
+        assert_eq!(claim(&mut late, nonce, smaller, NOW), Reaction::Nothing, "answers may have waited");
+        let mut patient = own;
+        for _ in 0..2 {
+            let due = patient.doubt.expect("it is open").due;
+            assert_eq!(ask(&mut patient, due, 99), nonce);
+        }
+        let end = patient.doubt.expect("open").due;
+        assert_eq!(end, NOW + NAME_ASK / ASKS.into() * ASKS.into());
+        assert_eq!(patient.step(end, 99), Step::Jump(Incarnation::first(7)), "nobody has answered");
+        assert_eq!(claim(&mut patient, nonce, smaller, end), Reaction::Nothing, "the time is over");
+    }
+
+    #[test]
+    fn dead_lives_of_the_own_id_are_gone_above_and_stop_nobody() {
+        // Three lives, told in any order by members that each know another one: no rank, no answer.
+        let mut own = own(1, 4);
+        let mut now = NOW;
+        for (boot, epoch) in [(9, 3), (8, 5), (9, 7), (2, 9)] {
+            let news = Signed { boot, rank: None, accuses: true, ..senior(epoch) };
+            assert_eq!(own.on_signed(news, addr(1), now), Reaction::Nothing);
+            loop {
+                match own.step(now, 77) {
+                    Step::Sleep(until) => now = until,
+                    Step::Ask { .. } => {}
+                    Step::Jump(heard) => {
+                        assert_eq!(heard.epoch, epoch);
+                        assert!(own.jump(heard, 0));
+                    }
+                    Step::Done => break,
+                }
+            }
+        }
+        assert_eq!(own.incarnation(), Incarnation::first(10));
+    }
+
+    #[test]
+    fn each_move_above_a_process_that_never_answers_waits_twice_as_long() {
+        let (mut own, mut now, mut waits) = (own(2, 4), NOW, Vec::new());
+        for _ in 0..9 {
+            let start = now;
+            let above = senior(own.incarnation().epoch + 1);
+            assert_eq!(own.on_signed(above, addr(1), now), Reaction::Nothing);
+            let heard = loop {
+                match own.step(now, 77) {
+                    Step::Sleep(until) => now = until,
+                    Step::Ask { .. } => {}
+                    Step::Jump(heard) => break heard,
+                    Step::Done => panic!("it is above"),
+                }
+            };
+            waits.push(now.since(start).as_millis());
+            assert!(own.jump(heard, 0));
+        }
+        let seconds: Vec<u128> = waits.iter().map(|wait| wait.div_ceil(1_000)).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn a_copy_draws_anew_and_asks_for_the_other_after_a_quiet_second() {
+        let mut own = own(5, 1);
+        let rank = own.rank();
+        let above = Incarnation { epoch: 5, counter: 1 };
+        let news = record(rank, above);
+        let Reaction::Redraw { heard, below: None, route } = own.on_signed(news, addr(1), NOW) else {
+            panic!("a copy has published it");
+        };
+        assert_eq!(heard, above);
+        own.redraw(30, None, route, NOW);
+        assert!(
+            own.rank() > rank && own.rank() < Rank { seniority: 6, ..rank },
+            "below all copies, above others"
+        );
+        // In the quiet second it asks nobody, and yields to nobody.
+        assert_eq!(own.step(NOW, 41), Step::Sleep(NOW + NAME_ASK));
+        assert_eq!(own.on_claim(41, rank, route, addr(1), NOW), Reaction::Nothing);
+        assert_eq!(own.ask_self(NOW, 42), None);
+        let nonce = ask(&mut own, NOW + NAME_ASK, 43);
+        let claim = own.on_claim(nonce, rank, route, addr(1), NOW + NAME_ASK);
+        assert_eq!(claim, Reaction::Stop { rival: 1 });
+    }
+
+    #[test]
+    fn who_is_answered_by_another_process_at_its_own_address_draws_below_it() {
+        let mut own = own(5, 1);
+        let other = Rank { seniority: 9, draws: 3, boot: 8 };
+        let here = Route { addr: Some(addr(1)), via: None };
+        // News that names the own address is not taken for a dead process before the own address was asked.
+        let news = Signed { route: here, ..record(other, Incarnation::first(6)) };
+        assert_eq!(own.on_signed(news, addr(1), NOW), Reaction::Nothing);
+        let nonce = ask(&mut own, NOW, 41);
+        let mut alone = own.clone();
+        assert_eq!(alone.on_ask(nonce, NOW), Answer::Own(Reaction::Jump(Incarnation::first(6))));
+        let Reaction::Redraw { below, route, .. } = own.on_claim(nonce, other, here, addr(1), NOW) else {
+            panic!("another process is at the own address");
+        };
+        own.redraw(30, below, route, NOW);
+        assert!(own.rank() > other);
+    }
+
+    #[test]
+    fn epochs_that_no_clock_can_show_are_not_credible_and_jumps_do_not_move_the_bound() {
+        let clock = 1 << 62;
+        let mut own = own(clock, 1);
+        assert!(own.is_credible(clock + TEN_YEARS, 0) && !own.is_credible(clock + TEN_YEARS + 1, 0));
+        assert!(own.is_credible(clock + TEN_YEARS + 1, clock + TEN_YEARS), "one step further");
+        assert!(own.jump(Incarnation::first(clock + TEN_YEARS), 0));
+        assert!(!own.is_credible(clock + TEN_YEARS + STEP, 0));
+        // A member without a clock takes every clock of the next decades for right.
+        let reset = Identity::new(1, 1);
+        assert!(reset.is_credible(1 << 61, 0) && !reset.is_credible(1 << 62, 0));
+        assert!(!own.jump(Incarnation::first(Incarnation::EPOCH_END - 1), 0));
+    }
+}

@@ -328,3 +328,17 @@ impl Membership {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_latest_joiners_are_kept() {
+        let mut contacts = Contacts::new(1);
+        (0..100).for_each(|id| contacts.add_joiner(NodeId(id)));
+        (90..95).for_each(|id| contacts.add_joiner(NodeId(id)));
+        let kept: Vec<u64> = contacts.joiners.iter().map(|id| id.0).collect();
+        assert_eq!(kept, [84, 85, 86, 87, 88, 89, 95, 96, 97, 98, 99, 90, 91, 92, 93, 94]);
+    }
+}

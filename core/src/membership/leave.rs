@@ -97,9 +97,13 @@ impl Membership {
         cx.out.notify(Notice::Departed { acknowledged });
     }
 
-    /// Stops this node: moves it to `phase` and clears its deadlines, so that it sends nothing of its own accord.
+    /// Stops this node: moves it to `phase`, ends what is under way, and clears its deadlines, so that it sends nothing of
+    /// its own accord. A later start begins anew what must go on: questions of admission and suspicions.
     pub(super) fn stop(&mut self, phase: Phase, cx: &mut Ctx<'_>) {
         self.phase = phase;
+        self.fail_pings(cx);
+        self.prober.stop();
+        self.withdraw_questions();
         self.deadlines.clear();
         self.sync.stop();
         cx.signals.push(Signal::Stopped);

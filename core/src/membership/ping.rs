@@ -115,6 +115,13 @@ impl Membership {
         }
     }
 
+    /// Reports to the application that its pings have failed, because the node stops.
+    pub(super) fn fail_pings(&mut self, cx: &mut Ctx<'_>) {
+        for Ping { ping, id, .. } in core::mem::take(&mut self.prober.pings.open) {
+            cx.out.notify(Notice::PingFailed { ping, id });
+        }
+    }
+
     /// Reports to the application that its ping was answered, if this ack answers one.
     pub(super) fn answer_ping(&mut self, id: NodeId, seq: u32, cx: &mut Ctx<'_>) {
         if let Some((ping, round_trip)) = self.prober.pings.take_answered(id, seq, cx.now) {

@@ -76,6 +76,17 @@ impl Prober {
         seq
     }
 
+    /// Gives up the probe and the relayed pings, because the node stops.
+    pub(super) fn stop(&mut self) {
+        self.current = None;
+        self.relays = Relays::default();
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_open(&self) -> bool {
+        self.current.is_some_and(|probe| !probe.answered)
+    }
+
     /// Ends the probe. If it was not answered, returns its target and the number of failures that count against the health
     /// of this node: a helper that did not even send a nack is a sign that the fault is here (Lifeguard §IV-A).
     fn finish(&mut self) -> Option<(NodeId, u8)> {
@@ -207,7 +218,7 @@ impl Membership {
         }
         self.answer_probe(author, seq);
         let revives = self.table.get(author).is_some_and(|entry| incarnation > entry.incarnation());
-        if revives && author != self.own.id {
+        if revives && author != self.own.id && self.may_be_live(author, cx) {
             self.set_verdict(author, Claim::new(incarnation, MemberState::Alive), cx.now.as_nanos(), cx);
             self.enqueue_update(author, cx);
         }

@@ -159,7 +159,7 @@ impl Membership {
         if header.incarnation.epoch < held.incarnation.epoch {
             return Standing::Stale;
         }
-        if header.incarnation > held.incarnation {
+        if header.incarnation > held.incarnation && self.may_be_live(header.sender, cx) {
             if !self.own.identity.is_credible(header.incarnation.epoch, held.incarnation.epoch) {
                 cx.stats.count_misbehavior(Misbehavior::Incarnation);
                 return Standing::Unknown;
@@ -187,7 +187,11 @@ impl Membership {
         }
         let validated = source.standing == Standing::Validated;
         let known = accused.is_none() && matches!(source.standing, Standing::Member | Standing::Validated);
-        let roots = known.then(|| self.roots(cx));
+        // Each ping is an occasion to ask again, because an earlier answer may have been lost.
+        let wants_record = (wants_record || ack.is_some() && known)
+            && self.table.get(source.sender).is_some_and(Entry::lacks_content);
+        // An ack without roots makes the sender introduce itself, and is shorter than its ping.
+        let roots = (known && !wants_record).then(|| self.roots(cx));
         let (credit, now) = (cx.config.membership.reconcile_credit, cx.now);
         let own = (record && self.phase == Phase::Running).then(|| self.own.record());
         let mut datagram = cx.datagram(source.from, source.sender);
@@ -203,11 +207,11 @@ impl Membership {
         if let Some(record) = &own {
             datagram.push(&Alive(Record::trusted(record)).into());
         }
+        if wants_record && ack.is_none() {
+            let id = source.sender.0.to_le_bytes();
+            datagram.push(&Want::of(MEMBERS, credit, &id).into());
+        }
         if validated {
-            if wants_record && self.table.get(source.sender).is_some_and(Entry::lacks_content) {
-                let id = source.sender.0.to_le_bytes();
-                datagram.push(&Want::of(MEMBERS, credit, &id).into());
-            }
             if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, now)) {
                 datagram.push(&verdict.into());
             }

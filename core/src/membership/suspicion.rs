@@ -55,7 +55,12 @@ pub struct Obituary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Suspicion {
     pub(super) incarnation: Incarnation,
+    /// The time at which this node began to suspect the member.
+    began: Time,
+    /// The time from which the timeout counts: `began`, and the delays since with which this node was called (rule B7).
     started: Time,
+    /// The verdict is not due before this time, whoever confirms the suspicion (rule B6).
+    not_before: Time,
     /// The members that suspect it, in the order in which they were heard. The newest is named when the suspicion is
     /// spread.
     pub(super) authors: SmallVec<[NodeId; SUSPICION_AUTHORS_MAX]>,
@@ -68,17 +73,27 @@ pub(super) struct Suspicion {
 }
 
 impl Suspicion {
-    /// Begins a suspicion in a group of `members` members, this node included.
-    fn new(incarnation: Incarnation, author: NodeId, config: &Config, members: u32, now: Time) -> Self {
+    /// Begins a suspicion in a group of `members` members, this node included. Each of the latest `returns` of the member
+    /// doubles the least timeout, up to the greatest.
+    fn new(
+        incarnation: Incarnation,
+        author: NodeId,
+        config: &Config,
+        members: u32,
+        returns: u8,
+        now: Time,
+    ) -> Self {
         let settings = &config.membership;
-        let min = suspicion_min(config, members);
+        let undamped = suspicion_min(config, members);
+        let max = undamped * settings.suspicion_max_mult.into();
+        let min = undamped.saturating_mul(1 << returns.min(16)).min(max);
         // In a smaller group there are too few members for the confirmations.
         let reachable = members.saturating_sub(2) >= settings.suspicion_confirmations.into();
         let confirmations = if reachable { settings.suspicion_confirmations } else { 0 };
         let mut authors = SmallVec::new();
         authors.push(author);
-        let max = min * settings.suspicion_max_mult.into();
-        Self { incarnation, started: now, authors, last_word: None, confirmations, min, max }
+        let (began, started, not_before) = (now, now, Time::ZERO);
+        Self { incarnation, began, started, not_before, authors, last_word: None, confirmations, min, max }
     }
 
     /// Uses the least timeout from this time on, because a member has passed a Down already (rule B1). Returns whether
@@ -110,12 +125,26 @@ impl Suspicion {
     /// suspicion had begun. It is the least timeout after `heard`, but at most the greatest timeout after the start: a
     /// member that sends but does not receive must be declared Down in the end.
     fn waits_until(&self, heard: Time) -> Option<Time> {
-        (heard > self.started).then(|| (heard + self.min).min(self.started + self.max))
+        (heard > self.began).then(|| (heard + self.min).min(self.started + self.max))
+    }
+
+    /// Gives the suspect back the time in which this node stood still (rule B7). If it was heard since the suspicion
+    /// began, at `heard`, its time since then is given back as well.
+    fn postpone(&mut self, late: Duration, heard: Option<Time>) {
+        let waits = heard.and_then(|heard| self.waits_until(heard)).unwrap_or(Time::ZERO);
+        if waits.max(self.not_before) > Time::ZERO {
+            self.not_before = waits.max(self.not_before) + late;
+        }
+        self.started = self.started + late;
     }
 
     /// The time of the verdict:
-    /// max(min, max − (max − min) · log(C + 1) / log(K + 1)) after the start.
+    /// max(min, max − (max − min) · log(C + 1) / log(K + 1)) after the start, but not before `not_before`.
     fn deadline(&self) -> Time {
+        self.timeout_ends().max(self.not_before)
+    }
+
+    fn timeout_ends(&self) -> Time {
         let confirmed = u32::try_from(self.authors.len()).expect("a handful") - 1;
         let most = u32::from(self.confirmations);
         if confirmed >= most {
@@ -145,8 +174,13 @@ impl Membership {
             }
             return;
         }
+        if !self.may_be_live(id, cx) {
+            return;
+        }
         let Some(heard) = self.table.get(id).map(Entry::last_heard) else { return };
-        let mut suspicion = Suspicion::new(incarnation, author, cx.config, self.group_size(), cx.now);
+        let returns = self.returns.of(id, cx.config.membership.flap_half_life, cx.now);
+        let mut suspicion =
+            Suspicion::new(incarnation, author, cx.config, self.group_size(), returns, cx.now);
         if least {
             suspicion.use_least_timeout();
         }
@@ -222,7 +256,7 @@ impl Membership {
             incarnation,
             author,
             declared: Time::from_nanos(stamp).min(cx.now),
-            suspected: suspicion.map(|suspicion| suspicion.started),
+            suspected: suspicion.map(|suspicion| suspicion.began),
             suspected_by: suspicion.map(|suspicion| suspicion.authors.to_vec()).unwrap_or_default(),
             last_heard: self.table.get(id).map(Entry::last_heard),
         };
@@ -246,14 +280,34 @@ impl Membership {
     }
 
     /// Gives every suspect the least suspicion time from now: this node has heard nobody for long, so the silence of
-    /// its suspects proves nothing (rule B6).
+    /// its suspects proves nothing (rule B6). Confirmations do not take this time away again.
     pub(super) fn extend_suspicions(&mut self, cx: &Ctx<'_>) {
         let least = cx.now + suspicion_min(cx.config, self.group_size());
-        for (id, suspicion) in &mut self.suspicions {
+        for suspicion in self.suspicions.values_mut() {
             suspicion.last_word = None;
-            if self.deadlines.at(Timer::Suspicion(*id)).is_some_and(|at| at < least) {
-                self.deadlines.arm(Timer::Suspicion(*id), least, cx.now);
-            }
+            suspicion.not_before = suspicion.not_before.max(least);
+        }
+        self.deadlines.delay_until(least, |timer| matches!(timer, Timer::Suspicion(_)));
+    }
+
+    /// Begins every suspicion anew, because the node has not run since.
+    pub(super) fn restart_suspicions(&mut self, cx: &Ctx<'_>) {
+        let members = self.group_size();
+        for (id, suspicion) in &mut self.suspicions {
+            let first = suspicion.authors.first().copied().unwrap_or(NodeId::NOBODY);
+            let returns = self.returns.of(*id, cx.config.membership.flap_half_life, cx.now);
+            *suspicion = Suspicion::new(suspicion.incarnation, first, cx.config, members, returns, cx.now);
+        }
+        let suspects: Vec<NodeId> = self.suspicions.keys().copied().collect();
+        suspects.into_iter().for_each(|id| self.arm_suspicion(id, cx));
+    }
+
+    /// Gives every suspect back the time `late` in which this node stood still (rule B7). The deadlines themselves are
+    /// postponed by the caller.
+    pub(super) fn postpone_suspicions(&mut self, late: Duration, config: &Config) {
+        for (id, suspicion) in &mut self.suspicions {
+            let heard = self.table.get(*id).map(Entry::last_heard);
+            suspicion.postpone(late, heard.filter(|_| config.membership.last_word));
         }
     }
 }
@@ -266,7 +320,7 @@ mod tests {
     fn confirmations_shrink_the_timeout_logarithmically_down_to_the_least() {
         let mut config = Config::memberlist_lan("test");
         config.membership.suspicion_confirmations = 3;
-        let mut suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 100, Time::ZERO);
+        let mut suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 100, 0, Time::ZERO);
         let mut deadlines = std::vec![suspicion.deadline().as_millis()];
         for author in [1, 2, 2, 3, 4, 5] {
             suspicion.confirm(NodeId(author));
@@ -280,7 +334,7 @@ mod tests {
     fn a_suspect_that_is_heard_gets_time_but_not_for_ever() {
         let config = Config::lan("test");
         let start = Time::from_secs(10);
-        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 10, start);
+        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 10, 0, start);
         let waits = |secs| suspicion.waits_until(Time::from_secs(secs)).map(Time::as_millis);
         assert_eq!([waits(9), waits(10), waits(12), waits(15)], [None, None, Some(13_800), Some(16_800)]);
     }
@@ -288,7 +342,19 @@ mod tests {
     #[test]
     fn in_a_pair_nobody_can_confirm_and_the_least_applies() {
         let config = Config::memberlist_lan("test");
-        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 2, Time::ZERO);
+        let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 2, 0, Time::ZERO);
         assert_eq!(suspicion.deadline(), Time::from_secs(4));
+    }
+
+    #[test]
+    fn each_return_doubles_the_least_timeout_up_to_the_greatest() {
+        let config = Config::memberlist_lan("test");
+        let deadline = |returns| {
+            Suspicion::new(Incarnation::first(1), NodeId(1), &config, 2, returns, Time::ZERO).deadline()
+        };
+        assert_eq!(
+            [0, 1, 2, 3, 8].map(|returns| deadline(returns).as_millis()),
+            [4_000, 8_000, 16_000, 24_000, 24_000]
+        );
     }
 }

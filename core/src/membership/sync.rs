@@ -51,7 +51,7 @@ impl Membership {
         let partner = || (source.standing == Standing::Validated).then(|| source.partner());
         let (sync, table) = self.reconciliation(cx.now);
         let spread_time = || super::peers::spread_time(config, members);
-        sync.on_root(&table, roots[usize::from(MEMBERS)], partner, spread_time, cx);
+        sync.on_root(&table, source.sender, roots[usize::from(MEMBERS)], partner, spread_time, cx);
     }
 
     /// Starts an exchange with a member that has returned, if tables differ: after a partition the two sides differ in

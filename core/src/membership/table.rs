@@ -3,6 +3,9 @@
 //! The table is a slab of small entries. Beside the slab stand a hash index for look-ups, the ids in order for reading, a
 //! shuffled order for probing, the fingerprint tree, counters, and the times at which tombstones expire. All of them change
 //! in this file and nowhere else, and [`Table::check`] says what holds between them.
+//!
+//! An entry is a *member* once it has been live here, also after it has gone. A tombstone of an id that was never live
+//! here is a *guard*. The two have limits of their own (rule B11).
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -32,6 +35,16 @@ pub(super) struct Entry {
     /// The time at which a live member was last heard. For a tombstone it is the time of the verdict, which may lie before
     /// the origin of time: the age of a tombstone is a wrapping difference (rule B3).
     stamp: u64,
+    /// The time at which the entry reaches its next stage, if it has one.
+    expiry: Option<Expiry>,
+}
+
+/// The time at which a tombstone, or an entry of a foreign member, may reach its next stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Expiry {
+    at: Time,
+    /// Whether the entry is listed in `Table::spare`, and there as Down.
+    spare: Option<bool>,
 }
 
 /// The part of an entry that its state does not say. These combinations are legal, and [`Table::check`] holds them:
@@ -40,6 +53,7 @@ pub(super) struct Entry {
 /// |---|---|---|---|
 /// | `ordered` | unless `foreign`, or the entry of this node | no | no |
 /// | `held_back` | no | yes or no | yes or no |
+/// | `known` | yes | yes or no | yes or no |
 /// | `removed` | no | no | yes or no |
 /// | `foreign` | yes or no | yes or no | yes or no |
 /// | `visibility` | any | any, but not `Announced` if `held_back` | as for Down |
@@ -47,6 +61,8 @@ pub(super) struct Entry {
 pub(super) struct Flags {
     /// The member stands in the probe order.
     ordered: bool,
+    /// The member has been live here, so its verdict is not given up before it is held back (rule B11).
+    known: bool,
     /// The tombstone is older than half of `forget_after`: it is neither hashed nor spread nor shown, and is used only
     /// to answer an Alive that it overrides (rule B3).
     pub(super) held_back: bool,
@@ -93,6 +109,11 @@ impl Entry {
     /// Whether the member is Alive or Suspect.
     pub(super) const fn is_live(&self) -> bool {
         rules::is_live(self.state)
+    }
+
+    /// Whether the entry is a tombstone of an id that was never live here.
+    pub(super) const fn is_guard(&self) -> bool {
+        !self.is_live() && !self.flags.known
     }
 
     /// Whether the local view shows the member.
@@ -159,10 +180,16 @@ pub(super) struct Table {
     tree: Tree,
     /// The number of tombstones.
     terminal: usize,
+    /// The number of tombstones of ids that were never live here.
+    guards: usize,
     /// The number of members that the local view shows as alive or suspected.
     shown: usize,
-    /// The times at which tombstones, and entries of foreign members, may reach their next stage.
+    /// The times at which tombstones, and entries of foreign members, may reach their next stage; one for each entry at
+    /// most.
     expiries: BTreeSet<(Time, NodeId)>,
+    /// The members whose tombstones are held back, in the order in which they are forgotten if room is needed: Left ones
+    /// before Down ones, and of those the one that expires first.
+    spare: BTreeSet<(bool, Time, NodeId)>,
 }
 
 impl Table {
@@ -178,8 +205,10 @@ impl Table {
             cursor: 0,
             tree: Tree::new(),
             terminal: 0,
+            guards: 0,
             shown: 0,
             expiries: BTreeSet::new(),
+            spare: BTreeSet::new(),
         }
     }
 
@@ -196,9 +225,11 @@ impl Table {
     fn edit<T>(&mut self, id: NodeId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let slot = *self.index.get(&id)?;
         let entry = self.slab[slot as usize].as_mut().expect(INDEXED);
-        let (was_live, was_counted) = (entry.is_live(), entry.is_counted());
+        let (was_live, was_guard, was_counted) = (entry.is_live(), entry.is_guard(), entry.is_counted());
         let result = change(entry);
+        entry.flags.known |= entry.is_live();
         self.terminal = self.terminal + usize::from(was_live) - usize::from(entry.is_live());
+        self.guards = self.guards + usize::from(entry.is_guard()) - usize::from(was_guard);
         self.shown = self.shown + usize::from(entry.is_counted()) - usize::from(was_counted);
         Some(result)
     }
@@ -222,9 +253,14 @@ impl Table {
         self.shown
     }
 
-    /// The number of tombstones.
-    pub(super) const fn terminal(&self) -> usize {
-        self.terminal
+    /// The number of entries that are live or have been live, this node included.
+    pub(super) fn members(&self) -> usize {
+        self.by_id.len() - self.guards
+    }
+
+    /// The number of tombstones of ids that were never live here.
+    pub(super) const fn guards(&self) -> usize {
+        self.guards
     }
 
     /// The number of members that can be probed: alive or suspected others within the protocol range.
@@ -235,8 +271,8 @@ impl Table {
     /// Adds an entry without a record. The caller has made sure that the id is new.
     pub(super) fn insert(&mut self, id: NodeId, claim: Claim, stamp: u64) {
         let Claim { incarnation: Incarnation { epoch, counter }, state } = claim;
-        let (content, flags) = (Box::default(), Flags::default());
-        let entry = Entry { id, content, epoch, counter, state, flags, stamp };
+        let flags = Flags { known: rules::is_live(state), ..Flags::default() };
+        let entry = Entry { id, content: Box::default(), epoch, counter, state, flags, stamp, expiry: None };
         grow(&mut self.slab);
         grow(&mut self.by_id);
         grow(&mut self.order);
@@ -255,6 +291,7 @@ impl Table {
         let place = self.by_id.partition_point(|other| self.at(*other).id < id);
         self.by_id.insert(place, slot);
         self.terminal += usize::from(!rules::is_live(state));
+        self.guards += usize::from(!rules::is_live(state));
         self.hash(id);
     }
 
@@ -278,17 +315,26 @@ impl Table {
     pub(super) fn set_verdict(&mut self, id: NodeId, claim: Claim, stamp: u64) {
         let stays_live = self.edit(id, |entry| {
             let was_live = entry.is_live();
-            // A removal is part of one verdict and does not carry over to the next.
-            entry.flags.removed &= entry.claim() == claim;
+            // A removal is part of one verdict and does not carry over to the next. The next one is young and is spread.
+            if entry.claim() != claim {
+                entry.flags.removed = false;
+                // The rest of a record that a held-back tombstone has kept serves for its address only.
+                if core::mem::take(&mut entry.flags.held_back) {
+                    entry.content = Box::default();
+                }
+            }
             Incarnation { epoch: entry.epoch, counter: entry.counter } = claim.incarnation;
             entry.state = claim.state;
             entry.stamp = stamp;
-            // The rest of a record that a held-back tombstone has kept serves for its address only.
-            if entry.is_live() && core::mem::take(&mut entry.flags.held_back) {
-                entry.content = Box::default();
-            }
             was_live && entry.is_live()
         });
+        // A live member does not expire, unless nobody of this protocol range judges it.
+        match self.get(id).and_then(|entry| Some((entry.is_live() && !entry.flags.foreign, entry.expiry?.at)))
+        {
+            Some((true, _)) => self.clear_expiry(id),
+            Some((false, at)) => self.expire_at(id, at),
+            None => {}
+        }
         // The leaf of a live member is its record alone, so the tree need not change.
         if stays_live == Some(false) {
             self.hash(id);
@@ -331,6 +377,7 @@ impl Table {
 
     /// Removes an entry.
     pub(super) fn remove(&mut self, id: NodeId) {
+        self.clear_expiry(id);
         let Some(slot) = self.index.remove(&id) else { return };
         self.leave_order(slot);
         let entry = self.slab[slot as usize].take().expect(INDEXED);
@@ -338,6 +385,7 @@ impl Table {
         self.by_id.retain(|other| *other != slot);
         self.tree.set(id, None);
         self.terminal -= usize::from(!entry.is_live());
+        self.guards -= usize::from(entry.is_guard());
         self.shown -= usize::from(entry.is_counted());
     }
 
@@ -420,37 +468,56 @@ impl Table {
         }
     }
 
-    /// The Down member whose turn it is, among those whose address is known, and this address. Every tombstone has an
-    /// expiry, so the search costs time in proportion to the number of tombstones.
+    /// The Down member whose turn it is, among those whose address is known, and this address. The members take turns in
+    /// the order of their ids.
     pub(super) fn choose_down(&self, turn: usize) -> Option<(NodeId, SocketAddr)> {
-        let entries = || self.expiries.iter().filter_map(|(_, id)| self.get(*id));
-        let down = || entries().filter(|entry| entry.state == MemberState::Down && !entry.content.is_empty());
+        let is_down = |entry: &&Entry| entry.state == MemberState::Down && !entry.content.is_empty();
+        let down = || self.iter().filter(is_down);
         let entry = down().nth(turn % down().count().max(1))?;
         Some((entry.id, entry.addr()?))
     }
 
-    /// Makes [`Table::pop_expiry`] return the entry at the time `at`.
+    /// Makes [`Table::pop_expiry`] return the entry at the time `at`, and not at the time that was set before.
     pub(super) fn expire_at(&mut self, id: NodeId, at: Time) {
+        self.clear_expiry(id);
+        let expiry = self.edit(id, |entry| {
+            let is_spare = entry.flags.held_back && entry.flags.known;
+            let expiry = Expiry { at, spare: is_spare.then_some(entry.state == MemberState::Down) };
+            *entry.expiry.insert(expiry)
+        });
+        let Some(Expiry { at, spare }) = expiry else { return };
         self.expiries.insert((at, id));
+        if let Some(is_down) = spare {
+            self.spare.insert((is_down, at, id));
+        }
+    }
+
+    fn clear_expiry(&mut self, id: NodeId) {
+        let expiry = self.edit(id, |entry| entry.expiry.take()).flatten();
+        let Some(Expiry { at, spare }) = expiry else { return };
+        self.expiries.remove(&(at, id));
+        if let Some(is_down) = spare {
+            self.spare.remove(&(is_down, at, id));
+        }
     }
 
     pub(super) fn next_expiry(&self) -> Option<Time> {
         self.expiries.first().map(|(at, _)| *at)
     }
 
-    /// Removes and returns an entry whose expiry has come. The id may have been removed, or be live again, since the
-    /// expiry was set.
+    /// Removes and returns an entry whose expiry has come.
     pub(super) fn pop_expiry(&mut self, now: Time) -> Option<NodeId> {
-        if self.next_expiry()? > now {
+        let (at, id) = self.expiries.first().copied()?;
+        if at > now {
             return None;
         }
-        self.expiries.pop_first().map(|(_, id)| id)
+        self.clear_expiry(id);
+        Some(id)
     }
 
-    /// The tombstone to forget first: a Left rather than a Down, and of those the oldest (rule B11).
-    pub(super) fn oldest_terminal(&self, now: Time) -> Option<NodeId> {
-        let terminal = self.iter().filter(|entry| !entry.is_live() && entry.id != self.own);
-        terminal.max_by_key(|entry| (entry.state, entry.age(now))).map(|entry| entry.id)
+    /// The member to forget if room is needed for a new one: only one whose tombstone is held back (rule B11).
+    pub(super) fn first_to_spare(&self) -> Option<NodeId> {
+        self.spare.first().map(|(_, _, id)| *id)
     }
 
     /// Checks the invariants between the parts of the table.
@@ -459,6 +526,19 @@ impl Table {
         assert!(self.by_id.is_sorted_by_key(|slot| self.at(*slot).id), "the ids are in order");
         let terminal = self.iter().filter(|entry| !entry.is_live()).count();
         assert_eq!(terminal, self.terminal, "tombstones are counted");
+        let guards = self.iter().filter(|entry| entry.is_guard()).count();
+        assert_eq!(guards, self.guards, "guards are counted");
+        let dated = |entry: &&Entry| {
+            entry.expiry.is_some_and(|expiry| self.expiries.contains(&(expiry.at, entry.id)))
+        };
+        assert_eq!(self.iter().filter(dated).count(), self.expiries.len(), "an entry expires once");
+        let is_spare = |entry: &&Entry| entry.expiry.is_some_and(|expiry| expiry.spare.is_some());
+        let spare: Vec<&Entry> = self.iter().filter(is_spare).collect();
+        assert_eq!(spare.len(), self.spare.len(), "what may be given up early is listed once");
+        assert!(
+            spare.iter().all(|entry| entry.flags.held_back),
+            "only what is held back may be given up early"
+        );
         let shown = self.iter().filter(|entry| entry.is_counted()).count();
         assert_eq!(shown, self.shown, "the members of the local view are counted");
         let ordered = self.iter().filter(|entry| entry.flags.ordered).count();
@@ -474,6 +554,7 @@ impl Table {
             let probed = entry.is_live() && !flags.foreign && id != self.own;
             assert_eq!(flags.ordered, probed, "{id} is in the probe order if it is to be probed");
             assert!(!flags.held_back || !entry.is_live(), "{id} is a tombstone if it is held back");
+            assert!(flags.known || !entry.is_live(), "{id} is known if it is live");
             assert!(!flags.removed || state == MemberState::Left, "{id} has left if it was removed");
             let announced = flags.visibility == Visibility::Announced;
             assert!(!flags.held_back || !announced, "{id} is announced anew if it is held back");
@@ -497,6 +578,7 @@ mod tests {
     use super::*;
     use crate::id::Rank;
     use crate::wire::RecordFields;
+    use core::time::Duration;
 
     const NOW: Time = Time::from_secs(100);
 
@@ -551,7 +633,6 @@ mod tests {
             Some(Visibility::Admitted),
             "known before"
         );
-        assert!(table.choose_down(0).is_none(), "no expiry was set");
         table.expire_at(two, NOW);
         assert!(table.choose_down(0).is_some(), "its address is kept for healing");
         table.set_verdict(two, claim(2, MemberState::Alive), NOW.as_nanos());
@@ -581,5 +662,51 @@ mod tests {
             table.tree().root()
         });
         assert_eq!(one, other);
+    }
+
+    #[test]
+    fn an_entry_has_one_expiry_and_down_members_take_turns() {
+        let (two, three, mut table) = (NodeId(2), NodeId(3), Table::new(NodeId(1), 7));
+        for id in [two, three] {
+            table.insert(id, claim(1, MemberState::Left), NOW.as_nanos());
+            table.set_content(id, &record(id), false);
+        }
+        for epoch in 1..50 {
+            table.set_verdict(two, claim(epoch, MemberState::Down), NOW.as_nanos());
+            table.expire_at(two, NOW + Duration::from_secs(epoch));
+        }
+        table.set_verdict(three, claim(1, MemberState::Down), NOW.as_nanos());
+        table.expire_at(three, NOW + Duration::from_secs(9));
+        assert_eq!(table.expiries.len(), 2);
+        let turns: Vec<_> = (0..4).filter_map(|turn| table.choose_down(turn)).map(|(id, _)| id).collect();
+        assert_eq!(turns, [two, three, two, three]);
+        table.remove(two);
+        assert_eq!(table.expiries.len(), 1);
+    }
+
+    #[test]
+    fn only_a_member_that_is_held_back_may_be_forgotten_early() {
+        let mut table = Table::new(NodeId(1), 7);
+        for (id, state, was_live, held_back) in [
+            (2, MemberState::Down, true, false),
+            (3, MemberState::Down, true, true),
+            (4, MemberState::Left, true, true),
+            (5, MemberState::Left, false, true),
+        ] {
+            let first = if was_live { MemberState::Suspect } else { state };
+            table.insert(NodeId(id), claim(1, first), NOW.as_nanos());
+            table.set_verdict(NodeId(id), claim(1, state), NOW.as_nanos());
+            if held_back {
+                table.hold_back(NodeId(id));
+            }
+            table.expire_at(NodeId(id), NOW + Duration::from_secs(id));
+            table.check();
+        }
+        assert_eq!((table.members(), table.guards()), (3, 1));
+        for id in [4, 3] {
+            assert_eq!(table.first_to_spare(), Some(NodeId(id)));
+            table.remove(NodeId(id));
+        }
+        assert_eq!(table.first_to_spare(), None);
     }
 }

@@ -44,8 +44,16 @@ fn until_next_stage(age: u64, forget_after: Duration) -> Duration {
 }
 
 impl Membership {
-    /// Sets the time at which a tombstone that is `age` nanoseconds old reaches its next stage.
-    pub(super) fn schedule_expiry(&mut self, id: NodeId, age: u64, cx: &Ctx<'_>) {
+    /// Sets the time at which a tombstone that is `age` nanoseconds old reaches its next stage, and holds it back if it is
+    /// so old that others do.
+    pub(super) fn schedule_expiry(&mut self, id: NodeId, age: u64, cx: &mut Ctx<'_>) {
+        let spreads = self.table.get(id).is_some_and(|entry| !entry.flags.held_back);
+        if spreads && stage(age, cx.config.membership.forget_after) != Stage::Spreading {
+            self.notify(id, MemberChange::Forgotten, cx);
+            cx.signals.push(Signal::MemberExpired(id));
+            self.table.hold_back(id);
+            self.updates.cancel(id);
+        }
         self.table.expire_at(id, cx.now + until_next_stage(age, cx.config.membership.forget_after));
         self.arm_expiry(cx);
     }
@@ -64,17 +72,10 @@ impl Membership {
                 self.expire_foreign(id, cx);
                 continue;
             }
-            let (age, is_held_back) = (entry.age(cx.now), entry.flags.held_back);
+            let age = entry.age(cx.now);
             match stage(age, cx.config.membership.forget_after) {
                 Stage::Forgotten => self.forget(id, cx),
-                Stage::HeldBack if !is_held_back => {
-                    self.notify(id, MemberChange::Forgotten, cx);
-                    cx.signals.push(Signal::MemberExpired(id));
-                    self.table.hold_back(id);
-                    self.updates.cancel(id);
-                    self.schedule_expiry(id, age, cx);
-                }
-                Stage::HeldBack | Stage::Spreading => {}
+                Stage::HeldBack | Stage::Spreading => self.schedule_expiry(id, age, cx),
             }
         }
         self.arm_expiry(cx);
@@ -88,12 +89,22 @@ impl Membership {
         if end <= cx.now { self.forget(id, cx) } else { self.table.expire_at(id, end) }
     }
 
-    /// Forgets tombstones until no more than `tombstones_max` are left.
-    pub(super) fn bound_tombstones(&mut self, cx: &mut Ctx<'_>) {
-        while self.table.terminal() > cx.config.membership.tombstones_max as usize {
-            let Some(id) = self.table.oldest_terminal(cx.now) else { return };
+    /// Makes room for one more member, if there is none, by forgetting one whose tombstone is held back. Returns false,
+    /// and counts it, if there is no room (rule B11).
+    pub(super) fn has_room(&mut self, cx: &mut Ctx<'_>) -> bool {
+        while self.table.members() >= cx.config.membership.members_max as usize {
+            let Some(id) = self.table.first_to_spare() else {
+                cx.stats.ignored_table_full += 1;
+                return false;
+            };
             self.forget(id, cx);
         }
+        true
+    }
+
+    /// Whether a member may become live: it has been live here before, or there is room for one more.
+    pub(super) fn may_be_live(&mut self, id: NodeId, cx: &mut Ctx<'_>) -> bool {
+        self.table.get(id).is_some_and(|entry| !entry.is_guard()) || self.has_room(cx)
     }
 
     /// Removes all that is known of a member.
@@ -103,6 +114,7 @@ impl Membership {
         self.table.remove(id);
         self.updates.cancel(id);
         self.obituaries.remove(&id);
+        self.returns.forget(id);
         self.deadlines.cancel(Timer::Admit(id));
     }
 }

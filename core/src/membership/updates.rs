@@ -211,7 +211,7 @@ impl Membership {
 }
 
 /// Builds the message that tells others what this node holds of a member: its record while it is alive, else the
-/// verdict.
+/// verdict. Of a living member whose record this node lacks it says only that it lives, so that suspicions of it end.
 pub(super) fn update_of<'a>(
     entry: &'a Entry,
     suspicions: &BTreeMap<NodeId, Suspicion>,
@@ -220,7 +220,7 @@ pub(super) fn update_of<'a>(
     let (id, incarnation, state, removed) =
         (entry.id, entry.incarnation(), entry.state(), entry.flags.removed);
     let (age, author) = match state {
-        MemberState::Alive if entry.lacks_content() => return None,
+        MemberState::Alive if entry.lacks_content() => (0, NodeId::NOBODY),
         MemberState::Alive => return entry.record().map(|record| Alive(record).into()),
         MemberState::Suspect => (0, *suspicions.get(&id)?.authors.last()?),
         MemberState::Down | MemberState::Left => {

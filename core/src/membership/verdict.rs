@@ -42,6 +42,9 @@ impl Membership {
             cx.stats.count_misbehavior(Misbehavior::TwoContents);
         }
         let newer = rules::is_newer(record, held);
+        if revives && !self.may_be_live(id, cx) {
+            return;
+        }
         if revives {
             self.set_verdict(id, heard, cx.now.as_nanos(), cx);
         }
@@ -62,8 +65,7 @@ impl Membership {
     /// Adds a member that was not known, unless the table is full.
     fn add_member(&mut self, record: Record<'_>, source: &Source, cx: &mut Ctx<'_>) {
         let id = record.id();
-        if self.table.live() >= cx.config.membership.members_max as usize {
-            cx.stats.ignored_table_full += 1;
+        if !self.has_room(cx) {
             return;
         }
         let claim = Claim::new(record.incarnation(), MemberState::Alive);
@@ -123,16 +125,10 @@ impl Membership {
             }
             return self.on_unsigned(heard, cx);
         }
-        let age = u64::from(age) * 1_000_000;
+        let age = if rules::is_live(state) { 0 } else { u64::from(age) * 1_000_000 };
         let Some(entry) = self.table.get(id) else { return self.keep_tombstone(verdict, age, source, cx) };
         let (was_live, held_age) = (entry.is_live(), entry.age(cx.now));
-        let outcome = match state {
-            // Only a record can say that a member is alive.
-            MemberState::Alive => Outcome::Ignored,
-            MemberState::Suspect | MemberState::Down | MemberState::Left => {
-                rules::merge(entry.claim(), heard, self.witness(entry, age, cx))
-            }
-        };
+        let outcome = rules::merge(entry.claim(), heard, self.witness(entry, age, cx));
         let author = if author == NodeId::NOBODY { source.sender } else { author };
         let stamp = cx.now.as_nanos().wrapping_sub(age);
         match outcome {
@@ -142,12 +138,15 @@ impl Membership {
                 self.schedule_expiry(id, age, cx);
             }
             Outcome::Repeated => {}
+            Outcome::Taken if rules::is_live(state) && !self.may_be_live(id, cx) => {}
             Outcome::Taken => {
                 if was_live && state == MemberState::Down {
                     self.record_obituary(id, incarnation, author, stamp, cx);
                 }
                 self.set_verdict(id, heard, stamp, cx);
-                self.enqueue_heard(id, source, cx);
+                if self.table.get(id).is_some_and(|entry| !entry.flags.held_back) {
+                    self.enqueue_heard(id, source, cx);
+                }
             }
             Outcome::Suspected(timeout) => self.suspect(id, incarnation, author, timeout, cx),
         }
@@ -181,12 +180,15 @@ impl Membership {
         if rules::is_live(state) || age >= nanos(cx.config.membership.forget_after) / 2 {
             return;
         }
+        if self.table.guards() >= cx.config.membership.tombstones_max as usize {
+            cx.stats.ignored_table_full += 1;
+            return;
+        }
         self.table.insert(id, Claim::new(incarnation, state), cx.now.as_nanos().wrapping_sub(age));
         if removed && state == MemberState::Left {
             self.table.set_removed(id);
         }
         self.schedule_expiry(id, age, cx);
-        self.bound_tombstones(cx);
         self.enqueue_heard(id, source, cx);
     }
 
@@ -198,11 +200,13 @@ impl Membership {
             self.deadlines.cancel(Timer::Suspicion(id));
         }
         if rules::is_live(claim.state) {
+            if before == MemberState::Down {
+                self.returns.note(id, cx.config.membership.flap_half_life, cx.now);
+            }
             self.table.enter_order(id, &mut self.rng);
             self.obituaries.remove(&id);
         } else {
             self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
-            self.bound_tombstones(cx);
         }
         self.announce(id, before, cx);
     }

@@ -94,11 +94,11 @@ impl Membership {
         } else if self.phase != Phase::Waiting {
             assert_eq!(self.next_wake(), None, "a stopped node sleeps");
         }
+        assert!(self.returns.ids().all(|id| self.table.get(id).is_some()), "only members are remembered");
         self.health.check(config, now);
-        assert!(
-            self.table.terminal() <= config.membership.tombstones_max as usize + 1,
-            "tombstones are bounded"
-        );
+        let settings = &config.membership;
+        assert!(self.table.members() <= settings.members_max as usize, "members are bounded");
+        assert!(self.table.guards() <= settings.tombstones_max as usize, "guards are bounded");
     }
 }
 

@@ -218,3 +218,103 @@ impl Waiting {
         due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::config::Config;
+
+    const START: Time = Time::from_secs(100);
+
+    fn addr(number: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, number], 7))
+    }
+
+    fn held(state: MemberState, epoch: u64) -> Holder {
+        Holder { state, incarnation: Incarnation::first(epoch), boot: 8, seniority: 4, addr: addr(9) }
+    }
+
+    /// Takes all steps that are due at `now`, and returns them without the last sleep.
+    fn steps(waiting: &mut Waiting, now: Time) -> Vec<Next> {
+        let config = Config::lan("test");
+        let place = Place { own: &[addr(1)], contacts: 2, settings: &config.membership };
+        let mut steps = Vec::new();
+        loop {
+            match waiting.step(place, now, 41) {
+                Next::Sleep(until) => {
+                    assert!(until > now);
+                    return steps;
+                }
+                next => steps.push(next),
+            }
+            if let Some(Next::Take | Next::GiveUp(_)) = steps.last() {
+                return steps;
+            }
+        }
+    }
+
+    fn waiting(answers: &[(u8, NameState)]) -> Waiting {
+        let mut waiting = Waiting::new(START);
+        assert_eq!(steps(&mut waiting, START), [Next::Poll]);
+        answers.iter().for_each(|(from, name)| waiting.on_answer(addr(*from), *name));
+        waiting
+    }
+
+    #[test]
+    fn an_id_that_is_unknown_left_or_was_here_is_taken_at_the_first_answer() {
+        let here = Holder { addr: addr(1), ..held(MemberState::Alive, 5) };
+        let left = held(MemberState::Left, 5);
+        for name in [NameState::Unknown, NameState::Held(left), NameState::Held(here)] {
+            assert_eq!(steps(&mut waiting(&[(2, name)]), START), [Next::Take], "{name:?}");
+        }
+    }
+
+    #[test]
+    fn who_has_not_joined_says_nothing_until_all_say_the_same() {
+        let mut waiting = waiting(&[(2, NameState::NotJoined), (2, NameState::NotJoined)]);
+        assert_eq!(steps(&mut waiting, START), []);
+        waiting.on_answer(addr(3), NameState::NotJoined);
+        assert_eq!(steps(&mut waiting, START), [Next::Take]);
+    }
+
+    #[test]
+    fn without_any_answer_the_id_is_taken_after_a_while() {
+        let mut waiting = waiting(&[]);
+        let wait = Config::lan("test").membership.join_wait;
+        assert_eq!(steps(&mut waiting, START + wait / 2), [Next::Poll]);
+        assert_eq!(steps(&mut waiting, START + wait), [Next::Take]);
+    }
+
+    #[test]
+    fn an_id_in_use_is_waited_for_and_the_end_of_the_wait_is_told() {
+        let alive = held(MemberState::Alive, 5);
+        let mut waiting = waiting(&[(2, NameState::Held(alive))]);
+        assert_eq!(steps(&mut waiting, START), [Next::TellHeld(alive)]);
+        let second = START + core::time::Duration::from_secs(1);
+        assert_eq!(steps(&mut waiting, second), [Next::Poll], "told once");
+        let end = START + Config::lan("test").membership.name_wait;
+        assert_eq!(steps(&mut waiting.clone(), end), [Next::Poll, Next::GiveUp(alive)]);
+        // A suspect may have failed: its verdict is waited for.
+        waiting.on_answer(addr(3), NameState::Held(held(MemberState::Suspect, 5)));
+        assert_eq!(steps(&mut waiting, end), [Next::Poll]);
+        waiting.on_answer(addr(2), NameState::Held(held(MemberState::Left, 5)));
+        assert_eq!(steps(&mut waiting, end), [Next::Take], "the newest answer counts");
+        assert_eq!((waiting.heard(), waiting.seniority()), (Some(Incarnation::first(5)), Some(4)));
+    }
+
+    #[test]
+    fn a_holder_that_is_down_is_asked_twice_before_its_id_is_taken() {
+        let down = held(MemberState::Down, 5);
+        let mut silent = waiting(&[(2, NameState::Held(down))]);
+        let ask = Next::Ask { to: addr(9), nonce: 41 };
+        let timeout = Config::lan("test").membership.probe_timeout;
+        assert_eq!(steps(&mut silent, START), [ask]);
+        let mut alive = silent.clone();
+        assert_eq!(steps(&mut silent, START + timeout / 2), [ask]);
+        assert_eq!(steps(&mut silent, START + timeout), [Next::Take]);
+        alive.on_claim(41);
+        assert_eq!(steps(&mut alive, START + timeout), [Next::TellHeld(down)], "it has answered");
+    }
+}

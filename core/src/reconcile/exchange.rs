@@ -15,8 +15,12 @@ use crate::wire::{self, Compare, Delta, Items, KeyRange, Message, Want};
 
 /// The number of partners that are served in one interval; further partners wait for the next one.
 const SERVED_MAX: usize = 4_096;
-/// The number of items of a range that are listed. A range that differs and has more items is divided first.
+/// The number of items in one entry of a list. A range has more only if it cannot be divided; its list has several entries.
 const LISTED_MAX: usize = 32;
+/// The bytes of fingerprints that a partner is sent in an interval while ranges of depth 1 are divided; for each depth more
+/// as many again, and for lists those of depth 8. So the first ranges are followed down to their items within the interval,
+/// however much differs, and at least half of [`CREDIT_MAX`] is left for items.
+const FINGERPRINT_BYTES: usize = CREDIT_MAX / 16;
 
 /// The exchanges of one table. They remember nothing but the number of bytes that each partner was sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +43,8 @@ pub(super) struct Exchange {
 struct Credit {
     left: usize,
     start: usize,
+    /// The bytes that the partner was sent in this interval before.
+    served: usize,
 }
 
 impl Credit {
@@ -46,6 +52,12 @@ impl Credit {
         let rest = self.left.checked_sub(bytes);
         self.left = rest.unwrap_or(self.left);
         rest.is_some()
+    }
+
+    /// Spends bytes on the fingerprints of ranges at this depth, or of a list, whose depth counts as the greatest.
+    fn spend_on_fingerprints(&mut self, bytes: usize, depth: u8) -> bool {
+        let used = self.served + self.start - self.left;
+        used + bytes <= FINGERPRINT_BYTES * usize::from(depth) && self.spend(bytes)
     }
 }
 
@@ -64,7 +76,8 @@ impl Exchange {
     pub(super) fn begin(&mut self, table: &impl Table, with: Partner, cx: &mut Ctx<'_>) {
         cx.stats.reconciliations += 1;
         self.bytes.clear();
-        wire::put_compare_range(&mut self.bytes, KeyRange::ROOT, &table.tree().parts(KeyRange::ROOT));
+        let parts = table.tree().parts(KeyRange::ROOT).map(|part| part.0);
+        wire::put_compare_range(&mut self.bytes, KeyRange::ROOT, &parts);
         self.send(with, &self.bytes, DIVISIONS, cx);
     }
 
@@ -81,17 +94,21 @@ impl Exchange {
         let mut credit = self.open_credit(from.id, compare.credit, cx);
         let mut steps = core::mem::take(&mut self.steps);
         steps.clear();
-        for (range, count, parts) in compare.ranges() {
-            tree.compare(range, count, &parts, &mut steps);
+        for (range, parts) in compare.ranges() {
+            tree.compare(range, &parts, &mut steps);
         }
-        let lists = steps.iter().filter_map(Step::listed);
-        self.send_ranges(from, lists, LISTS, &mut credit, cx, |bytes, range| {
-            let items: Vec<(NodeId, u64)> = tree.items(range).take(LISTED_MAX).collect();
-            wire::put_items_range(bytes, range, &items);
+        let lists = steps.iter().filter_map(Step::listed).flat_map(|range| {
+            let entries = tree.items(range).count().div_ceil(LISTED_MAX).max(1);
+            (0..entries).map(move |entry| (range, entry))
         });
-        let divisions = steps.iter().filter_map(Step::divided);
+        let lists = lists.map(|list| (KeyRange::DEPTH_MAX, list));
+        self.send_ranges(from, lists, LISTS, &mut credit, cx, |bytes, (range, entry)| {
+            let items = tree.items(range).skip(entry * LISTED_MAX).take(LISTED_MAX);
+            wire::put_items_range(bytes, range, &items.collect::<Vec<_>>());
+        });
+        let divisions = steps.iter().filter_map(Step::divided).map(|range| (range.depth(), range));
         self.send_ranges(from, divisions, DIVISIONS, &mut credit, cx, |bytes, range| {
-            wire::put_compare_range(bytes, range, &tree.parts(range));
+            wire::put_compare_range(bytes, range, &tree.parts(range).map(|part| part.0));
         });
         let handed = steps.iter().filter_map(Step::handed_over);
         let handed: Vec<NodeId> = handed.flat_map(|range| tree.items(range).map(|(id, _)| id)).collect();
@@ -110,8 +127,13 @@ impl Exchange {
         cx: &mut Ctx<'_>,
     ) {
         let (mut give, mut want) = (Vec::new(), Vec::new());
-        for listed in items.ranges() {
-            table.tree().differences(listed.range, listed.iter(), &mut give, &mut want);
+        let mut entries = items.ranges().peekable();
+        while let Some(first) = entries.next() {
+            let mut listed: Vec<_> = first.iter().collect();
+            while let Some(more) = entries.next_if(|next| next.range == first.range) {
+                listed.extend(more.iter());
+            }
+            table.tree().differences(first.range, listed.into_iter(), &mut give, &mut want);
         }
         let ids: Vec<u8> = want.iter().flat_map(|id| id.0.to_le_bytes()).collect();
         for part in ids.chunks((cx.config.payload_max() - wire::RECONCILE_BYTES) / 8 * 8) {
@@ -136,13 +158,10 @@ impl Exchange {
             self.served_since = cx.now;
             self.served.clear();
         }
-        let rest = match self.served.get(&to) {
-            Some(served) => CREDIT_MAX.saturating_sub(*served),
-            None if self.served.len() == SERVED_MAX => 0,
-            None => CREDIT_MAX,
-        };
-        let left = (granted as usize).min(rest);
-        Credit { left, start: left }
+        let full = self.served.len() == SERVED_MAX && !self.served.contains_key(&to);
+        let served = if full { CREDIT_MAX } else { self.served.get(&to).copied().unwrap_or(0) };
+        let left = (granted as usize).min(CREDIT_MAX.saturating_sub(served));
+        Credit { left, start: left, served }
     }
 
     fn close_credit(&mut self, to: NodeId, credit: &Credit) {
@@ -151,23 +170,24 @@ impl Exchange {
         }
     }
 
-    /// Writes each range with `put`, and sends the ranges in as few messages as possible until the credit is spent.
-    fn send_ranges(
+    /// Writes each range with `put`, and sends the ranges in as few messages as possible until the credit for their depth
+    /// is spent.
+    fn send_ranges<R>(
         &mut self,
         to: Partner,
-        ranges: impl Iterator<Item = KeyRange>,
+        ranges: impl Iterator<Item = (u8, R)>,
         message: Build,
         credit: &mut Credit,
         cx: &mut Ctx<'_>,
-        put: impl Fn(&mut Vec<u8>, KeyRange),
+        put: impl Fn(&mut Vec<u8>, R),
     ) {
         let room = cx.config.payload_max() - wire::RECONCILE_BYTES;
         let mut bytes = core::mem::take(&mut self.bytes);
         bytes.clear();
-        for range in ranges {
+        for (depth, range) in ranges {
             let before = bytes.len();
             put(&mut bytes, range);
-            if !credit.spend(bytes.len() - before) {
+            if !credit.spend_on_fingerprints(bytes.len() - before, depth) {
                 bytes.truncate(before);
                 break;
             }

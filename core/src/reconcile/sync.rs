@@ -1,6 +1,7 @@
 //! The times at which the exchanges of one table start, and the exchange that follows one that found a difference (rule
 //! B9).
 
+use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,19 +9,26 @@ use serde::{Deserialize, Serialize};
 use super::exchange::Exchange;
 use super::{Partner, Table};
 use crate::context::Ctx;
+use crate::id::NodeId;
 use crate::time::Time;
 use crate::wire::Reconcile;
 
 /// The number of probe intervals after its start in which a node starts an exchange at the first difference that it
 /// sees.
 const YOUTH_PERIODS: u32 = 10;
+/// The number of members whose last root differed that are remembered. Where more differ, nearly every root does, and
+/// `mismatch_since` starts the exchange.
+const DIFFERING_MAX: usize = 1_024;
 
 /// The reconciliation of one table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sync {
     exchange: Exchange,
-    /// The time at which the present difference was first seen; `None` while the last root that was seen equals ours.
+    /// The time since which all roots that were seen have differed from ours; `None` while the last one equals it.
     mismatch_since: Option<Time>,
+    /// The members whose last root differed from ours, and the time since which all their roots have. The equal roots of
+    /// other members do not end such a difference: all may agree but one.
+    differing: BTreeMap<NodeId, Time>,
     /// This node starts no exchange before this time.
     not_before: Time,
     /// Until this time every difference starts an exchange, because the node has just started.
@@ -37,6 +45,7 @@ impl Sync {
         Self {
             exchange: Exchange::new(table),
             mismatch_since: None,
+            differing: BTreeMap::new(),
             not_before: Time::ZERO,
             young_until: Time::ZERO,
             found: false,
@@ -50,8 +59,10 @@ impl Sync {
     }
 
     /// Cancels the next exchange, because the node has stopped.
-    pub(crate) const fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.due = None;
+        self.mismatch_since = None;
+        self.differing.clear();
     }
 
     pub(crate) const fn next_wake(&self) -> Option<Time> {
@@ -63,14 +74,15 @@ impl Sync {
         self.mismatch_since.is_some()
     }
 
-    /// Compares a root that was received, and starts an exchange with its sender if one is due.
+    /// Compares the root that was received from `sender`, and starts an exchange with it if one is due.
     ///
-    /// Gossip makes roots differ for short times. So an exchange starts only if the difference lasts longer than the
-    /// `spread_time` of an update, or if the node has just started. If `partner` returns `None`, the root is only
-    /// noted.
+    /// Gossip makes roots differ for short times. So an exchange starts only if all roots, or all of this sender, have
+    /// differed for longer than the `spread_time` of an update, or if the node has just started. If `partner` returns
+    /// `None`, the root is only noted.
     pub(crate) fn on_root(
         &mut self,
         table: &impl Table,
+        sender: NodeId,
         root: u64,
         partner: impl FnOnce() -> Option<Partner>,
         spread_time: impl FnOnce() -> Duration,
@@ -78,13 +90,33 @@ impl Sync {
     ) {
         if root == table.tree().root() {
             self.mismatch_since = None;
+            self.differing.remove(&sender);
             return;
         }
-        let since = *self.mismatch_since.get_or_insert(cx.now);
-        let due = cx.now < self.young_until || cx.now.since(since) > spread_time();
-        if due && let Some(partner) = partner() {
+        let all_since = *self.mismatch_since.get_or_insert(cx.now);
+        let Some(partner) = partner() else { return };
+        let since = self.note_difference(sender, cx.now).min(all_since);
+        if cx.now < self.young_until || cx.now.since(since) > spread_time() {
             self.compare_with(table, partner, cx);
         }
+    }
+
+    /// Notes that the root of `sender` differs. Returns the time since which all its roots have differed.
+    fn note_difference(&mut self, sender: NodeId, now: Time) -> Time {
+        match self.differing.get(&sender) {
+            Some(since) => *since,
+            None => {
+                if self.differing.len() < DIFFERING_MAX {
+                    self.differing.insert(sender, now);
+                }
+                now
+            }
+        }
+    }
+
+    /// Forgets a member that is gone: the time since which its table has differed means nothing when it returns.
+    pub(crate) fn forget(&mut self, id: NodeId) {
+        self.differing.remove(&id);
     }
 
     /// Starts an exchange, unless the last one is too recent.

@@ -2,12 +2,20 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use proptest::prelude::*;
 
 use super::tree::{LIST_MAX, Step, gather, scatter};
 use super::*;
-use crate::wire::{KeyRange, WAYS};
+use crate::action::Action;
+use crate::config::Config;
+use crate::context::{Ctx, Signals};
+use crate::id::{Incarnation, hash64};
+use crate::link::{Link, Outbox};
+use crate::stats::Stats;
+use crate::time::Time;
+use crate::wire::{self, Gossip, KeyRange, Mark, Message, WAYS};
 
 proptest! {
     #[test]
@@ -51,8 +59,8 @@ fn tree(ids: impl Iterator<Item = u64>) -> Tree {
     tree
 }
 
-/// Lets `one` start a comparison, and both answer each other until no answer is left. Returns the numbers of items
-/// sent, of messages, and of fingerprints.
+/// Lets `one` start a comparison, and both answer each other until no answer is left. Of two versions of an item the one
+/// with the greater fingerprint wins. Returns the numbers of items sent, of messages, and of fingerprints.
 fn descend(one: &mut Tree, two: &mut Tree) -> (usize, usize, usize) {
     let (mut moved, mut hops, mut fingerprints) = (0, 0, 0);
     let mut asked = vec![KeyRange::ROOT];
@@ -60,9 +68,7 @@ fn descend(one: &mut Tree, two: &mut Tree) -> (usize, usize, usize) {
         hops += 1;
         let mut steps = Vec::new();
         for range in &asked {
-            let parts = one.parts(*range);
-            let count = u32::try_from(parts.iter().map(|part| part.1).sum::<usize>()).expect("small");
-            two.compare(*range, count, &parts.map(|part| part.0), &mut steps);
+            two.compare(*range, &one.parts(*range).map(|part| part.0), &mut steps);
             fingerprints += WAYS;
         }
         asked.clear();
@@ -70,10 +76,9 @@ fn descend(one: &mut Tree, two: &mut Tree) -> (usize, usize, usize) {
             match step {
                 Step::Divide(range) => asked.push(range),
                 Step::HandOver(range) => {
-                    for (id, fingerprint) in two.items(range).collect::<Vec<_>>() {
-                        one.set(id, Some(fingerprint));
-                        moved += 1;
-                    }
+                    let ids: Vec<_> = two.items(range).map(|(id, _)| id).collect();
+                    moved += ids.len();
+                    ids.into_iter().for_each(|id| take(one, two, id));
                 }
                 Step::List(range) => {
                     let (mut give, mut want) = (Vec::new(), Vec::new());
@@ -81,14 +86,34 @@ fn descend(one: &mut Tree, two: &mut Tree) -> (usize, usize, usize) {
                     fingerprints += listed.len();
                     one.differences(range, listed.into_iter(), &mut give, &mut want);
                     moved += give.len() + want.len();
-                    give.iter().for_each(|id| two.set(*id, one.get(*id)));
-                    want.iter().for_each(|id| one.set(*id, two.get(*id)));
+                    give.iter().for_each(|id| take(two, one, *id));
+                    want.iter().for_each(|id| take(one, two, *id));
                 }
             }
         }
         core::mem::swap(one, two);
     }
+    if hops % 2 == 1 {
+        core::mem::swap(one, two);
+    }
     (moved, hops, fingerprints)
+}
+
+/// Gives `taker` the item as `giver` has it; the greater version wins.
+fn take(taker: &mut Tree, giver: &Tree, id: NodeId) {
+    let newest = giver.get(id).max(taker.get(id));
+    taker.set(id, newest);
+}
+
+/// An item of two tables: its id, its version, and whether only the first table has it (1), only the second (0), the second
+/// in a later version (2), or both alike.
+type Drawn = (u64, u64, u8);
+
+/// Items whose positions lie close together: ids of members that differ in a few bits of their position.
+fn clustered() -> impl Strategy<Value = Vec<Drawn>> {
+    let position = (0..4_u64, 0..64_u64, 0..4_u64)
+        .prop_map(|(top, middle, low)| gather(top << 60 | middle << 40 | low << 31 | middle * low));
+    prop::collection::vec((position, 1..9_u64, 0..8_u8), 0..120)
 }
 
 #[test]
@@ -107,14 +132,151 @@ fn an_empty_table_is_handed_everything_at_once() {
     assert_eq!(none, all);
 }
 
-#[test]
-fn any_two_tables_end_equal() {
-    for (a, b) in [(0..500, 250..750), (0..3, 100..110), (0..0, 0..1), (7..2_000, 0..1_993)] {
-        let (mut one, mut two) = (tree(a), tree(b));
-        // A hand-over goes one way: items that only the other node has are found in the next exchange.
-        for _ in 0..3 {
-            descend(&mut one, &mut two);
-        }
-        assert_eq!(one.root(), two.root());
+/// A table of numbers, of which the greater one wins, and its reconciliation.
+struct Side {
+    id: NodeId,
+    numbers: Numbers,
+    sync: Sync,
+}
+
+#[derive(Default)]
+struct Numbers {
+    tree: Tree,
+    tops: BTreeMap<NodeId, u64>,
+}
+
+impl Table for Numbers {
+    fn tree(&self) -> &Tree {
+        &self.tree
     }
+
+    fn push_item(&self, id: NodeId, datagram: &mut DatagramWriter<'_>) -> ItemFate {
+        let Some(top) = self.tops.get(&id) else { return ItemFate::Empty };
+        let mark = Mark { origin: id, epoch: 1, low: 0, top: *top };
+        if datagram.push(&mark.into()) { ItemFate::Packed } else { ItemFate::TooLong }
+    }
+}
+
+impl Numbers {
+    fn take(&mut self, id: NodeId, top: u64) {
+        let held = self.tops.entry(id).or_insert(0);
+        *held = top.max(*held);
+        self.tree.set(id, Some(hash64(&[id.0.to_le_bytes(), held.to_le_bytes()].concat())));
+    }
+}
+
+impl Side {
+    fn new(id: u64) -> Self {
+        Self { id: NodeId(id), numbers: Numbers::default(), sync: Sync::new(MARKS) }
+    }
+
+    const fn partner(&self) -> Partner {
+        let addr = core::net::Ipv4Addr::new(10, 0, 0, self.id.0 as u8);
+        Partner { id: self.id, addr: SocketAddr::V4(core::net::SocketAddrV4::new(addr, 7)) }
+    }
+
+    /// Lets the side do something, and returns the datagrams that it sends.
+    fn with(&mut self, now: Time, call: impl FnOnce(&mut Self, &mut Ctx<'_>)) -> Vec<Vec<u8>> {
+        let config = Config::lan("test");
+        let (mut out, mut stats, mut signals) = (Outbox::new(), Stats::default(), Signals::default());
+        let mut link = Link::new(0, self.id, Incarnation::first(1), 0);
+        let mut cx = Ctx {
+            now,
+            config: &config,
+            roots: [0; TABLES],
+            others: 1,
+            out: &mut out,
+            stats: &mut stats,
+            link: &mut link,
+            signals: &mut signals,
+        };
+        call(self, &mut cx);
+        out.finish();
+        let bytes =
+            |action| if let Action::Send { bytes, .. } = action { Some(bytes.into_owned()) } else { None };
+        out.iter().map(Action::into_owned).filter_map(bytes).collect()
+    }
+
+    fn receive(&mut self, from: Partner, bytes: &[u8], now: Time) -> Vec<Vec<u8>> {
+        self.with(now, |side, cx| {
+            for message in wire::open(bytes, 0).expect("just written").messages {
+                match message.expect("just written") {
+                    Message::Reconcile(message) => side.sync.on_message(&side.numbers, from, &message, cx),
+                    Message::Gossip(Gossip::Mark(mark)) => side.numbers.take(mark.origin, mark.top),
+                    other => panic!("{other}"),
+                }
+            }
+        })
+    }
+}
+
+/// One exchange that `one` starts at `now`, until nobody answers any more.
+fn exchange(one: &mut Side, two: &mut Side, now: Time) {
+    let (first, second) = (one.partner(), two.partner());
+    let mut to_two = one.with(now, |side, cx| side.sync.compare_with(&side.numbers, second, cx));
+    while !to_two.is_empty() {
+        let answers: Vec<_> = to_two.iter().flat_map(|bytes| two.receive(first, bytes, now)).collect();
+        to_two = answers.iter().flat_map(|bytes| one.receive(second, bytes, now)).collect();
+    }
+}
+
+/// Runs exchanges that `one` starts, one in each interval. Returns the number of exchanges until both tables are equal.
+fn exchanges(one: &mut Side, two: &mut Side) -> u32 {
+    for count in 1..100 {
+        exchange(one, two, Time::from_secs(10 * u64::from(count)));
+        if one.numbers.tree == two.numbers.tree {
+            return count;
+        }
+    }
+    panic!("{} and {} items never agree", one.numbers.tree.len(), two.numbers.tree.len());
+}
+
+#[test]
+fn tables_end_equal_however_much_of_them_differs() {
+    for (ids, what) in [(0..6_000_u64, "spread"), (0..700, "in one range that cannot be divided")] {
+        let id = |number| NodeId(if what == "spread" { number } else { gather(7 << 60 | number) });
+        let (mut one, mut two) = (Side::new(1), Side::new(2));
+        for number in ids.clone() {
+            one.numbers.take(id(number), 1 + number % 2);
+            two.numbers.take(id(number), 2 - number % 2);
+        }
+        let count = exchanges(&mut one, &mut two);
+        // An exchange moves at most 64 KiB of items each way, 40 bytes each.
+        assert!(count <= 10, "{count} exchanges of tables whose items are {what}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_two_tables_end_equal_after_one_exchange_whichever_node_starts(items in clustered()) {
+        for one_starts in [true, false] {
+            let (mut one, mut two) = (Side::new(1), Side::new(2));
+            for (id, version, side) in &items {
+                if *side != 0 {
+                    one.numbers.take(NodeId(*id), *version);
+                }
+                if *side != 1 {
+                    two.numbers.take(NodeId(*id), version + u64::from(*side == 2));
+                }
+            }
+            let (first, second) = if one_starts { (&mut one, &mut two) } else { (&mut two, &mut one) };
+            prop_assert_eq!(exchanges(first, second), 1);
+        }
+    }
+}
+
+#[test]
+fn one_that_differs_is_noticed_among_many_that_agree() {
+    let (mut one, spread_time) = (Side::new(1), Duration::from_secs(2));
+    let mut starts = Vec::new();
+    for second in 100..200 {
+        // Member 9 is heard every twenty seconds, and a member that agrees in each second.
+        let (id, root) = if second % 20 == 0 { (9, 1) } else { (2 + second % 7, 0) };
+        let partner = Side::new(id).partner();
+        let sent = one.with(Time::from_secs(second), |side, cx| {
+            side.sync.on_root(&side.numbers, partner.id, root, || Some(partner), || spread_time, cx);
+        });
+        starts.extend(sent.iter().map(|_| second));
+    }
+    assert_eq!(starts, [120, 140, 160, 180], "from the second time on");
 }

@@ -10,9 +10,6 @@ use crate::wire::{KeyRange, WAYS};
 
 /// A part that has at most this many of our items is listed rather than divided.
 pub(super) const LIST_MAX: usize = 8;
-/// The items of a part are sent without further comparison if this number times the other node's items is less than
-/// ours.
-const HAND_OVER: usize = 4;
 
 /// The fingerprint tree of one table.
 ///
@@ -94,21 +91,22 @@ impl Tree {
         parts
     }
 
-    /// Appends to `steps` the answers to a node whose range of `count` items has the fingerprints `theirs` in its
-    /// parts.
-    pub(crate) fn compare(&self, range: KeyRange, count: u32, theirs: &[u64; WAYS], steps: &mut Vec<Step>) {
+    /// Appends to `steps` the answers to a node whose range has the fingerprints `theirs` in its parts.
+    ///
+    /// The items of a part are handed over unasked only if the other node has none there. Otherwise it may hold a newer
+    /// version of one of them, and this node would never learn of it: a list is answered in both directions.
+    pub(crate) fn compare(&self, range: KeyRange, theirs: &[u64; WAYS], steps: &mut Vec<Step>) {
         if range.depth() == KeyRange::DEPTH_MAX {
             steps.push(Step::List(range));
             return;
         }
         let mine = self.parts(range);
-        let share = count as usize / WAYS;
         for (way, (theirs, (fingerprint, count))) in (0..).zip(theirs.iter().zip(mine)) {
             let part = range.child(way);
             if *theirs == fingerprint {
                 continue;
             }
-            steps.push(if *theirs == 0 || count > LIST_MAX && share * HAND_OVER < count {
+            steps.push(if *theirs == 0 {
                 Step::HandOver(part)
             } else if count <= LIST_MAX || part.depth() == KeyRange::DEPTH_MAX {
                 Step::List(part)

@@ -27,7 +27,8 @@ pub struct Verdict {
     pub id: NodeId,
     /// The incarnation of that member at which it was judged.
     pub incarnation: Incarnation,
-    /// The state that the member is said to be in; never `Alive` on the wire.
+    /// The state that the member is said to be in. `Alive` says that the member was heard at this incarnation, and that
+    /// the sender lacks its record (rule B2).
     pub state: MemberState,
     /// Whether an operator removed the member; only of a `Left` (rule A7).
     pub removed: bool,
@@ -96,7 +97,7 @@ impl Body<'_> for Verdict {
     fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
         let (id, incarnation) = (body.id()?, body.incarnation()?);
         let (state, removed) = read_code(body.u8()?)?;
-        if id == NodeId::NOBODY || state == MemberState::Alive {
+        if id == NodeId::NOBODY {
             return Err(DecodeError::Invalid("verdict"));
         }
         Ok(Self { id, incarnation, state, removed, age: body.u32()?, author: body.id()? })

@@ -64,8 +64,8 @@ impl KeyRange {
 }
 
 /// Carries the fingerprints of ranges. The receiver compares the parts of each range with its own. It answers a part that
-/// differs with its items behind a [`Delta`] if the sender has next to none, with [`Items`] if the receiver has few,
-/// otherwise with a finer [`Compare`].
+/// differs with its items behind a [`Delta`] if the sender has none, with [`Items`] if the receiver has few, otherwise with
+/// a finer [`Compare`].
 ///
 /// The answer never exceeds the credit, and [`CREDIT_MAX`](crate::limits::CREDIT_MAX) in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,13 +112,12 @@ impl<'a> Compare<'a> {
         Self { table, credit, bytes }
     }
 
-    /// Each range, how many items the sender has in it, and the fingerprints of its parts.
-    pub fn ranges(self) -> impl Iterator<Item = (KeyRange, u32, [u64; WAYS])> + 'a {
+    /// Each range with the fingerprints of its parts.
+    pub fn ranges(self) -> impl Iterator<Item = (KeyRange, [u64; WAYS])> + 'a {
         self.bytes.chunks_exact(COMPARE_RANGE_BYTES).map(|chunk| {
             let mut reader = Reader::new(chunk);
             let range = KeyRange::read(&mut reader).expect(CHECKED);
-            let count = reader.u32().expect(CHECKED);
-            (range, count, core::array::from_fn(|_| reader.u64().expect(CHECKED)))
+            (range, core::array::from_fn(|_| reader.u64().expect(CHECKED)))
         })
     }
 }
@@ -178,12 +177,10 @@ impl<'a> Want<'a> {
 
 const CHECKED: &str = "the length was checked when the message was decoded";
 
-/// Appends one range of a comparison: how many items the sender has in it, and the fingerprints of its parts.
-pub(crate) fn put_compare_range(out: &mut Vec<u8>, range: KeyRange, parts: &[(u64, usize); WAYS]) {
+/// Appends one range of a comparison: the fingerprints of its parts.
+pub(crate) fn put_compare_range(out: &mut Vec<u8>, range: KeyRange, parts: &[u64; WAYS]) {
     range.put(out);
-    let count: usize = parts.iter().map(|part| part.1).sum();
-    out.put_u32(u32::try_from(count).unwrap_or(u32::MAX));
-    parts.iter().for_each(|part| out.put_u64(part.0));
+    parts.iter().for_each(|part| out.put_u64(*part));
 }
 
 /// Appends one range of a listing; at most 255 items.

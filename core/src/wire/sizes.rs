@@ -71,8 +71,8 @@ const _: () = assert!(JOIN_BYTES_MAX + RECORD_BYTES_MAX <= ROOM_MIN);
 pub(super) const RANGE_BYTES: usize = 4 + 1;
 /// A Compare, an Items or a Want without its list: tag, length, table, credit.
 pub(crate) const RECONCILE_BYTES: usize = MESSAGE_BYTES + 1 + 4;
-/// One range of a Compare: the range, the number of its items, the fingerprints of its parts.
-pub(crate) const COMPARE_RANGE_BYTES: usize = RANGE_BYTES + 4 + 8 * WAYS;
+/// One range of a Compare: the range, the fingerprints of its parts.
+pub(crate) const COMPARE_RANGE_BYTES: usize = RANGE_BYTES + 8 * WAYS;
 /// One item of an Items: id, fingerprint.
 pub(crate) const ITEM_BYTES: usize = 8 + 8;
 

@@ -27,6 +27,25 @@ fn the_last_message_of_a_silent_origin_is_found_after_a_cut() -> Checked {
 }
 
 #[test]
+fn the_last_message_of_an_origin_that_was_cut_off_reaches_all_in_groups_of_any_size() -> Checked {
+    // Rules B9 and C3: only the origin has the newer mark. In these groups some sixteenth of the line holds more than
+    // eight members, all but one of them equal on both sides.
+    for members in 28..=47 {
+        let mut group = Group::of(330 + u64::from(members), members, BroadcastConfig::tree())?;
+        let others: Vec<MessageId> =
+            (0..members).map(|origin| group.broadcasts(origin, "hello")).collect::<Result<_, _>>()?;
+        group.until_all_have(&others, secs(20))?;
+        let cut = group.lan.sim.cut(&Cut::Split { groups: vec![vec![Index(7)]] })?;
+        group.lan.sim.run_for(millis(10))?;
+        let id = group.broadcasts(7, "the last")?;
+        group.lan.sim.run_for(secs(30))?;
+        group.lan.sim.heal(cut)?;
+        group.until_all_have(&[id], secs(40))?;
+    }
+    Ok(())
+}
+
+#[test]
 fn the_last_message_of_a_crashed_origin_is_found_after_a_cut() -> Checked {
     let mut group = Group::of(321, 6, BroadcastConfig::tree())?;
     let cut = group.lan.sim.cut(&Cut::Split { groups: vec![vec![Index(5)]] })?;

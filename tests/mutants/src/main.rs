@@ -1,6 +1,7 @@
 //! Breaks the core on purpose, once for each check, to show that the check notices. See README.md.
 
 mod broadcast;
+mod units;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,10 @@ struct Mutant {
 
 enum By {
     Sweep,
+    /// A test of `tests/it`.
     Scenario(&'static str),
+    /// A unit test of the core.
+    Unit(&'static str),
 }
 
 const RULES: &str = "core/src/membership/rules.rs";
@@ -186,6 +190,7 @@ fn main() -> ExitCode {
     let chosen = MUTANTS
         .iter()
         .chain(broadcast::MUTANTS)
+        .chain(units::MUTANTS)
         .filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let workshop = env::temp_dir().join("bruit-mutants");
@@ -206,7 +211,10 @@ fn main() -> ExitCode {
         let outcome = mutate(&workshop, mutant).and_then(|()| match mutant.by {
             By::Sweep => sweep(&workshop).map(|failures| new_failure(&failures, &healthy, mutant)),
             By::Scenario(name) => {
-                scenario(&workshop, name).map(|fails| fails.then(|| ("yes".into(), name.into())))
+                test(&workshop, "bruit-tests", name).map(|fails| fails.then(|| ("yes".into(), name.into())))
+            }
+            By::Unit(name) => {
+                test(&workshop, "bruit-core", name).map(|fails| fails.then(|| ("yes".into(), name.into())))
             }
         });
         let expected = mutant.checks.join(" ");
@@ -308,12 +316,15 @@ fn new_failure(
     new.filter(|(_, check)| expected(check)).map(|(seed, check)| (check.clone(), seed.to_string())).next()
 }
 
-/// Runs one test of `tests/it`. Returns whether it fails.
-fn scenario(workshop: &Path, name: &str) -> Result<bool, String> {
-    let (built, text) = cargo(workshop, &["test", "-q", "-p", "bruit-tests", "--no-run"])?;
+/// Runs one test of a package. Returns whether it fails.
+fn test(workshop: &Path, package: &str, name: &str) -> Result<bool, String> {
+    let (built, text) = cargo(workshop, &["test", "-q", "-p", package, "--no-run"])?;
     if !built {
         return Err(format!("it does not build: {}", text.lines().next().unwrap_or("")));
     }
-    let (passes, _) = cargo(workshop, &["test", "-q", "-p", "bruit-tests", "--", "--exact", name])?;
+    let (passes, text) = cargo(workshop, &["test", "-q", "-p", package, "--", "--exact", name])?;
+    if passes && !text.contains("1 passed") {
+        return Err("there is no such test".to_owned());
+    }
     Ok(!passes)
 }

@@ -103,7 +103,7 @@ impl Repairs {
         let (peers, config) = (tools.peers, tools.cx.config);
         let partner = || peers.receiver(from.id).map(|_| from);
         let (sync, marks) = self.reconciliation(tools.log);
-        sync.on_root(&marks, root, partner, || peers.spread_time(config), tools.cx);
+        sync.on_root(&marks, from.id, root, partner, || peers.spread_time(config), tools.cx);
     }
 
     /// Handles a message of an exchange about marks.

@@ -58,7 +58,9 @@ impl Lattice {
                     let record = Record::read(bytes).expect("it was read before");
                     (record.id(), record.incarnation())
                 }
-                Update::Verdict(other) if other.state == MemberState::Suspect => {
+                Update::Verdict(other)
+                    if matches!(other.state, MemberState::Alive | MemberState::Suspect) =>
+                {
                     (other.id, other.incarnation)
                 }
                 Update::Verdict(_) => return false,

@@ -1,0 +1,212 @@
+//! Bugs that a unit test of the core, or a test of `tests/it`, notices and the sweep need not.
+
+use super::{By, JOIN, LEAVE, Mutant, SUSPICION};
+
+const TABLE: &str = "core/src/membership/table.rs";
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "a-long-part-is-handed-over-unasked",
+        checks: &["B9"],
+        patches: &[(
+            "core/src/reconcile/tree.rs",
+            "steps.push(if *theirs == 0 {",
+            "steps.push(if *theirs == 0 || count > LIST_MAX {",
+        )],
+        by: By::Unit("reconcile::tests::any_two_tables_end_equal_after_one_exchange_whichever_node_starts"),
+    },
+    Mutant {
+        name: "fingerprints-use-up-the-credit",
+        checks: &["B9"],
+        patches: &[(
+            "core/src/reconcile/exchange.rs",
+            "used + bytes <= FINGERPRINT_BYTES * usize::from(depth) && self.spend(bytes)",
+            "used + bytes <= CREDIT_MAX && depth > 0 && self.spend(bytes)",
+        )],
+        by: By::Unit("reconcile::tests::tables_end_equal_however_much_of_them_differs"),
+    },
+    Mutant {
+        name: "an-equal-root-ends-the-differences-of-others",
+        checks: &["B9"],
+        patches: &[(
+            "core/src/reconcile/sync.rs",
+            "            self.differing.remove(&sender);\n",
+            "            self.differing.clear();\n            let _ = sender;\n",
+        )],
+        by: By::Unit("reconcile::tests::one_that_differs_is_noticed_among_many_that_agree"),
+    },
+    Mutant {
+        name: "guards-without-limit",
+        checks: &["B11"],
+        patches: &[(
+            "core/src/membership/verdict.rs",
+            "if self.table.guards() >= cx.config",
+            "if self.table.guards() >= 100 + cx.config",
+        )],
+        by: By::Unit("membership::rule_tests::a_full_table_of_guards_refuses_further_ones_and_keeps_members"),
+    },
+    Mutant {
+        name: "a-young-verdict-gives-way",
+        checks: &["B11"],
+        patches: &[(
+            TABLE,
+            "let is_spare = entry.flags.held_back && entry.flags.known;",
+            "let is_spare = entry.flags.known;",
+        )],
+        by: By::Unit("membership::rule_tests::a_full_table_forgets_only_members_that_are_held_back"),
+    },
+    Mutant {
+        name: "former-expiries-stay",
+        checks: &["B11"],
+        patches: &[(
+            TABLE,
+            "        self.clear_expiry(id);\n        let expiry = self.edit(id",
+            "        let expiry = self.edit(id",
+        )],
+        by: By::Unit("membership::table::tests::an_entry_has_one_expiry_and_down_members_take_turns"),
+    },
+    Mutant {
+        name: "confirmations-undo-the-extension",
+        checks: &["B6"],
+        patches: &[(SUSPICION, "self.timeout_ends().max(self.not_before)", "self.timeout_ends()")],
+        by: By::Unit("membership::rule_tests::confirmations_do_not_take_away_what_the_end_of_a_silence_has_given"),
+    },
+    Mutant {
+        name: "confirmations-undo-the-delay",
+        checks: &["B7"],
+        patches: &[(
+            SUSPICION,
+            "        self.started = self.started + late;\n",
+            "",
+        )],
+        by: By::Unit("membership::rule_tests::confirmations_do_not_take_away_what_a_late_call_has_given_back"),
+    },
+    Mutant {
+        name: "ones-own-absence-is-silence",
+        checks: &["B6", "B7"],
+        patches: &[(
+            "core/src/membership/health.rs",
+            "        self.heard = self.heard + late;\n",
+            "",
+        )],
+        by: By::Unit("membership::rule_tests::a_suspend_does_not_end_the_freeze_of_an_isolated_node"),
+    },
+    Mutant {
+        name: "a-removal-stays",
+        checks: &["A7"],
+        patches: &[(TABLE, "                entry.flags.removed = false;\n", "")],
+        by: By::Unit("membership::table::tests::a_removal_ends_with_the_next_verdict_so_that_tables_agree"),
+    },
+    Mutant {
+        name: "a-leave-forgets-the-pings",
+        checks: &["B12"],
+        patches: &[(LEAVE, "        self.fail_pings(cx);\n", "")],
+        by: By::Unit("membership::rule_tests::a_leave_ends_the_pings_of_the_application"),
+    },
+    Mutant {
+        name: "a-leave-keeps-the-probe",
+        checks: &["B12"],
+        patches: &[(LEAVE, "        self.prober.stop();\n", "")],
+        by: By::Unit("membership::rule_tests::a_probe_from_before_a_leave_is_not_judged_after_it"),
+    },
+    Mutant {
+        name: "a-leave-forgets-the-questions",
+        checks: &["B5", "B12"],
+        patches: &[(LEAVE, "        self.withdraw_questions();\n", "")],
+        by: By::Unit("membership::rule_tests::a_question_of_admission_is_asked_again_after_a_rejoin"),
+    },
+    Mutant {
+        name: "nobody-asks-a-member-that-has-moved",
+        checks: &["B2"],
+        patches: &[(
+            "core/src/membership/sender.rs",
+            "let wants_record = (wants_record || ack.is_some() && known)",
+            "let wants_record = validated && (wants_record || ack.is_some() && known)",
+        )],
+        by: By::Unit("membership::rule_tests::a_member_that_has_moved_is_asked_for_its_record_where_it_is_heard"),
+    },
+    Mutant {
+        name: "only-a-record-says-that-a-member-lives",
+        checks: &["B2"],
+        patches: &[(
+            "core/src/membership/updates.rs",
+            "MemberState::Alive if entry.lacks_content() => (0, NodeId::NOBODY),",
+            "MemberState::Alive if entry.lacks_content() => return None,",
+        )],
+        by: By::Unit("membership::rule_tests::that_a_member_lives_is_passed_on_without_its_record"),
+    },
+    Mutant {
+        name: "every-echo-is-answered",
+        checks: &["B10"],
+        patches: &[(JOIN, "if self.contacts.has_cookie(from, cookie) {", "if self.contacts.has_cookie(from, cookie) && false {")],
+        by: By::Unit("membership::rule_tests::an_echo_is_answered_once"),
+    },
+    Mutant {
+        name: "returns-are-not-counted",
+        checks: &["B14"],
+        patches: &[(
+            "core/src/membership/verdict.rs",
+            "if before == MemberState::Down {\n                self.returns.note",
+            "if before == MemberState::Down && id == NodeId::NOBODY {\n                self.returns.note",
+        )],
+        by: By::Unit("membership::rule_tests::a_link_that_flaps_costs_its_member_fewer_changes_each_minute"),
+    },
+    Mutant {
+        name: "no-buddy",
+        checks: &["CM6"],
+        patches: &[(
+            "core/src/membership/probe.rs",
+            "filter(|_| cx.config.membership.buddy)?;",
+            "filter(|_| cx.config.membership.buddy && false)?;",
+        )],
+        by: By::Unit("membership::rule_tests::a_ping_to_a_suspect_carries_the_suspicion"),
+    },
+    Mutant {
+        name: "no-freeze",
+        checks: &["B6"],
+        patches: &[(
+            "core/src/membership/health.rs",
+            "(now.since(self.heard) > isolation(config) && now < until)",
+            "(now.since(self.heard) > isolation(config) && now < until && false)",
+        )],
+        by: By::Unit(
+            "membership::rule_tests::an_isolated_node_passes_no_verdict_while_it_may_be_at_fault_itself",
+        ),
+    },
+    Mutant {
+        name: "the-health-never-worsens",
+        checks: &["CM6"],
+        patches: &[(
+            "core/src/membership/probe.rs",
+            "        self.health.worsen(blame, cx.config);\n",
+            "        let _ = blame;\n",
+        )],
+        by: By::Unit("membership::rule_tests::a_node_whose_probes_fail_probes_more_slowly_until_it_is_well"),
+    },
+    Mutant {
+        name: "tombstones-stay",
+        checks: &["B3"],
+        patches: &[(
+            "core/src/membership/tombstone.rs",
+            "Stage::Forgotten => self.forget(id, cx),",
+            "Stage::Forgotten => self.table.expire_at(id, cx.now + cx.config.membership.forget_after),",
+        )],
+        by: By::Unit("membership::rule_tests::tombstones_are_forgotten_in_the_end"),
+    },
+    Mutant {
+        name: "joiners-without-limit",
+        checks: &["B9"],
+        patches: &[(
+            JOIN,
+            "if self.joiners.len() == RECENT_JOINERS_MAX {",
+            "if self.joiners.len() == 4 * RECENT_JOINERS_MAX {",
+        )],
+        by: By::Unit("membership::join::tests::only_the_latest_joiners_are_kept"),
+    },
+    Mutant {
+        name: "a-leave-is-said-once",
+        checks: &["CM8"],
+        patches: &[(LEAVE, "        self.deadlines.arm(Timer::Leave,", "        let _ = (Timer::Leave,")],
+        by: By::Unit("membership::rule_tests::a_leave_is_repeated_until_it_is_acknowledged"),
+    },
+];
