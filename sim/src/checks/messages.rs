@@ -87,9 +87,8 @@ impl Receiver {
         let kept = match (persist, memory) {
             (PersistSeen::BeforeDelivery, Memory::Disk) => self.log.len(),
             (PersistSeen::Every(_), Memory::Disk) => self.durable,
-            (PersistSeen::Never, _) | (_, Memory::StaleDisk | Memory::Amnesia | Memory::AmnesiaClockBack) => {
-                0
-            }
+            (PersistSeen::Never, _)
+            | (_, Memory::StaleDisk | Memory::Amnesia | Memory::AmnesiaClockBack | Memory::Snapshot) => 0,
         };
         self.log.truncate(kept);
         self.delivered = self.log.iter().map(|id| (*id, (at, 1))).collect();

@@ -2,13 +2,13 @@
 //! has gone wrong.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::{Command, Node, NodeId, Notice, Time};
 
 use super::nodes::Nodes;
 use crate::base::Index;
-use crate::kernel::Happening;
+use crate::kernel::{Happening, Memory};
 
 /// The history of one process.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct World {
     declared_loss_ppm: u32,
     histories: Vec<History>,
     by_id: BTreeMap<NodeId, Vec<Index>>,
+    /// The ids of which a process went on from a snapshot.
+    copied: BTreeSet<NodeId>,
     /// The time until which a cut lay between the two processes of each pair, or `MAX` while one does. The position is the
     /// greater index, then the smaller one.
     apart: Vec<Vec<Time>>,
@@ -42,7 +44,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(declared_loss_ppm: u32) -> Self {
         let (histories, by_id, apart) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Self { declared_loss_ppm, histories, by_id, apart, cuts: 0, changed: Time::ZERO, noisy: None }
+        let copied = BTreeSet::new();
+        Self { declared_loss_ppm, histories, by_id, copied, apart, cuts: 0, changed: Time::ZERO, noisy: None }
     }
 
     /// Records a happening. A process that moves counts as disturbed for a `spread` longer, until all members know its new
@@ -56,7 +59,7 @@ impl World {
     ) {
         match *happening {
             Happening::Started { node } | Happening::Cloned { node, .. } => {
-                self.learn(node, nodes);
+                self.learn(at, node, nodes);
                 self.measure(at, nodes);
             }
             Happening::Crashed { node } => {
@@ -65,10 +68,13 @@ impl World {
                 (history.runs, history.paused, history.joined, history.crashed) =
                     (false, false, None, Some(at));
             }
-            Happening::Restarted { node, .. } => {
+            Happening::Restarted { node, memory } => {
                 self.disturb(node, at);
                 let history = &mut self.histories[node.get()];
                 (history.runs, history.paused, history.left, history.crashed) = (true, false, None, None);
+                if memory == Memory::Snapshot {
+                    self.resumed(node, at, nodes);
+                }
             }
             Happening::Paused { node } | Happening::Resumed { node } => {
                 self.disturb(node, at);
@@ -117,7 +123,7 @@ impl World {
         self.changed = at;
     }
 
-    fn learn(&mut self, node: Index, nodes: &dyn Nodes) {
+    fn learn(&mut self, at: Time, node: Index, nodes: &dyn Nodes) {
         let id = nodes.node(node).map_or(NodeId::NOBODY, Node::id);
         debug_assert_eq!(
             self.histories.len(),
@@ -129,12 +135,20 @@ impl World {
             runs: true,
             paused: false,
             disturbed: None,
-            joined: None,
+            // The copy of a member is one from the start.
+            joined: nodes.is_member(node).then_some(at),
             left: None,
             crashed: None,
         });
         self.by_id.entry(id).or_default().push(node);
         self.apart.push(vec![Time::ZERO; node.get()]);
+    }
+
+    /// Records that a process goes on from a snapshot. It is not told to join, and two lives of the id may have used one epoch.
+    fn resumed(&mut self, node: Index, at: Time, nodes: &dyn Nodes) {
+        let history = &mut self.histories[node.get()];
+        history.joined = nodes.is_member(node).then_some(at);
+        self.copied.insert(history.id);
     }
 
     fn disturb(&mut self, node: Index, at: Time) {
@@ -243,9 +257,9 @@ impl World {
         self.cuts == 0
     }
 
-    /// Whether two processes ever had this id.
+    /// Whether two processes ever had this id, or one went on from a snapshot.
     pub(crate) fn has_twin(&self, id: NodeId) -> bool {
-        self.processes(id).len() > 1
+        self.processes(id).len() > 1 || self.copied.contains(&id)
     }
 
     /// The processes that have joined, in groups without a cut inside. `None` if the cuts do not divide them into groups,
