@@ -134,8 +134,8 @@ impl World {
             id,
             runs: true,
             paused: false,
-            disturbed: None,
-            // The copy of a member is one from the start.
+            // The copy of a member is one from the start, and has missed what happened since.
+            disturbed: nodes.is_member(node).then_some(at),
             joined: nodes.is_member(node).then_some(at),
             left: None,
             crashed: None,

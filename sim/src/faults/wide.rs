@@ -23,6 +23,10 @@ const ADMIT_BEFORE_END: Duration = Duration::from_secs(6);
 /// The first processes, which all others join through. A plan takes none of them away for good, if there are others.
 const SEEDS: u32 = 3;
 
+/// The kinds of fault that start further processes.
+const BIRTHS: [Kind; 6] =
+    [Kind::LateJoins, Kind::Peers, Kind::Replacements, Kind::Newcomers, Kind::SeveralTwins, Kind::Copies];
+
 struct Wide {
     drawing: Drawing,
     plan: Plan,
@@ -63,10 +67,10 @@ pub(super) fn plan(seed: u64) -> Plan {
         kinds.retain(|kind| *kind != Kind::RareLoss);
     }
     let mut wide = Wide { drawing: Drawing { random, ..drawing }, plan, births: Vec::new() };
-    wide.plan.kinds.extend(&kinds);
-    wide.births(&kinds);
+    kinds.retain(|kind| wide.draws(|wide| wide.births_of(*kind)) || !BIRTHS.contains(kind));
     wide.number_births();
-    kinds.iter().for_each(|kind| wide.acts_of(*kind));
+    kinds.retain(|kind| BIRTHS.contains(kind) || wide.draws(|wide| wide.acts_of(*kind)));
+    wide.plan.kinds.extend(&kinds);
     wide.finish()
 }
 
@@ -112,17 +116,23 @@ impl Wide {
         Op::Spawn { count: 1, through: None, seeds: SEEDS }
     }
 
-    fn births(&mut self, kinds: &[Kind]) {
-        for kind in kinds {
-            match kind {
-                Kind::LateJoins => self.late_joins(),
-                Kind::Peers => self.peers(),
-                Kind::Replacements => self.replacements(),
-                Kind::Newcomers => self.newcomers(),
-                Kind::SeveralTwins => self.several_twins(),
-                Kind::Copies => self.copies(),
-                _ => {}
-            }
+    /// Whether `f` draws anything. A kind of fault that finds no room in a plan is not part of it.
+    fn draws(&mut self, f: impl FnOnce(&mut Self)) -> bool {
+        let drawn = |wide: &Self| (wide.births.len(), wide.drawing.acts.len(), wide.plan.network.clone());
+        let before = drawn(self);
+        f(self);
+        before != drawn(self)
+    }
+
+    fn births_of(&mut self, kind: Kind) {
+        match kind {
+            Kind::LateJoins => self.late_joins(),
+            Kind::Peers => self.peers(),
+            Kind::Replacements => self.replacements(),
+            Kind::Newcomers => self.newcomers(),
+            Kind::SeveralTwins => self.several_twins(),
+            Kind::Copies => self.copies(),
+            _ => {}
         }
     }
 

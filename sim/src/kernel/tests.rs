@@ -1,5 +1,7 @@
 //! Tests of the kernel and of the network, with a toy process.
 
+mod identity;
+mod operator;
 mod transmit;
 
 use core::cell::RefCell;

@@ -15,10 +15,9 @@ impl Wide {
             let node = self.drawing.node();
             self.drawing.reserve(node, taken, taken + Duration::from_secs(1)).then_some(node)
         });
+        let Some(node) = node else { return };
         self.act(at, Op::Crash { node: former });
-        if let Some(node) = node {
-            self.act(taken, Op::TakeOver { node, former });
-        }
+        self.act(taken, Op::TakeOver { node, former });
         if self.random().chance(500_000) {
             self.drawing.stay_down.push(former);
         }

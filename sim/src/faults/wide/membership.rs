@@ -62,10 +62,13 @@ impl Wide {
     pub(super) fn removals(&mut self) {
         for _ in 0..self.number(1, 2) {
             let Some((peer, at)) = self.victim(Duration::from_secs(12)) else { continue };
-            let operator = Index(self.number(0, self.plan.nodes - 1));
-            let operator = if operator == peer { Index(0) } else { operator };
             let crashed = self.random().chance(333_333);
             let removal = if crashed { at + self.millis(200, 8_000) } else { at };
+            let operator = (0..8).find_map(|_| {
+                let operator = self.drawing.node();
+                self.drawing.reserve(operator, removal, removal + Duration::from_secs(1)).then_some(operator)
+            });
+            let Some(operator) = operator else { continue };
             self.act(removal, Op::RemovePeer { node: operator, peer });
             if crashed {
                 self.act(at, Op::Crash { node: peer });
