@@ -208,7 +208,7 @@ impl Plan {
         ops.extend(touched(skewed).into_iter().map(|node| Op::ClockRate { node, ppm: 0 }));
         ops.extend(touched(late).into_iter().map(|node| Op::LateTicks { node, by: Duration::ZERO }));
         ops.extend(touched(with_disk).into_iter().map(|node| Op::Disk { node, fails: false }));
-        let bytes = INBOX_BYTES as u32;
+        let bytes = INBOX_BYTES;
         ops.extend(touched(with_inbox).into_iter().map(|node| Op::Inbox { node, bytes }));
         ops.extend(self.admissions());
         let back = touched(crashed).into_iter().filter(|node| !self.stay_down.contains(node));

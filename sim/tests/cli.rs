@@ -83,7 +83,9 @@ fn a_sweep_ends_with_its_coverage_and_may_have_no_limit_of_failures() {
     let output = bruit_sim(&["sweep", "--seeds", "0..6", "--failures", "0"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("6 seeds, "), "{text}");
-    for part in ["kind of fault", "snapshots", "operation", "remove-peer", "membership.tombstones_max", "effect"] {
+    for part in
+        ["kind of fault", "snapshots", "operation", "remove-peer", "membership.tombstones_max", "effect"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let output = bruit_sim(&["sweep", "--seeds", "0..2", "--plans", "basic", "--json"]);

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use bruit_core::{Command, Node, NodeId, Notice, Time};
+use bruit_core::{Admission, Command, Node, NodeId, Notice, Time};
 
 use super::nodes::Nodes;
 use crate::base::Index;
@@ -31,6 +31,8 @@ pub(crate) struct World {
     by_id: BTreeMap<NodeId, Vec<Index>>,
     /// The ids of which a process went on from a snapshot.
     copied: BTreeSet<NodeId>,
+    /// The members that the application of a process has refused, or was asked about, since the process started.
+    hidden: BTreeSet<(Index, NodeId)>,
     /// The time until which a cut lay between the two processes of each pair, or `MAX` while one does. The position is the
     /// greater index, then the smaller one.
     apart: Vec<Vec<Time>>,
@@ -44,8 +46,18 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(declared_loss_ppm: u32) -> Self {
         let (histories, by_id, apart) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let copied = BTreeSet::new();
-        Self { declared_loss_ppm, histories, by_id, copied, apart, cuts: 0, changed: Time::ZERO, noisy: None }
+        let (copied, hidden) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            declared_loss_ppm,
+            histories,
+            by_id,
+            copied,
+            hidden,
+            apart,
+            cuts: 0,
+            changed: Time::ZERO,
+            noisy: None,
+        }
     }
 
     /// Records a happening. A process that moves counts as disturbed for a `spread` longer, until all members know its new
@@ -63,6 +75,7 @@ impl World {
                 self.measure(at, nodes);
             }
             Happening::Crashed { node } => {
+                self.hidden.retain(|(observer, _)| *observer != node);
                 self.disturb(node, at);
                 let history = &mut self.histories[node.get()];
                 (history.runs, history.paused, history.joined, history.crashed) =
@@ -85,6 +98,9 @@ impl World {
                 self.histories[node.get()].disturbed = Some(at + spread);
             }
             Happening::Command { node, command } => self.command(at, node, command),
+            Happening::Notice { node, notice: Notice::AdmissionAsked { id } } => {
+                self.hidden.insert((node, *id));
+            }
             Happening::Notice { node, notice: Notice::Removed | Notice::Departed { .. } } => {
                 self.histories[node.get()].left = Some(at);
                 self.changed = at;
@@ -113,11 +129,16 @@ impl World {
             }
             Command::Leave { .. } => self.histories[node.get()].left = Some(at),
             Command::RemovePeer(id) => {
+                // A member that runs may refute before the verdict reaches it. If it stops, it says so.
                 for node in self.processes(*id).to_vec() {
-                    self.histories[node.get()].left = Some(at);
+                    let history = &mut self.histories[node.get()];
+                    history.left = history.left.or((!history.runs).then_some(at));
                 }
             }
             Command::SetAddr(_) => self.disturb(node, at),
+            Command::Admit { id, admission: Admission::Veto } => {
+                self.hidden.insert((node, *id));
+            }
             _ => return,
         }
         self.changed = at;
@@ -125,6 +146,10 @@ impl World {
 
     fn learn(&mut self, at: Time, node: Index, nodes: &dyn Nodes) {
         let id = nodes.node(node).map_or(NodeId::NOBODY, Node::id);
+        let copied = nodes.is_member(node) && nodes.node(node).is_some_and(Node::is_joined);
+        if copied {
+            self.copied.insert(id);
+        }
         debug_assert_eq!(
             self.histories.len(),
             node.get(),
@@ -135,8 +160,8 @@ impl World {
             runs: true,
             paused: false,
             // The copy of a member is one from the start, and has missed what happened since.
-            disturbed: nodes.is_member(node).then_some(at),
-            joined: nodes.is_member(node).then_some(at),
+            disturbed: copied.then_some(at),
+            joined: copied.then_some(at),
             left: None,
             crashed: None,
         });
@@ -260,6 +285,17 @@ impl World {
     /// Whether two processes ever had this id, or one went on from a snapshot.
     pub(crate) fn has_twin(&self, id: NodeId) -> bool {
         self.processes(id).len() > 1 || self.copied.contains(&id)
+    }
+
+    /// Whether a process went on from a snapshot under this id. It may know of things that the id did after the snapshot.
+    pub(crate) fn is_copied(&self, id: NodeId) -> bool {
+        self.copied.contains(&id)
+    }
+
+    /// Whether the application of `observer` has refused this member, or was asked about it. Its broadcasts may then be
+    /// neither delivered nor reported as lost.
+    pub(crate) fn has_hidden(&self, observer: Index, id: NodeId) -> bool {
+        self.hidden.contains(&(observer, id))
     }
 
     /// The processes that have joined, in groups without a cut inside. `None` if the cuts do not divide them into groups,

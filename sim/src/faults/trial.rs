@@ -1,8 +1,9 @@
 //! A trial: one run of a fault plan with all checks. First safety under faults, then healing, then liveness within bounds.
 
 use core::any::Any;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 
 use bruit_core::{Command, Config, Node, NodeId, Phase, Time};
 use serde::Serialize;

@@ -4,6 +4,11 @@
 //! Processes are numbered in the order of their start. So the starts of a plan are drawn first, which gives each new process
 //! its number; what is done with it afterwards is drawn next.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "kinds are drawn in two steps, and each has some of them"
+)]
+
 mod identity;
 mod machine;
 mod membership;
@@ -26,6 +31,9 @@ const SEEDS: u32 = 3;
 /// The kinds of fault that start further processes.
 const BIRTHS: [Kind; 6] =
     [Kind::LateJoins, Kind::Peers, Kind::Replacements, Kind::Newcomers, Kind::SeveralTwins, Kind::Copies];
+
+/// The start of a process that joins through the seeds, as every process of a plan does.
+const SPAWN: Op = Op::Spawn { count: 1, through: None, seeds: SEEDS };
 
 struct Wide {
     drawing: Drawing,
@@ -109,11 +117,6 @@ impl Wide {
             }
         }
         None
-    }
-
-    /// Where a late process joins: through the seeds, as every process of a plan does.
-    fn spawn(&mut self) -> Op {
-        Op::Spawn { count: 1, through: None, seeds: SEEDS }
     }
 
     /// Whether `f` draws anything. A kind of fault that finds no room in a plan is not part of it.

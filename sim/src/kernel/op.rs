@@ -247,13 +247,12 @@ const fn one() -> u32 {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn is_right(clock: &WallClock) -> bool {
     *clock == WallClock::Right
 }
 
 const fn inbox_bytes() -> u32 {
-    crate::process::host::INBOX_BYTES as u32
+    crate::process::host::INBOX_BYTES
 }
 
 /// How an operator answers questions of admission.
@@ -392,6 +391,7 @@ impl Op {
 
     /// The number of processes that the operation starts.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few operations start processes")]
     pub const fn births(&self) -> u32 {
         match self {
             Self::Spawn { count, .. } => *count,

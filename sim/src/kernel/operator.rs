@@ -74,6 +74,7 @@ impl<P: Process> Sim<P> {
     }
 
     /// The counter of a command, if it is counted.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other commands are not counted")]
     pub(super) fn counted(&self, index: Index, command: &Command) -> Option<Counter> {
         let node = self.cluster.node(index)?;
         let knows = |id: NodeId| node.member(id).is_some();

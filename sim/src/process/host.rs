@@ -132,11 +132,11 @@ pub(crate) struct Inbox {
 }
 
 /// The default capacity of an inbox: that of a socket buffer on Linux.
-pub(crate) const INBOX_BYTES: usize = 212_992;
+pub(crate) const INBOX_BYTES: u32 = 212_992;
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { datagrams: VecDeque::new(), bytes: 0, capacity: INBOX_BYTES }
+        Self { datagrams: VecDeque::new(), bytes: 0, capacity: INBOX_BYTES as usize }
     }
 }
 

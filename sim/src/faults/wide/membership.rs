@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use bruit_core::Admission;
 
-use super::{ADMIT_BEFORE_END, Then, Wide};
+use super::{ADMIT_BEFORE_END, SPAWN, Then, Wide};
 use crate::base::Index;
 use crate::faults::settings;
 use crate::kernel::{Answers, Memory, Op};
@@ -43,8 +43,7 @@ impl Wide {
                 1 => Then::Leave,
                 _ => Then::Nothing,
             };
-            let op = self.spawn();
-            self.birth(at, op, then);
+            self.birth(at, SPAWN, then);
         }
     }
 
@@ -53,8 +52,7 @@ impl Wide {
             // The member must run when it is told, or told of.
             let found = self.drawing.idle(Duration::from_secs(4));
             let Some((member, at)) = found else { continue };
-            let op = self.spawn();
-            self.birth(at, op, Then::Introduce(member));
+            self.birth(at, SPAWN, Then::Introduce(member));
         }
     }
 
