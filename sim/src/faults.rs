@@ -213,7 +213,18 @@ impl Plan {
         ops.extend(self.admissions());
         let back = touched(crashed).into_iter().filter(|node| !self.stay_down.contains(node));
         ops.extend(back.map(|node| Op::Restart { node, memory: Memory::Disk }));
+        ops.extend(self.introductions());
         ops
+    }
+
+    /// A process that was started alone is introduced once more: the member that was told of it may have left, or may have
+    /// forgotten it in a restart.
+    fn introductions(&self) -> impl Iterator<Item = Op> {
+        let alone = self.acts.iter().filter_map(|act| {
+            let Op::Spawn { through: Some(node), .. } = act.op else { return None };
+            (node.0 >= self.nodes).then_some(node)
+        });
+        alone.map(|peer| Op::AddPeer { node: Index(0), peer })
     }
 
     /// If operators were asked, they admit everybody in the end.

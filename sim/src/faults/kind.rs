@@ -77,7 +77,8 @@ kinds! {
         Rejoins = "rejoins",
         /// Processes start after the cluster has formed.
         LateJoins = "late-joins",
-        /// A process starts alone, and is told the address of a member or a member that of the process.
+        /// A process starts alone, and is told the address of a member or a member that of the process. When
+        /// everything heals it is introduced once more.
         Peers = "peers",
         /// An operator removes a member that runs, or one that has crashed.
         Removals = "removals",

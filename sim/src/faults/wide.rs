@@ -212,7 +212,8 @@ impl Wide {
     }
 
     fn rare_loss(&mut self) {
-        let ppm = self.number(1_000, 3_000);
+        // Few members send few datagrams.
+        let ppm = if self.plan.nodes < 8 { self.number(4_000, 8_000) } else { self.number(1_000, 3_000) };
         self.plan.network.link.loss = Loss::Independent { ppm };
     }
 

@@ -82,7 +82,8 @@ impl Wide {
 
     pub(super) fn long_late_ticks(&mut self) {
         for _ in 0..self.number(1, 2) {
-            let (node, at) = (self.drawing.node(), self.drawing.moment(Duration::from_secs(8)));
+            // Early in the run, so that it has time to have an effect.
+            let (node, at) = (self.drawing.node(), self.millis(1_500, 4_000));
             let by = self.millis(500, 3_000);
             self.act(at, Op::LateTicks { node, by });
         }
@@ -112,9 +113,9 @@ impl Wide {
 
     /// A member with a small inbox is paused while others broadcast.
     pub(super) fn full_inboxes(&mut self) {
-        let lasts = self.millis(2_000, 9_000);
+        let lasts = self.millis(4_000, 9_000);
         let Some((node, at)) = self.drawing.idle(lasts) else { return };
-        let bytes = self.number(500, 3_000);
+        let bytes = self.number(150, 1_000);
         let others = self.plan.nodes - 1;
         self.act(at, Op::Inbox { node, bytes });
         self.act(at + Duration::from_millis(1), Op::Pause { node });
