@@ -5,109 +5,72 @@
 //! some members stay down. A liveness phase follows, in which the cluster must recover within the bounds of its
 //! configuration.
 
+pub mod coverage;
 mod draw;
+mod effect;
+mod kind;
 mod preset;
+mod settings;
 pub mod trial;
+mod wide;
 mod workload;
 
+use core::fmt;
+use core::str::FromStr;
 use core::time::Duration;
 
-use bruit_core::{BroadcastConfig, Config};
+use bruit_core::{Admission, BroadcastConfig, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::base::Index;
-use crate::kernel::{Applied, Memory, Op, Release};
+use crate::kernel::{Memory, Op, Release};
 use crate::network::{Delay, Link, NetworkConfig};
+use crate::process::Epochs;
+use crate::process::host::INBOX_BYTES;
 
+pub use kind::Kind;
 pub use preset::{BroadcastPreset, Preset};
+pub use settings::{Field, Setting};
 
-/// A kind of fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Datagrams are lost independently of each other.
-    Loss,
-    /// Datagrams are lost in bursts.
-    Bursts,
-    /// Datagrams arrive twice.
-    Duplicates,
-    /// Datagrams are held back, so that others overtake them.
-    Reordering,
-    /// Datagrams are damaged.
-    Damage,
-    /// The network is cut into groups.
-    Split,
-    /// Some members are cut off from all others.
-    Isolation,
-    /// Datagrams are blocked in one direction.
-    OneWay,
-    /// Two groups cannot reach each other; the other members reach both.
-    Bridge,
-    /// A cut comes and goes.
-    Flapping,
-    /// Some members lose many datagrams, and the others are delayed.
-    Gray,
-    /// Members crash, and restart with their disk or stay down.
-    Crashes,
-    /// Members crash, and restart without memory or with an old disk.
-    Amnesia,
-    /// Members are paused for a while.
-    Pauses,
-    /// Clocks run fast or slow.
-    Clocks,
-    /// Ticks are delivered late.
-    LateTicks,
-    /// Members move to other addresses.
-    Moves,
-    /// A second process with the id of a member is started.
-    Twins,
+/// The ways to draw a plan from a seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plans {
+    /// Faults of the network, of processes and of clocks, with the settings of a preset. The plan of a seed never changes,
+    /// so that seeds that failed once can be run again.
+    Basic,
+    /// A part of the basic plan, faults of all kinds, and settings of membership over their whole range.
+    #[default]
+    Wide,
 }
 
-impl Kind {
-    /// All kinds, in the order in which plans draw them.
-    pub const ALL: [Self; 18] = [
-        Self::Loss,
-        Self::Bursts,
-        Self::Duplicates,
-        Self::Reordering,
-        Self::Damage,
-        Self::Split,
-        Self::Isolation,
-        Self::OneWay,
-        Self::Bridge,
-        Self::Flapping,
-        Self::Gray,
-        Self::Crashes,
-        Self::Amnesia,
-        Self::Pauses,
-        Self::Clocks,
-        Self::LateTicks,
-        Self::Moves,
-        Self::Twins,
-    ];
+impl FromStr for Plans {
+    type Err = String;
 
-    /// The name of the kind, as plans write it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "basic" => Ok(Self::Basic),
+            "wide" => Ok(Self::Wide),
+            _ => Err(format!("`{text}` is not a kind of plans; there are basic and wide")),
+        }
+    }
+}
+
+impl fmt::Display for Plans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Basic => "basic",
+            Self::Wide => "wide",
+        })
+    }
+}
+
+impl Plans {
+    /// Draws the plan of a seed.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn draw(self, seed: u64) -> Plan {
         match self {
-            Self::Loss => "loss",
-            Self::Bursts => "bursts",
-            Self::Duplicates => "duplicates",
-            Self::Reordering => "reordering",
-            Self::Damage => "damage",
-            Self::Split => "split",
-            Self::Isolation => "isolation",
-            Self::OneWay => "one-way",
-            Self::Bridge => "bridge",
-            Self::Flapping => "flapping",
-            Self::Gray => "gray",
-            Self::Crashes => "crashes",
-            Self::Amnesia => "amnesia",
-            Self::Pauses => "pauses",
-            Self::Clocks => "clocks",
-            Self::LateTicks => "late-ticks",
-            Self::Moves => "moves",
-            Self::Twins => "twins",
+            Self::Basic => draw::basic(seed),
+            Self::Wide => wide::plan(seed),
         }
     }
 }
@@ -122,6 +85,12 @@ pub struct Plan {
     pub nodes: u32,
     /// The configuration of the members.
     pub preset: Preset,
+    /// The settings that differ from those of the preset.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<Setting>,
+    /// Where processes take the epochs of their boots from.
+    #[serde(default)]
+    pub epochs: Epochs,
     /// The settings of their broadcasts.
     pub broadcast: BroadcastConfig,
     /// The number of zones, which the members belong to by turns; 1 for none.
@@ -158,7 +127,9 @@ impl Plan {
     /// The configuration of the members.
     #[must_use]
     pub fn config(&self) -> Config {
-        Config { broadcast: self.broadcast.clone(), ..self.preset.config("sim") }
+        let mut config = Config { broadcast: self.broadcast.clone(), ..self.preset.config("sim") };
+        self.settings.iter().for_each(|setting| setting.apply(&mut config));
+        config
     }
 
     /// The zone of a member; empty if there are no zones.
@@ -167,10 +138,39 @@ impl Plan {
         if self.zones > 1 { format!("zone-{}", node.0 % self.zones) } else { String::new() }
     }
 
-    /// Draws the plan of a seed.
+    /// Draws the basic plan of a seed. [`Plans::Wide`] draws the other one.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
-        draw::plan(seed)
+        Plans::Basic.draw(seed)
+    }
+
+    /// The number of processes that the plan starts, twins and copies included.
+    #[must_use]
+    pub fn processes(&self) -> u32 {
+        self.nodes + self.acts.iter().map(|act| act.op.births()).sum::<u32>()
+    }
+
+    /// Compares what the plan says with its limits, for plans that were not drawn.
+    ///
+    /// # Errors
+    /// A process that is named is never started, or the configuration is invalid.
+    pub fn validate(&self) -> Result<(), String> {
+        let processes = self.processes();
+        if self.nodes == 0 {
+            return Err("`nodes` is 0, and must be at least 1".into());
+        }
+        for (number, act) in (1..).zip(&self.acts) {
+            if let Some(node) = act.op.subjects().into_iter().find(|node| node.0 >= processes) {
+                return Err(format!(
+                    "act {number} ({}) names {node}, and must name n1 to n{processes}",
+                    act.op.name()
+                ));
+            }
+        }
+        if let Some(node) = self.stay_down.iter().find(|node| node.0 >= processes) {
+            return Err(format!("`stay_down` is {node}, and must be n1 to n{processes}"));
+        }
+        self.config().validate().map_err(|error| error.to_string())
     }
 
     /// The bytes of all payloads that the members broadcast.
@@ -207,55 +207,41 @@ impl Plan {
         ops.extend(touched(paused).into_iter().map(|node| Op::Resume { node, release: Release::InboxFirst }));
         ops.extend(touched(skewed).into_iter().map(|node| Op::ClockRate { node, ppm: 0 }));
         ops.extend(touched(late).into_iter().map(|node| Op::LateTicks { node, by: Duration::ZERO }));
+        ops.extend(touched(with_disk).into_iter().map(|node| Op::Disk { node, fails: false }));
+        let bytes = INBOX_BYTES;
+        ops.extend(touched(with_inbox).into_iter().map(|node| Op::Inbox { node, bytes }));
+        ops.extend(self.admissions());
         let back = touched(crashed).into_iter().filter(|node| !self.stay_down.contains(node));
         ops.extend(back.map(|node| Op::Restart { node, memory: Memory::Disk }));
+        ops.extend(self.introductions());
         ops
     }
 
-    /// The kinds of fault in the plan that had no effect (check CS9).
-    #[must_use]
-    pub fn idle_kinds(&self, applied: &Applied) -> Vec<Kind> {
-        self.kinds.iter().copied().filter(|kind| !self.had_effect(*kind, applied)).collect()
+    /// A process that was started alone is introduced once more: the member that was told of it may have left, or may have
+    /// forgotten it in a restart.
+    fn introductions(&self) -> impl Iterator<Item = Op> {
+        let alone = self.acts.iter().filter_map(|act| {
+            let Op::Spawn { through: Some(node), .. } = act.op else { return None };
+            (node.0 >= self.nodes).then_some(node)
+        });
+        alone.map(|peer| Op::AddPeer { node: Index(0), peer })
     }
 
-    fn had_effect(&self, kind: Kind, applied: &Applied) -> bool {
-        let count = match kind {
-            Kind::Loss | Kind::Bursts => applied.lost,
-            Kind::Duplicates => applied.duplicated,
-            Kind::Reordering => applied.reordered,
-            Kind::Damage => applied.damaged,
-            Kind::Crashes => applied.crashes,
-            Kind::Amnesia => applied.restarts_without_memory + applied.restarts_with_stale_disk,
-            Kind::Pauses => applied.pauses,
-            Kind::Clocks => applied.clock_changes,
-            Kind::LateTicks => applied.late_ticks,
-            Kind::Moves => applied.moves,
-            Kind::Twins => applied.clones,
-            Kind::Split | Kind::Isolation | Kind::OneWay | Kind::Bridge | Kind::Flapping | Kind::Gray => {
-                self.cut_hits(kind, applied)
-            }
+    /// If operators were asked, they admit everybody in the end.
+    fn admissions(&self) -> Vec<Op> {
+        let operators = self.acts.iter().filter_map(|act| {
+            if let Op::Answers { node, .. } | Op::Admit { node, .. } = act.op { Some(node) } else { None }
+        });
+        let mut operators: Vec<Index> = operators.collect();
+        operators.sort_unstable();
+        operators.dedup();
+        let all = (0..self.processes()).map(Index);
+        let accepts = |node: Index| {
+            let others = all.clone().filter(move |peer| *peer != node);
+            others.map(move |peer| Op::Admit { node, peer, admission: Admission::Accept })
         };
-        count > 0
+        operators.into_iter().flat_map(accepts).collect()
     }
-
-    /// The number of datagrams that the cuts of one kind have affected. Cuts are numbered in the order in which they are made.
-    fn cut_hits(&self, kind: Kind, applied: &Applied) -> u64 {
-        let cuts = self.acts.iter().filter_map(|act| cut_kind(&act.op));
-        cuts.zip(&applied.cuts).filter(|(of, _)| *of == kind).map(|(_, (_, hits))| hits).sum()
-    }
-}
-
-const fn cut_kind(op: &Op) -> Option<Kind> {
-    use crate::network::Cut;
-    let Op::Cut { cut, flap, gray, .. } = op else { return None };
-    Some(match cut {
-        _ if flap.is_some() => Kind::Flapping,
-        _ if gray.is_some() => Kind::Gray,
-        Cut::Split { .. } | Cut::Zone { .. } => Kind::Split,
-        Cut::Isolate { .. } => Kind::Isolation,
-        Cut::OneWay { .. } | Cut::Egress { .. } | Cut::Ingress { .. } => Kind::OneWay,
-        Cut::Pair { .. } | Cut::Bridge { .. } => Kind::Bridge,
-    })
 }
 
 /// The length and the number of the payloads of a broadcast operation.
@@ -275,55 +261,17 @@ const fn late(op: &Op) -> Option<Index> {
     if let Op::LateTicks { node, .. } = op { Some(*node) } else { None }
 }
 
+const fn with_disk(op: &Op) -> Option<Index> {
+    if let Op::Disk { node, .. } = op { Some(*node) } else { None }
+}
+
+const fn with_inbox(op: &Op) -> Option<Index> {
+    if let Op::Inbox { node, .. } = op { Some(*node) } else { None }
+}
+
 const fn crashed(op: &Op) -> Option<Index> {
     if let Op::Crash { node } = op { Some(*node) } else { None }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bruit_core::broadcast::{FirstPhase, Order, PersistSeen, Repair};
-
-    #[test]
-    fn a_serialized_plan_parses_to_itself_and_is_valid() {
-        for seed in 0..200 {
-            let plan = Plan::draw(seed);
-            let text = serde_json::to_string(&plan).expect("a plan can be serialized");
-            assert_eq!(serde_json::from_str::<Plan>(&text).expect("and parsed"), plan);
-            assert!(plan.acts.is_sorted_by_key(|act| act.at));
-            assert!(plan.acts.iter().all(|act| act.at < plan.safety), "seed {seed}");
-            assert_eq!(plan.config().validate(), Ok(()), "seed {seed}");
-        }
-    }
-
-    fn broadcasts(plan: &Plan) -> impl Iterator<Item = (u32, u32)> {
-        plan.acts.iter().filter_map(|act| broadcast(&act.op))
-    }
-
-    type Feature = (&'static str, fn(&Plan) -> bool);
-
-    #[test]
-    fn plans_differ_in_kind() {
-        let plans: Vec<Plan> = (0..400).map(Plan::draw).collect();
-        for kind in Kind::ALL {
-            let with = plans.iter().filter(|plan| plan.kinds.contains(&kind)).count();
-            assert!((10..350).contains(&with), "{} of 400 plans have {}", with, kind.name());
-        }
-        let counted: [Feature; 8] = [
-            ("no broadcast", |plan| broadcasts(plan).count() == 0),
-            ("a tree", |plan| matches!(plan.broadcast.first, FirstPhase::Tree { .. })),
-            ("a group", |plan| matches!(plan.broadcast.first, FirstPhase::Multicast { group: Some(_) })),
-            ("a pull", |plan| matches!(plan.broadcast.repair, Repair::Pull { .. })),
-            ("an order", |plan| plan.broadcast.order == Order::Origin),
-            ("a disk", |plan| plan.broadcast.persist_seen == PersistSeen::BeforeDelivery),
-            ("a burst", |plan| broadcasts(plan).any(|(_, count)| count > 10)),
-            ("fragments", |plan| broadcasts(plan).any(|(bytes, _)| bytes > 10_000)),
-        ];
-        for (what, has) in counted {
-            let with = plans.iter().filter(|plan| has(plan)).count();
-            assert!((20..350).contains(&with), "{with} of 400 plans have {what}");
-        }
-        assert!(plans.iter().any(|plan| plan.kinds.len() <= 2));
-        assert!(plans.iter().any(|plan| plan.kinds.len() >= 9));
-    }
-}
+mod tests;

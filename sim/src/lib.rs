@@ -67,9 +67,9 @@ pub use base::{Index, MILLION, Random, TraceHash, span};
 pub use checks::{Bounds, BroadcastBounds};
 pub use faults::{BroadcastPreset, Preset};
 pub use kernel::payload::payload;
-pub use kernel::{Applied, Check, Cluster, Happening, Memory, Op, Release, Sim, Violation};
+pub use kernel::{Answers, Applied, Check, Cluster, Happening, Memory, Op, Release, Sim, Violation};
 pub use network::{
     BRUIT_PORT, Counters, Cut, CutId, Delay, DropReason, Fate, Filter, Flap, Gray, InFlight, Link, Loss,
     NetworkConfig, PairLink, Passing, Port, Reorder, ZoneLink, forge,
 };
-pub use process::{Input, Io, Join, Process, Spawn, Status};
+pub use process::{Epochs, Input, Io, Join, Process, Spawn, Status, WallClock};

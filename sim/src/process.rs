@@ -12,6 +12,7 @@ mod io;
 pub(crate) mod queue;
 mod spawn;
 mod transmit;
+mod wall;
 
 use core::net::SocketAddr;
 
@@ -22,6 +23,7 @@ use crate::network::{BRUIT_PORT, Port};
 pub use host::Status;
 pub use io::Io;
 pub use spawn::{Join, Spawn};
+pub use wall::{Epochs, WallClock};
 
 /// An input of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,21 @@ pub trait Process {
     fn node(&self) -> Option<&Node> {
         None
     }
+
+    /// The whole state of the process as bytes, like a snapshot of a virtual machine. `None`, the default, if the process
+    /// cannot be saved; operations that need a saved process then do nothing.
+    fn save(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Makes a process from the bytes of [`save`](Self::save). `None` if that is not possible.
+    fn resume(bytes: &[u8]) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        let _ = bytes;
+        None
+    }
 }
 
 impl Process for Node {
@@ -93,5 +110,13 @@ impl Process for Node {
 
     fn node(&self) -> Option<&Node> {
         Some(self)
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        postcard::to_allocvec(self).ok()
+    }
+
+    fn resume(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
     }
 }

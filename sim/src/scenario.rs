@@ -145,6 +145,19 @@ pub enum Condition {
     SameHistory,
 }
 
+impl Condition {
+    /// The members that the condition names.
+    fn subjects(&self) -> Vec<Index> {
+        match self {
+            Self::NotAlive(nodes)
+            | Self::HeldAlive(nodes)
+            | Self::Closed(nodes)
+            | Self::Have { nodes, .. } => nodes.clone(),
+            Self::AllKnowAll | Self::AllHave(_) | Self::SameHistory => Vec::new(),
+        }
+    }
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -210,16 +223,18 @@ impl Scenario {
                     format_args!("at most {}", span(self.lasts)),
                 );
             }
-            for node in subjects(&step.op) {
-                self.validate_node(&format!("step {number}"), node)?;
-            }
+            self.validate_nodes(&format!("step {number}"), step.op.subjects())?;
         }
+        self.validate_nodes("harmed", self.harmed.clone())?;
+        let links = self.network.links.iter().flat_map(|pair| [pair.from, pair.to]);
+        self.validate_nodes("network.links", links.collect())?;
         for (number, expectation) in (1..).zip(&self.expectations) {
             let end = expectation.after + expectation.within;
             if end > self.lasts {
                 let key = format!("expect {number}: after + within");
                 return limit(&key, span(end), format_args!("at most `for`, {}", span(self.lasts)));
             }
+            self.validate_nodes(&format!("expect {number}"), expectation.that.subjects())?;
         }
         Ok(())
     }
@@ -234,12 +249,13 @@ impl Scenario {
         core::iter::once(&network.link).chain(zones).chain(links).chain(stepped)
     }
 
-    fn validate_node(&self, key: &str, node: Index) -> Result<(), ScenarioError> {
-        let spawned: u32 =
-            self.steps.iter().map(|step| if let Op::Spawn { count, .. } = step.op { count } else { 0 }).sum();
-        let clones = self.steps.iter().filter(|step| matches!(step.op, Op::Clone { .. })).count();
-        let nodes = u64::from(self.nodes) + u64::from(spawned) + clones as u64;
-        if u64::from(node.0) < nodes { Ok(()) } else { limit(key, node, format_args!("n1 to n{nodes}")) }
+    fn validate_nodes(&self, key: &str, named: Vec<Index>) -> Result<(), ScenarioError> {
+        let born: u64 = self.steps.iter().map(|step| u64::from(step.op.births())).sum();
+        let nodes = u64::from(self.nodes) + born;
+        match named.into_iter().find(|node| u64::from(node.0) >= nodes) {
+            Some(node) => limit(key, node, format_args!("n1 to n{nodes}")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -274,25 +290,6 @@ fn validate_link(link: &Link) -> Result<(), ScenarioError> {
     }
 }
 
-fn subjects(op: &Op) -> Vec<Index> {
-    match op {
-        Op::Crash { node }
-        | Op::Restart { node, .. }
-        | Op::Pause { node }
-        | Op::Resume { node, .. }
-        | Op::Move { node }
-        | Op::Clone { node }
-        | Op::ClockRate { node, .. }
-        | Op::LateTicks { node, .. }
-        | Op::Leave { node, .. }
-        | Op::Broadcast { node, .. }
-        | Op::Command { node, .. } => vec![*node],
-        Op::AddPeer { node, peer } => vec![*node, *peer],
-        Op::Spawn { through, .. } => through.iter().copied().collect(),
-        Op::Cut { .. } | Op::Heal { .. } | Op::HealAll | Op::Network { .. } => Vec::new(),
-    }
-}
-
 #[cfg(all(test, feature = "toml"))]
 mod tests {
     use super::*;
@@ -317,6 +314,15 @@ mod tests {
         refused(
             "nodes = 3\n[[step]]\nat = '1s'\nop = 'crash'\nnode = 'n4'",
             "`step 1` is n4, and must be n1 to n3",
+        );
+        refused(
+            "nodes = 16\n[[step]]\nat = '1s'\nop = 'cut'\ncut = { isolate = { nodes = 'n2, n999' } }",
+            "`step 1` is n999, and must be n1 to n16",
+        );
+        refused("nodes = 3\nharmed = 'n4'", "`harmed` is n4, and must be n1 to n3");
+        refused(
+            "nodes = 3\n[[expect]]\nafter = '1s'\nwithin = '1s'\nthat = { not-alive = 'n7' }",
+            "`expect 1` is n7, and must be n1 to n3",
         );
         refused("nodes = 3\n[network.link]\nduplicate_ppm = 2000000", "`link.duplicate_ppm` is 2000000");
         refused(

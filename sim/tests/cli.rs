@@ -22,6 +22,10 @@ fn a_usage_error_names_the_mistake() {
     refuses(&["run", "nowhere.toml"], "nowhere.toml");
     refuses(&["run", "tour", "--nodes", "0"], "`nodes` is 0");
     refuses(&["run", "--nodes", "5"], "SCENARIO");
+    refuses(&["sweep", "--plans", "deep"], "there are basic and wide");
+    refuses(&["bench", "--nodes", "0"], "0 is not in 1..");
+    refuses(&["replay"], "SEED");
+    refuses(&["replay", "--from", "nowhere.json"], "nowhere.json");
 }
 
 #[test]
@@ -55,6 +59,40 @@ fn a_replay_gives_the_same_trace() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("run again: the same trace"), "{text}");
     assert_ne!(output.status.code(), Some(4));
+}
+
+#[test]
+fn a_printed_plan_is_run_as_its_seed_is() {
+    let printed = bruit_sim(&["replay", "11", "--plan"]);
+    let file = std::env::temp_dir().join(format!("bruit-sim-plan-{}.json", std::process::id()));
+    std::fs::write(&file, &printed.stdout).expect("the file is written");
+    let path = file.to_str().expect("a path of the test's own");
+    let (drawn, read) = (bruit_sim(&["replay", "11"]), bruit_sim(&["replay", "--from", path]));
+    assert_eq!(String::from_utf8_lossy(&drawn.stdout), String::from_utf8_lossy(&read.stdout));
+    assert_eq!(drawn.status.code(), read.status.code());
+    let text = String::from_utf8(printed.stdout).expect("it is text");
+    let mut plan: serde_json::Value = serde_json::from_str(&text).expect("a plan");
+    plan["stay_down"] = "n999".into();
+    std::fs::write(&file, plan.to_string()).expect("the file is written");
+    refuses(&["replay", "--from", path], "`stay_down` is n999, and must be n1 to n");
+    std::fs::remove_file(&file).expect("it was there");
+}
+
+#[test]
+fn a_sweep_ends_with_its_coverage_and_may_have_no_limit_of_failures() {
+    let output = bruit_sim(&["sweep", "--seeds", "0..6", "--failures", "0"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("6 seeds, "), "{text}");
+    for part in
+        ["kind of fault", "snapshots", "operation", "remove-peer", "membership.tombstones_max", "effect"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let output = bruit_sim(&["sweep", "--seeds", "0..2", "--plans", "basic", "--json"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last = text.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let rows = last.and_then(|last| last["coverage"].as_array().map(Vec::len));
+    assert!(rows.is_some_and(|rows| rows > 100), "{text}");
 }
 
 #[test]

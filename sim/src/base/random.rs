@@ -27,7 +27,10 @@ pub(crate) enum Purpose {
     Offset = 11,
     Plan = 12,
     Workload = 13,
-    Entropy = 14,
+    Wide = 14,
+    Settings = 15,
+    Answers = 16,
+    Entropy = 17,
 }
 
 /// A stream of random numbers.
@@ -36,7 +39,7 @@ pub struct Random(ChaCha8Rng);
 
 impl Random {
     /// The stream for a purpose of the caller's own and a number, such as that of a node, a round or a run. The
-    /// simulator itself uses the purposes 1 to 13.
+    /// simulator itself uses the purposes 1 to 16.
     #[must_use]
     pub fn new(seed: u64, purpose: u64, number: u64) -> Self {
         let mut key = [0; 32];

@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, VecDeque};
 
 use bruit_core::{
-    Answer, Broadcast, Command, Config, MemberState, MessageId, NodeId, Notice, Slot, Time,
+    Answer, Broadcast, Command, Config, MemberState, MessageId, Node, NodeId, Notice, Slot, Time,
     broadcast::PersistSeen,
 };
 
@@ -87,9 +87,8 @@ impl Receiver {
         let kept = match (persist, memory) {
             (PersistSeen::BeforeDelivery, Memory::Disk) => self.log.len(),
             (PersistSeen::Every(_), Memory::Disk) => self.durable,
-            (PersistSeen::Never, _) | (_, Memory::StaleDisk | Memory::Amnesia | Memory::AmnesiaClockBack) => {
-                0
-            }
+            (PersistSeen::Never, _)
+            | (_, Memory::StaleDisk | Memory::Amnesia | Memory::AmnesiaClockBack | Memory::Snapshot) => 0,
         };
         self.log.truncate(kept);
         self.delivered = self.log.iter().map(|id| (*id, (at, 1))).collect();
@@ -109,6 +108,8 @@ impl Receiver {
 pub(crate) struct Messages {
     sent: BTreeMap<MessageId, Sent>,
     receivers: Vec<Receiver>,
+    /// The receiver in the latest snapshot of each id.
+    saved: BTreeMap<NodeId, Receiver>,
     /// The broadcast commands that are not answered yet, each with the id of the message once the process has delivered it
     /// to its own application.
     asked: BTreeMap<Index, (Broadcast, Option<MessageId>)>,
@@ -161,12 +162,38 @@ impl Messages {
         self.receivers[node.get()].issued
     }
 
+    fn begin(&mut self, node: Index, at: Time) {
+        self.receivers.resize_with(node.get() + 1, Receiver::default);
+        self.receivers[node.get()].since = at;
+    }
+
+    /// Records that a process goes on from its snapshot: with the deliveries until then, and no later ones.
+    fn resume(&mut self, node: Index, nodes: &dyn Nodes) {
+        let saved = nodes.node(node).and_then(|node| self.saved.get(&node.id()));
+        if let Some(saved) = saved {
+            self.receivers[node.get()] = saved.clone();
+        }
+    }
+
     /// Records a happening before the checks observe it.
     pub(crate) fn before(&mut self, at: Time, happening: &Happening<'_>, nodes: &dyn Nodes) {
         match *happening {
-            Happening::Started { node } | Happening::Cloned { node, .. } => {
-                self.receivers.resize_with(node.get() + 1, Receiver::default);
-                self.receivers[node.get()].since = at;
+            Happening::Started { node } => self.begin(node, at),
+            Happening::Cloned { node, id } => {
+                self.begin(node, at);
+                let copied = nodes.node(node).is_some_and(Node::is_joined);
+                if let Some(saved) = self.saved.get(&id).filter(|_| copied) {
+                    self.receivers[node.get()] = saved.clone();
+                }
+            }
+            Happening::Restarted { node, memory: Memory::Snapshot } => {
+                self.asked.remove(&node);
+                self.resume(node, nodes);
+            }
+            Happening::Saved { node } => {
+                if let Some(inside) = nodes.node(node) {
+                    self.saved.insert(inside.id(), self.receivers[node.get()].clone());
+                }
             }
             Happening::Command { node, command: Command::Broadcast(broadcast) } => {
                 self.asked.insert(node, (broadcast.clone(), None));
@@ -217,6 +244,7 @@ impl Messages {
                     }
                 }
             }
+            Happening::Restarted { memory: Memory::Snapshot, .. } => {}
             Happening::Restarted { node, memory } => {
                 self.asked.remove(&node);
                 self.receivers[node.get()].restart(at, memory, config.broadcast.persist_seen);

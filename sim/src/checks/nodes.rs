@@ -118,7 +118,10 @@ impl<P: Process> Nodes for Cluster<P> {
         let zones = network.zones.iter().map(|zone| &zone.link);
         let links = network.links.iter().map(|pair| &pair.link);
         // A burst is an outage of one link: it can take all the pings that clear a suspicion.
+        let mtu = self.config().map_or(0, |config| config.mtu.into());
         let loss = |link: &Link| match link.loss {
+            // The longest datagrams of a node never get through.
+            _ if link.mtu < mtu => MILLION,
             Loss::Bursts { .. } => MILLION,
             Loss::None | Loss::Independent { .. } => link.loss.ppm() + link.corrupt_ppm,
         };

@@ -88,6 +88,10 @@ fn line(happening: &Happening<'_>, detail: Detail) -> Option<Entry> {
         Happening::Cloned { node, id } => entry(*node, "clone", format!("starts as a second {id}")),
         Happening::CutMade { id, cut } => Some((None, "cut", format!("{id}: {cut}"))),
         Happening::Healed { id } => Some((None, "heal", format!("{id} heals"))),
+        Happening::Saved { node } => entry(*node, "save", "is saved".into()),
+        Happening::DiskChanged { node, fails: true } => entry(*node, "disk", "has a disk that fails".into()),
+        Happening::DiskChanged { node, fails: false } => entry(*node, "disk", "has a disk that works".into()),
+        Happening::ClockSet { node, clock } => entry(*node, "clock", format!("sets its clock: {clock:?}")),
         Happening::NetworkChanged => Some((None, "network", "the network changes".into())),
         Happening::Notice { node, notice } => entry(*node, "notice", describe_notice(notice, detail)?),
         Happening::Command { node, command } if detail >= Detail::Notices => {

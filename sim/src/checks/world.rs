@@ -2,13 +2,13 @@
 //! has gone wrong.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bruit_core::{Command, Node, NodeId, Notice, Time};
+use bruit_core::{Admission, Command, Node, NodeId, Notice, Time};
 
 use super::nodes::Nodes;
 use crate::base::Index;
-use crate::kernel::Happening;
+use crate::kernel::{Happening, Memory};
 
 /// The history of one process.
 #[derive(Clone, Debug)]
@@ -29,6 +29,10 @@ pub(crate) struct World {
     declared_loss_ppm: u32,
     histories: Vec<History>,
     by_id: BTreeMap<NodeId, Vec<Index>>,
+    /// The ids of which a process went on from a snapshot.
+    copied: BTreeSet<NodeId>,
+    /// The members that the application of a process has refused, or was asked about, since the process started.
+    hidden: BTreeSet<(Index, NodeId)>,
     /// The time until which a cut lay between the two processes of each pair, or `MAX` while one does. The position is the
     /// greater index, then the smaller one.
     apart: Vec<Vec<Time>>,
@@ -42,7 +46,18 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(declared_loss_ppm: u32) -> Self {
         let (histories, by_id, apart) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Self { declared_loss_ppm, histories, by_id, apart, cuts: 0, changed: Time::ZERO, noisy: None }
+        let (copied, hidden) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            declared_loss_ppm,
+            histories,
+            by_id,
+            copied,
+            hidden,
+            apart,
+            cuts: 0,
+            changed: Time::ZERO,
+            noisy: None,
+        }
     }
 
     /// Records a happening. A process that moves counts as disturbed for a `spread` longer, until all members know its new
@@ -56,19 +71,23 @@ impl World {
     ) {
         match *happening {
             Happening::Started { node } | Happening::Cloned { node, .. } => {
-                self.learn(node, nodes);
+                self.learn(at, node, nodes);
                 self.measure(at, nodes);
             }
             Happening::Crashed { node } => {
+                self.hidden.retain(|(observer, _)| *observer != node);
                 self.disturb(node, at);
                 let history = &mut self.histories[node.get()];
                 (history.runs, history.paused, history.joined, history.crashed) =
                     (false, false, None, Some(at));
             }
-            Happening::Restarted { node, .. } => {
+            Happening::Restarted { node, memory } => {
                 self.disturb(node, at);
                 let history = &mut self.histories[node.get()];
                 (history.runs, history.paused, history.left, history.crashed) = (true, false, None, None);
+                if memory == Memory::Snapshot {
+                    self.resumed(node, at, nodes);
+                }
             }
             Happening::Paused { node } | Happening::Resumed { node } => {
                 self.disturb(node, at);
@@ -79,6 +98,9 @@ impl World {
                 self.histories[node.get()].disturbed = Some(at + spread);
             }
             Happening::Command { node, command } => self.command(at, node, command),
+            Happening::Notice { node, notice: Notice::AdmissionAsked { id } } => {
+                self.hidden.insert((node, *id));
+            }
             Happening::Notice { node, notice: Notice::Removed | Notice::Departed { .. } } => {
                 self.histories[node.get()].left = Some(at);
                 self.changed = at;
@@ -107,18 +129,27 @@ impl World {
             }
             Command::Leave { .. } => self.histories[node.get()].left = Some(at),
             Command::RemovePeer(id) => {
+                // A member that runs may refute before the verdict reaches it. If it stops, it says so.
                 for node in self.processes(*id).to_vec() {
-                    self.histories[node.get()].left = Some(at);
+                    let history = &mut self.histories[node.get()];
+                    history.left = history.left.or((!history.runs).then_some(at));
                 }
             }
             Command::SetAddr(_) => self.disturb(node, at),
+            Command::Admit { id, admission: Admission::Veto } => {
+                self.hidden.insert((node, *id));
+            }
             _ => return,
         }
         self.changed = at;
     }
 
-    fn learn(&mut self, node: Index, nodes: &dyn Nodes) {
+    fn learn(&mut self, at: Time, node: Index, nodes: &dyn Nodes) {
         let id = nodes.node(node).map_or(NodeId::NOBODY, Node::id);
+        let copied = nodes.is_member(node) && nodes.node(node).is_some_and(Node::is_joined);
+        if copied {
+            self.copied.insert(id);
+        }
         debug_assert_eq!(
             self.histories.len(),
             node.get(),
@@ -128,13 +159,21 @@ impl World {
             id,
             runs: true,
             paused: false,
-            disturbed: None,
-            joined: None,
+            // The copy of a member is one from the start, and has missed what happened since.
+            disturbed: copied.then_some(at),
+            joined: copied.then_some(at),
             left: None,
             crashed: None,
         });
         self.by_id.entry(id).or_default().push(node);
         self.apart.push(vec![Time::ZERO; node.get()]);
+    }
+
+    /// Records that a process goes on from a snapshot. It is not told to join, and two lives of the id may have used one epoch.
+    fn resumed(&mut self, node: Index, at: Time, nodes: &dyn Nodes) {
+        let history = &mut self.histories[node.get()];
+        history.joined = nodes.is_member(node).then_some(at);
+        self.copied.insert(history.id);
     }
 
     fn disturb(&mut self, node: Index, at: Time) {
@@ -243,9 +282,20 @@ impl World {
         self.cuts == 0
     }
 
-    /// Whether two processes ever had this id.
+    /// Whether two processes ever had this id, or one went on from a snapshot.
     pub(crate) fn has_twin(&self, id: NodeId) -> bool {
-        self.processes(id).len() > 1
+        self.processes(id).len() > 1 || self.copied.contains(&id)
+    }
+
+    /// Whether a process went on from a snapshot under this id. It may know of things that the id did after the snapshot.
+    pub(crate) fn is_copied(&self, id: NodeId) -> bool {
+        self.copied.contains(&id)
+    }
+
+    /// Whether the application of `observer` has refused this member, or was asked about it. Its broadcasts may then be
+    /// neither delivered nor reported as lost.
+    pub(crate) fn has_hidden(&self, observer: Index, id: NodeId) -> bool {
+        self.hidden.contains(&(observer, id))
     }
 
     /// The processes that have joined, in groups without a cut inside. `None` if the cuts do not divide them into groups,

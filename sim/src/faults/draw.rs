@@ -1,4 +1,6 @@
-//! Drawing the faults of a plan.
+//! Drawing the faults of a basic plan. The basic plan of a seed is frozen, so that seeds that failed once can be run again.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "basic plans know a few of the kinds")]
 
 use core::time::Duration;
 
@@ -8,6 +10,7 @@ use crate::base::{Index, Purpose, Random};
 use crate::faults::Preset;
 use crate::kernel::{Memory, Op, Release};
 use crate::network::{Cut, Flap, Gray, InFlight, Link, Loss, NetworkConfig, Reorder};
+use crate::process::{Epochs, WallClock};
 
 /// The time before the first fault, in which the cluster can form.
 const QUIET: Duration = Duration::from_secs(3);
@@ -17,17 +20,27 @@ const TRIES: u32 = 32;
 /// The number of cuts of each kind in a plan that has the kind.
 const CUTS: u32 = 4;
 
-struct Drawing {
-    random: Random,
-    nodes: u32,
-    safety: Duration,
-    stay_down: Vec<Index>,
-    acts: Vec<Act>,
+/// A plan while it is drawn.
+pub(super) struct Drawing {
+    pub(super) random: Random,
+    pub(super) nodes: u32,
+    pub(super) safety: Duration,
+    pub(super) stay_down: Vec<Index>,
+    pub(super) acts: Vec<Act>,
     /// The times at which a process is down or paused. Other faults of the process would have no effect then (check CS9).
-    busy: Vec<(Index, Duration, Duration)>,
+    pub(super) busy: Vec<(Index, Duration, Duration)>,
 }
 
-pub(super) fn plan(seed: u64) -> Plan {
+/// Draws the basic plan of a seed.
+pub(super) fn basic(seed: u64) -> Plan {
+    let (mut plan, _) = plan(seed, |_| true);
+    plan.acts.sort_by_key(|act| act.at);
+    plan
+}
+
+/// Draws the basic plan of a seed with those of its kinds of fault that `keeps` accepts. Its acts are not in order yet, and
+/// more can be drawn.
+pub(super) fn plan(seed: u64, mut keeps: impl FnMut(Kind) -> bool) -> (Plan, Drawing) {
     let mut random = Random::of(seed, Purpose::Plan, 0);
     let preset = if random.chance(300_000) { Preset::Local } else { Preset::Lan };
     let nodes = if random.chance(100_000) { random.between(17, 32) } else { random.between(3, 12) };
@@ -35,10 +48,11 @@ pub(super) fn plan(seed: u64) -> Plan {
     let density = random.between(100_000, 600_000);
     let chance = u32::try_from(density).expect("below a million");
     let mut kinds: Vec<Kind> =
-        Kind::ALL.into_iter().filter(|kind| random.chance(likelihood(*kind, chance))).collect();
+        Kind::BASIC.into_iter().filter(|kind| random.chance(likelihood(*kind, chance))).collect();
     if kinds.contains(&Kind::Bursts) {
         kinds.retain(|kind| *kind != Kind::Loss);
     }
+    kinds.retain(|kind| keeps(*kind));
     let nodes = u32::try_from(nodes).expect("a few");
     let mut drawing =
         Drawing { random, nodes, safety, stay_down: Vec::new(), acts: Vec::new(), busy: Vec::new() };
@@ -46,37 +60,37 @@ pub(super) fn plan(seed: u64) -> Plan {
     // Crashes are drawn last, because other faults have no effect on a member that stays down.
     let (crashes, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().partition(|kind| **kind == Kind::Crashes);
     others.into_iter().chain(crashes).for_each(|kind| drawing.acts_of(kind));
-    let Drawing { stay_down, mut acts, .. } = drawing;
     let Workload { settings: broadcast, zones, acts: broadcasts } = workload::draw(seed, nodes, safety);
+    let (stay_down, mut acts) = (drawing.stay_down.clone(), drawing.acts.clone());
     acts.extend(broadcasts);
-    acts.sort_by_key(|act| act.at);
-    Plan { seed, nodes, preset, broadcast, zones, kinds, network, safety, stay_down, acts }
+    let (settings, epochs) = (Vec::new(), Epochs::Boots);
+    let plan = Plan {
+        seed,
+        nodes,
+        preset,
+        settings,
+        epochs,
+        broadcast,
+        zones,
+        kinds,
+        network,
+        safety,
+        stay_down,
+        acts,
+    };
+    (plan, drawing)
 }
 
 const fn likelihood(kind: Kind, chance: u32) -> u32 {
     match kind {
         Kind::Twins => chance / 4,
         Kind::Moves | Kind::Damage => chance / 2,
-        Kind::Loss
-        | Kind::Bursts
-        | Kind::Duplicates
-        | Kind::Reordering
-        | Kind::Split
-        | Kind::Isolation
-        | Kind::OneWay
-        | Kind::Bridge
-        | Kind::Flapping
-        | Kind::Gray
-        | Kind::Crashes
-        | Kind::Amnesia
-        | Kind::Pauses
-        | Kind::Clocks
-        | Kind::LateTicks => chance,
+        _ => chance,
     }
 }
 
 impl Drawing {
-    fn ppm(&mut self, low: u64, high: u64) -> u32 {
+    pub(super) fn ppm(&mut self, low: u64, high: u64) -> u32 {
         u32::try_from(self.random.between(low, high)).expect("at most a million")
     }
 
@@ -95,30 +109,18 @@ impl Drawing {
                     link.reorder = Reorder { ppm: self.ppm(40_000, 200_000), by };
                 }
                 Kind::Damage => link.corrupt_ppm = self.ppm(20_000, 100_000),
-                Kind::Split
-                | Kind::Isolation
-                | Kind::OneWay
-                | Kind::Bridge
-                | Kind::Flapping
-                | Kind::Gray
-                | Kind::Crashes
-                | Kind::Amnesia
-                | Kind::Pauses
-                | Kind::Clocks
-                | Kind::LateTicks
-                | Kind::Moves
-                | Kind::Twins => {}
+                _ => {}
             }
         }
         link
     }
 
-    fn node(&mut self) -> Index {
+    pub(super) fn node(&mut self) -> Index {
         Index::new(self.random.position(self.nodes as usize))
     }
 
     /// A random group of processes: at least one, and not all.
-    fn some(&mut self) -> Vec<Index> {
+    pub(super) fn some(&mut self) -> Vec<Index> {
         let mut nodes: Vec<Index> = (0..self.nodes).map(Index).collect();
         self.random.shuffle(&mut nodes);
         nodes.truncate(1 + self.random.position(self.nodes as usize - 1));
@@ -127,18 +129,18 @@ impl Drawing {
     }
 
     /// A time for something that lasts this long, so that it begins and ends within the safety phase.
-    fn moment(&mut self, lasts: Duration) -> Duration {
+    pub(super) fn moment(&mut self, lasts: Duration) -> Duration {
         let room = self.safety.saturating_sub(QUIET + lasts).max(Duration::from_millis(1));
         let millis = u64::try_from(room.as_millis()).expect("a minute");
         QUIET + Duration::from_millis(self.random.below(millis))
     }
 
-    fn lasting(&mut self) -> Duration {
+    pub(super) fn lasting(&mut self) -> Duration {
         Duration::from_millis(self.random.between(500, 15_000))
     }
 
     /// A process and a time at which it is idle; `None` if none was found.
-    fn idle(&mut self, lasts: Duration) -> Option<(Index, Duration)> {
+    pub(super) fn idle(&mut self, lasts: Duration) -> Option<(Index, Duration)> {
         for _ in 0..TRIES {
             let node = self.node();
             if let Some(at) = self.idle_moment(node, lasts) {
@@ -149,24 +151,27 @@ impl Drawing {
     }
 
     /// A time at which this process is idle; `None` if the one that was drawn is not.
-    fn idle_moment(&mut self, node: Index, lasts: Duration) -> Option<Duration> {
+    pub(super) fn idle_moment(&mut self, node: Index, lasts: Duration) -> Option<Duration> {
         let at = self.moment(lasts);
-        let end = at + lasts;
-        let overlaps = |busy: &(Index, Duration, Duration)| busy.0 == node && busy.1 <= end && at <= busy.2;
-        if self.busy.iter().any(overlaps) {
-            return None;
-        }
-        self.busy.push((node, at, end));
-        Some(at)
+        self.reserve(node, at, at + lasts).then_some(at)
     }
 
-    fn act(&mut self, at: Duration, op: Op) {
+    /// Reserves a process for this time, if nothing else is drawn for it then.
+    pub(super) fn reserve(&mut self, node: Index, at: Duration, end: Duration) -> bool {
+        let overlaps = |busy: &(Index, Duration, Duration)| busy.0 == node && busy.1 <= end && at <= busy.2;
+        let free = !self.busy.iter().any(overlaps);
+        if free {
+            self.busy.push((node, at, end));
+        }
+        free
+    }
+
+    pub(super) fn act(&mut self, at: Duration, op: Op) {
         self.acts.push(Act { at, op });
     }
 
     fn acts_of(&mut self, kind: Kind) {
         match kind {
-            Kind::Loss | Kind::Bursts | Kind::Duplicates | Kind::Reordering | Kind::Damage => {}
             Kind::Split | Kind::Isolation | Kind::OneWay | Kind::Bridge | Kind::Flapping | Kind::Gray => {
                 for _ in 0..CUTS {
                     self.cut(kind);
@@ -192,9 +197,10 @@ impl Drawing {
                 let found = self.idle(Duration::from_secs(1));
                 // The twin of the first process, which all join through, would know no other member once the first one stops.
                 if let Some((node, at)) = found.map(|(node, at)| (Index(node.0.max(1)), at)) {
-                    self.act(at, Op::Clone { node });
+                    self.act(at, Op::Clone { node, clock: WallClock::Right });
                 }
             }
+            _ => {}
         }
     }
 

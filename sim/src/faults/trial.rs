@@ -1,6 +1,9 @@
 //! A trial: one run of a fault plan with all checks. First safety under faults, then healing, then liveness within bounds.
 
+use core::any::Any;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
+use std::panic::catch_unwind;
 
 use bruit_core::{Command, Config, Node, NodeId, Phase, Time};
 use serde::Serialize;
@@ -117,7 +120,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// The number of processes that each node of a trial joins through.
 const SEEDS: usize = 3;
 
-/// Runs a plan with all checks and with those of the caller, such as a timeline.
+/// Runs a plan with all checks and with those of the caller, such as a timeline. A panic of a node, or of a check, is reported
+/// as a violation with the id `panic`.
 #[must_use]
 pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Cluster<Node>>>>) -> Outcome {
     let config = plan.config();
@@ -125,7 +129,9 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Cluster<Node>>>>) -> Outcome {
     more.into_iter().for_each(|check| sim.check(check));
     sim.check(Checks::new(&config, ROUND_TRIP, 0));
     sim.check_purity(97);
-    let result = phases(&mut sim, plan, &config);
+    // A panic of a node is the failure of this plan, and must not end the runs of others.
+    let result = catch_unwind(AssertUnwindSafe(|| phases(&mut sim, plan, &config)));
+    let result = result.unwrap_or_else(|panic| Err(Violation::new("panic", sim.now(), panic_text(&*panic))));
     let applied = sim.applied();
     let (healed_in, verdict) = match result {
         Err(violation) => (None, Verdict::Violated(violation)),
@@ -138,8 +144,15 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Cluster<Node>>>>) -> Outcome {
     Outcome { verdict, trace, simulated, healed_in, counters: *sim.cluster().counters(), applied }
 }
 
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without a text".into())
+}
+
 fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration, Violation> {
     sim.set_network(plan.network.clone())?;
+    sim.set_epochs(plan.epochs);
     for act in &plan.acts {
         sim.schedule(Time::ZERO + act.at, act.op.clone());
     }

@@ -16,7 +16,10 @@ impl<P: Process> Sim<P> {
     /// A check objects.
     pub fn apply(&mut self, op: Op) -> Result<(), Violation> {
         match op {
-            Op::Spawn { count, through } => self.spawn_some(count, through),
+            Op::Spawn { count, through, seeds } => {
+                let join = through.map_or(Join::First(seeds as usize), Join::Through);
+                (0..count).try_for_each(|_| self.spawn(Spawn::new().join(join.clone())).map(drop))
+            }
             Op::Cut { cut, in_flight, flap, lasts, gray } => {
                 let id = self.cut_with(&cut, in_flight, flap, gray)?;
                 if let Some(lasts) = lasts {
@@ -31,11 +34,38 @@ impl<P: Process> Sim<P> {
             Op::Pause { node } => self.pause(node),
             Op::Resume { node, release } => self.resume(node, release),
             Op::Move { node } => self.move_to_new_address(node),
-            Op::Clone { node } => self.clone_process(node).map(drop),
+            Op::Clone { node, clock } => self.clone_with_clock(node, clock).map(drop),
+            Op::TakeOver { node, former } => self.take_over_if_crashed(node, former),
+            Op::Replace { former } => self.replace(former).map(drop),
+            Op::Save { node } => self.save(node),
+            Op::Copy { node } => self.copy(node).map(drop),
+            Op::WallClock { node, clock } => self.set_wall_clock(node, clock),
+            Op::Disk { node, fails } => self.set_disk_fails(node, fails),
+            Op::Inbox { node, bytes } => {
+                self.set_inbox(node, bytes as usize);
+                Ok(())
+            }
             Op::ClockRate { node, ppm } => self.set_clock_rate(node, ppm),
             Op::LateTicks { node, by } => {
                 self.set_late_ticks(node, by);
                 Ok(())
+            }
+            Op::Join { node } => self.join_after_start(node),
+            Op::SetMeta { node, bytes } => {
+                let meta = self.made_up(node, bytes as usize);
+                self.command(node, Command::SetMeta(meta))
+            }
+            Op::RemovePeer { node, peer } => {
+                let id = self.cluster.id(peer);
+                self.command(node, Command::RemovePeer(id))
+            }
+            Op::Answers { node, answers, after } => {
+                self.set_answers(node, answers, after);
+                Ok(())
+            }
+            Op::Admit { node, peer, admission } => {
+                let id = self.cluster.id(peer);
+                self.command(node, Command::Admit { id, admission })
             }
             Op::Leave { node, within } => self.command(node, Command::Leave { within }),
             Op::Network { network } => self.set_network(network),
@@ -52,11 +82,6 @@ impl<P: Process> Sim<P> {
             }
             Op::Command { node, command } => self.command(node, command),
         }
-    }
-
-    fn spawn_some(&mut self, count: u32, through: Option<Index>) -> Result<(), Violation> {
-        let join = through.map_or_else(Join::default, Join::Through);
-        (0..count).try_for_each(|_| self.spawn(Spawn::new().join(join.clone())).map(drop))
     }
 
     /// Makes up a payload that is unique in this run.

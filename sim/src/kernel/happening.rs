@@ -7,6 +7,7 @@ use bruit_core::{Answer, Command, NodeId, Notice, Rejected, Slot, Time};
 
 use crate::base::Index;
 use crate::network::{Cut, CutId, DropReason, Fate, Port};
+use crate::process::WallClock;
 
 /// A happening: one thing that happened in a run, such as a start, a datagram or a notice.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +149,25 @@ pub enum Happening<'a> {
         /// The id that both processes have.
         id: NodeId,
     },
+    /// A snapshot of a process was made. It runs on.
+    Saved {
+        /// The process that was saved.
+        node: Index,
+    },
+    /// The disk of a process began to refuse all writes, or accepts them again.
+    DiskChanged {
+        /// The process that owns the disk.
+        node: Index,
+        /// Whether the disk refuses all writes now.
+        fails: bool,
+    },
+    /// The wall clock of a process was set. The process notices it at its next start.
+    ClockSet {
+        /// The process.
+        node: Index,
+        /// The error of its clock from now on.
+        clock: WallClock,
+    },
     /// The settings of the network changed.
     NetworkChanged,
 }
@@ -164,6 +184,9 @@ pub enum Memory {
     Amnesia,
     /// The process has nothing, and its clock was set back, so that it uses its first epoch again.
     AmnesiaClockBack,
+    /// The process goes on from its latest snapshot ([`Op::Save`](crate::Op::Save)), disk included, as a virtual machine
+    /// does. It is not started again, and it is told its address if that has changed.
+    Snapshot,
 }
 
 impl fmt::Display for Memory {
@@ -173,6 +196,7 @@ impl fmt::Display for Memory {
             Self::StaleDisk => "with an old disk",
             Self::Amnesia => "without memory",
             Self::AmnesiaClockBack => "without memory, its clock set back",
+            Self::Snapshot => "from its snapshot",
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::network::{Cut, CutId, DatagramId, DropReason, Flap, Gray, InFlight, N
 use crate::process::clock::Clock;
 use crate::process::host::{Disk, Host, Inbox};
 use crate::process::queue::Due;
-use crate::process::{Input, Join, Process, Spawn, Status, digest};
+use crate::process::{Epochs, Input, Join, Process, Spawn, Status, WallClock, digest};
 
 impl<P: Process> Sim<P> {
     /// Starts a new process.
@@ -23,6 +23,7 @@ impl<P: Process> Sim<P> {
     /// A check objects.
     pub fn spawn(&mut self, spawn: Spawn) -> Result<Index, Violation> {
         let index = self.place(spawn);
+        self.applied.late_starts += u64::from(self.cluster.now > Time::ZERO);
         self.start(index, Vec::new(), Memory::Amnesia)?;
         self.cluster.changes += 1;
         self.observe(&Happening::Started { node: index })?;
@@ -38,7 +39,7 @@ impl<P: Process> Sim<P> {
         (0..count).try_for_each(|_| self.spawn(Spawn::new()).map(drop))
     }
 
-    fn place(&mut self, spawn: Spawn) -> Index {
+    pub(super) fn place(&mut self, spawn: Spawn) -> Index {
         let index = Index::new(self.cluster.places.len());
         let id = spawn.id.unwrap_or(NodeId(u64::from(index.0) + 1));
         self.cluster.network.add_node(&spawn.zone);
@@ -62,13 +63,16 @@ impl<P: Process> Sim<P> {
             disk: Disk::default(),
             inbox: Inbox::default(),
             entropy: Random::of(self.seed, Purpose::Entropy, index.0.into()),
+            wall: WallClock::Right,
+            answers: None,
+            saved: None,
         };
         self.cluster.places.push(Place { process: None, host });
         index
     }
 
     /// Creates the process of a new boot and gives it [`Input::Start`].
-    fn start(
+    pub(super) fn start(
         &mut self,
         index: Index,
         restored: Vec<(Slot, Vec<u8>)>,
@@ -89,19 +93,24 @@ impl<P: Process> Sim<P> {
         let host = &mut self.cluster.places[index.get()].host;
         host.boots += 1;
         let number = u64::from(index.0) << 32 | u64::from(host.boots);
+        let epoch = match (memory, self.epochs) {
+            (Memory::AmnesiaClockBack, _) => 1,
+            (_, Epochs::Boots) => host.boots.into(),
+            (_, Epochs::Clock) => host.wall.nanos(self.cluster.now, host.boots),
+        };
         Boot {
             id: host.id,
             name: host.name.clone(),
             addr: host.address.addr(),
             zone: host.zone.clone(),
             meta: host.meta.clone(),
-            epoch: if memory == Memory::AmnesiaClockBack { 1 } else { host.boots.into() },
+            epoch,
             seed: Random::of(self.seed, Purpose::Boot, number).seed(),
             restored,
         }
     }
 
-    fn join_after_start(&mut self, index: Index) -> Result<(), Violation> {
+    pub(super) fn join_after_start(&mut self, index: Index) -> Result<(), Violation> {
         let seeds = match &self.cluster.places[index.get()].host.join {
             Join::Never => return Ok(()),
             Join::Through(member) => vec![self.cluster.addr(*member)],
@@ -122,7 +131,13 @@ impl<P: Process> Sim<P> {
             return Ok(());
         }
         self.observe(&Happening::Command { node: index, command: &command })?;
-        self.input(index, digest::command(&command), Input::Command(command))
+        let counted = self.counted(index, &command);
+        self.engine.accepted = false;
+        self.input(index, digest::command(&command), Input::Command(command))?;
+        if let Some(counter) = counted.filter(|_| self.engine.accepted) {
+            *counter(&mut self.applied) += 1;
+        }
+        Ok(())
     }
 
     /// Crashes a process. Datagrams that it has sent stay under way.
@@ -137,6 +152,7 @@ impl<P: Process> Sim<P> {
         *process = None;
         host.status = Status::Crashed;
         host.unschedule();
+        host.disk.forget_refused();
         let waiting = host.inbox.drain();
         self.applied.crashes += 1;
         self.mark(1, index);
@@ -159,6 +175,7 @@ impl<P: Process> Sim<P> {
             Memory::Disk => host.disk.latest(),
             Memory::StaleDisk => host.disk.stale(),
             Memory::Amnesia | Memory::AmnesiaClockBack => Vec::new(),
+            Memory::Snapshot => return self.resume_snapshot(index),
         };
         match memory {
             Memory::Disk => self.applied.restarts_with_disk += 1,
@@ -167,6 +184,7 @@ impl<P: Process> Sim<P> {
                 host.disk.wipe();
                 self.applied.restarts_without_memory += 1;
             }
+            Memory::Snapshot => unreachable!("a snapshot is not started again"),
         }
         self.mark(2, index);
         self.start(index, restored, memory)?;
@@ -219,7 +237,7 @@ impl<P: Process> Sim<P> {
     }
 
     /// Gives the node its new address if its process moved while it was paused.
-    fn tell_address(&mut self, index: Index) -> Result<(), Violation> {
+    pub(super) fn tell_address(&mut self, index: Index) -> Result<(), Violation> {
         let addr = self.cluster.addr(index);
         let known = self.cluster.node(index).is_none_or(|node| node.addr() == addr);
         if known { Ok(()) } else { self.command(index, Command::SetAddr(addr)) }
@@ -239,50 +257,6 @@ impl<P: Process> Sim<P> {
         let addr = address.addr();
         self.observe(&Happening::Moved { node: index, addr })?;
         self.command(index, Command::SetAddr(addr))
-    }
-
-    /// Moves a process to the address of a crashed process, which gets a new address. A running process is told by
-    /// `Command::SetAddr`.
-    ///
-    /// # Errors
-    /// A check objects.
-    ///
-    /// # Panics
-    /// `former` is not crashed.
-    pub fn take_over_address(&mut self, index: Index, former: Index) -> Result<(), Violation> {
-        assert_eq!(
-            self.cluster.status(former),
-            Status::Crashed,
-            "only a crashed process gives its address away"
-        );
-        let address = self.cluster.places[former.get()].host.address;
-        self.cluster.places[former.get()].host.address = self.cluster.addresses.assign(former);
-        let host = &mut self.cluster.places[index.get()].host;
-        self.cluster.addresses.release(host.address);
-        host.address = address;
-        self.cluster.addresses.give(address, index);
-        self.applied.moves += 1;
-        self.mark(10, index);
-        let addr = address.addr();
-        self.observe(&Happening::Moved { node: index, addr })?;
-        self.command(index, Command::SetAddr(addr))
-    }
-
-    /// Starts a second process with the same id, at a new address. It joins through the first three processes of the
-    /// run.
-    ///
-    /// # Errors
-    /// A check objects.
-    pub fn clone_process(&mut self, index: Index) -> Result<Index, Violation> {
-        let host = &self.cluster.places[index.get()].host;
-        let (id, name, zone) = (host.id, host.name.clone(), host.zone.clone());
-        let twin = self.place(Spawn::new().id(id).name(name).zone(zone).join(Join::First(3)));
-        self.applied.clones += 1;
-        self.cluster.has_twins = true;
-        self.start(twin, Vec::new(), Memory::Amnesia)?;
-        self.observe(&Happening::Cloned { node: twin, id })?;
-        self.join_after_start(twin)?;
-        Ok(twin)
     }
 
     /// Lets the clock of a process run fast (above zero) or slow from now on, by this many parts per million.
@@ -382,7 +356,7 @@ impl<P: Process> Sim<P> {
     }
 
     /// Adds an operation to the trace hash. The numbers must never change, because every trace depends on them.
-    fn mark(&mut self, operation: u64, subject: Index) {
+    pub(super) fn mark(&mut self, operation: u64, subject: Index) {
         self.cluster.changes += 1;
         self.engine.hash.add(self.cluster.now.as_nanos());
         self.engine.hash.add(mix(operation, subject.0.into()));

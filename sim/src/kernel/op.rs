@@ -2,12 +2,13 @@
 
 use core::time::Duration;
 
-use bruit_core::Command;
+use bruit_core::{Admission, Command};
 use serde::{Deserialize, Serialize};
 
 use super::happening::Memory;
 use crate::base::Index;
 use crate::network::{Cut, CutId, Flap, Gray, InFlight, NetworkConfig};
+use crate::process::WallClock;
 
 /// One operation on a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub enum Op {
         /// is a cluster of one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         through: Option<Index>,
+        /// How many of the first processes they join through, unless `through` names one.
+        #[serde(default = "one")]
+        seeds: u32,
     },
     /// Cuts the network.
     Cut {
@@ -83,10 +87,59 @@ pub enum Op {
         /// The process to move.
         node: Index,
     },
-    /// Starts a second process with the same id.
+    /// Starts a second process with the same id, which has a boot of its own and joins through the first three processes.
     Clone {
         /// The process to clone.
         node: Index,
+        /// The wall clock that the second process takes its epoch from.
+        #[serde(default, skip_serializing_if = "is_right")]
+        clock: WallClock,
+    },
+    /// Moves a running process to the address of a crashed process, which gets a new one.
+    TakeOver {
+        /// The process to move.
+        node: Index,
+        /// The crashed process.
+        former: Index,
+    },
+    /// Starts a process with a new id at the address of a crashed process, which gets a new one.
+    Replace {
+        /// The crashed process.
+        former: Index,
+    },
+    /// Makes a snapshot of a process and of its disk. A later `copy`, or a `restart` with the memory `snapshot`, goes on from
+    /// it.
+    Save {
+        /// The process to save.
+        node: Index,
+    },
+    /// Lets the latest snapshot of a process go on as another process at a new address, which it is told. The original
+    /// is left as it is.
+    Copy {
+        /// The process that was saved.
+        node: Index,
+    },
+    /// Sets the wall clock of a process, which decides the epoch of its next start.
+    WallClock {
+        /// The process.
+        node: Index,
+        /// The error of the clock.
+        clock: WallClock,
+    },
+    /// Lets the disk of a process refuse all writes, or accept them again. Refused writes are tried again.
+    Disk {
+        /// The process that owns the disk.
+        node: Index,
+        /// Whether the disk refuses all writes.
+        fails: bool,
+    },
+    /// Sets the capacity of the inbox that a process has while it is paused.
+    Inbox {
+        /// The process.
+        node: Index,
+        /// The capacity in bytes; 212 992 by default.
+        #[serde(default = "inbox_bytes")]
+        bytes: u32,
     },
     /// Lets the clock of a process run fast or slow from now on.
     ClockRate {
@@ -107,6 +160,44 @@ pub enum Op {
     Network {
         /// The new settings.
         network: NetworkConfig,
+    },
+    /// Lets a process join as it did after its start. One that has left joins again.
+    Join {
+        /// The process.
+        node: Index,
+    },
+    /// Gives a member new metadata, made up of a serial number.
+    SetMeta {
+        /// The member.
+        node: Index,
+        /// The length of the metadata; at most 512.
+        bytes: u32,
+    },
+    /// Lets a member declare that another one has left, by [`Command::RemovePeer`].
+    RemovePeer {
+        /// The member that is told.
+        node: Index,
+        /// The member that is removed.
+        peer: Index,
+    },
+    /// Sets how the operator of a member answers when it asks for the admission of another one (`membership.admission`).
+    Answers {
+        /// The member that asks.
+        node: Index,
+        /// The answers.
+        answers: Answers,
+        /// The time until each answer.
+        #[serde(with = "crate::base::span")]
+        after: Duration,
+    },
+    /// Lets a member show another one in its view, or hide it, by [`Command::Admit`].
+    Admit {
+        /// The member whose view it is.
+        node: Index,
+        /// The member that is shown or hidden.
+        peer: Index,
+        /// Whether it is shown.
+        admission: Admission,
     },
     /// Lets a member leave.
     Leave {
@@ -156,6 +247,28 @@ const fn one() -> u32 {
     1
 }
 
+fn is_right(clock: &WallClock) -> bool {
+    *clock == WallClock::Right
+}
+
+const fn inbox_bytes() -> u32 {
+    crate::process::host::INBOX_BYTES
+}
+
+/// How an operator answers questions of admission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answers {
+    /// Nobody answers.
+    Silence,
+    /// Each member is admitted.
+    Accept,
+    /// Each member is refused.
+    Veto,
+    /// One in three members is refused, one is admitted, and about one nobody answers.
+    Mixed,
+}
+
 /// The order in which a resumed process handles its inbox and its timers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -167,4 +280,123 @@ pub enum Release {
     TimersFirst,
     /// The timers come at a random place between the datagrams.
     Random,
+}
+
+impl Op {
+    /// The names of all operations.
+    pub const NAMES: [&'static str; 29] = [
+        "spawn",
+        "cut",
+        "heal",
+        "heal-all",
+        "crash",
+        "restart",
+        "pause",
+        "resume",
+        "move",
+        "clone",
+        "take-over",
+        "replace",
+        "save",
+        "copy",
+        "wall-clock",
+        "disk",
+        "inbox",
+        "clock-rate",
+        "late-ticks",
+        "network",
+        "join",
+        "set-meta",
+        "remove-peer",
+        "answers",
+        "admit",
+        "leave",
+        "broadcast",
+        "add-peer",
+        "command",
+    ];
+
+    /// The name of the operation, as scenarios and plans write it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Spawn { .. } => "spawn",
+            Self::Cut { .. } => "cut",
+            Self::Heal { .. } => "heal",
+            Self::HealAll => "heal-all",
+            Self::Crash { .. } => "crash",
+            Self::Restart { .. } => "restart",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Move { .. } => "move",
+            Self::Clone { .. } => "clone",
+            Self::TakeOver { .. } => "take-over",
+            Self::Replace { .. } => "replace",
+            Self::Save { .. } => "save",
+            Self::Copy { .. } => "copy",
+            Self::WallClock { .. } => "wall-clock",
+            Self::Disk { .. } => "disk",
+            Self::Inbox { .. } => "inbox",
+            Self::ClockRate { .. } => "clock-rate",
+            Self::LateTicks { .. } => "late-ticks",
+            Self::Network { .. } => "network",
+            Self::Join { .. } => "join",
+            Self::SetMeta { .. } => "set-meta",
+            Self::RemovePeer { .. } => "remove-peer",
+            Self::Answers { .. } => "answers",
+            Self::Admit { .. } => "admit",
+            Self::Leave { .. } => "leave",
+            Self::Broadcast { .. } => "broadcast",
+            Self::AddPeer { .. } => "add-peer",
+            Self::Command { .. } => "command",
+        }
+    }
+
+    /// The processes that the operation names.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<Index> {
+        match self {
+            Self::Crash { node }
+            | Self::Restart { node, .. }
+            | Self::Pause { node }
+            | Self::Resume { node, .. }
+            | Self::Move { node }
+            | Self::Clone { node, .. }
+            | Self::Save { node }
+            | Self::Copy { node }
+            | Self::WallClock { node, .. }
+            | Self::Disk { node, .. }
+            | Self::Inbox { node, .. }
+            | Self::ClockRate { node, .. }
+            | Self::LateTicks { node, .. }
+            | Self::Join { node }
+            | Self::SetMeta { node, .. }
+            | Self::Answers { node, .. }
+            | Self::Leave { node, .. }
+            | Self::Broadcast { node, .. }
+            | Self::Command { node, .. } => vec![*node],
+            Self::AddPeer { node, peer }
+            | Self::RemovePeer { node, peer }
+            | Self::Admit { node, peer, .. } => {
+                vec![*node, *peer]
+            }
+            Self::TakeOver { node, former } => vec![*node, *former],
+            Self::Replace { former } => vec![*former],
+            Self::Spawn { through, .. } => through.iter().copied().collect(),
+            Self::Cut { cut, .. } => cut.subjects(),
+            Self::Network { network } => network.links.iter().flat_map(|pair| [pair.from, pair.to]).collect(),
+            Self::Heal { .. } | Self::HealAll => Vec::new(),
+        }
+    }
+
+    /// The number of processes that the operation starts.
+    #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few operations start processes")]
+    pub const fn births(&self) -> u32 {
+        match self {
+            Self::Spawn { count, .. } => *count,
+            Self::Clone { .. } | Self::Copy { .. } | Self::Replace { .. } => 1,
+            _ => 0,
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::base::{Index, Purpose, Random, Streams, TraceHash, mix};
 use crate::network::{CutId, DatagramId, Filter};
 use crate::process::engine::Engine;
 use crate::process::queue::Due;
-use crate::process::{Io, Process};
+use crate::process::{Epochs, Io, Process};
 
 /// A simulated cluster of processes `P`.
 ///
@@ -41,6 +41,8 @@ pub struct Sim<P> {
     pub(super) held: Vec<(CutId, DatagramId)>,
     pub(super) late: Streams,
     pub(super) release: Streams,
+    pub(super) answers: Streams,
+    pub(super) epochs: Epochs,
     pub(super) applied: Applied,
     /// The number of payloads made up so far.
     pub(super) serial: u64,
@@ -73,6 +75,8 @@ impl<P: Process + Clone> Clone for Sim<P> {
             held: self.held.clone(),
             late: self.late.clone(),
             release: self.release.clone(),
+            answers: self.answers.clone(),
+            epochs: self.epochs,
             applied: self.applied.clone(),
             serial: self.serial,
         }
@@ -98,6 +102,8 @@ impl<P: Process> Sim<P> {
             held: Vec::new(),
             late: Streams::new(seed, Purpose::Late),
             release: Streams::new(seed, Purpose::Release),
+            answers: Streams::new(seed, Purpose::Answers),
+            epochs: Epochs::Boots,
             applied: Applied::default(),
             serial: 0,
         }

@@ -121,6 +121,11 @@ impl<P: Process> Sim<P> {
             return Ok(());
         }
         let (node, slot, serial) = (write.node, write.slot, write.serial);
+        if host.disk.fails() {
+            host.disk.refuse(slot, serial, write.bytes);
+            self.applied.refused_writes += 1;
+            return Ok(());
+        }
         host.disk.write(slot, write.bytes);
         self.observe(&Happening::Durable { node, slot, serial })?;
         self.input(node, serial, Input::Stored { slot, serial })
@@ -154,6 +159,9 @@ impl<P: Process> Sim<P> {
         if core::mem::take(&mut self.engine.impure) {
             let text = "a clone of the node was given the same event and did something else";
             return Err(Violation::new("CS6", self.cluster.now, text).at_node(index));
+        }
+        if !self.engine.asked.is_empty() {
+            self.answer_questions(index);
         }
         if self.engine.outputs.on {
             self.report_outputs(index)?;

@@ -1,5 +1,7 @@
 //! Tests of the kernel and of the network, with a toy process.
 
+mod identity;
+mod operator;
 mod transmit;
 
 use core::cell::RefCell;
@@ -138,7 +140,7 @@ fn wild_run(seed: u64, checks: bool) -> Sim<Toy> {
     sim.schedule(at(1_800), Op::ClockRate { node: Index(4), ppm: 30_000 });
     sim.schedule(at(1_900), Op::LateTicks { node: Index(5), by: 7 * MS });
     sim.schedule(at(2_000), Op::Move { node: Index(0) });
-    sim.schedule(at(2_100), Op::Spawn { count: 1, through: None });
+    sim.schedule(at(2_100), Op::Spawn { count: 1, through: None, seeds: 1 });
     run(&mut sim, 4);
     sim
 }

@@ -84,6 +84,22 @@ pub enum Cut {
     },
 }
 
+impl Cut {
+    /// The processes that the cut names.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<Index> {
+        match self {
+            Self::Split { groups } => groups.concat(),
+            Self::Isolate { nodes } | Self::Egress { nodes } | Self::Ingress { nodes } => nodes.clone(),
+            Self::OneWay { from: left, to: right } | Self::Bridge { left, right } => {
+                [left.as_slice(), right].concat()
+            }
+            Self::Pair { a, b } => vec![*a, *b],
+            Self::Zone { .. } => Vec::new(),
+        }
+    }
+}
+
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

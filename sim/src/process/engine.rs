@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 
-use bruit_core::{Answer, Notice, Outbox, Rejected, Slot, Time};
+use bruit_core::{Answer, NodeId, Notice, Outbox, Rejected, Slot, Time};
 
 use super::host::Host;
 use super::queue::{Due, Queue};
@@ -29,6 +29,10 @@ pub(crate) struct Engine {
     /// True once a clone of a node did something else than the node (check CS6).
     pub(crate) impure: bool,
     pub(crate) filter: Option<Filter>,
+    /// Whether the node has accepted the command of the present input.
+    pub(crate) accepted: bool,
+    /// The members about whose admission the node has asked in the present input.
+    pub(crate) asked: Vec<NodeId>,
     pub(super) outbox: Outbox,
     pub(super) twin_outbox: Outbox,
 }
@@ -52,13 +56,18 @@ pub(crate) struct Write {
 }
 
 impl Writes {
-    pub(super) fn insert(&mut self, write: Write) -> u32 {
+    pub(crate) fn insert(&mut self, write: Write) -> u32 {
         if let Some(number) = self.free.pop() {
             self.slots[number as usize] = Some(write);
             return number;
         }
         self.slots.push(Some(write));
         u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 writes under way")
+    }
+
+    /// The writes of one boot of a process that are under way.
+    pub(crate) fn of(&self, node: Index, boot: u32) -> impl Iterator<Item = &Write> {
+        self.slots.iter().flatten().filter(move |write| write.node == node && write.boot == boot)
     }
 
     pub(crate) fn take(&mut self, number: u32) -> Write {
@@ -115,6 +124,8 @@ impl Engine {
             purity_every: 0,
             impure: false,
             filter: None,
+            accepted: false,
+            asked: Vec::new(),
             outbox: Outbox::new(),
             twin_outbox: Outbox::new(),
         }

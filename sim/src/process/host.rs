@@ -9,6 +9,8 @@ use bruit_core::{NodeId, Slot, Time};
 use super::clock::Clock;
 use super::spawn::Join;
 use crate::base::Random;
+use super::wall::WallClock;
+use crate::kernel::Answers;
 use crate::network::{AddressNumber, DatagramId};
 
 /// The status of a process.
@@ -48,6 +50,19 @@ pub(crate) struct Host {
     pub(crate) inbox: Inbox,
     /// The randomness of the operating system, for new seeds while the process runs.
     pub(crate) entropy: Random,
+    pub(crate) wall: WallClock,
+    /// The operator's answers to questions of admission, and the time until each; `None` if nobody answers.
+    pub(crate) answers: Option<(Answers, Duration)>,
+    pub(crate) saved: Option<Saved>,
+}
+
+/// A process and its disk, as a snapshot of a virtual machine contains them.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    pub(crate) process: Vec<u8>,
+    pub(crate) disk: Disk,
+    /// The writes that were under way.
+    pub(crate) writes: Vec<(Slot, u64, Vec<u8>)>,
 }
 
 impl Host {
@@ -62,9 +77,34 @@ impl Host {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     slots: Vec<(Slot, Vec<u8>, Option<Vec<u8>>)>,
+    fails: bool,
+    /// The latest write of each slot that the disk has refused while it failed, with its serial.
+    refused: Vec<(Slot, u64, Vec<u8>)>,
 }
 
 impl Disk {
+    /// Whether the disk refuses all writes.
+    pub(crate) const fn fails(&self) -> bool {
+        self.fails
+    }
+
+    /// Lets the disk refuse all writes, or accept them again. Returns the writes that the driver now tries again.
+    pub(crate) fn set_fails(&mut self, fails: bool) -> Vec<(Slot, u64, Vec<u8>)> {
+        self.fails = fails;
+        if fails { Vec::new() } else { core::mem::take(&mut self.refused) }
+    }
+
+    /// Keeps a write that the disk has refused. As in the drivers, a newer write of the same slot replaces it.
+    pub(crate) fn refuse(&mut self, slot: Slot, serial: u64, bytes: Vec<u8>) {
+        self.refused.retain(|(refused, ..)| *refused != slot);
+        self.refused.push((slot, serial, bytes));
+    }
+
+    /// Forgets the writes that are to be tried again, because the process that asked for them has crashed.
+    pub(crate) fn forget_refused(&mut self) {
+        self.refused.clear();
+    }
+
     pub(crate) fn write(&mut self, slot: Slot, bytes: Vec<u8>) {
         match self.slots.iter_mut().find(|(name, ..)| *name == slot) {
             Some((_, latest, earlier)) => *earlier = Some(core::mem::replace(latest, bytes)),
@@ -95,11 +135,11 @@ pub(crate) struct Inbox {
 }
 
 /// The default capacity of an inbox: that of a socket buffer on Linux.
-pub(crate) const INBOX_BYTES: usize = 212_992;
+pub(crate) const INBOX_BYTES: u32 = 212_992;
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { datagrams: VecDeque::new(), bytes: 0, capacity: INBOX_BYTES }
+        Self { datagrams: VecDeque::new(), bytes: 0, capacity: INBOX_BYTES as usize }
     }
 }
 
@@ -137,6 +177,17 @@ mod tests {
         assert!(inbox.push(DatagramId(2), 40));
         assert_eq!(inbox.drain(), [DatagramId(0), DatagramId(2)]);
         assert!(inbox.push(DatagramId(3), 100));
+    }
+
+    #[test]
+    fn a_disk_that_works_again_returns_the_latest_refused_write_of_each_slot() {
+        let mut disk = Disk::default();
+        assert!(disk.set_fails(true).is_empty());
+        disk.refuse(Slot::Epoch, 1, vec![1]);
+        disk.refuse(Slot::SeenSet, 1, vec![7]);
+        disk.refuse(Slot::Epoch, 2, vec![2]);
+        assert_eq!(disk.set_fails(false), [(Slot::SeenSet, 1, vec![7]), (Slot::Epoch, 2, vec![2])]);
+        assert!(disk.set_fails(false).is_empty());
     }
 
     #[test]

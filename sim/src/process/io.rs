@@ -103,6 +103,7 @@ impl Io<'_> {
 
     fn answered(&mut self, answer: &Result<Answer, Rejected>) {
         *self.changes += 1;
+        self.engine.accepted = answer.is_ok();
         self.engine.hash.add(2 + u64::from(answer.is_ok()));
         self.engine.outputs.record(|| Output::Answered(answer.clone()));
     }
@@ -110,6 +111,9 @@ impl Io<'_> {
     fn notified(&mut self, notice: &Notice<'_>) {
         *self.changes += 1;
         self.engine.hash.add(digest::notice(notice));
+        if let Notice::AdmissionAsked { id } = notice {
+            self.engine.asked.push(*id);
+        }
         self.engine.outputs.record(|| Output::Notice(notice.clone().into_owned()));
     }
 

@@ -292,8 +292,8 @@ fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
     if !built {
         return Err(format!("it does not build: {}", text.lines().next().unwrap_or("")));
     }
-    let sweep =
-        ["run", "-q", "-p", "bruit-sim", "--", "sweep", "--seeds", SEEDS, "--failures", "1000", "-j", "2"];
+    let sweep = "run -q -p bruit-sim -- sweep --plans basic --failures 0 -j 2 --seeds";
+    let sweep: Vec<&str> = sweep.split(' ').chain([SEEDS]).collect();
     let (_, text) = cargo(workshop, &sweep)?;
     let failure = |line: &str| {
         let (seed, rest) = line.strip_prefix("seed ")?.split_once(": ")?;

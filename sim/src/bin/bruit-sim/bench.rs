@@ -13,7 +13,7 @@ use load::Measured;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The number of processes
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     nodes: u32,
     /// How many simulated seconds are measured
     #[arg(long, default_value_t = 60)]

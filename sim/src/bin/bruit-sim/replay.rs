@@ -1,18 +1,25 @@
-//! `replay`: runs the fault plan of one seed twice, and prints everything that happens.
+//! `replay`: runs one fault plan twice, drawn from a seed or read from a file, and prints everything that happens.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use bruit_sim::checks::timeline::Detail;
-use bruit_sim::faults::Plan;
-use bruit_sim::faults::trial;
+use bruit_sim::faults::{Plan, Plans, trial};
 
 use super::run::{Lines, describe_outcome, describe_plan, exit};
 use super::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The seed
-    seed: u64,
+    /// The seed of the plan
+    #[arg(required_unless_present = "from")]
+    seed: Option<u64>,
+    /// The way to draw the plan of the seed: basic or wide
+    #[arg(long, default_value_t)]
+    plans: Plans,
+    /// Run the plan in this file, which `--plan` has printed, instead of that of a seed
+    #[arg(long, conflicts_with_all = ["seed", "plans"])]
+    from: Option<PathBuf>,
     /// Also print all datagrams
     #[arg(long)]
     datagrams: bool,
@@ -21,8 +28,20 @@ pub(super) struct Arguments {
     plan: bool,
 }
 
+/// The plan to run: from the file, or drawn from the seed.
+fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
+    let Some(path) = &arguments.from else {
+        return Ok(arguments.plans.draw(arguments.seed.unwrap_or_default()));
+    };
+    let refuse = |reason: String| Failure::Usage(format!("{}: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+    plan.validate().map_err(refuse)?;
+    Ok(plan)
+}
+
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
-    let plan = Plan::draw(arguments.seed);
+    let plan = plan(arguments)?;
     if arguments.plan {
         let text = serde_json::to_string_pretty(&plan).expect("a plan can be serialized");
         writeln!(out, "{text}")?;

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use bruit_core::Node;
 use bruit_sim::checks::timeline::{Detail, Line, Timeline};
-use bruit_sim::faults::Plan;
 use bruit_sim::faults::trial::{self, Outcome, Verdict};
+use bruit_sim::faults::{Plan, Plans};
 use bruit_sim::{Check, Cluster, scenario};
 
 use super::{Exit, Failure};
@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// The seed; by default that of the scenario, or 1
     #[arg(long)]
     seed: Option<u64>,
+    /// The way to draw the plan of the seed, basic or wide
+    #[arg(long, default_value_t, conflicts_with = "scenario")]
+    plans: Plans,
     /// The number of members that start; by default that of the scenario
     #[arg(long, requires = "scenario")]
     nodes: Option<u32>,
@@ -56,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, F
         }
         None => {
             let seed = arguments.seed.unwrap_or(1);
-            let plan = Plan::draw(seed);
+            let plan = arguments.plans.draw(seed);
             if !arguments.json {
                 describe_plan(&plan, out)?;
             }
@@ -103,8 +106,22 @@ pub(super) fn describe_plan(plan: &Plan, out: &mut impl Write) -> Result<(), Fai
     let preset = serde_json::to_string(&plan.preset).unwrap_or_default();
     let kinds = if plan.kinds.is_empty() { "none".to_owned() } else { trial::names(&plan.kinds) };
     writeln!(out, "seed {}: {} members, preset {}", plan.seed, plan.nodes, preset.trim_matches('"'))?;
+    if !plan.settings.is_empty() {
+        writeln!(out, "settings: {}", settings(plan))?;
+    }
     writeln!(out, "faults: {kinds}; after {} everything heals\n", bruit_sim::span::print(plan.safety))?;
     Ok(())
+}
+
+fn settings(plan: &Plan) -> String {
+    plan.settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The kinds of fault and the settings of a plan in one line.
+pub(super) fn about(plan: &Plan) -> String {
+    let kinds = if plan.kinds.is_empty() { "none".to_owned() } else { trial::names(&plan.kinds) };
+    let settings = if plan.settings.is_empty() { "of the preset".to_owned() } else { settings(plan) };
+    format!("{} members; faults: {kinds}; settings: {settings}", plan.nodes)
 }
 
 pub(super) fn describe_outcome(outcome: &Outcome, out: &mut impl Write) -> Result<(), Failure> {

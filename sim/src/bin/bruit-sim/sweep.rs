@@ -1,6 +1,8 @@
 //! `sweep`: runs many seeds on several threads. The results are printed in the order of the seeds, so that the output does not
 //! depend on the number of threads.
 
+mod coverage;
+
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io::Write;
@@ -8,11 +10,13 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
+use bruit_sim::faults::coverage::Coverage;
 use bruit_sim::faults::trial::{self, Outcome, Verdict};
-use bruit_sim::faults::{Kind, Plan};
+use bruit_sim::faults::{Kind, Plan, Plans};
 use bruit_sim::{Violation, scenario};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::run::about;
 use super::{Exit, Failure, Seeds};
 
 #[derive(Debug, clap::Args)]
@@ -23,10 +27,13 @@ pub(super) struct Arguments {
     /// The number of threads
     #[arg(short, long, default_value_t = NonZeroUsize::MIN)]
     jobs: NonZeroUsize,
+    /// The way to draw the plan of a seed: wide plans have faults of all kinds, and the basic plan of a seed never changes
+    #[arg(long, default_value_t, conflicts_with = "scenario")]
+    plans: Plans,
     /// Run this scenario with each seed instead of the fault plan of the seed
     #[arg(long)]
     scenario: Option<PathBuf>,
-    /// Stop after this many seeds have failed
+    /// Stop after this many seeds have failed; 0 for no limit
     #[arg(long, default_value_t = 20)]
     failures: usize,
     /// Print one JSON object for each seed
@@ -37,6 +44,9 @@ pub(super) struct Arguments {
 /// The result of one seed.
 struct Result {
     seed: u64,
+    /// The kinds of fault and the settings of the plan, in words; empty for a scenario.
+    about: String,
+    coverage: Coverage,
     line: String,
     verdict: Verdict,
     datagrams: u64,
@@ -49,8 +59,9 @@ struct Total {
     seeds: u64,
     datagrams: u64,
     hash: u64,
-    violations: Vec<(u64, Violation)>,
+    violations: Vec<(u64, String, Violation)>,
     inconclusive: Vec<(u64, Vec<Kind>)>,
+    coverage: Coverage,
 }
 
 impl Total {
@@ -58,9 +69,12 @@ impl Total {
         self.seeds += 1;
         self.datagrams += result.datagrams;
         self.hash = self.hash.rotate_left(7) ^ result.hash;
+        self.coverage.merge(&result.coverage);
         match &result.verdict {
             Verdict::Passed => {}
-            Verdict::Violated(violation) => self.violations.push((result.seed, violation.clone())),
+            Verdict::Violated(violation) => {
+                self.violations.push((result.seed, result.about.clone(), violation.clone()));
+            }
             Verdict::Inconclusive(kinds) => self.inconclusive.push((result.seed, kinds.clone())),
         }
     }
@@ -79,8 +93,11 @@ impl Total {
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> core::result::Result<Exit, Failure> {
     let scenario = arguments.scenario.as_ref().map(super::scenario).transpose()?;
     let run_one = |seed| match &scenario {
-        Some(scenario) => scenario::run(scenario, seed, Vec::new()),
-        None => trial::run(&Plan::draw(seed), Vec::new()),
+        Some(scenario) => keep(seed, None, &scenario::run(scenario, seed, Vec::new()), arguments.json),
+        None => {
+            let plan = arguments.plans.draw(seed);
+            keep(seed, Some(&plan), &trial::run(&plan, Vec::new()), arguments.json)
+        }
     };
     let seeds = arguments.seeds.0.clone();
     let bar = progress(seeds.end - seeds.start);
@@ -96,7 +113,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> core::result::
                     if seed >= seeds.end || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    if sender.send(keep(seed, &run_one(seed), arguments.json)).is_err() {
+                    if sender.send(run_one(seed)).is_err() {
                         return;
                     }
                 }
@@ -109,7 +126,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> core::result::
                 writeln!(out, "{}", result.line)?;
             }
             total.add(&result);
-            if total.violations.len() >= arguments.failures {
+            if arguments.is_enough(total.violations.len()) {
                 stop.store(true, Ordering::Relaxed);
                 break;
             }
@@ -117,16 +134,37 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> core::result::
         Ok::<(), Failure>(())
     })?;
     bar.finish_and_clear();
-    if !arguments.json {
+    let rows = coverage::rows(&total.coverage);
+    if arguments.json {
+        writeln!(out, "{}", serde_json::json!({ "seeds": total.seeds, "coverage": rows }))?;
+    } else {
+        coverage::print(&rows, out)?;
         describe(&total, arguments, out)?;
     }
     Ok(total.exit())
 }
 
-fn keep(seed: u64, outcome: &Outcome, json: bool) -> Result {
-    let line = if json { serde_json::json!(outcome.summary(seed)).to_string() } else { String::new() };
+impl Arguments {
+    const fn is_enough(&self, failed: usize) -> bool {
+        self.failures > 0 && failed >= self.failures
+    }
+}
+
+fn keep(seed: u64, plan: Option<&Plan>, outcome: &Outcome, json: bool) -> Result {
+    let mut coverage = Coverage::default();
+    if let Some(plan) = plan {
+        coverage.add(plan, outcome);
+    }
+    let about = plan.map(about).unwrap_or_default();
+    let line = if json {
+        let mut line = serde_json::json!(outcome.summary(seed));
+        line["plan"] = about.clone().into();
+        line.to_string()
+    } else {
+        String::new()
+    };
     let (verdict, hash) = (outcome.verdict.clone(), outcome.trace.value());
-    Result { seed, line, verdict, datagrams: outcome.counters.sent, hash }
+    Result { seed, about, coverage, line, verdict, datagrams: outcome.counters.sent, hash }
 }
 
 fn progress(len: u64) -> ProgressBar {
@@ -162,12 +200,17 @@ impl Iterator for InOrder {
 }
 
 fn describe(total: &Total, arguments: &Arguments, out: &mut impl Write) -> core::result::Result<(), Failure> {
-    let rerun = |seed: &u64| match &arguments.scenario {
-        Some(path) => format!("bruit-sim run {} --seed {seed}", path.display()),
-        None => format!("bruit-sim replay {seed}"),
+    let rerun = |seed: &u64| match (&arguments.scenario, arguments.plans) {
+        (Some(path), _) => format!("bruit-sim run {} --seed {seed}", path.display()),
+        (None, Plans::Wide) => format!("bruit-sim replay {seed}"),
+        (None, plans @ Plans::Basic) => format!("bruit-sim replay {seed} --plans {plans}"),
     };
-    for (seed, violation) in &total.violations {
-        writeln!(out, "seed {seed}: {violation}\n    {}", rerun(seed))?;
+    for (seed, about, violation) in &total.violations {
+        writeln!(out, "seed {seed}: {violation}")?;
+        if !about.is_empty() {
+            writeln!(out, "    {about}")?;
+        }
+        writeln!(out, "    {}", rerun(seed))?;
     }
     for (seed, kinds) in &total.inconclusive {
         writeln!(
@@ -179,7 +222,7 @@ fn describe(total: &Total, arguments: &Arguments, out: &mut impl Write) -> core:
     }
     let (seeds, failed, open) = (total.seeds, total.violations.len(), total.inconclusive.len());
     writeln!(out, "{seeds} seeds, {} datagrams: {failed} failed, {open} inconclusive", total.datagrams)?;
-    if failed >= arguments.failures {
+    if arguments.is_enough(failed) {
         writeln!(out, "stopped after {failed} failing seeds")?;
     }
     writeln!(out, "traces {}", trial::hash_text(total.hash))?;

@@ -61,7 +61,8 @@ impl Case<'_> {
         let earlier = receiver.remembers().is_some_and(|since| self.sent.at <= since);
         let everybody_else = || self.side.iter().all(|other| *other == node || self.holders.contains(other));
         let newcomer = cached && everybody_else();
-        !earlier && (present || newcomer) && self.is_open(node, scene)
+        let hidden = scene.world.has_hidden(node, self.id.origin);
+        !earlier && !hidden && (present || newcomer) && self.is_open(node, scene)
     }
 
     /// Whether the member still accepts messages of that epoch: the last two epochs of an origin are open, and in the order of

@@ -22,7 +22,8 @@ impl Holes {
         if receiver.is_lost(id) {
             return object(format!("it is given {id}, which was reported as lost"));
         }
-        if scene.config.broadcast.order == Order::Arrival || scene.world.has_twin(id.origin) {
+        let unjudged = scene.world.has_twin(id.origin) || scene.world.has_hidden(node, id.origin);
+        if scene.config.broadcast.order == Order::Arrival || unjudged {
             return Ok(());
         }
         let Some(latest) = receiver.latest(id.origin) else { return Ok(()) };
@@ -129,7 +130,8 @@ impl Check<Scene<'_>> for Holes {
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         let members = scene.world.indices().filter(|node| scene.nodes.is_member(*node));
         for node in members {
-            for mark in scene.nodes.marks(node).iter().filter(|mark| !scene.world.has_twin(mark.origin)) {
+            let unjudged = |origin| scene.world.has_twin(origin) || scene.world.has_hidden(node, origin);
+            for mark in scene.nodes.marks(node).iter().filter(|mark| !unjudged(mark.origin)) {
                 Self::mark(node, mark, scene)?;
             }
         }

@@ -2,6 +2,7 @@
 
 use bruit_core::{MemberChange, MemberState, Phase, Time};
 
+use crate::base::Index;
 use crate::checks::scene::{Scene, change};
 use crate::kernel::{Check, Happening, Violation};
 
@@ -44,7 +45,9 @@ impl Check<Scene<'_>> for Farewell {
             if due.is_none_or(|due| scene.at < due) {
                 continue;
             }
-            for observer in scene.world.indices().filter(|node| scene.world.joined(*node).is_some()) {
+            // A process that has stopped keeps the view that it had.
+            let runs = |node: &Index| scene.world.joined(*node).is_some() && scene.nodes.is_member(*node);
+            for observer in scene.world.indices().filter(runs) {
                 let state = scene.nodes.view(observer, id);
                 if matches!(state, Some(MemberState::Alive | MemberState::Suspect)) {
                     let text = format!("{id} left at {left}, and is still a member here");

@@ -64,6 +64,10 @@ impl Joining {
             if scene.world.has_twin(theirs.id()) || theirs.config().cluster != node.config().cluster {
                 continue;
             }
+            // A process that was started alone is a cluster of one; that it merges with the others is judged by CM7.
+            if scene.nodes.live(other).len() < 2 {
+                continue;
+            }
             let lives = |observer: Index, id: NodeId| {
                 matches!(scene.nodes.view(observer, id), Some(MemberState::Alive | MemberState::Suspect))
             };

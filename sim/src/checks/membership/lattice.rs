@@ -74,8 +74,10 @@ impl Lattice {
     /// The roots of a fresh node that got the updates in this order, twice.
     fn roots(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 3] {
         let boot = Boot::new(FRESH, "fresh", virtual_addr(FRESH.0), 1, [5; 32]);
-        let mut node =
-            Node::new(boot, scene.config.clone(), Time::ZERO).expect("the cluster's own configuration");
+        let mut config = scene.config.clone();
+        // The fresh node takes a place in its table that the original does not need.
+        config.membership.members_max += 1;
+        let mut node = Node::new(boot, config, Time::ZERO).expect("the cluster's own configuration");
         node.handle(Event::Command(Command::Join { seeds: Vec::new() }), Time::ZERO);
         let mut header = forge::header(&scene.config.cluster, SENDER, FRESH);
         for i in order.iter().chain(order) {

@@ -2,18 +2,29 @@
 //! `Updated`, then `Down` or `Left`, then `Up` again or `Forgotten`. No notice is missing or repeated, and the last one
 //! agrees with the view.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use bruit_core::{MemberChange, MemberState, NodeId};
+use bruit_core::{Admission, Command, MemberChange, MemberState, NodeId};
 
 use crate::base::Index;
 use crate::checks::scene::{Scene, change};
-use crate::kernel::{Check, Happening, Violation};
+use crate::kernel::{Check, Happening, Memory, Violation};
 
 /// CM11: the state of each member according to the notices of each observer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
     states: HashMap<(Index, NodeId), MemberState>,
+    /// The members that the application of an observer has refused. It is told that they left, while they live.
+    vetoed: HashSet<(Index, NodeId)>,
+}
+
+impl Order {
+    /// A process that goes on from a snapshot does not report again what it has reported before.
+    fn adopt(&mut self, observer: Index, scene: &Scene<'_>) {
+        let Some(node) = scene.node(observer) else { return };
+        let others = node.members().filter(|member| member.id != node.id());
+        self.states.extend(others.map(|member| ((observer, member.id), member.state)));
+    }
 }
 
 /// The state after a change; the inner `None` is a member that is unknown or forgotten. `None` if the grammar does not
@@ -35,6 +46,16 @@ impl Check<Scene<'_>> for Order {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         if let Happening::Crashed { node } = *happening {
             self.states.retain(|(observer, _), _| *observer != node);
+            self.vetoed.retain(|(observer, _)| *observer != node);
+        }
+        match *happening {
+            Happening::Cloned { node, .. } | Happening::Restarted { node, memory: Memory::Snapshot } => {
+                self.adopt(node, scene);
+            }
+            Happening::Command { node, command: Command::Admit { id, admission: Admission::Veto } } => {
+                self.vetoed.insert((node, *id));
+            }
+            _ => {}
         }
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
         let key = (observer, member.id);
@@ -47,7 +68,8 @@ impl Check<Scene<'_>> for Order {
         if let Some(after) = after {
             // A member that returns under suspicion is reported as Up, and at once as Suspected.
             let soon = change == MemberChange::Up && member.state == MemberState::Suspect;
-            if member.state != after && !soon {
+            let veto = change == MemberChange::Left && self.vetoed.remove(&key);
+            if member.state != after && !soon && !veto {
                 let text = format!("it reported {change:?} of {} and shows it {:?}", member.id, member.state);
                 return Err(scene.violation(observer, text));
             }

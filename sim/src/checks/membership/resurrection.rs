@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use bruit_core::{Incarnation, MemberChange, NodeId, Time};
+use bruit_core::{Incarnation, MemberChange, MemberState, NodeId, Time};
 
 use crate::base::Index;
 use crate::checks::scene::{Scene, change};
@@ -26,6 +26,8 @@ impl Check<Scene<'_>> for NoResurrection {
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
         let key = (observer, member.id);
         match change {
+            // The application has refused the member, and may admit it later.
+            MemberChange::Left if matches!(member.state, MemberState::Alive | MemberState::Suspect) => {}
             MemberChange::Down | MemberChange::Left => {
                 self.declared.entry((member.id, member.incarnation)).or_insert(scene.at);
                 let held = self.held.entry(key).or_insert(member.incarnation);
