@@ -10,6 +10,7 @@
     reason = "a check looks at a few of many happenings, messages or changes"
 )]
 
+mod audit;
 mod bounds;
 mod broadcast;
 pub mod costs;
@@ -38,6 +39,7 @@ use messages::Messages;
 use simulator::{Causality, Codec, Conservation, Silence};
 use world::World;
 
+pub use audit::Audit;
 pub use bounds::{Bounds, BroadcastBounds};
 pub use nodes::{Nodes, Traffic};
 
@@ -93,12 +95,14 @@ pub struct Checks {
     bounds: Bounds,
     world: World,
     messages: Messages,
-    checks: Vec<(&'static str, BoxedCheck)>,
+    /// The checks that are kept, each with its position in the table.
+    checks: Vec<(usize, BoxedCheck)>,
+    audit: Audit,
 }
 
 impl fmt::Debug for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.checks.iter().map(|(id, _)| id)).finish()
+        f.debug_set().entries(self.checks.iter().map(|(row, _)| TABLE[*row].0)).finish()
     }
 }
 
@@ -114,7 +118,8 @@ impl Checks {
             bounds: Bounds::new(config, 1, round_trip, declared_loss_ppm),
             world: World::new(declared_loss_ppm),
             messages: Messages::default(),
-            checks: TABLE.iter().map(|(id, _, new)| (*id, new())).collect(),
+            checks: TABLE.iter().map(|(_, _, new)| new()).enumerate().collect(),
+            audit: Audit::new(TABLE.iter().map(|(id, ..)| *id)),
         }
     }
 
@@ -127,14 +132,14 @@ impl Checks {
     /// Keeps only the checks with these ids.
     #[must_use]
     pub fn only(mut self, ids: &[&str]) -> Self {
-        self.checks.retain(|(id, _)| ids.contains(id));
+        self.checks.retain(|(row, _)| ids.contains(&TABLE[*row].0));
         self
     }
 
     /// Removes the checks with these ids.
     #[must_use]
     pub fn without(mut self, ids: &[&str]) -> Self {
-        self.checks.retain(|(id, _)| !ids.contains(id));
+        self.checks.retain(|(row, _)| !ids.contains(&TABLE[*row].0));
         self
     }
 
@@ -144,16 +149,23 @@ impl Checks {
         &self.bounds
     }
 
+    /// The numbers of judgements, which go on counting while the checks run.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        self.audit.clone()
+    }
+
     /// Calls `f` for each check, until one objects.
     fn each<N: Nodes>(
         &mut self,
         nodes: &N,
         mut f: impl FnMut(&mut BoxedCheck, &Scene<'_>) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        let Self { config, bounds, world, messages, checks, .. } = self;
+        let Self { config, bounds, world, messages, checks, audit, .. } = self;
         let at = nodes.now();
-        checks.iter_mut().try_for_each(|(check, boxed)| {
-            f(boxed, &Scene { check, at, world, messages, nodes, config, bounds })
+        checks.iter_mut().try_for_each(|(row, boxed)| {
+            let (check, judged) = (TABLE[*row].0, audit.counter(*row));
+            f(boxed, &Scene { check, judged, at, world, messages, nodes, config, bounds })
         })
     }
 }

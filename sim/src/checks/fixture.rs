@@ -18,6 +18,7 @@ use super::{Bounds, Checks, Nodes, Traffic};
 use crate::base::Index;
 use crate::kernel::{Check, Happening, Memory, Violation};
 use crate::network::{BRUIT_PORT, Cut, CutId, Fate};
+use crate::process::Status;
 
 pub(super) use broadcast::{mark, message};
 
@@ -34,6 +35,7 @@ struct Stage {
     used: BTreeMap<usize, (Usage, Pending)>,
     delay_min: Duration,
     traffic: Option<Traffic>,
+    paused: BTreeSet<usize>,
 }
 
 impl Nodes for Stage {
@@ -47,6 +49,22 @@ impl Nodes for Stage {
 
     fn node(&self, index: Index) -> Option<&Node> {
         self.nodes[index.get()].as_ref()
+    }
+
+    fn status(&self, index: Index) -> Status {
+        match self.node(index) {
+            Some(_) if self.paused.contains(&index.get()) => Status::Paused,
+            Some(_) => Status::Running,
+            None => Status::Crashed,
+        }
+    }
+
+    fn owner(&self, addr: SocketAddr) -> Option<Index> {
+        (0..self.nodes.len()).find(|index| virtual_addr(*index as u64 + 1) == addr).map(Index::new)
+    }
+
+    fn passes(&self, from: Index, to: Index) -> bool {
+        self.connected(from, to)
     }
 
     fn connected(&self, from: Index, to: Index) -> bool {
@@ -181,7 +199,10 @@ impl Fixture {
     pub(super) fn starts(&mut self, node: Node) -> &mut Self {
         let index = self.stage.nodes.len();
         self.stage.nodes.push(Some(node));
-        self.sees(&Happening::Started { node: Index::new(index) });
+        self.sees(&Happening::Started { node: Index::new(index) }).joins(index)
+    }
+
+    pub(super) fn joins(&mut self, index: usize) -> &mut Self {
         self.commanded(index, &Command::Join { seeds: vec![virtual_addr(1), virtual_addr(2)] })
     }
 
@@ -190,8 +211,7 @@ impl Fixture {
         let twin = self.stage.nodes[index].clone().expect("it runs");
         let (id, index) = (twin.id(), self.stage.nodes.len());
         self.stage.nodes.push(Some(twin));
-        self.sees(&Happening::Cloned { node: Index::new(index), id });
-        self.commanded(index, &Command::Join { seeds: vec![virtual_addr(1), virtual_addr(2)] })
+        self.sees(&Happening::Cloned { node: Index::new(index), id }).joins(index)
     }
 
     pub(super) fn commanded(&mut self, node: usize, command: &Command) -> &mut Self {
@@ -268,6 +288,20 @@ impl Fixture {
     pub(super) fn restarts_with(&mut self, index: usize, node: Node, memory: Memory) -> &mut Self {
         self.stage.nodes[index] = Some(node);
         self.sees(&Happening::Restarted { node: Index::new(index), memory })
+    }
+
+    pub(super) fn pauses(&mut self, node: usize) -> &mut Self {
+        self.stage.paused.insert(node);
+        self.sees(&Happening::Paused { node: Index::new(node) })
+    }
+
+    pub(super) fn resumes(&mut self, node: usize) -> &mut Self {
+        self.stage.paused.remove(&node);
+        self.sees(&Happening::Resumed { node: Index::new(node) })
+    }
+
+    pub(super) fn ticks(&mut self, node: usize) -> &mut Self {
+        self.sees(&Happening::Ticked { node: Index::new(node) })
     }
 
     pub(super) fn cut(&mut self, a: usize, b: usize) -> &mut Self {

@@ -3,7 +3,9 @@
 mod causality;
 mod codec;
 mod conservation;
+mod silence;
 
-pub(super) use causality::{Causality, Silence};
+pub(super) use causality::Causality;
 pub(super) use codec::Codec;
 pub(super) use conservation::Conservation;
+pub(super) use silence::Silence;

@@ -60,6 +60,7 @@ impl<P: Process> Sim<P> {
             meta: spawn.meta,
             join: spawn.join,
             disk: Disk::default(),
+            confirmed: Vec::new(),
             inbox: Inbox::default(),
         };
         self.cluster.places.push(Place { process: None, host });
@@ -136,6 +137,7 @@ impl<P: Process> Sim<P> {
         *process = None;
         host.status = Status::Crashed;
         host.unschedule();
+        host.confirmed.clear();
         let waiting = host.inbox.drain();
         self.applied.crashes += 1;
         self.mark(1, index);
@@ -199,9 +201,12 @@ impl<P: Process> Sim<P> {
             return Ok(());
         }
         host.status = Status::Running;
-        let waiting = host.inbox.drain();
+        let (waiting, confirmed) = (host.inbox.drain(), core::mem::take(&mut host.confirmed));
         self.mark(4, index);
         self.observe(&Happening::Resumed { node: index })?;
+        for (slot, serial) in confirmed {
+            self.input(index, serial, Input::Stored { slot, serial })?;
+        }
         let timers_at = match release {
             Release::TimersFirst => 0,
             Release::InboxFirst => waiting.len(),

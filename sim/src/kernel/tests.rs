@@ -1,5 +1,7 @@
 //! Tests of the kernel and of the network, with a toy process.
 
+mod disk;
+mod purity;
 mod transmit;
 
 use core::cell::RefCell;
