@@ -21,6 +21,8 @@ mod messages;
 mod nodes;
 mod scene;
 mod simulator;
+#[cfg(test)]
+mod tests;
 pub mod timeline;
 mod world;
 
@@ -33,7 +35,7 @@ use crate::kernel::{Check, Happening, Violation};
 use broadcast::{Delivery, Holes, Integrity, Latency, Limits, Once, Quiet};
 use membership::{
     Accuracy, Agreement, Budget, Completeness, Farewell, Incarnations, Joining, Lattice, NoResurrection,
-    Order, Refutation, Stability, Twins,
+    Order, Refutation, Stability, Stopping, Twins,
 };
 use messages::Messages;
 use simulator::{Causality, Codec, Conservation, Silence};
@@ -51,7 +53,7 @@ type BoxedCheck = Box<dyn for<'a> Check<Scene<'a>>>;
 
 /// All checks in the order in which they run. Those of the simulator come first, because an error of the simulator
 /// explains every other violation.
-const TABLE: [Row; 24] = [
+const TABLE: [Row; 25] = [
     ("CS2", "every datagram is accounted for", new::<Conservation>),
     ("CS3", "no datagram arrives too early", new::<Causality>),
     ("CS5", "a process that is down does nothing", new::<Silence>),
@@ -69,6 +71,7 @@ const TABLE: [Row; 24] = [
     ("CM11", "notices follow one grammar", new::<Order>),
     ("CM12", "verdicts do not oscillate", new::<Stability>),
     ("CM13", "of two processes with one id one stops", new::<Twins>),
+    ("CM14", "nobody stops without a reason", new::<Stopping>),
     ("CB1", "what is delivered was sent", new::<Integrity>),
     ("CB2", "nothing is delivered twice", new::<Once>),
     ("CB3", "gaps are announced and stay gaps", new::<Holes>),
@@ -173,7 +176,7 @@ impl Checks {
 impl<N: Nodes> Check<N> for Checks {
     fn observe(&mut self, happening: &Happening<'_>, nodes: &N) -> Result<(), Violation> {
         let at = nodes.now();
-        self.world.observe(at, happening, nodes, self.bounds.spread);
+        self.world.observe(at, happening, nodes);
         if matches!(happening, Happening::Started { .. } | Happening::Cloned { .. }) {
             let members = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
             self.bounds = Bounds::new(&self.config, members, self.round_trip, self.declared_loss_ppm);

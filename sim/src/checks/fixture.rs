@@ -36,6 +36,8 @@ struct Stage {
     delay_min: Duration,
     traffic: Option<Traffic>,
     paused: BTreeSet<usize>,
+    stopped: BTreeSet<usize>,
+    loss_ppm: u32,
 }
 
 impl Nodes for Stage {
@@ -72,7 +74,7 @@ impl Nodes for Stage {
     }
 
     fn loss_ppm(&self) -> u32 {
-        0
+        self.loss_ppm
     }
 
     fn delay_min(&self, _: Index, _: Index) -> Duration {
@@ -84,7 +86,7 @@ impl Nodes for Stage {
     }
 
     fn is_member(&self, index: Index) -> bool {
-        self.node(index).is_some()
+        self.node(index).is_some() && !self.stopped.contains(&index.get())
     }
 
     fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
@@ -300,6 +302,20 @@ impl Fixture {
         self.sees(&Happening::Resumed { node: Index::new(node) })
     }
 
+    pub(super) fn moves(&mut self, node: usize) -> &mut Self {
+        self.sees(&Happening::Moved { node: Index::new(node), addr: virtual_addr(node as u64 + 100) })
+    }
+
+    pub(super) fn handles(&mut self, node: usize) -> &mut Self {
+        self.sees(&Happening::Handled { node: Index::new(node) })
+    }
+
+    /// The node of a process stops without a notice.
+    pub(super) fn stops(&mut self, node: usize) -> &mut Self {
+        self.stage.stopped.insert(node);
+        self.sees(&Happening::Handled { node: Index::new(node) })
+    }
+
     pub(super) fn ticks(&mut self, node: usize) -> &mut Self {
         self.sees(&Happening::Ticked { node: Index::new(node) })
     }
@@ -338,6 +354,12 @@ impl Fixture {
     pub(super) fn carries(&mut self, traffic: Traffic) -> &mut Self {
         self.stage.traffic = Some(traffic);
         self
+    }
+
+    /// Sets the loss of all links.
+    pub(super) fn loses_datagrams(&mut self, loss_ppm: u32) -> &mut Self {
+        self.stage.loss_ppm = loss_ppm;
+        self.network_changes()
     }
 
     pub(super) fn network_changes(&mut self) -> &mut Self {

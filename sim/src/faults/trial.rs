@@ -1,6 +1,7 @@
 //! A trial: one run of a fault plan with all checks. First safety under faults, then healing, then liveness within bounds.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use bruit_core::{Command, Config, Node, NodeId, Phase, Time};
 use serde::Serialize;
@@ -38,6 +39,11 @@ pub struct Outcome {
     pub counters: Counters,
     /// How often each kind of fault had an effect.
     pub applied: Applied,
+    /// The times within which half of all runs of such a configuration agree, and nineteen of twenty; `None` for a
+    /// scenario.
+    pub expected: Option<(Duration, Duration)>,
+    /// How much each check has judged.
+    pub judged: Vec<(&'static str, u64)>,
 }
 
 /// An outcome in a form for JSON.
@@ -60,6 +66,8 @@ pub struct Summary {
     pub counters: Counters,
     /// How often each kind of fault had an effect.
     pub applied: Applied,
+    /// How much each check has judged.
+    pub judged: BTreeMap<&'static str, u64>,
 }
 
 impl Outcome {
@@ -81,6 +89,7 @@ impl Outcome {
             healed_in: self.healed_in.map(nanos),
             counters: self.counters,
             applied: self.applied.clone(),
+            judged: self.judged.iter().copied().collect(),
         }
     }
 }
@@ -123,7 +132,9 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Cluster<Node>>>>) -> Outcome {
     let config = plan.config();
     let mut sim = nodes(plan.seed, config.clone());
     more.into_iter().for_each(|check| sim.check(check));
-    sim.check(Checks::new(&config, ROUND_TRIP, 0));
+    let checks = Checks::new(&config, ROUND_TRIP, 0);
+    let audit = checks.audit();
+    sim.check(checks);
     sim.check_purity(97);
     let result = phases(&mut sim, plan, &config);
     let applied = sim.applied();
@@ -135,7 +146,10 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Cluster<Node>>>>) -> Outcome {
         },
     };
     let (trace, simulated) = (sim.trace().clone(), sim.now().since(Time::ZERO));
-    Outcome { verdict, trace, simulated, healed_in, counters: *sim.cluster().counters(), applied }
+    let (counters, judged) = (*sim.cluster().counters(), audit.counts().collect());
+    let bounds = Bounds::new(&config, plan.nodes, ROUND_TRIP, 0);
+    let expected = Some((bounds.soon, bounds.usual));
+    Outcome { verdict, trace, simulated, healed_in, counters, applied, expected, judged }
 }
 
 fn phases(sim: &mut Sim<Node>, plan: &Plan, config: &Config) -> Result<Duration, Violation> {

@@ -1,6 +1,8 @@
 //! `sweep`: runs many seeds on several threads. The results are printed in the order of the seeds, so that the output does not
 //! depend on the number of threads.
 
+mod totals;
+
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io::Write;
@@ -14,6 +16,7 @@ use bruit_sim::{Violation, scenario};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Exit, Failure, Seeds};
+use totals::{Part, Totals};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -29,7 +32,7 @@ pub(super) struct Arguments {
     /// Stop after this many seeds have failed
     #[arg(long, default_value_t = 20)]
     failures: usize,
-    /// Print one JSON object for each seed
+    /// Print one JSON object for each seed, and at the end one with the totals
     #[arg(long)]
     json: bool,
 }
@@ -41,6 +44,7 @@ struct Result {
     verdict: Verdict,
     datagrams: u64,
     hash: u64,
+    part: Part,
 }
 
 /// The results of all seeds together, added in the order of the seeds.
@@ -51,6 +55,7 @@ struct Total {
     hash: u64,
     violations: Vec<(u64, Violation)>,
     inconclusive: Vec<(u64, Vec<Kind>)>,
+    totals: Totals,
 }
 
 impl Total {
@@ -58,6 +63,7 @@ impl Total {
         self.seeds += 1;
         self.datagrams += result.datagrams;
         self.hash = self.hash.rotate_left(7) ^ result.hash;
+        self.totals.add(&result.part);
         match &result.verdict {
             Verdict::Passed => {}
             Verdict::Violated(violation) => self.violations.push((result.seed, violation.clone())),
@@ -65,8 +71,8 @@ impl Total {
         }
     }
 
-    const fn exit(&self) -> Exit {
-        if !self.violations.is_empty() {
+    fn exit(&self) -> Exit {
+        if !self.violations.is_empty() || !self.totals.too_slow().is_empty() {
             Exit::Violated
         } else if self.inconclusive.is_empty() {
             Exit::Held
@@ -117,7 +123,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> core::result::
         Ok::<(), Failure>(())
     })?;
     bar.finish_and_clear();
-    if !arguments.json {
+    if arguments.json {
+        writeln!(out, "{}", total.totals.json())?;
+    } else {
         describe(&total, arguments, out)?;
     }
     Ok(total.exit())
@@ -126,7 +134,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> core::result::
 fn keep(seed: u64, outcome: &Outcome, json: bool) -> Result {
     let line = if json { serde_json::json!(outcome.summary(seed)).to_string() } else { String::new() };
     let (verdict, hash) = (outcome.verdict.clone(), outcome.trace.value());
-    Result { seed, line, verdict, datagrams: outcome.counters.sent, hash }
+    Result { seed, line, verdict, datagrams: outcome.counters.sent, hash, part: Part::of(outcome) }
 }
 
 fn progress(len: u64) -> ProgressBar {
@@ -182,6 +190,7 @@ fn describe(total: &Total, arguments: &Arguments, out: &mut impl Write) -> core:
     if failed >= arguments.failures {
         writeln!(out, "stopped after {failed} failing seeds")?;
     }
+    total.totals.describe(out)?;
     writeln!(out, "traces {}", trial::hash_text(total.hash))?;
     Ok(())
 }

@@ -19,6 +19,7 @@ impl Integrity {
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
         let object = |text: String| Err(scene.violation(node, text));
+        scene.judges();
         let Some(sent) = scene.messages.get(id) else {
             return object(format!("it is given {id}, which was never sent"));
         };

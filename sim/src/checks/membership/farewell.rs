@@ -27,7 +27,9 @@ impl Check<Scene<'_>> for Farewell {
         let Some((observer, MemberChange::Down, member)) = change(happening) else { return Ok(()) };
         let Some(subject) = scene.world.only(member.id) else { return Ok(()) };
         let Some(left) = scene.world.left(subject) else { return Ok(()) };
-        if left < scene.at && scene.world.undisturbed(observer, subject) == Some(Time::ZERO) {
+        let free = scene.world.undisturbed(observer, subject);
+        if left < scene.at && free.is_some_and(|free| free == Time::ZERO || free < left) {
+            scene.judges();
             let text = format!("{} left at {left}, and is called Down", member.id);
             return Err(scene.violation(observer, text));
         }
@@ -37,7 +39,8 @@ impl Check<Scene<'_>> for Farewell {
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         for subject in scene.world.indices() {
             let id = scene.world.id(subject);
-            let Some(left) = scene.world.left(subject).filter(|_| !scene.world.has_twin(id)) else {
+            let Some(left) = scene.world.left(subject).filter(|_| scene.world.only(id) == Some(subject))
+            else {
                 continue;
             };
             let due = scene.world.calm().map(|calm| calm.max(left) + scene.bounds.completeness);
@@ -46,6 +49,7 @@ impl Check<Scene<'_>> for Farewell {
             }
             for observer in scene.world.indices().filter(|node| scene.world.joined(*node).is_some()) {
                 let state = scene.nodes.view(observer, id);
+                scene.judges();
                 if matches!(state, Some(MemberState::Alive | MemberState::Suspect)) {
                     let text = format!("{id} left at {left}, and is still a member here");
                     return Err(scene.violation(observer, text));

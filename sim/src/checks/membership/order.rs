@@ -2,7 +2,7 @@
 //! `Updated`, then `Down` or `Left`, then `Up` again or `Forgotten`. No notice is missing or repeated, and the last one
 //! agrees with the view.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bruit_core::{MemberChange, MemberState, NodeId};
 
@@ -13,7 +13,7 @@ use crate::kernel::{Check, Happening, Violation};
 /// CM11: the state of each member according to the notices of each observer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
-    states: HashMap<(Index, NodeId), MemberState>,
+    states: BTreeMap<(Index, NodeId), MemberState>,
 }
 
 /// The state after a change; the inner `None` is a member that is unknown or forgotten. `None` if the grammar does not
@@ -37,6 +37,7 @@ impl Check<Scene<'_>> for Order {
             self.states.retain(|(observer, _), _| *observer != node);
         }
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
+        scene.judges();
         let key = (observer, member.id);
         let state = self.states.get(&key).copied();
         let Some(after) = next(state, change) else {
@@ -59,9 +60,7 @@ impl Check<Scene<'_>> for Order {
     }
 
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        let mut told: Vec<_> = self.states.iter().map(|(key, state)| (*key, *state)).collect();
-        told.sort_unstable();
-        for ((observer, id), state) in told {
+        for ((observer, id), state) in self.states.iter().map(|(key, state)| (*key, *state)) {
             if scene.world.joined(observer).is_none() || id == scene.world.id(observer) {
                 continue;
             }
