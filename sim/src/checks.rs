@@ -38,7 +38,7 @@ use membership::{
     Order, Refutation, Stability, Stopping, Twins,
 };
 use messages::Messages;
-use simulator::{Causality, Codec, Conservation, Silence};
+use simulator::{Bookkeeping, Causality, Codec, Conservation, Silence};
 use world::World;
 
 pub use audit::Audit;
@@ -53,11 +53,12 @@ type BoxedCheck = Box<dyn for<'a> Check<Scene<'a>>>;
 
 /// All checks in the order in which they run. Those of the simulator come first, because an error of the simulator
 /// explains every other violation.
-const TABLE: [Row; 25] = [
+const TABLE: [Row; 26] = [
     ("CS2", "every datagram is accounted for", new::<Conservation>),
     ("CS3", "no datagram arrives too early", new::<Causality>),
     ("CS5", "a process that is down does nothing", new::<Silence>),
     ("CS8", "every datagram decodes and fits", new::<Codec>),
+    ("CS10", "the books of every node are in order", new::<Bookkeeping>),
     ("CM1", "every crash is noticed in time", new::<Completeness>),
     ("CM2", "no healthy member is called Down", new::<Accuracy>),
     ("CM3", "Down ends only with a new incarnation", new::<NoResurrection>),

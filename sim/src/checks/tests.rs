@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::TABLE;
+use crate::faults::trial::Verdict;
+use crate::scenario::{self, Scenario};
 
 /// The sources below `sim/src/checks` and `sim/src/kernel`, each with its text.
 fn sources() -> Vec<(PathBuf, String)> {
@@ -46,4 +48,43 @@ fn each_check_is_described() {
     let missing: Vec<&str> =
         TABLE.iter().map(|(id, ..)| *id).filter(|id| !page.contains(&format!("\n| {id} | `"))).collect();
     assert!(missing.is_empty(), "not in CHECKS.md: {missing:?}");
+}
+
+/// Runs a scenario that is given as text, and returns how much the check with this id has judged.
+fn judged(scenario: &str, id: &str) -> u64 {
+    let scenario = Scenario::parse(scenario).expect("it is a scenario");
+    let outcome = scenario::run(&scenario, 1, Vec::new());
+    assert_eq!(outcome.verdict, Verdict::Passed);
+    outcome.judged.iter().find(|(of, _)| *of == id).map_or(0, |(_, count)| *count)
+}
+
+#[test]
+fn a_leave_is_judged_once_the_bound_has_passed() {
+    let leave = r#"
+        name = "leave"
+        about = "One of four leaves."
+        nodes = 4
+        for = "300s"
+        [[step]]
+        at = "20s"
+        op = "leave"
+        node = "n3"
+        within = "5s"
+    "#;
+    assert_eq!(judged(leave, "CM8"), 3, "each of the others is asked whether it shows the leaver");
+}
+
+#[test]
+fn a_crash_is_judged_at_every_other_member() {
+    let crash = r#"
+        name = "crash"
+        about = "One of four crashes."
+        nodes = 4
+        for = "300s"
+        [[step]]
+        at = "20s"
+        op = "crash"
+        node = "n3"
+    "#;
+    assert_eq!(judged(crash, "CM1"), 3);
 }
