@@ -157,8 +157,9 @@ impl World {
             }
             Command::RemovePeer(id) => {
                 self.removals.insert(*id, at);
+                // A process stops when it hears of its removal, unless it is above the incarnation that was removed.
                 for node in self.processes(*id).to_vec() {
-                    self.histories[node.get()].left.get_or_insert(at);
+                    self.disturb(node, at);
                 }
             }
             Command::SetAddr(_) => self.disturb(node, at),
@@ -249,6 +250,11 @@ impl World {
             let history = &self.histories[other.get()];
             history.is_active() || history.last_ran.is_some_and(|last| last >= since)
         })
+    }
+
+    /// Whether another process with the id of this one runs.
+    pub(crate) fn is_replaced(&self, node: Index) -> bool {
+        self.active(self.id(node)).any(|other| other != node)
     }
 
     /// Whether an operator has removed the member with this id.

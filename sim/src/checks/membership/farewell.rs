@@ -39,8 +39,7 @@ impl Check<Scene<'_>> for Farewell {
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         for subject in scene.world.indices() {
             let id = scene.world.id(subject);
-            let Some(left) = scene.world.left(subject).filter(|_| scene.world.only(id) == Some(subject))
-            else {
+            let Some(left) = scene.world.left(subject).filter(|_| !scene.world.is_replaced(subject)) else {
                 continue;
             };
             let due = scene.world.calm().map(|calm| calm.max(left) + scene.bounds.completeness);
@@ -63,7 +62,7 @@ impl Check<Scene<'_>> for Farewell {
 #[cfg(test)]
 mod tests {
     use crate::checks::fixture::{Fixture, config, node};
-    use bruit_core::{Command, MemberChange};
+    use bruit_core::{Command, MemberChange, NodeId, Notice};
     use core::time::Duration;
 
     const LEAVE: Command = Command::Leave { within: Duration::from_secs(5) };
@@ -92,6 +91,19 @@ mod tests {
         let mut history = Fixture::new(3, "CM8");
         let bound = history.bounds().completeness;
         history.acquainted().commanded(1, &LEAVE).after(bound).ends().fires("still a member");
+    }
+
+    #[test]
+    fn a_removed_member_that_stopped_and_stays_a_member_is_found() {
+        let mut history = Fixture::new(3, "CM8");
+        let bound = history.bounds().completeness;
+        history
+            .acquainted()
+            .commanded(0, &Command::RemovePeer(NodeId(2)))
+            .after(bound * 2)
+            .ends()
+            .is_silent();
+        history.notices(1, &Notice::Removed).stops(1).after(bound).ends().fires("still a member");
     }
 
     #[test]
