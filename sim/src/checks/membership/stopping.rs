@@ -27,8 +27,7 @@ impl Stopping {
         match notice {
             Notice::IdentityConflict { other, stopped } => {
                 scene.judges();
-                let since = scene.at.as_nanos().saturating_sub(RECENTLY.as_nanos() as u64);
-                if scene.world.has_rival_since(node, bruit_core::Time::from_nanos(since)) {
+                if scene.world.has_rival_since(node, scene.at - RECENTLY) {
                     return Ok(());
                 }
                 let verb = if *stopped { "stops because of" } else { "reports" };
