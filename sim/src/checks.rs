@@ -10,6 +10,7 @@
     reason = "a check looks at a few of many happenings, messages or changes"
 )]
 
+mod audit;
 mod bounds;
 mod broadcast;
 pub mod costs;
@@ -20,6 +21,8 @@ mod messages;
 mod nodes;
 mod scene;
 mod simulator;
+#[cfg(test)]
+mod tests;
 pub mod timeline;
 mod world;
 
@@ -32,12 +35,13 @@ use crate::kernel::{Check, Happening, Violation};
 use broadcast::{Delivery, Holes, Integrity, Latency, Limits, Once, Quiet};
 use membership::{
     Accuracy, Agreement, Budget, Completeness, Farewell, Incarnations, Joining, Lattice, NoResurrection,
-    Order, Refutation, Stability, Twins,
+    Order, Refutation, Stability, Stopping, Twins,
 };
 use messages::Messages;
-use simulator::{Causality, Codec, Conservation, Silence};
+use simulator::{Bookkeeping, Causality, Codec, Conservation, Silence};
 use world::World;
 
+pub use audit::Audit;
 pub use bounds::{Bounds, BroadcastBounds};
 pub use nodes::{Nodes, Traffic};
 
@@ -49,11 +53,12 @@ type BoxedCheck = Box<dyn for<'a> Check<Scene<'a>>>;
 
 /// All checks in the order in which they run. Those of the simulator come first, because an error of the simulator
 /// explains every other violation.
-const TABLE: [Row; 24] = [
+const TABLE: [Row; 26] = [
     ("CS2", "every datagram is accounted for", new::<Conservation>),
     ("CS3", "no datagram arrives too early", new::<Causality>),
     ("CS5", "a process that is down does nothing", new::<Silence>),
     ("CS8", "every datagram decodes and fits", new::<Codec>),
+    ("CS10", "the books of every node are in order", new::<Bookkeeping>),
     ("CM1", "every crash is noticed in time", new::<Completeness>),
     ("CM2", "no healthy member is called Down", new::<Accuracy>),
     ("CM3", "Down ends only with a new incarnation", new::<NoResurrection>),
@@ -67,6 +72,7 @@ const TABLE: [Row; 24] = [
     ("CM11", "notices follow one grammar", new::<Order>),
     ("CM12", "verdicts do not oscillate", new::<Stability>),
     ("CM13", "of two processes with one id one stops", new::<Twins>),
+    ("CM14", "nobody stops without a reason", new::<Stopping>),
     ("CB1", "what is delivered was sent", new::<Integrity>),
     ("CB2", "nothing is delivered twice", new::<Once>),
     ("CB3", "gaps are announced and stay gaps", new::<Holes>),
@@ -93,12 +99,14 @@ pub struct Checks {
     bounds: Bounds,
     world: World,
     messages: Messages,
-    checks: Vec<(&'static str, BoxedCheck)>,
+    /// The checks that are kept, each with its position in the table.
+    checks: Vec<(usize, BoxedCheck)>,
+    audit: Audit,
 }
 
 impl fmt::Debug for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.checks.iter().map(|(id, _)| id)).finish()
+        f.debug_set().entries(self.checks.iter().map(|(row, _)| TABLE[*row].0)).finish()
     }
 }
 
@@ -114,7 +122,8 @@ impl Checks {
             bounds: Bounds::new(config, 1, round_trip, declared_loss_ppm),
             world: World::new(declared_loss_ppm),
             messages: Messages::default(),
-            checks: TABLE.iter().map(|(id, _, new)| (*id, new())).collect(),
+            checks: TABLE.iter().map(|(_, _, new)| new()).enumerate().collect(),
+            audit: Audit::new(TABLE.iter().map(|(id, ..)| *id)),
         }
     }
 
@@ -127,14 +136,14 @@ impl Checks {
     /// Keeps only the checks with these ids.
     #[must_use]
     pub fn only(mut self, ids: &[&str]) -> Self {
-        self.checks.retain(|(id, _)| ids.contains(id));
+        self.checks.retain(|(row, _)| ids.contains(&TABLE[*row].0));
         self
     }
 
     /// Removes the checks with these ids.
     #[must_use]
     pub fn without(mut self, ids: &[&str]) -> Self {
-        self.checks.retain(|(id, _)| !ids.contains(id));
+        self.checks.retain(|(row, _)| !ids.contains(&TABLE[*row].0));
         self
     }
 
@@ -144,16 +153,23 @@ impl Checks {
         &self.bounds
     }
 
+    /// The numbers of judgements, which go on counting while the checks run.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        self.audit.clone()
+    }
+
     /// Calls `f` for each check, until one objects.
     fn each<N: Nodes>(
         &mut self,
         nodes: &N,
         mut f: impl FnMut(&mut BoxedCheck, &Scene<'_>) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        let Self { config, bounds, world, messages, checks, .. } = self;
+        let Self { config, bounds, world, messages, checks, audit, .. } = self;
         let at = nodes.now();
-        checks.iter_mut().try_for_each(|(check, boxed)| {
-            f(boxed, &Scene { check, at, world, messages, nodes, config, bounds })
+        checks.iter_mut().try_for_each(|(row, boxed)| {
+            let (check, judged) = (TABLE[*row].0, audit.counter(*row));
+            f(boxed, &Scene { check, judged, at, world, messages, nodes, config, bounds })
         })
     }
 }
@@ -161,7 +177,7 @@ impl Checks {
 impl<N: Nodes> Check<N> for Checks {
     fn observe(&mut self, happening: &Happening<'_>, nodes: &N) -> Result<(), Violation> {
         let at = nodes.now();
-        self.world.observe(at, happening, nodes, self.bounds.spread);
+        self.world.observe(at, happening, nodes);
         if matches!(happening, Happening::Started { .. } | Happening::Cloned { .. }) {
             let members = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
             self.bounds = Bounds::new(&self.config, members, self.round_trip, self.declared_loss_ppm);

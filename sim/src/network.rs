@@ -352,7 +352,7 @@ pub enum Fate {
     Dropped(DropReason),
     /// The datagram is for a group: there is one copy for each other process.
     Group {
-        /// The number of copies under way. Each may still be lost when it arrives.
+        /// The number of copies under way, duplicates included. Each may still be lost when it arrives.
         carried: u32,
         /// The number of copies that were dropped at once.
         dropped: u32,

@@ -22,6 +22,8 @@ use crate::network::{BRUIT_PORT, Port};
 
 pub use host::Status;
 pub use io::Io;
+#[cfg(test)]
+pub(crate) use io::is_same;
 pub use spawn::{Join, Spawn};
 pub use wall::{Epochs, WallClock};
 

@@ -43,3 +43,22 @@ fn fuzz_inputs_of_a_cluster() {
 fn fuzz_inputs_of_broadcasts() {
     replay("broadcast", bytes::broadcast);
 }
+
+/// The names of the entries of a folder of `fuzz`, without endings, sorted.
+fn names(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(folder);
+    let entries =
+        fs::read_dir(folder).expect("it is readable").map(|entry| entry.expect("it is readable").path());
+    let stems = entries.map(|path| path.file_stem().expect("it has a name").to_string_lossy().into_owned());
+    let mut names: Vec<String> = stems.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_inputs_of_every_target_are_replayed() {
+    assert_eq!(names("fuzz_targets"), ["broadcast", "cluster", "node", "wire"], "each has a test above");
+    assert_eq!(names("corpus"), names("fuzz_targets"), "a corpus of no target would not be replayed");
+    let known = |name: &String| name == "README" || names("fuzz_targets").contains(name);
+    assert!(names("regressions").iter().all(known), "each is of a target: {:?}", names("regressions"));
+}

@@ -26,6 +26,10 @@ pub struct Bounds {
     /// The time for which an observer that may itself be isolated postpones its verdicts: one greatest suspicion time (rule
     /// B6), or zero if `isolation_periods` is 0.
     pub freeze: Duration,
+    /// CM2: the time for which a doubt that arose during a disturbance may still end in Down after it. With the last word
+    /// an observer asks the suspect itself before its verdict, so one longest period and a round trip; without it the
+    /// greatest suspicion time and the freeze as well.
+    pub doubt: Duration,
     /// CM1: the time from a crash until all members hold it Down: (2n − 1) longest periods until the last observer probes,
     /// one for the failed probe, the greatest suspicion time, the freeze and the spread.
     pub completeness: Duration,
@@ -43,6 +47,12 @@ pub struct Bounds {
     /// CM7: the time from the last heal until all live sets and roots are equal: the longer of `completeness` and `merge`,
     /// and a refutation.
     pub agreement: Duration,
+    /// CM7: the time from the last heal within which half of all runs agree: two probes, whose roots show a difference, and
+    /// two spreads as they are expected.
+    pub soon: Duration,
+    /// CM7: the time from the last heal within which nineteen of twenty runs agree: one contact of healing, a least
+    /// suspicion time, and two spreads as they are expected.
+    pub usual: Duration,
     /// CM8: the time from `Leave` until all members hold the leaver as Left: one spread.
     pub leave: Duration,
     /// CM13: the time from the meeting of two processes with one id until one of them has stopped: two refutations.
@@ -69,6 +79,8 @@ impl Bounds {
         let spread = settings.gossip_interval * u32::from(settings.retransmit_mult) * log
             + (period + round_trip) * log;
         let freeze = if settings.isolation_periods == 0 { Duration::ZERO } else { estimate.suspicion_max };
+        let waits = if settings.last_word { Duration::ZERO } else { estimate.suspicion_max + freeze };
+        let doubt = period + round_trip + waits;
         let completeness =
             period * members.saturating_mul(2) + estimate.suspicion_max + freeze + spread + round_trip;
         let refutation = spread * 2 + round_trip;
@@ -85,11 +97,14 @@ impl Bounds {
             period,
             spread,
             freeze,
+            doubt,
             completeness,
             refutation,
             join,
             merge,
             agreement,
+            soon: settings.probe_interval * 2 + estimate.spread * 2 + round_trip * 4,
+            usual: settings.heal_interval * 3 / 2 + estimate.suspicion_min + estimate.spread * 2,
             leave: spread + round_trip,
             conflict: refutation * 2,
             transmissions: estimate.transmissions,

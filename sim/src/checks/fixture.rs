@@ -18,6 +18,7 @@ use super::{Bounds, Checks, Nodes, Traffic};
 use crate::base::Index;
 use crate::kernel::{Check, Happening, Memory, Violation};
 use crate::network::{BRUIT_PORT, Cut, CutId, Fate};
+use crate::process::Status;
 
 pub(super) use broadcast::{mark, message};
 
@@ -34,6 +35,9 @@ struct Stage {
     used: BTreeMap<usize, (Usage, Pending)>,
     delay_min: Duration,
     traffic: Option<Traffic>,
+    paused: BTreeSet<usize>,
+    stopped: BTreeSet<usize>,
+    loss_ppm: u32,
 }
 
 impl Nodes for Stage {
@@ -49,12 +53,28 @@ impl Nodes for Stage {
         self.nodes[index.get()].as_ref()
     }
 
+    fn status(&self, index: Index) -> Status {
+        match self.node(index) {
+            Some(_) if self.paused.contains(&index.get()) => Status::Paused,
+            Some(_) => Status::Running,
+            None => Status::Crashed,
+        }
+    }
+
+    fn owner(&self, addr: SocketAddr) -> Option<Index> {
+        (0..self.nodes.len()).find(|index| virtual_addr(*index as u64 + 1) == addr).map(Index::new)
+    }
+
+    fn passes(&self, from: Index, to: Index) -> bool {
+        self.connected(from, to)
+    }
+
     fn connected(&self, from: Index, to: Index) -> bool {
         !self.cut.contains(&(from.get(), to.get()))
     }
 
     fn loss_ppm(&self) -> u32 {
-        0
+        self.loss_ppm
     }
 
     fn delay_min(&self, _: Index, _: Index) -> Duration {
@@ -66,7 +86,7 @@ impl Nodes for Stage {
     }
 
     fn is_member(&self, index: Index) -> bool {
-        self.node(index).is_some()
+        self.node(index).is_some() && !self.stopped.contains(&index.get())
     }
 
     fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
@@ -181,7 +201,10 @@ impl Fixture {
     pub(super) fn starts(&mut self, node: Node) -> &mut Self {
         let index = self.stage.nodes.len();
         self.stage.nodes.push(Some(node));
-        self.sees(&Happening::Started { node: Index::new(index) });
+        self.sees(&Happening::Started { node: Index::new(index) }).joins(index)
+    }
+
+    pub(super) fn joins(&mut self, index: usize) -> &mut Self {
         self.commanded(index, &Command::Join { seeds: vec![virtual_addr(1), virtual_addr(2)] })
     }
 
@@ -190,8 +213,7 @@ impl Fixture {
         let twin = self.stage.nodes[index].clone().expect("it runs");
         let (id, index) = (twin.id(), self.stage.nodes.len());
         self.stage.nodes.push(Some(twin));
-        self.sees(&Happening::Cloned { node: Index::new(index), id });
-        self.commanded(index, &Command::Join { seeds: vec![virtual_addr(1), virtual_addr(2)] })
+        self.sees(&Happening::Cloned { node: Index::new(index), id }).joins(index)
     }
 
     pub(super) fn commanded(&mut self, node: usize, command: &Command) -> &mut Self {
@@ -270,6 +292,34 @@ impl Fixture {
         self.sees(&Happening::Restarted { node: Index::new(index), memory })
     }
 
+    pub(super) fn pauses(&mut self, node: usize) -> &mut Self {
+        self.stage.paused.insert(node);
+        self.sees(&Happening::Paused { node: Index::new(node) })
+    }
+
+    pub(super) fn resumes(&mut self, node: usize) -> &mut Self {
+        self.stage.paused.remove(&node);
+        self.sees(&Happening::Resumed { node: Index::new(node) })
+    }
+
+    pub(super) fn moves(&mut self, node: usize) -> &mut Self {
+        self.sees(&Happening::Moved { node: Index::new(node), addr: virtual_addr(node as u64 + 100) })
+    }
+
+    pub(super) fn handles(&mut self, node: usize) -> &mut Self {
+        self.sees(&Happening::Handled { node: Index::new(node) })
+    }
+
+    /// The node of a process stops without a notice.
+    pub(super) fn stops(&mut self, node: usize) -> &mut Self {
+        self.stage.stopped.insert(node);
+        self.sees(&Happening::Handled { node: Index::new(node) })
+    }
+
+    pub(super) fn ticks(&mut self, node: usize) -> &mut Self {
+        self.sees(&Happening::Ticked { node: Index::new(node) })
+    }
+
     pub(super) fn cut(&mut self, a: usize, b: usize) -> &mut Self {
         self.stage.cut.extend([(a, b), (b, a)]);
         let cut = Cut::Pair { a: Index::new(a), b: Index::new(b) };
@@ -304,6 +354,12 @@ impl Fixture {
     pub(super) fn carries(&mut self, traffic: Traffic) -> &mut Self {
         self.stage.traffic = Some(traffic);
         self
+    }
+
+    /// Sets the loss of all links.
+    pub(super) fn loses_datagrams(&mut self, loss_ppm: u32) -> &mut Self {
+        self.stage.loss_ppm = loss_ppm;
+        self.network_changes()
     }
 
     pub(super) fn network_changes(&mut self) -> &mut Self {

@@ -1,4 +1,4 @@
-//! The checks of membership: CM1 to CM13.
+//! The checks of membership: CM1 to CM14.
 
 mod accuracy;
 mod agreement;
@@ -12,6 +12,7 @@ mod order;
 mod refutation;
 mod resurrection;
 mod stability;
+mod stopping;
 mod twins;
 
 pub(super) use accuracy::Accuracy;
@@ -26,4 +27,5 @@ pub(super) use order::Order;
 pub(super) use refutation::Refutation;
 pub(super) use resurrection::NoResurrection;
 pub(super) use stability::Stability;
+pub(super) use stopping::Stopping;
 pub(super) use twins::Twins;

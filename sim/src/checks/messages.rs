@@ -20,6 +20,8 @@ pub(crate) struct Sent {
     pub(crate) at: Time,
     /// The process that accepted it.
     pub(crate) by: Index,
+    /// The number of the boot that accepted it, the latest one if an id was used more than once.
+    pub(crate) boot: u32,
     /// The topics and payloads of the message. There are several if an id was used more than once.
     pub(crate) contents: Vec<(String, Vec<u8>)>,
     /// The processes that held its origin alive in this epoch when it was sent, by index.
@@ -32,6 +34,8 @@ pub(crate) struct Sent {
 pub(crate) struct Receiver {
     /// The start of the present boot.
     pub(crate) since: Time,
+    /// The number of the present boot, counted from 0. It tells two boots apart that begin at the same time.
+    pub(crate) boot: u32,
     /// The time of the first delivery of each message, and how often it was delivered.
     delivered: BTreeMap<MessageId, (Time, u32)>,
     /// The deliveries since the disk was last empty, in order.
@@ -97,6 +101,7 @@ impl Receiver {
         self.lost.clear();
         self.latest.clear();
         self.since = at;
+        self.boot += 1;
         // An old disk also contains a seen set, but it is not known which one.
         let remembers = persist != PersistSeen::Never && matches!(memory, Memory::Disk | Memory::StaleDisk);
         self.remembers = remembers.then_some(at);
@@ -261,12 +266,15 @@ impl Messages {
         let content = (asked.topic.clone(), asked.payload.clone());
         self.last = Some(at);
         self.bytes += content.1.len() as u64;
+        let boot = self.receivers[node.get()].boot;
         let sent = self.sent.entry(id).or_insert_with(|| Sent {
             at,
             by: node,
+            boot,
             contents: Vec::new(),
             audience: audience(id, node, nodes),
         });
+        sent.boot = boot;
         sent.contents.push(content);
     }
 }

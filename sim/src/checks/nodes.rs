@@ -1,5 +1,6 @@
 //! The nodes and the network as checks look at them.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use bruit_core::{
@@ -38,6 +39,22 @@ pub trait Nodes {
     fn delay_min(&self, from: Index, to: Index) -> Duration {
         let _ = (from, to);
         Duration::ZERO
+    }
+    /// The local time of a process, by its own clock.
+    fn local_now(&self, index: Index) -> Time {
+        let _ = index;
+        self.now()
+    }
+    /// The process that has this address now; `None` if no process has it, or if addresses are not simulated.
+    fn owner(&self, addr: SocketAddr) -> Option<Index> {
+        let _ = addr;
+        None
+    }
+    /// Whether a datagram that `from` sends to `to` now passes all cuts. Gray cuts, which lose only some datagrams, count
+    /// as open.
+    fn passes(&self, from: Index, to: Index) -> bool {
+        let _ = (from, to);
+        true
     }
     /// The datagrams of the simulated network; `None` if the network is not simulated.
     fn traffic(&self) -> Option<Traffic> {
@@ -130,6 +147,18 @@ impl<P: Process> Nodes for Cluster<P> {
 
     fn delay_min(&self, from: Index, to: Index) -> Duration {
         self.delay_min(from, to)
+    }
+
+    fn local_now(&self, index: Index) -> Time {
+        self.local_now(index)
+    }
+
+    fn owner(&self, addr: SocketAddr) -> Option<Index> {
+        self.owner(addr)
+    }
+
+    fn passes(&self, from: Index, to: Index) -> bool {
+        self.connected(from, to)
     }
 
     fn traffic(&self) -> Option<Traffic> {

@@ -1,5 +1,6 @@
 //! The view of the checks on a run: the truth about it, and the state of the nodes.
 
+use core::cell::Cell;
 use core::time::Duration;
 
 use bruit_core::{Config, Member, MemberChange, Node, Notice, Time};
@@ -16,6 +17,8 @@ use crate::kernel::{Happening, Violation};
 pub(crate) struct Scene<'a> {
     /// The id of the check that looks.
     pub(super) check: &'static str,
+    /// The number of judgements of that check.
+    pub(super) judged: &'a Cell<u64>,
     /// The true time.
     pub(crate) at: Time,
     /// The processes, and the faults that they had.
@@ -31,6 +34,11 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// Counts one judgement of the present check: a case that it would object to if it were bad.
+    pub(super) fn judges(&self) {
+        self.judged.set(self.judged.get() + 1);
+    }
+
     /// A violation of the present check at one process.
     pub(super) fn violation(&self, node: Index, text: impl Into<String>) -> Violation {
         self.violation_of_cluster(text).at_node(node)

@@ -116,6 +116,7 @@ fn line(happening: &Happening<'_>, detail: Detail) -> Option<Entry> {
         | Happening::Lost { .. }
         | Happening::Storing { .. }
         | Happening::Durable { .. }
+        | Happening::Ticked { .. }
         | Happening::Handled { .. } => None,
     }
 }

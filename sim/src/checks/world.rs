@@ -1,7 +1,6 @@
 //! The truth about a run as far as the checks need it: which processes run, which faults they had, and since when nothing
 //! has gone wrong.
 
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::{Admission, Command, Node, NodeId, Notice, Time};
@@ -21,12 +20,47 @@ struct History {
     joined: Option<Time>,
     left: Option<Time>,
     crashed: Option<Time>,
+    /// When the node last stopped for good in the present boot: it gave way to a twin, or was removed.
+    ended: Option<Time>,
+    /// When the process last did not run any more as a member: it crashed, or its node stopped.
+    last_ran: Option<Time>,
 }
+
+impl History {
+    /// Whether the process runs and its node has not stopped for good.
+    const fn is_active(&self) -> bool {
+        self.runs && self.ended.is_none()
+    }
+}
+
+/// The time until which the loss was above a limit, or `MAX` while it is.
+#[derive(Clone, Copy, Debug)]
+struct Noise {
+    limit_ppm: u32,
+    until: Option<Time>,
+}
+
+impl Noise {
+    fn measure(&mut self, at: Time, loss_ppm: u32) {
+        if loss_ppm > self.limit_ppm {
+            self.until = Some(Time::MAX);
+        } else if self.until == Some(Time::MAX) {
+            self.until = Some(at);
+        }
+    }
+
+    fn until(self) -> Time {
+        self.until.unwrap_or(Time::ZERO)
+    }
+}
+
+/// The loss up to which a member that runs must not be called Down (checks CM2, CM6 and CM12), in parts per million: a
+/// tenth of the datagrams, or the declared loss if that is higher. All other checks judge up to the declared loss.
+const BEARABLE_LOSS_PPM: u32 = 100_000;
 
 /// The histories of all processes, kept up to date by every happening.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
-    declared_loss_ppm: u32,
     histories: Vec<History>,
     by_id: BTreeMap<NodeId, Vec<Index>>,
     /// The ids of which a process went on from a snapshot.
@@ -39,36 +73,33 @@ pub(crate) struct World {
     cuts: usize,
     /// The time of the latest disturbance or change.
     changed: Time,
-    /// The time until which the loss was above the declared one, or `MAX` while it is.
-    noisy: Option<Time>,
+    /// The noise above the declared loss.
+    noisy: Noise,
+    /// The noise above the loss that members must bear.
+    unbearable: Noise,
+    /// When a removal of each id was last commanded.
+    removals: BTreeMap<NodeId, Time>,
 }
 
 impl World {
     pub(crate) fn new(declared_loss_ppm: u32) -> Self {
-        let (histories, by_id, apart) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (copied, hidden) = (BTreeSet::new(), BTreeSet::new());
+        let noise = |limit_ppm| Noise { limit_ppm, until: None };
         Self {
-            declared_loss_ppm,
-            histories,
-            by_id,
-            copied,
-            hidden,
-            apart,
+            histories: Vec::new(),
+            by_id: BTreeMap::new(),
+            copied: BTreeSet::new(),
+            hidden: BTreeSet::new(),
+            apart: Vec::new(),
             cuts: 0,
             changed: Time::ZERO,
-            noisy: None,
+            noisy: noise(declared_loss_ppm),
+            unbearable: noise(declared_loss_ppm.max(BEARABLE_LOSS_PPM)),
+            removals: BTreeMap::new(),
         }
     }
 
-    /// Records a happening. A process that moves counts as disturbed for a `spread` longer, until all members know its new
-    /// address.
-    pub(crate) fn observe(
-        &mut self,
-        at: Time,
-        happening: &Happening<'_>,
-        nodes: &dyn Nodes,
-        spread: Duration,
-    ) {
+    /// Records a happening.
+    pub(crate) fn observe(&mut self, at: Time, happening: &Happening<'_>, nodes: &dyn Nodes) {
         match *happening {
             Happening::Started { node } | Happening::Cloned { node, .. } => {
                 self.learn(at, node, nodes);
@@ -78,8 +109,11 @@ impl World {
                 self.hidden.retain(|(observer, _)| *observer != node);
                 self.disturb(node, at);
                 let history = &mut self.histories[node.get()];
-                (history.runs, history.paused, history.joined, history.crashed) =
-                    (false, false, None, Some(at));
+                if history.is_active() {
+                    history.last_ran = Some(at);
+                }
+                (history.runs, history.paused, history.joined, history.crashed, history.ended) =
+                    (false, false, None, Some(at), None);
             }
             Happening::Restarted { node, memory } => {
                 self.disturb(node, at);
@@ -93,16 +127,20 @@ impl World {
                 self.disturb(node, at);
                 self.histories[node.get()].paused = matches!(happening, Happening::Paused { .. });
             }
-            Happening::Moved { node, .. } => {
-                self.disturb(node, at);
-                self.histories[node.get()].disturbed = Some(at + spread);
-            }
+            Happening::Moved { node, .. } => self.disturb(node, at),
             Happening::Command { node, command } => self.command(at, node, command),
             Happening::Notice { node, notice: Notice::AdmissionAsked { id } } => {
                 self.hidden.insert((node, *id));
             }
-            Happening::Notice { node, notice: Notice::Removed | Notice::Departed { .. } } => {
-                self.histories[node.get()].left = Some(at);
+            Happening::Notice { node, notice: Notice::IdentityConflict { stopped: true, .. } } => {
+                self.end(node, at);
+            }
+            Happening::Notice { node, notice: Notice::Removed } => {
+                self.histories[node.get()].left.get_or_insert(at);
+                self.end(node, at);
+            }
+            Happening::Notice { node, notice: Notice::Departed { .. } } => {
+                self.histories[node.get()].left.get_or_insert(at);
                 self.changed = at;
             }
             Happening::CutMade { .. } => {
@@ -127,12 +165,14 @@ impl World {
                 }
                 history.joined.get_or_insert(at);
             }
-            Command::Leave { .. } => self.histories[node.get()].left = Some(at),
+            Command::Leave { .. } => {
+                self.histories[node.get()].left.get_or_insert(at);
+            }
             Command::RemovePeer(id) => {
-                // A member that runs may refute before the verdict reaches it. If it stops, it says so.
+                self.removals.insert(*id, at);
+                // A process stops when it hears of its removal, unless it is above the incarnation that was removed.
                 for node in self.processes(*id).to_vec() {
-                    let history = &mut self.histories[node.get()];
-                    history.left = history.left.or((!history.runs).then_some(at));
+                    self.disturb(node, at);
                 }
             }
             Command::SetAddr(_) => self.disturb(node, at),
@@ -164,6 +204,8 @@ impl World {
             joined: copied.then_some(at),
             left: None,
             crashed: None,
+            ended: None,
+            last_ran: None,
         });
         self.by_id.entry(id).or_default().push(node);
         self.apart.push(vec![Time::ZERO; node.get()]);
@@ -181,14 +223,18 @@ impl World {
         self.changed = at;
     }
 
+    fn end(&mut self, node: Index, at: Time) {
+        let history = &mut self.histories[node.get()];
+        (history.ended, history.last_ran) = (Some(at), Some(at));
+        self.changed = at;
+    }
+
     /// Evaluates the cuts and the loss after a change of the network.
     fn measure(&mut self, at: Time, nodes: &dyn Nodes) {
         self.changed = at;
-        if nodes.loss_ppm() > self.declared_loss_ppm {
-            self.noisy = Some(Time::MAX);
-        } else if self.noisy == Some(Time::MAX) {
-            self.noisy = Some(at);
-        }
+        let loss_ppm = nodes.loss_ppm();
+        self.noisy.measure(at, loss_ppm);
+        self.unbearable.measure(at, loss_ppm);
         let was_cut = self.apart.iter().flatten().any(|until| *until == Time::MAX);
         if self.cuts == 0 && !was_cut {
             return;
@@ -215,27 +261,55 @@ impl World {
         self.by_id.get(&id).map_or(&[], Vec::as_slice)
     }
 
-    /// The process with this id, if it runs and no other process ever had the id.
+    /// The process with this id that runs and has not stopped for good, if there is only one.
     pub(crate) fn only(&self, id: NodeId) -> Option<Index> {
-        let processes = self.processes(id);
-        let mut running = processes.iter().filter(|node| self.histories[node.get()].runs);
-        if processes.len() > 1 { None } else { running.next().copied() }
+        let mut active = self.active(id);
+        active.next().filter(|_| active.next().is_none())
+    }
+
+    /// The processes with this id that run and have not stopped for good.
+    pub(crate) fn active(&self, id: NodeId) -> impl Iterator<Item = Index> {
+        self.processes(id).iter().copied().filter(|node| self.histories[node.get()].is_active())
+    }
+
+    /// Whether another process with the id of this one runs, or ran at this time or later.
+    pub(crate) fn has_rival_since(&self, node: Index, since: Time) -> bool {
+        self.processes(self.id(node)).iter().filter(|other| **other != node).any(|other| {
+            let history = &self.histories[other.get()];
+            history.is_active() || history.last_ran.is_some_and(|last| last >= since)
+        })
+    }
+
+    /// Whether another process with the id of this one runs.
+    pub(crate) fn is_replaced(&self, node: Index) -> bool {
+        self.active(self.id(node)).any(|other| other != node)
+    }
+
+    /// Whether an operator has removed the member with this id.
+    pub(crate) fn is_removed(&self, id: NodeId) -> bool {
+        self.removals.contains_key(&id)
     }
 
     pub(crate) fn id(&self, node: Index) -> NodeId {
         self.histories[node.get()].id
     }
 
-    /// Whether a process runs and was not told to leave.
+    /// Whether a process runs, was not told to leave, and has not stopped for good.
     pub(crate) fn is_up(&self, node: Index) -> bool {
         let history = &self.histories[node.get()];
-        history.runs && history.left.is_none()
+        history.is_active() && history.left.is_none()
     }
 
     /// The time at which a process that is up was told to join.
     pub(crate) fn joined(&self, node: Index) -> Option<Time> {
         let history = &self.histories[node.get()];
         if self.is_up(node) { history.joined } else { None }
+    }
+
+    /// Whether a process runs, was told to join, and neither left nor was removed. Its node may have stopped for good.
+    pub(crate) fn is_told_to_run(&self, node: Index) -> bool {
+        let history = &self.histories[node.get()];
+        history.runs && history.joined.is_some() && history.left.is_none()
     }
 
     /// The time at which a process was told to leave.
@@ -248,20 +322,43 @@ impl World {
         self.histories[node.get()].crashed
     }
 
-    /// The time since which two processes run without a cut between them, a crash, a pause, a move, or a loss above the
-    /// declared one. `None` while one of these lasts.
+    /// The time since which two processes run without a cut between them, a crash, a pause, a move, another process with
+    /// the id of one of them, or a loss above the declared one. `None` while one of these lasts.
     pub(crate) fn undisturbed(&self, a: Index, b: Index) -> Option<Time> {
+        Some(self.free(a, b, self.noisy)?.max(self.alone(a)?).max(self.alone(b)?))
+    }
+
+    /// As [`undisturbed`](Self::undisturbed), for two processes that may have the same id.
+    pub(crate) fn in_contact(&self, a: Index, b: Index) -> Option<Time> {
+        self.free(a, b, self.noisy)
+    }
+
+    /// As [`undisturbed`](Self::undisturbed), but with a loss of up to a tenth, which must not make a member doubt another
+    /// one for long.
+    pub(crate) fn in_reach(&self, a: Index, b: Index) -> Option<Time> {
+        Some(self.free(a, b, self.unbearable)?.max(self.alone(a)?).max(self.alone(b)?))
+    }
+
+    fn free(&self, a: Index, b: Index, noise: Noise) -> Option<Time> {
         let (low, high) = (a.get().min(b.get()), a.get().max(b.get()));
         let apart = if low == high { Time::ZERO } else { self.apart[high][low] };
-        let mut since = apart.max(self.noisy.unwrap_or(Time::ZERO));
+        let mut since = apart.max(noise.until());
         for node in [a, b] {
             let history = &self.histories[node.get()];
-            if !history.runs || history.paused {
+            if !history.is_active() || history.paused {
                 return None;
             }
             since = since.max(history.disturbed.unwrap_or(Time::ZERO));
         }
         (since != Time::MAX).then_some(since)
+    }
+
+    /// The time since which no other process with the id of this one runs. `None` while one does.
+    fn alone(&self, node: Index) -> Option<Time> {
+        let others = self.processes(self.histories[node.get()].id).iter().filter(|other| **other != node);
+        others.map(|other| &self.histories[other.get()]).try_fold(Time::ZERO, |since, other| {
+            (!other.is_active()).then(|| since.max(other.last_ran.unwrap_or(Time::ZERO)))
+        })
     }
 
     /// Whether no cut lies between two processes now.
@@ -273,7 +370,8 @@ impl World {
     /// The time of the latest start, crash, cut, heal, join or leave. `None` while a process is paused or the loss is above
     /// the declared one. A cut that stays is not a disturbance.
     pub(crate) fn calm(&self) -> Option<Time> {
-        let disturbed = self.noisy == Some(Time::MAX) || self.histories.iter().any(|history| history.paused);
+        let disturbed =
+            self.noisy.until == Some(Time::MAX) || self.histories.iter().any(|history| history.paused);
         (!disturbed).then_some(self.changed)
     }
 
@@ -282,7 +380,7 @@ impl World {
         self.cuts == 0
     }
 
-    /// Whether two processes ever had this id, or one went on from a snapshot.
+    /// Whether two processes ever had this id, or one went on from a snapshot. Their broadcasts may share one epoch.
     pub(crate) fn has_twin(&self, id: NodeId) -> bool {
         self.processes(id).len() > 1 || self.copied.contains(&id)
     }

@@ -3,6 +3,7 @@
 use core::any::Any;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
 use bruit_core::{Command, Config, Node, NodeId, Phase, Time};
@@ -41,6 +42,11 @@ pub struct Outcome {
     pub counters: Counters,
     /// How often each kind of fault had an effect.
     pub applied: Applied,
+    /// The times within which half of all runs of such a configuration agree, and nineteen of twenty; `None` for a
+    /// scenario.
+    pub expected: Option<(Duration, Duration)>,
+    /// How much each check has judged.
+    pub judged: Vec<(&'static str, u64)>,
 }
 
 /// An outcome in a form for JSON.
@@ -63,6 +69,8 @@ pub struct Summary {
     pub counters: Counters,
     /// How often each kind of fault had an effect.
     pub applied: Applied,
+    /// How much each check has judged.
+    pub judged: BTreeMap<&'static str, u64>,
 }
 
 impl Outcome {
@@ -84,6 +92,7 @@ impl Outcome {
             healed_in: self.healed_in.map(nanos),
             counters: self.counters,
             applied: self.applied.clone(),
+            judged: self.judged.iter().copied().collect(),
         }
     }
 }
@@ -127,7 +136,9 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Cluster<Node>>>>) -> Outcome {
     let config = plan.config();
     let mut sim = nodes(plan.seed, config.clone());
     more.into_iter().for_each(|check| sim.check(check));
-    sim.check(Checks::new(&config, ROUND_TRIP, 0));
+    let checks = Checks::new(&config, ROUND_TRIP, 0);
+    let audit = checks.audit();
+    sim.check(checks);
     sim.check_purity(97);
     // A panic of a node is the failure of this plan, and must not end the runs of others.
     let result = catch_unwind(AssertUnwindSafe(|| phases(&mut sim, plan, &config)));
@@ -141,7 +152,10 @@ pub fn run(plan: &Plan, more: Vec<Box<dyn Check<Cluster<Node>>>>) -> Outcome {
         },
     };
     let (trace, simulated) = (sim.trace().clone(), sim.now().since(Time::ZERO));
-    Outcome { verdict, trace, simulated, healed_in, counters: *sim.cluster().counters(), applied }
+    let (counters, judged) = (*sim.cluster().counters(), audit.counts().collect());
+    let bounds = Bounds::new(&config, plan.nodes, ROUND_TRIP, 0);
+    let expected = Some((bounds.soon, bounds.usual));
+    Outcome { verdict, trace, simulated, healed_in, counters, applied, expected, judged }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

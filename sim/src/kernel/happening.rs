@@ -125,6 +125,11 @@ pub enum Happening<'a> {
         /// The number of the write.
         serial: u64,
     },
+    /// A process is about to be given a tick; `Handled` follows.
+    Ticked {
+        /// The process that is ticked.
+        node: Index,
+    },
     /// A process has handled one input. Its notices, answers and datagrams were observed before this.
     Handled {
         /// The process that handled the input.

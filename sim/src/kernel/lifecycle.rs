@@ -61,6 +61,7 @@ impl<P: Process> Sim<P> {
             meta: spawn.meta,
             join: spawn.join,
             disk: Disk::default(),
+            confirmed: Vec::new(),
             inbox: Inbox::default(),
             entropy: Random::of(self.seed, Purpose::Entropy, index.0.into()),
             wall: WallClock::Right,
@@ -153,6 +154,7 @@ impl<P: Process> Sim<P> {
         host.status = Status::Crashed;
         host.unschedule();
         host.disk.forget_refused();
+        host.confirmed.clear();
         let waiting = host.inbox.drain();
         self.applied.crashes += 1;
         self.mark(1, index);
@@ -218,9 +220,12 @@ impl<P: Process> Sim<P> {
             return Ok(());
         }
         host.status = Status::Running;
-        let waiting = host.inbox.drain();
+        let (waiting, confirmed) = (host.inbox.drain(), core::mem::take(&mut host.confirmed));
         self.mark(4, index);
         self.observe(&Happening::Resumed { node: index })?;
+        for (slot, serial) in confirmed {
+            self.input(index, serial, Input::Stored { slot, serial })?;
+        }
         let timers_at = match release {
             Release::TimersFirst => 0,
             Release::InboxFirst => waiting.len(),

@@ -52,6 +52,7 @@ impl<P: Process> Sim<P> {
     }
 
     pub(super) fn tick(&mut self, index: Index) -> Result<(), Violation> {
+        self.observe(&Happening::Ticked { node: index })?;
         self.input(index, 3, Input::Tick)?;
         let place = &self.cluster.places[index.get()];
         let wake = place.process.as_ref().and_then(P::next_wake);
@@ -127,6 +128,10 @@ impl<P: Process> Sim<P> {
             return Ok(());
         }
         host.disk.write(slot, write.bytes);
+        if host.status == Status::Paused {
+            host.confirmed.push((slot, serial));
+            return self.observe(&Happening::Durable { node, slot, serial });
+        }
         self.observe(&Happening::Durable { node, slot, serial })?;
         self.input(node, serial, Input::Stored { slot, serial })
     }

@@ -1,7 +1,9 @@
 //! Tests of the kernel and of the network, with a toy process.
 
+mod disk;
 mod identity;
 mod operator;
+mod purity;
 mod transmit;
 
 use core::cell::RefCell;

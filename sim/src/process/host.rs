@@ -47,6 +47,8 @@ pub(crate) struct Host {
     pub(crate) meta: Vec<u8>,
     pub(crate) join: Join,
     pub(crate) disk: Disk,
+    /// The writes that became durable while the process was paused. It learns of them when it is resumed.
+    pub(crate) confirmed: Vec<(Slot, u64)>,
     pub(crate) inbox: Inbox,
     /// The randomness of the operating system, for new seeds while the process runs.
     pub(crate) entropy: Random,

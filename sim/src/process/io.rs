@@ -93,9 +93,7 @@ impl Io<'_> {
         if let Some((mut twin, event)) = twin {
             let mut twin_out = core::mem::take(&mut self.engine.twin_outbox);
             twin.handle_into(event, now, &mut twin_out);
-            let state = |node: &Node| postcard::to_allocvec(node).expect("a node can be serialized");
-            let same = out.iter().eq(twin_out.iter()) && state(node) == state(&twin);
-            self.engine.impure |= !same;
+            self.engine.impure |= !is_same((node, out), (&twin, &twin_out));
             twin_out.clear();
             self.engine.twin_outbox = twin_out;
         }
@@ -125,6 +123,12 @@ impl Io<'_> {
         let due = self.now + self.engine.disk_delay;
         self.engine.push(due, self.me, self.host, Due::Durable(number));
     }
+}
+
+/// Whether two nodes have done the same and are in the same state (check CS6).
+pub(crate) fn is_same(one: (&Node, &Outbox), other: (&Node, &Outbox)) -> bool {
+    let state = |node: &Node| postcard::to_allocvec(node).expect("a node can be serialized");
+    one.1.iter().eq(other.1.iter()) && state(one.0) == state(other.0)
 }
 
 fn notice(action: Action<'_>) -> Option<Notice<'_>> {

@@ -68,7 +68,7 @@ impl Io<'_> {
             match verdict {
                 Verdict::Drop(_) => dropped += 1,
                 Verdict::Carry { delay, again, damage } => {
-                    carried += 1;
+                    carried += 1 + u32::from(again.is_some());
                     self.carry(datagram, target, delay, again, damage);
                 }
             }

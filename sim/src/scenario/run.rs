@@ -23,7 +23,9 @@ pub fn run(scenario: &Scenario, seed: u64, more: Vec<Box<dyn Check<Cluster<Node>
     more.into_iter().for_each(|check| sim.check(check));
     let without: Vec<&str> = scenario.without.iter().map(String::as_str).collect();
     let (round_trip, loss_ppm) = declared(&scenario.network.link);
-    sim.check(Checks::new(&config, round_trip, loss_ppm).without(&without));
+    let checks = Checks::new(&config, round_trip, loss_ppm).without(&without);
+    let audit = checks.audit();
+    sim.check(checks);
     let healed_in = Rc::new(Cell::new(None));
     for expectation in &scenario.expectations {
         sim.check(Expected::new(expectation, &healed_in));
@@ -34,8 +36,17 @@ pub fn run(scenario: &Scenario, seed: u64, more: Vec<Box<dyn Check<Cluster<Node>
     let result = steps(&mut sim, scenario);
     let verdict = result.map_or_else(Verdict::Violated, |()| Verdict::Passed);
     let (trace, simulated) = (sim.trace().clone(), sim.now().since(Time::ZERO));
-    let counters = *sim.cluster().counters();
-    Outcome { verdict, trace, simulated, healed_in: healed_in.get(), counters, applied: sim.applied() }
+    let (counters, judged) = (*sim.cluster().counters(), audit.counts().collect());
+    Outcome {
+        verdict,
+        trace,
+        simulated,
+        healed_in: healed_in.get(),
+        counters,
+        applied: sim.applied(),
+        expected: None,
+        judged,
+    }
 }
 
 fn steps(sim: &mut Sim<Node>, scenario: &Scenario) -> Result<(), Violation> {

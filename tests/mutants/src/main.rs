@@ -183,6 +183,52 @@ const MUTANTS: &[Mutant] = &[
         )],
         by: By::Sweep,
     },
+    Mutant {
+        name: "a-twin-stops-without-a-word",
+        checks: &["CM13", "CM14"],
+        patches: &[(
+            OWN,
+            "                cx.out.notify(Notice::IdentityConflict { other: rival, stopped: true });\n",
+            "",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "a-dead-life-is-taken-for-a-twin",
+        checks: &["CM14"],
+        patches: &[(OWN, "const RETURNS_BY_OLD_NEWS: u8 = 1;", "const RETURNS_BY_OLD_NEWS: u8 = 0;")],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "a-restarted-member-stays-below-its-former-life",
+        checks: &["CM4", "CM7"],
+        patches: &[(
+            OWN,
+            "            Reaction::Jump => self.jump(heard.incarnation, boot, cx),",
+            "            Reaction::Jump => {}",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "healing-is-ten-times-as-rare",
+        checks: &["CM7"],
+        patches: &[(
+            HEAL,
+            "let interval = cx.config.membership.heal_interval;",
+            "let interval = cx.config.membership.heal_interval * 10;",
+        )],
+        by: By::Sweep,
+    },
+    Mutant {
+        name: "entries-are-not-counted",
+        checks: &["CS10"],
+        patches: &[(
+            "core/src/membership/table.rs",
+            "        self.terminal += usize::from(!rules::is_live(state));\n",
+            "",
+        )],
+        by: By::Sweep,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -286,6 +332,9 @@ fn cargo(workshop: &Path, arguments: &[&str]) -> Result<(bool, String), String> 
     Ok((output.status.success(), text.into_owned()))
 }
 
+/// Stands for the seed of a failure that only the whole sweep shows.
+const RATE: u64 = u64::MAX;
+
 /// Runs the sweep. Returns the first check that failed for each seed that failed.
 fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
     let (built, text) = cargo(workshop, &["build", "-q", "-p", "bruit-sim"])?;
@@ -296,10 +345,15 @@ fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
     let sweep: Vec<&str> = sweep.split(' ').chain([SEEDS]).collect();
     let (_, text) = cargo(workshop, &sweep)?;
     let failure = |line: &str| {
+        // A rate of the whole sweep has no seed.
+        if let Some((check, _)) = line.split_once(": ").filter(|(check, _)| *check == "CM7") {
+            return Some((RATE, check.to_owned()));
+        }
         let (seed, rest) = line.strip_prefix("seed ")?.split_once(": ")?;
         Some((seed.parse().ok()?, rest.split_whitespace().next()?.to_owned()))
     };
-    if text.contains("panicked at") {
+    // CS10 reports the assertions of `Node::check` itself.
+    if text.contains("panicked at") && !text.contains("CS10 at") {
         // An assertion of the core counts as a check.
         return Ok(BTreeMap::from([(0, "panic".to_owned())]));
     }
@@ -313,7 +367,8 @@ fn new_failure(
 ) -> Option<(String, String)> {
     let new = failures.iter().filter(|(seed, _)| !healthy.contains_key(seed));
     let expected = |check: &String| mutant.checks.contains(&check.as_str()) || check == "panic";
-    new.filter(|(_, check)| expected(check)).map(|(seed, check)| (check.clone(), seed.to_string())).next()
+    let place = |seed: u64| if seed == RATE { "all seeds together".to_owned() } else { seed.to_string() };
+    new.filter(|(_, check)| expected(check)).map(|(seed, check)| (check.clone(), place(*seed))).next()
 }
 
 /// Runs one test of a package. Returns whether it fails.

@@ -2,6 +2,7 @@
 //! depend on the number of threads.
 
 mod coverage;
+mod totals;
 
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::run::about;
 use super::{Exit, Failure, Seeds};
+use totals::{Part, Totals};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -36,7 +38,7 @@ pub(super) struct Arguments {
     /// Stop after this many seeds have failed; 0 for no limit
     #[arg(long, default_value_t = 20)]
     failures: usize,
-    /// Print one JSON object for each seed
+    /// Print one JSON object for each seed, and at the end one with the totals
     #[arg(long)]
     json: bool,
 }
@@ -51,6 +53,7 @@ struct Result {
     verdict: Verdict,
     datagrams: u64,
     hash: u64,
+    part: Part,
 }
 
 /// The results of all seeds together, added in the order of the seeds.
@@ -62,6 +65,7 @@ struct Total {
     violations: Vec<(u64, String, Violation)>,
     inconclusive: Vec<(u64, Vec<Kind>)>,
     coverage: Coverage,
+    totals: Totals,
 }
 
 impl Total {
@@ -70,6 +74,7 @@ impl Total {
         self.datagrams += result.datagrams;
         self.hash = self.hash.rotate_left(7) ^ result.hash;
         self.coverage.merge(&result.coverage);
+        self.totals.add(&result.part);
         match &result.verdict {
             Verdict::Passed => {}
             Verdict::Violated(violation) => {
@@ -79,8 +84,8 @@ impl Total {
         }
     }
 
-    const fn exit(&self) -> Exit {
-        if !self.violations.is_empty() {
+    fn exit(&self) -> Exit {
+        if !self.violations.is_empty() || !self.totals.too_slow().is_empty() {
             Exit::Violated
         } else if self.inconclusive.is_empty() {
             Exit::Held
@@ -137,6 +142,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> core::result::
     let rows = coverage::rows(&total.coverage);
     if arguments.json {
         writeln!(out, "{}", serde_json::json!({ "seeds": total.seeds, "coverage": rows }))?;
+        writeln!(out, "{}", total.totals.json())?;
     } else {
         coverage::print(&rows, out)?;
         describe(&total, arguments, out)?;
@@ -164,7 +170,8 @@ fn keep(seed: u64, plan: Option<&Plan>, outcome: &Outcome, json: bool) -> Result
         String::new()
     };
     let (verdict, hash) = (outcome.verdict.clone(), outcome.trace.value());
-    Result { seed, about, coverage, line, verdict, datagrams: outcome.counters.sent, hash }
+    let (datagrams, part) = (outcome.counters.sent, Part::of(outcome));
+    Result { seed, about, coverage, line, verdict, datagrams, hash, part }
 }
 
 fn progress(len: u64) -> ProgressBar {
@@ -225,6 +232,7 @@ fn describe(total: &Total, arguments: &Arguments, out: &mut impl Write) -> core:
     if arguments.is_enough(failed) {
         writeln!(out, "stopped after {failed} failing seeds")?;
     }
+    total.totals.describe(out)?;
     writeln!(out, "traces {}", trial::hash_text(total.hash))?;
     Ok(())
 }

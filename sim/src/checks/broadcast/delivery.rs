@@ -31,7 +31,11 @@ struct Case<'a> {
 impl Case<'_> {
     fn judge(&self, node: Index, scene: &Scene<'_>) -> Result<(), Violation> {
         let receiver = scene.messages.receiver(node);
-        if receiver.times(self.id) > 0 || receiver.is_lost(self.id) || !self.is_owed(node, scene) {
+        if !self.is_owed(node, scene) {
+            return Ok(());
+        }
+        scene.judges();
+        if receiver.times(self.id) > 0 || receiver.is_lost(self.id) {
             return Ok(());
         }
         let holder = self.holders.first().expect("a case with holders is judged");

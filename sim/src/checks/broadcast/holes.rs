@@ -17,6 +17,7 @@ pub(crate) struct Holes;
 
 impl Holes {
     fn delivered(node: Index, id: MessageId, scene: &Scene<'_>) -> Result<(), Violation> {
+        scene.judges();
         let receiver = scene.messages.receiver(node);
         let object = |text: String| Err(scene.violation(node, text));
         if receiver.is_lost(id) {

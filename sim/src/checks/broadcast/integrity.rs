@@ -19,6 +19,7 @@ impl Integrity {
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
         let object = |text: String| Err(scene.violation(node, text));
+        scene.judges();
         let Some(sent) = scene.messages.get(id) else {
             return object(format!("it is given {id}, which was never sent"));
         };
@@ -32,7 +33,7 @@ impl Integrity {
             ));
         }
         // A member may be given a message that an earlier boot of its own has sent.
-        let own = sent.by == node && sent.at >= scene.messages.receiver(node).since;
+        let own = sent.by == node && sent.boot == scene.messages.receiver(node).boot;
         if (hops == 0) == own || scene.world.has_twin(id.origin) {
             return Ok(());
         }
@@ -135,6 +136,15 @@ mod tests {
         let mut history = Fixture::new(2, "CB1");
         history.broadcasts(0, 1, b"a").gets(1, message(1, 1, 1), b"a").crashes(0);
         history.after(Duration::from_secs(1)).restarts(0, node(1, 2, config()));
+        history.gets(0, message(1, 1, 1), b"a").is_silent();
+        history.gets_about(0, message(1, 1, 1), "", b"a", 0).fires("0 hops");
+    }
+
+    #[test]
+    fn a_restart_at_the_time_of_the_broadcast_is_another_boot() {
+        use crate::checks::fixture::{config, node};
+        let mut history = Fixture::new(2, "CB1");
+        history.broadcasts(0, 1, b"a").crashes(0).restarts(0, node(1, 2, config()));
         history.gets(0, message(1, 1, 1), b"a").is_silent();
         history.gets_about(0, message(1, 1, 1), "", b"a", 0).fires("0 hops");
     }

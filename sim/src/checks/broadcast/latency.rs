@@ -18,7 +18,11 @@ impl Latency {
         let took = scene.at.since(sent.at);
         let there = sent.audience.contains(&node) && scene.messages.receiver(node).since <= sent.at;
         let quiet = |calm: Time| calm + scene.bounds.agreement <= sent.at;
-        if took <= bound || !there || !scene.world.is_whole() || !scene.world.calm().is_some_and(quiet) {
+        if !there || !scene.world.is_whole() || !scene.world.calm().is_some_and(quiet) {
+            return Ok(());
+        }
+        scene.judges();
+        if took <= bound {
             return Ok(());
         }
         let text = format!(

@@ -15,6 +15,7 @@ pub(crate) struct Limits;
 impl Check<Scene<'_>> for Limits {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         let Happening::Handled { node } = *happening else { return Ok(()) };
+        scene.judges();
         let (usage, pending) = (scene.nodes.usage(node), scene.nodes.pending(node));
         let settings = &scene.config.broadcast;
         let counted = [

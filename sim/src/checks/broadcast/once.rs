@@ -15,6 +15,7 @@ impl Check<Scene<'_>> for Once {
         let Happening::Notice { node, notice: Notice::Delivered { id, .. } } = *happening else {
             return Ok(());
         };
+        scene.judges();
         let receiver = scene.messages.receiver(node);
         if receiver.times(*id) <= 1 {
             return Ok(());

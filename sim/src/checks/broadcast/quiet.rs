@@ -19,6 +19,7 @@ impl Check<Scene<'_>> for Quiet {
         if !scene.world.is_whole() || scene.quiet_from(calm) > scene.at {
             return Ok(());
         }
+        scene.judges();
         let Ok(datagram) = wire::describe(bytes) else { return Ok(()) };
         // The digests of a pull never end; everything else does.
         let pulls = matches!(scene.config.broadcast.repair, Repair::Pull { .. });

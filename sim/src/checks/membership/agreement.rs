@@ -16,6 +16,7 @@ impl Agreement {
         let mut expected: Vec<NodeId> = side.iter().map(|node| scene.world.id(*node)).collect();
         expected.sort_unstable();
         for observer in side {
+            scene.judges();
             let live = scene.nodes.live(*observer);
             if live != expected {
                 let missing: Vec<_> = expected.iter().filter(|id| !live.contains(id)).collect();

@@ -133,6 +133,7 @@ impl Check<Scene<'_>> for Budget {
             let text = format!("it sent a datagram of {} bytes, above the mtu of {mtu}", bytes.len());
             return Err(scene.violation(from, text));
         }
+        scene.judges();
         self.gossip(from, bytes, scene)?;
         // The digests of a pull never end, and the estimate does not include them.
         let pulls = matches!(scene.config.broadcast.repair, Repair::Pull { .. });

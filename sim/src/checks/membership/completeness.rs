@@ -47,12 +47,14 @@ impl Completeness {
     fn judge_one(&self, crashed: Index, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(since) = scene.world.crashed(crashed) else { return Ok(()) };
         let id = scene.world.id(crashed);
-        if scene.world.has_twin(id) {
+        // Another process with the id may run.
+        if scene.world.active(id).next().is_some() {
             return Ok(());
         }
         // A node that has stopped observes nothing: the smaller of two twins, or a member that was removed.
         let observes = |node: &Index| scene.world.joined(*node).is_some() && scene.nodes.is_member(*node);
         for observer in scene.world.indices().filter(observes) {
+            scene.judges();
             let Some(state) = scene.nodes.view(observer, id) else { continue };
             if matches!(state, MemberState::Alive | MemberState::Suspect) {
                 let bound = scene.bounds.completeness;

@@ -28,7 +28,9 @@ impl Check<Scene<'_>> for Farewell {
         let Some((observer, MemberChange::Down, member)) = change(happening) else { return Ok(()) };
         let Some(subject) = scene.world.only(member.id) else { return Ok(()) };
         let Some(left) = scene.world.left(subject) else { return Ok(()) };
-        if left < scene.at && scene.world.undisturbed(observer, subject) == Some(Time::ZERO) {
+        let free = scene.world.undisturbed(observer, subject);
+        if left < scene.at && free.is_some_and(|free| free == Time::ZERO || free < left) {
+            scene.judges();
             let text = format!("{} left at {left}, and is called Down", member.id);
             return Err(scene.violation(observer, text));
         }
@@ -38,7 +40,7 @@ impl Check<Scene<'_>> for Farewell {
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         for subject in scene.world.indices() {
             let id = scene.world.id(subject);
-            let Some(left) = scene.world.left(subject).filter(|_| !scene.world.has_twin(id)) else {
+            let Some(left) = scene.world.left(subject).filter(|_| !scene.world.is_replaced(subject)) else {
                 continue;
             };
             let due = scene.world.calm().map(|calm| calm.max(left) + scene.bounds.completeness);
@@ -49,6 +51,7 @@ impl Check<Scene<'_>> for Farewell {
             let runs = |node: &Index| scene.world.joined(*node).is_some() && scene.nodes.is_member(*node);
             for observer in scene.world.indices().filter(runs) {
                 let state = scene.nodes.view(observer, id);
+                scene.judges();
                 if matches!(state, Some(MemberState::Alive | MemberState::Suspect)) {
                     let text = format!("{id} left at {left}, and is still a member here");
                     return Err(scene.violation(observer, text));
@@ -62,7 +65,7 @@ impl Check<Scene<'_>> for Farewell {
 #[cfg(test)]
 mod tests {
     use crate::checks::fixture::{Fixture, config, node};
-    use bruit_core::{Command, MemberChange};
+    use bruit_core::{Command, MemberChange, NodeId, Notice};
     use core::time::Duration;
 
     const LEAVE: Command = Command::Leave { within: Duration::from_secs(5) };
@@ -91,6 +94,19 @@ mod tests {
         let mut history = Fixture::new(3, "CM8");
         let bound = history.bounds().completeness;
         history.acquainted().commanded(1, &LEAVE).after(bound).ends().fires("still a member");
+    }
+
+    #[test]
+    fn a_removed_member_that_stopped_and_stays_a_member_is_found() {
+        let mut history = Fixture::new(3, "CM8");
+        let bound = history.bounds().completeness;
+        history
+            .acquainted()
+            .commanded(0, &Command::RemovePeer(NodeId(2)))
+            .after(bound * 2)
+            .ends()
+            .is_silent();
+        history.notices(1, &Notice::Removed).stops(1).after(bound).ends().fires("still a member");
     }
 
     #[test]

@@ -54,14 +54,14 @@ impl Joining {
     fn judge_one(joiner: Index, scene: &Scene<'_>) -> Result<(), Violation> {
         let (Some(_), Some(node)) = (scene.world.joined(joiner), scene.node(joiner)) else { return Ok(()) };
         let id = node.id();
-        if scene.world.has_twin(id) || !scene.nodes.is_member(joiner) {
+        if scene.world.only(id).is_none() || !scene.nodes.is_member(joiner) {
             return Ok(());
         }
         for other in
             scene.world.indices().filter(|other| *other != joiner && scene.world.joined(*other).is_some())
         {
             let Some(theirs) = scene.node(other) else { continue };
-            if scene.world.has_twin(theirs.id()) || theirs.config().cluster != node.config().cluster {
+            if scene.world.only(theirs.id()).is_none() || theirs.config().cluster != node.config().cluster {
                 continue;
             }
             // A process that was started alone is a cluster of one; that it merges with the others is judged by CM7.
@@ -72,6 +72,7 @@ impl Joining {
                 matches!(scene.nodes.view(observer, id), Some(MemberState::Alive | MemberState::Suspect))
             };
             let bound = scene.bounds.join;
+            scene.judges();
             if !lives(other, id) {
                 let text = format!("{bound:.1?} after {id} joined it does not know {id}");
                 return Err(scene.violation(other, text));

@@ -1,13 +1,17 @@
 //! CM5: the table is the lattice join of the updates that were delivered, in whatever order and however often.
 //!
 //! The updates that one member received are given to fresh nodes in several shuffled orders, each order twice and each
-//! verdict with age 0. The roots must then be equal. A Down about a member that is alive at that incarnation is left out,
-//! because its effect depends on the time for which the member was suspected (rule B1).
+//! verdict with age 0. The roots must then be equal. A Down about a member that is alive at that incarnation is left out at
+//! first, because its effect depends on the time for which the member was suspected (rule B1). With these Downs, the fresh
+//! nodes run on without an answer from anybody until all suspicions have expired; then their roots must be equal as well.
+
+use core::time::Duration;
 
 use bruit_core::wire::{Alive, Message, Record, Swim, Verdict, cluster_tag, open};
 use bruit_core::{Boot, Command, Event, MemberState, Node, NodeId, Time, virtual_addr};
 
 use crate::base::{Index, Random};
+use crate::checks::Bounds;
 use crate::checks::scene::Scene;
 use crate::kernel::{Check, Happening, Violation};
 use crate::network::forge;
@@ -16,6 +20,8 @@ use crate::network::forge;
 const UPDATES_MAX: usize = 512;
 /// The number of shuffled orders.
 const ORDERS: u64 = 4;
+/// The number of shuffled orders after which the fresh nodes run on. They are fewer, because each is a long run.
+const SETTLED_ORDERS: u64 = 2;
 /// The id of the fresh nodes. No member has it.
 const FRESH: NodeId = NodeId(u64::MAX);
 /// The id of the sender of the updates. No member has it.
@@ -71,8 +77,8 @@ impl Lattice {
         is.then_some(*verdict)
     }
 
-    /// The roots of a fresh node that got the updates in this order, twice.
-    fn roots(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 3] {
+    /// A fresh node that got the updates in this order, twice.
+    fn fed(&self, order: &[usize], scene: &Scene<'_>) -> Node {
         let boot = Boot::new(FRESH, "fresh", virtual_addr(FRESH.0), 1, [5; 32]);
         let mut config = scene.config.clone();
         // The fresh node takes a place in its table that the original does not need.
@@ -89,7 +95,48 @@ impl Lattice {
             let bytes = forge::datagram(&header, &[message]);
             node.handle(Event::Datagram { from: virtual_addr(SENDER.0), bytes: &bytes }, Time::ZERO);
         }
+        node
+    }
+
+    /// The roots of a fresh node that got the updates in this order and then heard nothing until every member that was
+    /// alive had been probed, suspected and called Down.
+    fn settled(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 3] {
+        let mut node = self.fed(order, scene);
+        let bounds = Bounds::new(
+            scene.config,
+            1 + u32::try_from(node.member_count()).unwrap_or(u32::MAX),
+            Duration::ZERO,
+            0,
+        );
+        let end = Time::ZERO + bounds.completeness + bounds.freeze;
+        while let Some(wake) = node.next_wake().filter(|wake| *wake <= end) {
+            node.handle(Event::Tick, wake);
+        }
         node.roots()
+    }
+
+    /// Whether all orders of these updates give the same roots.
+    fn judge(
+        &self,
+        roots: impl Fn(&[usize]) -> [u64; 3],
+        orders: u64,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
+        let mut order: Vec<usize> = (0..self.updates.len()).collect();
+        let first = roots(&order);
+        let mut random = Random::new(self.updates.len() as u64, 0x4d35, 0);
+        for _ in 0..orders {
+            random.shuffle(&mut order);
+            scene.judges();
+            if roots(&order) != first {
+                let text = format!(
+                    "{} updates in the order {order:?} give another table than in the order of arrival",
+                    order.len()
+                );
+                return Err(scene.violation_of_cluster(text));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -105,23 +152,14 @@ impl Check<Scene<'_>> for Lattice {
     }
 
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        if self.updates.is_empty() {
+            return Ok(());
+        }
+        self.judge(|order| self.settled(order, scene), SETTLED_ORDERS, scene)?;
         let hearsay: Vec<Verdict> = self.updates.iter().filter_map(|update| self.hearsay(update)).collect();
         self.updates
             .retain(|update| !matches!(update, Update::Verdict(verdict) if hearsay.contains(verdict)));
-        let mut order: Vec<usize> = (0..self.updates.len()).collect();
-        let first = self.roots(&order, scene);
-        let mut random = Random::new(self.updates.len() as u64, 0x4d35, 0);
-        for _ in 0..ORDERS {
-            random.shuffle(&mut order);
-            if self.roots(&order, scene) != first {
-                let text = format!(
-                    "{} updates in the order {order:?} give another table than in the order of arrival",
-                    order.len()
-                );
-                return Err(scene.violation_of_cluster(text));
-            }
-        }
-        Ok(())
+        self.judge(|order| self.fed(order, scene).roots(), ORDERS, scene)
     }
 }
 
@@ -160,6 +198,22 @@ mod tests {
                 };
                 hears(&mut history, verdict.into());
             }
+        }
+        history.ends().is_silent();
+    }
+
+    fn verdict(id: u64, state: MemberState, removed: bool) -> Verdict {
+        Verdict { id: NodeId(id), incarnation: incarnation(1, 0), state, removed, age: 0, author: NodeId(2) }
+    }
+
+    #[test]
+    fn downs_about_live_members_and_removals_in_any_order_are_fine() {
+        let mut history = Fixture::new(2, "CM5");
+        for id in 3..7 {
+            let bytes = record(id, 0, &[]);
+            hears(&mut history, Alive(Record::read(&bytes).expect("well made")).into());
+            hears(&mut history, verdict(id, MemberState::Suspect, false).into());
+            hears(&mut history, verdict(id, MemberState::Down, id == 3).into());
         }
         history.ends().is_silent();
     }

@@ -2,7 +2,7 @@
 //! `Updated`, then `Down` or `Left`, then `Up` again or `Forgotten`. No notice is missing or repeated, and the last one
 //! agrees with the view.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::{Admission, Command, MemberChange, MemberState, NodeId};
 
@@ -13,9 +13,9 @@ use crate::kernel::{Check, Happening, Memory, Violation};
 /// CM11: the state of each member according to the notices of each observer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
-    states: HashMap<(Index, NodeId), MemberState>,
+    states: BTreeMap<(Index, NodeId), MemberState>,
     /// The members that the application of an observer has refused. It is told that they left, while they live.
-    vetoed: HashSet<(Index, NodeId)>,
+    vetoed: BTreeSet<(Index, NodeId)>,
 }
 
 impl Order {
@@ -58,6 +58,7 @@ impl Check<Scene<'_>> for Order {
             _ => {}
         }
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
+        scene.judges();
         let key = (observer, member.id);
         let state = self.states.get(&key).copied();
         let Some(after) = next(state, change) else {
@@ -81,9 +82,7 @@ impl Check<Scene<'_>> for Order {
     }
 
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        let mut told: Vec<_> = self.states.iter().map(|(key, state)| (*key, *state)).collect();
-        told.sort_unstable();
-        for ((observer, id), state) in told {
+        for ((observer, id), state) in self.states.iter().map(|(key, state)| (*key, *state)) {
             if scene.world.joined(observer).is_none() || id == scene.world.id(observer) {
                 continue;
             }

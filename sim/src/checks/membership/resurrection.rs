@@ -34,6 +34,7 @@ impl Check<Scene<'_>> for NoResurrection {
                 *held = member.incarnation.max(*held);
             }
             MemberChange::Up | MemberChange::Refuted | MemberChange::Updated => {
+                scene.judges();
                 let Some(held) = self.held.get(&key).filter(|held| member.incarnation <= **held) else {
                     return Ok(());
                 };

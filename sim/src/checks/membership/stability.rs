@@ -2,7 +2,7 @@
 //! member Down for longer than a refutation takes (the scenarios of Rapid §7).
 
 use core::time::Duration;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bruit_core::{MemberChange, NodeId, Time};
 
@@ -14,19 +14,12 @@ use crate::kernel::{Check, Happening, Violation};
 const RETURNS_MAX: usize = 6;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// CM12: the latest returns of each member at each observer, and the healthy observers that hold a member Down.
+/// CM12: the latest returns of each member at each observer, and the observers that hold a member Down.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stability {
-    returns: HashMap<(Index, NodeId), VecDeque<Time>>,
-    lost: HashMap<NodeId, Lost>,
-}
-
-/// The healthy observers that hold one member Down.
-#[derive(Clone, Debug, Default)]
-struct Lost {
-    by: BTreeSet<Index>,
-    /// The time since which they are a majority.
-    majority: Option<Time>,
+    returns: BTreeMap<(Index, NodeId), VecDeque<Time>>,
+    /// For each member the observers that hold it Down, with the times of their notices.
+    down: BTreeMap<NodeId, BTreeMap<Index, Time>>,
 }
 
 impl Stability {
@@ -36,6 +29,7 @@ impl Stability {
             returns.pop_front();
         }
         returns.push_back(scene.at);
+        scene.judges();
         if returns.len() > RETURNS_MAX {
             let text = format!("{id} has returned {} times within a minute", returns.len());
             return Err(scene.violation(observer, text));
@@ -43,25 +37,32 @@ impl Stability {
         Ok(())
     }
 
-    /// Whether a process is a member that no fault has ever affected.
-    fn is_healthy(node: Index, scene: &Scene<'_>) -> bool {
-        scene.world.joined(node).is_some() && scene.world.undisturbed(node, node) == Some(Time::ZERO)
-    }
-
+    /// Judges the members that are held Down by somebody. An observer is healthy towards a member if nothing has disturbed
+    /// the two for the bound.
     fn judge(&self, scene: &Scene<'_>) -> Result<(), Violation> {
         let bound = scene.bounds.refutation;
-        let mut over: Vec<_> =
-            self.lost.iter().filter_map(|(id, lost)| Some((*id, lost.majority?, lost.by.first()?))).collect();
-        over.sort();
-        for (id, since, observer) in over {
-            let Some(subject) = scene.world.only(id).filter(|node| Self::is_healthy(*node, scene)) else {
-                continue;
+        for (id, down) in self.down.iter().filter(|(_, down)| !down.is_empty()) {
+            let subject = scene.world.only(*id).filter(|node| scene.world.joined(*node).is_some());
+            let Some(subject) = subject else { continue };
+            let is_healthy = |observer: &Index| {
+                let free = scene.world.in_reach(*observer, subject);
+                *observer != subject
+                    && scene.world.joined(*observer).is_some()
+                    && free.is_some_and(|free| free == Time::ZERO || free + bound < scene.at)
             };
-            let cut_off =
-                self.lost[&id].by.iter().any(|by| scene.world.undisturbed(*by, subject) != Some(Time::ZERO));
-            if !cut_off && since + bound < scene.at {
-                let text = format!("a majority holds healthy {id} Down since {since}");
-                return Err(scene.violation(*observer, text));
+            let healthy: Vec<Index> = scene.world.indices().filter(is_healthy).collect();
+            let holds = |observer: &&Index| down.get(observer).is_some_and(|since| *since + bound < scene.at);
+            let holders: Vec<&Index> = healthy.iter().filter(holds).collect();
+            if !healthy.is_empty() {
+                scene.judges();
+            }
+            if 2 * holders.len() > healthy.len() {
+                let text = format!(
+                    "{} of {} healthy observers hold healthy {id} Down for longer than {bound:.1?}",
+                    holders.len(),
+                    healthy.len()
+                );
+                return Err(scene.violation(*holders[0], text));
             }
         }
         Ok(())
@@ -70,17 +71,18 @@ impl Stability {
 
 impl Check<Scene<'_>> for Stability {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        if let Happening::Crashed { node } = *happening {
+            for down in self.down.values_mut() {
+                down.remove(&node);
+            }
+            self.returns.retain(|(observer, _), _| *observer != node);
+        }
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
         let id = member.id;
-        if change == MemberChange::Down && Self::is_healthy(observer, scene) {
-            self.lost.entry(id).or_default().by.insert(observer);
-        } else if let Some(lost) = self.lost.get_mut(&id) {
-            lost.by.remove(&observer);
-        }
-        if let Some(lost) = self.lost.get_mut(&id) {
-            let healthy = scene.world.indices().filter(|node| Self::is_healthy(*node, scene)).count();
-            let majority = 2 * lost.by.len() > healthy;
-            lost.majority = if majority { lost.majority.or(Some(scene.at)) } else { None };
+        if change == MemberChange::Down {
+            self.down.entry(id).or_default().insert(observer, scene.at);
+        } else if let Some(down) = self.down.get_mut(&id) {
+            down.remove(&observer);
         }
         if change == MemberChange::Up && self.returns.contains_key(&(observer, id)) {
             self.returned(observer, id, scene)?;
@@ -120,7 +122,20 @@ mod tests {
         let mut history = Fixture::new(3, "CM12");
         history.tells(0, MemberChange::Down, 2, 0).tells(2, MemberChange::Down, 2, 0);
         let bound = history.bounds().refutation;
-        history.after(bound + Duration::from_secs(1)).ends().fires("healthy n2");
+        history
+            .after(bound + Duration::from_secs(1))
+            .ends()
+            .fires("2 of 2 healthy observers hold healthy n2 Down");
+    }
+
+    #[test]
+    fn a_majority_that_holds_a_member_down_after_a_disturbance_of_all_is_found() {
+        let mut history = Fixture::new(3, "CM12");
+        let bound = history.bounds().refutation;
+        history.cut(0, 1).cut(2, 1).tells(0, MemberChange::Down, 2, 0).tells(2, MemberChange::Down, 2, 0);
+        history.after(bound * 2).ends().is_silent();
+        history.heals().after(bound).ends().is_silent();
+        history.after(Duration::from_secs(1)).ends().fires("healthy n2");
     }
 
     #[test]

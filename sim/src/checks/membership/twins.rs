@@ -1,7 +1,7 @@
 //! CM13: of two processes with one id that can reach each other one stops, after a notice, and their incarnations do not
 //! raise each other forever (rule A2).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::{NodeId, Notice, Time};
 
@@ -16,15 +16,15 @@ const EPOCHS_MAX: u32 = 8;
 /// CM13: the conflicts between processes with one id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Twins {
-    conflicts: HashMap<NodeId, Conflict>,
+    conflicts: BTreeMap<NodeId, Conflict>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Conflict {
     /// The time at which the second process was started.
     cloned: Time,
-    /// Whether one of the two has reported the other.
-    reported: bool,
+    /// The processes that have reported another one in their present boot.
+    reported: BTreeSet<Index>,
     /// Epochs that the two have used since.
     epochs: u32,
 }
@@ -41,9 +41,14 @@ impl Check<Scene<'_>> for Twins {
                     conflict.epochs = 0;
                 }
             }
+            Happening::Crashed { node } => {
+                if let Some(conflict) = self.conflicts.get_mut(&scene.world.id(node)) {
+                    conflict.reported.remove(&node);
+                }
+            }
             Happening::Notice { node, notice: Notice::IdentityConflict { .. } } => {
                 if let Some(conflict) = self.conflicts.get_mut(&scene.world.id(node)) {
-                    conflict.reported = true;
+                    conflict.reported.insert(node);
                 }
             }
             Happening::Notice { node, notice: Notice::Reincarnated { incarnation } }
@@ -66,20 +71,33 @@ impl Check<Scene<'_>> for Twins {
     }
 
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        let mut conflicts: Vec<_> = self.conflicts.iter().collect();
-        conflicts.sort_by_key(|(id, _)| **id);
-        for (id, conflict) in conflicts {
+        for (id, conflict) in &self.conflicts {
             let processes = scene.world.processes(*id);
             let runs = |node: &&Index| scene.world.joined(**node).is_some() && scene.nodes.is_member(**node);
             let running: Vec<_> = processes.iter().filter(runs).copied().collect();
+            let is_silent = |node: &&Index| !conflict.reported.contains(node);
+            let stopped =
+                |node: &&Index| scene.world.is_told_to_run(**node) && !scene.nodes.is_member(**node);
+            for stopped in processes.iter().filter(stopped) {
+                scene.judges();
+                if is_silent(&stopped) {
+                    let text =
+                        format!("it has stopped, and did not report the other process with the id {id}");
+                    return Err(scene.violation(*stopped, text));
+                }
+            }
             let [first, second, ..] = running.as_slice() else { continue };
-            let met = scene.world.undisturbed(*first, *second);
+            let met = scene.world.in_contact(*first, *second);
             let due = met.map(|met| met.max(conflict.cloned) + scene.bounds.conflict);
             if due.is_none_or(|due| scene.at < due) {
                 continue;
             }
-            let reported =
-                if conflict.reported { "and one reported the other" } else { "and none reported it" };
+            scene.judges();
+            let reported = if conflict.reported.is_empty() {
+                "and none reported it"
+            } else {
+                "and one reported the other"
+            };
             let text = format!("two processes with the id {id} run on, {reported}");
             return Err(scene.violation(*first, text));
         }
@@ -97,6 +115,13 @@ mod tests {
         let mut history = Fixture::new(2, "CM13");
         let bound = history.bounds().conflict;
         history.cloned(1).after(bound * 2).ends().fires("none reported it");
+    }
+
+    #[test]
+    fn a_twin_that_stops_without_a_notice_is_found() {
+        let mut history = Fixture::new(2, "CM13");
+        history.cloned(1).notices(1, &Notice::IdentityConflict { other: 1, stopped: false }).stops(2);
+        history.ends().fires("it has stopped, and did not report");
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Check<Scene<'_>> for Codec {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         let Happening::Sent { from, port: BRUIT_PORT, bytes, .. } = happening else { return Ok(()) };
         let Some(node) = scene.node(*from) else { return Ok(()) };
+        scene.judges();
         let mtu = usize::from(node.config().mtu);
         if bytes.len() > mtu {
             let text = format!("it sent a datagram of {} bytes, above its mtu of {mtu}", bytes.len());
