@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::id::Incarnation;
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
-use crate::wire::{self, Header, Kind, Verdict};
+use crate::wire::{self, Header, Kind, Record, Verdict};
 
 /// The members that node `id` holds alive or suspected, and those that it holds Down, in its table.
 fn held(lan: &Lan, id: u64) -> (Vec<u64>, Vec<u64>) {
@@ -482,4 +482,38 @@ fn a_leave_is_repeated_until_it_is_acknowledged() {
     for id in [1, 2, 4] {
         assert_eq!(lan.changes(id, 3), [MemberChange::Up, MemberChange::Left], "at {id}");
     }
+}
+
+#[test]
+fn an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again() {
+    // Member 1 hears member 3 at 1.2, holds its record at 1.0, and then gets the record at 1.1.
+    let mut lan = Lan::new(2);
+    lan.run(2_000);
+    let fields = |counter| wire::RecordFields {
+        id: NodeId(3),
+        incarnation: Incarnation { epoch: 1, counter },
+        boot: 7,
+        shared: Config::lan("test").shared_digest(),
+        roster: 0,
+        priority: 0,
+        protocol: (1, 1),
+        eligible: true,
+        addr: addr(3),
+        name: "three",
+        zone: "",
+        meta: &[],
+    };
+    let hears = |lan: &mut Lan, message: Message<'_>| {
+        let bytes = datagram(lan, 2, 1, &[message]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+    };
+    let records = [0, 1].map(|counter| fields(counter).encode());
+    hears(&mut lan, Alive(Record::read(&records[0]).expect("well made")).into());
+    let incarnation = Incarnation { epoch: 1, counter: 2 };
+    hears(&mut lan, Verdict { incarnation, ..verdict(3, MemberState::Alive) }.into());
+    while lan.nodes[&1].machines().membership.has_updates() {
+        lan.run(100);
+    }
+    hears(&mut lan, Alive(Record::read(&records[1]).expect("well made")).into());
+    assert!(!lan.nodes[&1].machines().membership.has_updates());
 }

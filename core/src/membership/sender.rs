@@ -211,10 +211,8 @@ impl Membership {
             let id = source.sender.0.to_le_bytes();
             datagram.push(&Want::of(MEMBERS, credit, &id).into());
         }
-        if validated {
-            if let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, now)) {
-                datagram.push(&verdict.into());
-            }
+        if validated && let Some(verdict) = verdict.and_then(|id| self.verdict_of(id, now)) {
+            datagram.push(&verdict.into());
         }
         if datagram.is_empty() {
             return;

@@ -54,8 +54,11 @@ impl Membership {
         if !revives && !newer {
             return;
         }
-        // A member that is not alive is spread as its verdict, which was queued when it was taken.
-        if self.table.get(id).is_some_and(|entry| entry.state() == MemberState::Alive) {
+        // A member that is not alive is spread as its verdict, and so is one whose newest record is still missing. The
+        // verdict was queued when it was taken.
+        let spreads =
+            |entry: &Entry| entry.state() == MemberState::Alive && (revives || !entry.lacks_content());
+        if self.table.get(id).is_some_and(spreads) {
             self.enqueue_heard(id, source, cx);
         } else if source.delta {
             self.sync.find(cx);

@@ -254,15 +254,14 @@ fn main() -> ExitCode {
     for mutant in chosen {
         eprintln!("{}", mutant.name);
         copy(&source, &workshop);
-        let outcome = mutate(&workshop, mutant).and_then(|()| match mutant.by {
-            By::Sweep => sweep(&workshop).map(|failures| new_failure(&failures, &healthy, mutant)),
-            By::Scenario(name) => {
-                test(&workshop, "bruit-tests", name).map(|fails| fails.then(|| ("yes".into(), name.into())))
-            }
-            By::Unit(name) => {
-                test(&workshop, "bruit-core", name).map(|fails| fails.then(|| ("yes".into(), name.into())))
-            }
-        });
+        let outcome =
+            mutate(&workshop, mutant).and_then(|()| match mutant.by {
+                By::Sweep => sweep(&workshop).map(|failures| new_failure(&failures, &healthy, mutant)),
+                By::Scenario(name) => test(&workshop, "bruit-tests", name)
+                    .map(|fails| fails.then(|| ("yes".into(), name.into()))),
+                By::Unit(name) => test(&workshop, "bruit-core", name)
+                    .map(|fails| fails.then(|| ("yes".into(), name.into()))),
+            });
         let expected = mutant.checks.join(" ");
         match outcome {
             Ok(Some((check, place))) => println!("{:<40} {expected:<12} {check:<8} {place}", mutant.name),

@@ -69,26 +69,22 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "confirmations-undo-the-extension",
         checks: &["B6"],
         patches: &[(SUSPICION, "self.timeout_ends().max(self.not_before)", "self.timeout_ends()")],
-        by: By::Unit("membership::rule_tests::confirmations_do_not_take_away_what_the_end_of_a_silence_has_given"),
+        by: By::Unit(
+            "membership::rule_tests::confirmations_do_not_take_away_what_the_end_of_a_silence_has_given",
+        ),
     },
     Mutant {
         name: "confirmations-undo-the-delay",
         checks: &["B7"],
-        patches: &[(
-            SUSPICION,
-            "        self.started = self.started + late;\n",
-            "",
-        )],
-        by: By::Unit("membership::rule_tests::confirmations_do_not_take_away_what_a_late_call_has_given_back"),
+        patches: &[(SUSPICION, "        self.started = self.started + late;\n", "")],
+        by: By::Unit(
+            "membership::rule_tests::confirmations_do_not_take_away_what_a_late_call_has_given_back",
+        ),
     },
     Mutant {
         name: "ones-own-absence-is-silence",
         checks: &["B6", "B7"],
-        patches: &[(
-            "core/src/membership/health.rs",
-            "        self.heard = self.heard + late;\n",
-            "",
-        )],
+        patches: &[("core/src/membership/health.rs", "        self.heard = self.heard + late;\n", "")],
         by: By::Unit("membership::rule_tests::a_suspend_does_not_end_the_freeze_of_an_isolated_node"),
     },
     Mutant {
@@ -123,7 +119,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "let wants_record = (wants_record || ack.is_some() && known)",
             "let wants_record = validated && (wants_record || ack.is_some() && known)",
         )],
-        by: By::Unit("membership::rule_tests::a_member_that_has_moved_is_asked_for_its_record_where_it_is_heard"),
+        by: By::Unit(
+            "membership::rule_tests::a_member_that_has_moved_is_asked_for_its_record_where_it_is_heard",
+        ),
     },
     Mutant {
         name: "only-a-record-says-that-a-member-lives",
@@ -138,7 +136,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "every-echo-is-answered",
         checks: &["B10"],
-        patches: &[(JOIN, "if self.contacts.has_cookie(from, cookie) {", "if self.contacts.has_cookie(from, cookie) && false {")],
+        patches: &[(
+            JOIN,
+            "if self.contacts.has_cookie(from, cookie) {",
+            "if self.contacts.has_cookie(from, cookie) && false {",
+        )],
         by: By::Unit("membership::rule_tests::an_echo_is_answered_once"),
     },
     Mutant {
@@ -208,5 +210,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["CM8"],
         patches: &[(LEAVE, "        self.deadlines.arm(Timer::Leave,", "        let _ = (Timer::Leave,")],
         by: By::Unit("membership::rule_tests::a_leave_is_repeated_until_it_is_acknowledged"),
+    },
+    Mutant {
+        name: "an-old-record-spreads-the-verdict-again",
+        checks: &["CM9"],
+        patches: &[(
+            "core/src/membership/verdict.rs",
+            "(revives || !entry.lacks_content())",
+            "(revives || newer)",
+        )],
+        by: By::Unit(
+            "membership::rule_tests::an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again",
+        ),
     },
 ];
