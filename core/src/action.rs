@@ -115,8 +115,8 @@ impl<'a> Member<'a> {
 
 /// How a member changed in the local view.
 ///
-/// For each member the order is `Up`, then any of `Suspected`, `Refuted` and `Updated`, then `Down` or `Left`; then
-/// `Up` again if the member returns, or `Forgotten`. A member that restarts before anybody has missed it is `Updated`
+/// For each member the order is `Up`, then any of `Suspected`, `Refuted` and `Updated`, then `Down`, `Left`, or `Down` and
+/// then `Left` (an operator has removed it, or its leave was heard of late); then `Up` again if the member returns, or `Forgotten`. A member that restarts before anybody has missed it is `Updated`
 /// if its address or metadata differ, and else unchanged: compare [`Member::boot`] to notice it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]

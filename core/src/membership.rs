@@ -139,7 +139,7 @@ pub(crate) struct Membership {
     redraw: Option<Redraw>,
     /// Whether this process has published a record, now or before it left.
     has_published: bool,
-    /// The boot of the last other process with the own id that the application was told of.
+    /// The boot of the last other process with the own id that the application was told of, or a former one of this process.
     rival_told: u64,
     name_relays: NameRelays,
     accusations: Accusations,

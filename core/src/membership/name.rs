@@ -389,6 +389,8 @@ impl Membership {
         let heard = self.own.incarnation();
         let redraw = self.redraw.take().unwrap_or(Redraw { heard, below: None, route: Route::default() });
         cx.link.set_boot(number);
+        // Questions under the former number may still come back.
+        self.rival_told = self.own.boot();
         if !self.has_published {
             return self.own.identity.renew(number);
         }

@@ -131,7 +131,7 @@ pub(super) fn changes(
         MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Refuted],
         MemberState::Suspect if before == MemberState::Alive => &[MemberChange::Suspected],
         MemberState::Down if known && was_live => &[MemberChange::Down],
-        MemberState::Left if known && was_live => &[MemberChange::Left],
+        MemberState::Left if known && before != MemberState::Left => &[MemberChange::Left],
         MemberState::Alive | MemberState::Suspect | MemberState::Down | MemberState::Left => &[],
     }
 }

@@ -17,6 +17,9 @@ struct History {
     paused: bool,
     /// When the process last crashed, restarted, was paused, was resumed or moved.
     disturbed: Option<Time>,
+    /// When the process was told to join, in the present boot and since it last left.
+    asked: Option<Time>,
+    /// When it took its id after that: until then it waits, and is no member (rule A2a).
     joined: Option<Time>,
     left: Option<Time>,
     crashed: Option<Time>,
@@ -112,8 +115,8 @@ impl World {
                 if history.is_active() {
                     history.last_ran = Some(at);
                 }
-                (history.runs, history.paused, history.joined, history.crashed, history.ended) =
-                    (false, false, None, Some(at), None);
+                (history.runs, history.paused, history.crashed, history.ended) = (false, false, Some(at), None);
+                (history.asked, history.joined) = (None, None);
             }
             Happening::Restarted { node, memory } => {
                 self.disturb(node, at);
@@ -128,11 +131,14 @@ impl World {
                 self.histories[node.get()].paused = matches!(happening, Happening::Paused { .. });
             }
             Happening::Moved { node, .. } => self.disturb(node, at),
-            Happening::Command { node, command } => self.command(at, node, command),
+            Happening::Command { node, command } => self.command(at, node, command, nodes),
             Happening::Notice { node, notice: Notice::AdmissionAsked { id } } => {
                 self.hidden.insert((node, *id));
             }
-            Happening::Notice { node, notice: Notice::IdentityConflict { stopped: true, .. } } => {
+            Happening::Notice {
+                node,
+                notice: Notice::IdentityConflict { stopped: true, .. } | Notice::NameTaken { .. },
+            } => {
                 self.end(node, at);
             }
             Happening::Notice { node, notice: Notice::Removed } => {
@@ -152,18 +158,33 @@ impl World {
                 self.measure(at, nodes);
             }
             Happening::NetworkChanged => self.measure(at, nodes),
+            Happening::Handled { node } => self.take(at, node, nodes),
             _ => {}
         }
     }
 
-    fn command(&mut self, at: Time, node: Index, command: &Command) {
+    /// Notes that a process that was told to join has its id.
+    fn take(&mut self, at: Time, node: Index, nodes: &dyn Nodes) {
+        let history = &mut self.histories[node.get()];
+        if history.asked.is_some() && history.joined.is_none() && nodes.is_member(node) {
+            history.joined = Some(at);
+            if history.asked != Some(at) {
+                (history.disturbed, self.changed) = (Some(at), at);
+            }
+        }
+    }
+
+    fn command(&mut self, at: Time, node: Index, command: &Command, nodes: &dyn Nodes) {
         match command {
             Command::Join { .. } => {
                 let history = &mut self.histories[node.get()];
                 if history.left.take().is_some() {
-                    history.disturbed = Some(at);
+                    (history.disturbed, history.asked, history.joined) = (Some(at), None, None);
                 }
-                history.joined.get_or_insert(at);
+                history.asked.get_or_insert(at);
+                if nodes.is_member(node) {
+                    history.joined.get_or_insert(at);
+                }
             }
             Command::Leave { .. } => {
                 self.histories[node.get()].left.get_or_insert(at);
@@ -201,6 +222,7 @@ impl World {
             paused: false,
             // The copy of a member is one from the start, and has missed what happened since.
             disturbed: copied.then_some(at),
+            asked: copied.then_some(at),
             joined: copied.then_some(at),
             left: None,
             crashed: None,
@@ -214,7 +236,8 @@ impl World {
     /// Records that a process goes on from a snapshot. It is not told to join, and two lives of the id may have used one epoch.
     fn resumed(&mut self, node: Index, at: Time, nodes: &dyn Nodes) {
         let history = &mut self.histories[node.get()];
-        history.joined = nodes.is_member(node).then_some(at);
+        history.asked = nodes.is_member(node).then_some(at);
+        history.joined = history.asked;
         self.copied.insert(history.id);
     }
 
@@ -300,7 +323,7 @@ impl World {
         history.is_active() && history.left.is_none()
     }
 
-    /// The time at which a process that is up was told to join.
+    /// The time at which a process that is up became a member: it was told to join, and took its id.
     pub(crate) fn joined(&self, node: Index) -> Option<Time> {
         let history = &self.histories[node.get()];
         if self.is_up(node) { history.joined } else { None }
@@ -309,7 +332,7 @@ impl World {
     /// Whether a process runs, was told to join, and neither left nor was removed. Its node may have stopped for good.
     pub(crate) fn is_told_to_run(&self, node: Index) -> bool {
         let history = &self.histories[node.get()];
-        history.runs && history.joined.is_some() && history.left.is_none()
+        history.runs && history.asked.is_some() && history.left.is_none()
     }
 
     /// The time at which a process was told to leave.

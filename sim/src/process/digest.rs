@@ -23,6 +23,8 @@ pub(crate) fn notice(notice: &Notice<'_>) -> u64 {
         }
         Notice::Joined { via } => mix(40, via.0),
         Notice::Reincarnated { incarnation } => mix(41 + incarnation.epoch, incarnation.counter.into()),
+        Notice::NameHeld { boot, incarnation, .. } => mix(49 + incarnation.epoch, *boot),
+        Notice::NameTaken { boot, incarnation, .. } => mix(50 + incarnation.epoch, *boot),
         Notice::IdentityConflict { other, stopped } => mix(42 + u64::from(*stopped), *other),
         Notice::Pong { ping, round_trip, .. } => mix(44 + ping.0, u64::from(round_trip.subsec_nanos())),
         Notice::Delivered { id, topic, payload, hops } => {

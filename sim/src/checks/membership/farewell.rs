@@ -15,7 +15,8 @@ impl Check<Scene<'_>> for Farewell {
         if let Happening::Handled { node: index } = *happening {
             let Some(node) = scene.node(index) else { return Ok(()) };
             let state = scene.nodes.view(index, node.id());
-            let gone = matches!(node.phase(), Phase::Leaving | Phase::Left | Phase::Ended);
+            // One that joins again waits first, and has not published that yet.
+            let gone = matches!(node.phase(), Phase::Waiting | Phase::Leaving | Phase::Left | Phase::Ended);
             let fine =
                 matches!(state, None | Some(MemberState::Alive)) || gone && state == Some(MemberState::Left);
             if !fine {

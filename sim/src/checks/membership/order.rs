@@ -36,7 +36,7 @@ const fn next(state: Option<MemberState>, change: MemberChange) -> Option<Option
         (Some(Alive), MemberChange::Suspected) => Some(Suspect),
         (Some(Alive | Suspect), MemberChange::Updated) => state,
         (Some(Alive | Suspect), MemberChange::Down) => Some(Down),
-        (Some(Alive | Suspect), MemberChange::Left) => Some(Left),
+        (Some(Alive | Suspect | Down), MemberChange::Left) => Some(Left),
         (Some(Down | Left), MemberChange::Forgotten) => None,
         _ => return None,
     })

@@ -1,4 +1,4 @@
-//! CM14: a node stops for good only for a reason: another process with its id runs or ran shortly before (rule A2), or an
+//! CM14: a node stops for good only for a reason: another process with its id runs or ran just before (rules A2a and A2b), or an
 //! operator has removed it (rule A7). Its application is told.
 
 use core::time::Duration;
@@ -10,9 +10,12 @@ use crate::base::Index;
 use crate::checks::scene::Scene;
 use crate::kernel::{Check, Happening, Violation};
 
-/// The time for which a process that no longer runs may still be taken for a running one with the same id: what it sent
-/// is under way, or is repeated by others.
+/// The time for which a process that no longer runs may still be reported as a running one with the same id: what it sent
+/// is under way, or others hold it alive.
 const RECENTLY: Duration = Duration::from_secs(60);
+/// The time since which another process must have run for a process to stop because of it: twice the time in which its
+/// claim must come (rule A2b), because clocks run fast and slow.
+const JUST_NOW: Duration = Duration::from_secs(2);
 
 /// CM14: judges each notice that a node has stopped, and each node that is not a member any more.
 #[derive(Clone, Debug, Default)]
@@ -27,14 +30,22 @@ impl Stopping {
         match notice {
             Notice::IdentityConflict { other, stopped } => {
                 scene.judges();
-                if scene.world.has_rival_since(node, scene.at - RECENTLY) {
+                let lately = if *stopped { JUST_NOW } else { RECENTLY };
+                if scene.world.has_rival_since(node, scene.at - lately) {
                     return Ok(());
                 }
                 let verb = if *stopped { "stops because of" } else { "reports" };
                 let text = format!(
-                    "it {verb} another process with the id {id}, whose boot is {other:x}, and none has run in the last {RECENTLY:?}"
+                    "it {verb} another process with the id {id}, whose boot is {other:x}, and none has run in the last {lately:?}"
                 );
                 Err(scene.violation(node, text))
+            }
+            Notice::NameTaken { .. } => {
+                scene.judges();
+                if scene.world.has_rival_since(node, scene.at - RECENTLY) {
+                    return Ok(());
+                }
+                Err(scene.violation(node, format!("it gives up {id}, and nobody has that id")))
             }
             Notice::Removed => {
                 scene.judges();
@@ -76,7 +87,7 @@ impl Check<Scene<'_>> for Stopping {
 
 #[cfg(test)]
 mod tests {
-    use super::RECENTLY;
+    use super::JUST_NOW;
     use crate::checks::fixture::Fixture;
     use bruit_core::{Command, NodeId, Notice};
     use core::time::Duration;
@@ -86,9 +97,9 @@ mod tests {
     #[test]
     fn a_member_that_stops_without_another_process_of_its_id_is_found() {
         let mut history = Fixture::new(2, "CM14");
-        history.notices(1, &STOPPED).fires("none has run in the last 60s");
+        history.notices(1, &STOPPED).fires("none has run in the last 2s");
         let mut history = Fixture::new(2, "CM14");
-        history.cloned(1).crashes(2).after(RECENTLY + Duration::from_secs(1)).notices(1, &STOPPED);
+        history.cloned(1).crashes(2).after(JUST_NOW + Duration::from_secs(1)).notices(1, &STOPPED);
         history.fires("it stops because of another process with the id n2");
     }
 

@@ -1,9 +1,9 @@
 //! CM13: of two processes with one id that can reach each other one stops, after a notice, and their incarnations do not
-//! raise each other forever (rule A2).
+//! raise each other forever (rules A2a to A2c).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bruit_core::{NodeId, Notice, Time};
+use bruit_core::{NodeId, Notice, Phase, Time};
 
 use crate::base::Index;
 use crate::checks::scene::Scene;
@@ -46,7 +46,7 @@ impl Check<Scene<'_>> for Twins {
                     conflict.reported.remove(&node);
                 }
             }
-            Happening::Notice { node, notice: Notice::IdentityConflict { .. } } => {
+            Happening::Notice { node, notice: Notice::IdentityConflict { .. } | Notice::NameTaken { .. } } => {
                 if let Some(conflict) = self.conflicts.get_mut(&scene.world.id(node)) {
                     conflict.reported.insert(node);
                 }
@@ -76,8 +76,11 @@ impl Check<Scene<'_>> for Twins {
             let runs = |node: &&Index| scene.world.joined(**node).is_some() && scene.nodes.is_member(**node);
             let running: Vec<_> = processes.iter().filter(runs).copied().collect();
             let is_silent = |node: &&Index| !conflict.reported.contains(node);
-            let stopped =
-                |node: &&Index| scene.world.is_told_to_run(**node) && !scene.nodes.is_member(**node);
+            let told = |node: &&Index| scene.world.is_told_to_run(**node);
+            let waits = |node: &Index| {
+                scene.nodes.node(*node).is_some_and(|node| node.phase() == Phase::Waiting)
+            };
+            let stopped = |node: &&Index| told(node) && !scene.nodes.is_member(**node) && !waits(node);
             for stopped in processes.iter().filter(stopped) {
                 scene.judges();
                 if is_silent(&stopped) {
