@@ -165,7 +165,7 @@ impl World {
 
     /// Notes that a process that was told to join has its id.
     fn take(&mut self, at: Time, node: Index, nodes: &dyn Nodes) {
-        let history = &mut self.histories[node.get()];
+        let Some(history) = self.histories.get_mut(node.get()) else { return };
         if history.asked.is_some() && history.joined.is_none() && nodes.is_member(node) {
             history.joined = Some(at);
             if history.asked != Some(at) {
