@@ -85,9 +85,8 @@ impl Membership {
         match admission {
             Admission::Accept => self.accept(id, cx),
             Admission::Veto => {
-                if entry.is_live() {
-                    self.notify(id, MemberChange::Left, cx);
-                }
+                let change = if entry.is_live() { MemberChange::Left } else { MemberChange::Forgotten };
+                self.notify(id, change, cx);
                 self.deadlines.cancel(Timer::Admit(id));
                 cx.signals.push(Signal::MemberGone(id));
                 self.table.set_visibility(id, Visibility::Hidden);

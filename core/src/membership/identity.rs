@@ -122,7 +122,7 @@ struct Doubt {
     due: Time,
 }
 
-/// A question to the own address, which shows whether this process is there (rule A2c).
+/// A question to the address at which the others reach the own id, which shows whether this process is there (rule A2c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct SelfAsk {
     nonce: u64,
@@ -289,7 +289,7 @@ impl Identity {
         self.rivals.push(Rival { boot, jumps: jumps.saturating_add(1) });
     }
 
-    /// Opens a question to the own address; `None` while another question is open.
+    /// Opens a question to the address at which the others reach the own id; `None` while another question is open.
     pub(super) fn ask_self(&mut self, now: Time, nonce: u64) -> Option<u64> {
         if self.doubt.is_some() {
             return None;

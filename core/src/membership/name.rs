@@ -346,16 +346,22 @@ impl Membership {
         }
     }
 
-    /// Asks at the own address whether this process is there (rule A2c).
+    /// Asks whether this process is where the others reach its id (rule A2c): through a random member, which passes the
+    /// question on to the address that it holds, or at the own address if there is no other member.
     pub(super) fn ask_self(&mut self, cx: &mut Ctx<'_>) {
         let addr = self.own.addr;
         if self.phase != Phase::Running || addr.ip().is_unspecified() {
             return;
         }
         let nonce = self.draw(cx.now);
-        if let Some(nonce) = self.own.identity.ask_self(cx.now, nonce) {
-            self.send_ask(addr, self.own.id, nonce, cx);
-        }
+        let Some(nonce) = self.own.identity.ask_self(cx.now, nonce) else { return };
+        let chosen = self.choose(1, self.own.id);
+        let via = chosen.first().copied();
+        self.chosen = chosen;
+        let (to, receiver) = via
+            .and_then(|via| Some((self.table.get(via)?.addr()?, via)))
+            .unwrap_or((addr, self.own.id));
+        self.send_ask(to, receiver, nonce, cx);
     }
 
     /// Handles the deadline of a question.

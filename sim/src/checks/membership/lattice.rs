@@ -6,6 +6,7 @@
 //! nodes run on without an answer from anybody until all suspicions have expired; then their roots must be equal as well.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use bruit_core::wire::{Alive, Message, Record, Swim, Verdict, cluster_tag, open};
 use bruit_core::{Boot, Command, Event, MemberState, Node, NodeId, Time, virtual_addr};
@@ -37,6 +38,15 @@ pub(crate) struct Lattice {
 enum Update {
     Alive(Vec<u8>),
     Verdict(Verdict),
+}
+
+impl Update {
+    fn id(&self) -> NodeId {
+        match self {
+            Self::Alive(bytes) => Record::read(bytes).expect("it was read before").id(),
+            Self::Verdict(verdict) => verdict.id,
+        }
+    }
 }
 
 impl Lattice {
@@ -83,6 +93,8 @@ impl Lattice {
         let mut config = scene.config.clone();
         // The fresh node takes a place in its table that the original does not need.
         config.membership.members_max += 1;
+        // Tombstones that are held back are in no root, and their time begins with the verdict, which orders change.
+        config.membership.forget_after = Duration::from_secs(24 * 3_600);
         let mut node = Node::new(boot, config, Time::ZERO).expect("the cluster's own configuration");
         node.handle(Event::Command(Command::Join { seeds: Vec::new() }), Time::ZERO);
         let mut header = forge::header(&scene.config.cluster, SENDER, FRESH);
@@ -102,12 +114,10 @@ impl Lattice {
     /// alive had been probed, suspected and called Down.
     fn settled(&self, order: &[usize], scene: &Scene<'_>) -> [u64; 3] {
         let mut node = self.fed(order, scene);
-        let bounds = Bounds::new(
-            scene.config,
-            1 + u32::try_from(node.member_count()).unwrap_or(u32::MAX),
-            Duration::ZERO,
-            0,
-        );
+        // Members that wait for admission are not counted by the node.
+        let ids: BTreeSet<NodeId> = self.updates.iter().map(Update::id).collect();
+        let members = 2 + u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let bounds = Bounds::new(scene.config, members, Duration::ZERO, 0);
         let end = Time::ZERO + bounds.completeness + bounds.freeze;
         while let Some(wake) = node.next_wake().filter(|wake| *wake <= end) {
             node.handle(Event::Tick, wake);
