@@ -10,7 +10,7 @@ use bruit_core::{Command, Incarnation, MemberState, Node, NodeId, Notice};
 
 use crate::base::Index;
 use crate::checks::scene::{Scene, change};
-use crate::kernel::{Check, Happening, Violation};
+use crate::kernel::{Check, Happening, Memory, Violation};
 use lives::Lives;
 
 /// CM4: looks at the own incarnation of each node after each event, at the accusations that arrive, and at the incarnation
@@ -163,8 +163,12 @@ impl Check<Scene<'_>> for Incarnations {
                 self.lives.crash(node, scene);
                 Ok(())
             }
-            Happening::Restarted { node, .. } => {
-                self.lives.restart(node);
+            Happening::Restarted { node, memory } => {
+                if memory == Memory::Snapshot {
+                    self.lives.resume(node, scene);
+                } else {
+                    self.lives.restart(node);
+                }
                 Ok(())
             }
             _ => Ok(()),

@@ -74,7 +74,12 @@ impl Check<Scene<'_>> for Order {
                 let text = format!("it reported {change:?} of {} and shows it {:?}", member.id, member.state);
                 return Err(scene.violation(observer, text));
             }
-            self.states.insert(key, after);
+            if veto {
+                // The application has asked not to be shown the member any more.
+                self.states.remove(&key);
+            } else {
+                self.states.insert(key, after);
+            }
         } else {
             self.states.remove(&key);
         }

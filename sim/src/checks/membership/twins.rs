@@ -33,7 +33,8 @@ impl Check<Scene<'_>> for Twins {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         match *happening {
             Happening::Cloned { id, .. } => {
-                self.conflicts.insert(id, Conflict { cloned: scene.at, ..Conflict::default() });
+                let conflict = self.conflicts.entry(id).or_default();
+                (conflict.cloned, conflict.epochs) = (scene.at, 0);
             }
             // A restart of one of the two begins the conflict anew.
             Happening::Restarted { node, .. } => {

@@ -98,6 +98,19 @@ impl Lives {
         self.restarted.insert(node);
     }
 
+    /// A process goes on from a snapshot: the life that was saved has not ended, up to the incarnation that it was at.
+    pub(super) fn resume(&mut self, node: Index, scene: &Scene<'_>) {
+        self.restarted.insert(node);
+        let Some(process) = scene.node(node) else { return };
+        let (id, saved) = (process.id(), process.incarnation());
+        self.issue(node, saved);
+        let goes_on = |ended: &Incarnation| ended.epoch == saved.epoch && ended.counter <= saved.counter;
+        if let Some(ended) = self.ended.get_mut(&id) {
+            ended.retain(|ended| !goes_on(ended));
+        }
+        self.held_ended.retain(|(_, of), held| *of != id || !goes_on(held));
+    }
+
     /// Judges the present life of each restarted process: it is above every ended life that a running process holds, and
     /// equal to none that any process ever held.
     pub(super) fn judge(&self, scene: &Scene<'_>) -> Result<(), Violation> {
