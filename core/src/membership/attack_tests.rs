@@ -4,11 +4,13 @@ use core::time::Duration;
 
 use super::*;
 use crate::action::{Action, Notice};
-use crate::command::Command;
+use crate::command::{Admission, Command};
+use crate::config::AdmissionPolicy;
 use crate::event::Event;
 use crate::id::{Incarnation, Rank};
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
+use crate::rng::Stream;
 use crate::wire::{self, Ask, Header, Join, JoinEcho, NameState, Record};
 
 /// The key at which the second process of an id is kept.
@@ -280,4 +282,107 @@ fn a_single_question_of_a_stale_sender_gets_one_answer() {
     let bytes = letter(2, Incarnation { epoch: 0, counter: 1 }, 99, 1, &[ask.into()]);
     let answers = sent(&mut lan, 1, Event::Datagram { from: addr(200), bytes: &bytes });
     assert!(answers.len() == 1 && answers[0].1 <= bytes.len(), "{answers:?} for {}", bytes.len());
+}
+
+/// A configuration at the edges of its ranges.
+fn edges(draw: u64) -> Config {
+    let mut config = Config::lan("test");
+    let settings = &mut config.membership;
+    settings.name_wait = [Duration::ZERO, Duration::MAX, Duration::from_secs(5)][draw as usize % 3];
+    settings.tombstones_max = [1, 2, 8_192][draw as usize / 3 % 3];
+    settings.members_max = [1, 2, 3, 20_000][draw as usize / 9 % 4];
+    settings.forget_after =
+        [Duration::from_secs(60), Duration::from_secs(24 * 3_600)][draw as usize / 36 % 2];
+    settings.leave_acks = [0, 3][draw as usize / 72 % 2];
+    if draw / 144 % 2 == 1 {
+        settings.admission = AdmissionPolicy::Ask(Duration::from_secs(3));
+    }
+    config
+}
+
+/// A random command, also one that is to be refused.
+fn any_command(rng: &mut Rng) -> Command {
+    let place = |rng: &mut Rng| match rng.below(12) {
+        0 => "0.0.0.0:7".parse().expect("an address"),
+        1 => addr(200),
+        2 => addr(OTHER),
+        other => addr(other as u64 % 5 + 1),
+    };
+    let id = |rng: &mut Rng| NodeId(rng.below(6) as u64);
+    match rng.below(12) {
+        0 | 1 => Command::Join { seeds: vec![place(rng), addr(1)] },
+        2 => Command::Join { seeds: vec![] },
+        3 => Command::Leave { within: [Duration::ZERO, Duration::from_secs(2), Duration::MAX][rng.below(3)] },
+        4 => Command::SetAddr(place(rng)),
+        5 => Command::SetMeta(vec![1; rng.below(600)]),
+        6 => Command::AddPeer(place(rng)),
+        7 => Command::SetPeers(vec![place(rng), place(rng)]),
+        8 => Command::RemovePeer(id(rng)),
+        9 => Command::Ping { id: id(rng), addr: place(rng) },
+        10 => Command::Broadcast(crate::Broadcast::new("a", vec![7; rng.below(3_000)]).report(Duration::MAX)),
+        _ => Command::Admit { id: id(rng), admission: [Admission::Accept, Admission::Veto][rng.below(2)] },
+    }
+}
+
+#[test]
+fn any_order_of_events_keeps_the_invariants() {
+    let rounds = std::env::var("ATTACK_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    for round in 0..rounds {
+        let mut seed = [3; 32];
+        seed[..8].copy_from_slice(&u64::to_le_bytes(round));
+        let mut rng = Rng::new(seed, Stream::Membership);
+        let config = edges(rng.next_u64() >> 8);
+        let mut lan = Lan::with(0, &config);
+        let mut saved: Vec<Node> = Vec::new();
+        for _ in 0..300 {
+            let key = [1, 2, 3, 4, OTHER][rng.below(5)];
+            let id = if key == OTHER { 2 } else { key };
+            match rng.below(14) {
+                0 | 1 => {
+                    let mut boot = boot(id, [0, 1, 5, (1 << 63) - (1 << 32) - 2][rng.below(4)]);
+                    boot.addr = match rng.below(8) {
+                        0 => "0.0.0.0:7".parse().expect("an address"),
+                        1 => addr(rng.below(5) as u64 + 1),
+                        _ => addr(key),
+                    };
+                    boot.seed = [rng.below(200) as u8; 32];
+                    if lan.nodes.get(&key).is_none_or(|node| node.phase() == Phase::Ended)
+                        || rng.below(4) == 0
+                    {
+                        lan.nodes.insert(key, Node::new(boot, config.clone(), lan.now).expect("valid"));
+                        lan.event(key, Event::Command(Command::Join { seeds: vec![addr(1), addr(2)] }));
+                    }
+                }
+                2..=4 => lan.event(key, Event::Command(any_command(&mut rng))),
+                5 if rng.below(3) == 0 => lan.event(key, Event::Seed([rng.below(250) as u8; 32])),
+                6 => saved.extend(lan.nodes.get(&key).cloned()),
+                7 if !saved.is_empty() && rng.below(3) == 0 => {
+                    let node = saved.swap_remove(rng.below(saved.len()));
+                    lan.nodes.insert(key, node);
+                    lan.event(key, Event::Seed([rng.below(250) as u8; 32]));
+                }
+                8 => lan.wires.retain(|_, _| rng.below(3) > 0),
+                9 => {
+                    // A datagram goes to a random node, with some bytes changed and its checksum right.
+                    let Some((_, _, bytes)) =
+                        lan.wires.values().nth(rng.below(lan.wires.len().max(1))).cloned()
+                    else {
+                        continue;
+                    };
+                    let mut bytes = bytes;
+                    for _ in 0..rng.below(4) {
+                        let at = 16 + rng.below(bytes.len() - 20);
+                        bytes[at] = [rng.below(256) as u8, 0, 255][rng.below(3)];
+                    }
+                    let end = bytes.len() - 4;
+                    let crc = crc32c::crc32c(&bytes[..end]).to_le_bytes();
+                    bytes[end..].copy_from_slice(&crc);
+                    lan.event(key, Event::Datagram { from: addr(rng.below(6) as u64), bytes: &bytes });
+                }
+                10 => lan.now = lan.now + Duration::from_millis([1, 300, 5_000, 70_000][rng.below(4)]),
+                11 => lan.event(key, Event::Tick),
+                _ => lan.run([1, 10, 1_000, 20_000][rng.below(4)]),
+            }
+        }
+    }
 }
