@@ -81,13 +81,15 @@ impl Machines {
             return self.membership.on_name_datagram(&datagram, from, bytes.len(), cx);
         }
         let mut arrival = self.membership.on_header(&datagram.header, from, bytes.len(), cx);
-        for message in datagram.messages {
+        for (place, message) in datagram.messages.enumerate() {
+            let alone = message.as_ref().is_ok_and(|message| message.kind().stands_alone());
             match message {
+                Ok(_) if alone && place > 0 => cx.stats.dropped_invalid += 1,
                 Ok(message) => self.on_message(&mut arrival, &message, cx),
                 Err(error) => cx.stats.count_undecodable(error),
             }
             self.drain(cx);
-            if !self.membership.is_listening() {
+            if (alone && place == 0) || !self.membership.is_listening() {
                 return;
             }
         }

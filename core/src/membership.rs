@@ -42,6 +42,8 @@ mod view;
 mod waiting;
 
 #[cfg(test)]
+mod attack_tests;
+#[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
 mod tests;
@@ -210,6 +212,9 @@ impl Membership {
             cx.stats.late_wakes += 1;
             // What was answered meanwhile may be of a process that has ended since.
             self.own.identity.void();
+            if let Some(waiting) = &mut self.waiting {
+                waiting.postpone(late);
+            }
             self.ask_self(cx);
         }
     }
@@ -268,10 +273,7 @@ impl Membership {
             Swim::Alive(Alive(record)) => self.on_record(record, source, reply, cx),
             Swim::Verdict(verdict) => self.on_verdict(&verdict, source, cx),
             Swim::Accused(accused) => self.on_accused(source, &accused, reply, cx),
-            Swim::Join(join) => {
-                reply.accused = None;
-                self.on_join(source, &join, cx);
-            }
+            Swim::Join(join) => self.on_join(source, &join, cx),
             Swim::JoinEcho(echo) => self.on_join_echo(source.from, echo, cx),
             Swim::JoinAnswer(answer) => {
                 self.on_join_answer(source, &answer, cx);

@@ -61,6 +61,8 @@ pub(super) struct Contact {
     /// The last cookie from the address, or 0. While it is valid, a Join that is repeated after a lost answer needs no
     /// new cookie.
     pub(super) cookie: u64,
+    /// Whether a Join was sent there since the last echo from there.
+    asked: bool,
 }
 
 impl Contacts {
@@ -111,6 +113,13 @@ impl Contacts {
         self.all().any(|contact| contact.addr == addr)
     }
 
+    /// Whether a Join was sent to this address since the last echo from there, which this call takes.
+    fn take_asked(&mut self, addr: SocketAddr) -> bool {
+        let asked = self.all().any(|contact| contact.addr == addr && contact.asked);
+        self.update(addr, |contact| contact.asked = false);
+        asked
+    }
+
     /// Whether this cookie has come from this address before.
     fn has_cookie(&self, addr: SocketAddr, cookie: u64) -> bool {
         self.all().any(|contact| (contact.addr, contact.cookie) == (addr, cookie))
@@ -149,7 +158,7 @@ fn merged(old: &[Contact], new: &[SocketAddr]) -> Vec<Contact> {
     let mut all = old.to_vec();
     for addr in new {
         if !all.iter().any(|contact| contact.addr == *addr) {
-            all.push(Contact { addr: *addr, member: NodeId::NOBODY, cookie: 0 });
+            all.push(Contact { addr: *addr, member: NodeId::NOBODY, cookie: 0, asked: false });
         }
     }
     all
@@ -179,9 +188,8 @@ impl Membership {
         if self.contacts.joined {
             return;
         }
-        for contact in self.contacts.others(self.own.addr) {
-            self.send_join(contact.addr, contact.cookie, cx);
-        }
+        let contacts: Vec<_> = self.contacts.others(self.own.addr).collect();
+        contacts.iter().for_each(|contact| self.send_join(contact.addr, contact.cookie, cx));
         if !self.contacts.only(self.own.addr) {
             self.deadlines.arm(Timer::Join, cx.now + cx.config.membership.join_interval, cx.now);
         }
@@ -199,8 +207,13 @@ impl Membership {
         }
     }
 
-    /// Sends a Join with the own record to an address.
-    pub(super) fn send_join(&self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
+    /// Sends a Join with the own record to an address, whose echo is then used.
+    pub(super) fn send_join(&mut self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
+        self.contacts.update(to, |contact| contact.asked = true);
+        self.write_join(to, cookie, cx);
+    }
+
+    fn write_join(&self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
         let record = self.own.record();
         let cluster = &cx.config.cluster;
         let mut datagram = cx.datagram(to, NodeId::NOBODY);
@@ -278,11 +291,15 @@ impl Membership {
     }
 
     /// Handles a JoinEcho: sends the cookie back in a second Join, once this node has its id. A cookie that has come before
-    /// is not answered: it goes out with the next Join, and an answer to each echo could go on without end. A node without
-    /// an address takes the one that the echo reports (rule A6).
+    /// is not answered: it goes out with the next Join, and an answer to each echo could go on without end. Of the echoes
+    /// from one address only one is used for each Join that was sent there of the own accord, so that forged echoes do not
+    /// make this node flood it (rule F6). A node without an address takes the one that the echo reports (rule A6).
     pub(super) fn on_join_echo(&mut self, from: SocketAddr, echo: JoinEcho, cx: &mut Ctx<'_>) {
         let JoinEcho { cookie, seen, name } = echo;
-        if !matches!(self.phase, Phase::Waiting | Phase::Running) || !self.contacts.has(from) {
+        if self.phase == Phase::Running && self.contacts.has_cookie(from, cookie) {
+            return;
+        }
+        if !matches!(self.phase, Phase::Waiting | Phase::Running) || !self.contacts.take_asked(from) {
             cx.stats.ignored_unknown_sender += 1;
             return;
         }
@@ -291,18 +308,14 @@ impl Membership {
             self.publish_change(cx);
             cx.out.notify(Notice::AddressLearnt { addr: seen });
         }
-        let is_new = !self.contacts.has_cookie(from, cookie);
         self.contacts.update(from, |contact| contact.cookie = cookie);
         if self.phase == Phase::Waiting {
             return self.on_name_state(from, seen, name, cx);
         }
-        if !is_new {
-            return;
-        }
         if seen != self.own.addr {
             self.ask_self(cx);
         }
-        self.send_join(from, cookie, cx);
+        self.write_join(from, cookie, cx);
     }
 
     /// Handles the answer to a Join, and fetches from its sender the records that the answer leaves out.

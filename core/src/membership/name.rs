@@ -4,6 +4,7 @@
 //! follows.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -88,10 +89,11 @@ impl Membership {
     pub(super) fn go_on_waiting(&mut self, seen: Option<SocketAddr>, cx: &mut Ctx<'_>) {
         loop {
             let nonce = self.draw(cx.now);
+            let (own, boot) = ([self.own.addr, seen.unwrap_or(self.own.addr)], self.own.boot());
+            let contacts: Vec<SocketAddr> =
+                self.contacts.others(self.own.addr).map(|contact| contact.addr).collect();
             let Some(waiting) = &mut self.waiting else { return };
-            let own = [self.own.addr, seen.unwrap_or(self.own.addr)];
-            let contacts = self.contacts.others(self.own.addr).count();
-            let place = Place { own: &own, contacts, settings: &cx.config.membership };
+            let place = Place { own: &own, contacts: &contacts, boot, settings: &cx.config.membership };
             match waiting.step(place, cx.now, nonce) {
                 Next::Sleep(until) => return self.deadlines.arm(Timer::Name, until, cx.now),
                 Next::Poll => self.ask_contacts(cx),
@@ -110,10 +112,9 @@ impl Membership {
     }
 
     /// Asks every address that was given what is held of the own id: a Join without a cookie adds nothing to a table.
-    fn ask_contacts(&self, cx: &mut Ctx<'_>) {
-        for contact in self.contacts.others(self.own.addr) {
-            self.send_join(contact.addr, 0, cx);
-        }
+    fn ask_contacts(&mut self, cx: &mut Ctx<'_>) {
+        let contacts: Vec<_> = self.contacts.others(self.own.addr).collect();
+        contacts.iter().for_each(|contact| self.send_join(contact.addr, 0, cx));
     }
 
     /// Takes the id: from here on this node publishes its record.
@@ -161,10 +162,16 @@ impl Membership {
     ) {
         let header = &datagram.header;
         let source = Source { from, sender: header.sender, standing: Standing::Stale, delta: false };
-        if header.sender == self.own.id {
-            self.on_own_id(header, from, len, cx);
+        let is_own = header.sender == self.own.id;
+        if is_own && !self.on_own_id(header, from, cx) {
+            return;
         }
-        for message in datagram.messages {
+        for (place, message) in datagram.messages.enumerate() {
+            let alone = message.as_ref().is_ok_and(|message| message.kind().stands_alone());
+            if alone && place > 0 {
+                cx.stats.dropped_invalid += 1;
+                continue;
+            }
             match message {
                 Ok(Message::Swim(Swim::Join(join))) => self.on_join(&source, &join, cx),
                 Ok(Message::Swim(Swim::JoinEcho(echo))) => self.on_join_echo(from, echo, cx),
@@ -173,30 +180,38 @@ impl Membership {
                 Ok(_) => {}
                 Err(error) => cx.stats.count_undecodable(error),
             }
-            if !self.is_listening() {
+            if alone || !self.is_listening() {
                 return;
             }
         }
+        if is_own {
+            self.answer_twin(header, from, len, cx);
+        }
     }
 
-    /// Handles the header of a datagram under the own id: this process, a copy or a twin has sent it. A twin with a lower
-    /// incarnation is told so, because it may know no other member (rules A2b and A4).
-    fn on_own_id(&mut self, header: &Header, from: SocketAddr, len: usize, cx: &mut Ctx<'_>) {
+    /// Handles the header of a datagram under the own id: this process, a copy or a twin has sent it. Returns whether the
+    /// messages of the datagram may be used.
+    fn on_own_id(&mut self, header: &Header, from: SocketAddr, cx: &mut Ctx<'_>) -> bool {
         let Header { boot, incarnation, .. } = *header;
         if boot == self.own.boot() && incarnation <= self.own.incarnation() {
             cx.stats.dropped_own += 1;
-            return;
+        } else if self.phase == Phase::Running && incarnation != NO_INCARNATION {
+            if self.is_credible_of_own(incarnation) {
+                let route = Route { addr: Some(from), via: None };
+                self.on_signed(Signed { boot, incarnation, rank: None, accuses: false, route }, cx);
+            } else {
+                cx.stats.count_misbehavior(Misbehavior::Incarnation);
+            }
         }
-        if self.phase != Phase::Running || incarnation == NO_INCARNATION {
-            return;
-        }
-        if !self.is_credible_of_own(incarnation) {
-            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
-        }
-        let route = Route { addr: Some(from), via: None };
-        self.on_signed(Signed { boot, incarnation, rank: None, accuses: false, route }, cx);
+        self.is_listening()
+    }
+
+    /// Tells a twin with a lower incarnation that it is not alone, because it may know no other member (rules A2b and A4).
+    fn answer_twin(&mut self, header: &Header, from: SocketAddr, len: usize, cx: &mut Ctx<'_>) {
+        let Header { boot, incarnation, .. } = *header;
         let (id, own) = (self.own.id, self.own.incarnation());
-        if self.phase == Phase::Running && incarnation < own && self.may_accuse(id, cx) {
+        let is_twin = boot != self.own.boot() && incarnation != NO_INCARNATION && incarnation < own;
+        if self.phase == Phase::Running && is_twin && self.may_accuse(id, cx) {
             let (state, boot) = (MemberState::Alive, self.own.boot());
             let mut datagram = cx.datagram(from, id);
             datagram.limit(answer_room(len));

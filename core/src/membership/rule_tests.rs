@@ -492,7 +492,7 @@ fn an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again() {
     let fields = |counter| wire::RecordFields {
         id: NodeId(3),
         incarnation: Incarnation { epoch: 1, counter },
-        boot: 7,
+        rank: crate::id::Rank { seniority: 1, draws: 0, boot: 7 },
         shared: Config::lan("test").shared_digest(),
         roster: 0,
         priority: 0,

@@ -4,6 +4,7 @@
 //! it was given; each answer ([`NameState`]) says what a member holds of the id.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -50,8 +51,10 @@ struct Question {
 pub(super) struct Place<'a> {
     /// The addresses of this process: the one it was started with, and the one that it was seen at.
     pub(super) own: &'a [SocketAddr],
-    /// The number of addresses that were given to join through.
-    pub(super) contacts: usize,
+    /// The addresses to join through that this process has now, without its own.
+    pub(super) contacts: &'a [SocketAddr],
+    /// The boot number of this process.
+    pub(super) boot: u64,
     pub(super) settings: &'a MembershipConfig,
 }
 
@@ -132,6 +135,12 @@ impl Waiting {
         }
     }
 
+    /// Takes back the time that this process stood still: nobody could answer it meanwhile, or the answers wait unread.
+    pub(super) fn postpone(&mut self, late: Duration) {
+        self.since = self.since + late;
+        self.question = None;
+    }
+
     /// What this process does next. `nonce` is a number that was drawn for this call.
     pub(super) fn step(&mut self, place: Place<'_>, now: Time, nonce: u64) -> Next {
         if self.is_free(place, now) {
@@ -156,10 +165,12 @@ impl Waiting {
     /// Whether nobody uses the id.
     fn is_free(&self, place: Place<'_>, now: Time) -> bool {
         let Some(holder) = self.holder else {
-            let alone = self.fresh.len() >= place.contacts;
+            // What this process hears from itself, or heard from a former contact, says nothing of its contacts.
+            let alone = place.contacts.iter().all(|contact| self.fresh.contains(contact));
             return self.unknown || alone || now >= self.since + place.settings.join_wait;
         };
-        if place.own.contains(&holder.addr) {
+        // A process that has left without being heard is still held under its own boot number.
+        if place.own.contains(&holder.addr) || holder.boot == place.boot {
             return true;
         }
         match holder.state {
@@ -239,7 +250,8 @@ mod tests {
     /// Takes all steps that are due at `now`, and returns them without the last sleep.
     fn steps(waiting: &mut Waiting, now: Time) -> Vec<Next> {
         let config = Config::lan("test");
-        let place = Place { own: &[addr(1)], contacts: 2, settings: &config.membership };
+        let contacts = &[addr(2), addr(3)];
+        let place = Place { own: &[addr(1)], contacts, boot: 5, settings: &config.membership };
         let mut steps = Vec::new();
         loop {
             match waiting.step(place, now, 41) {
@@ -292,7 +304,7 @@ mod tests {
         let alive = held(MemberState::Alive, 5);
         let mut waiting = waiting(&[(2, NameState::Held(alive))]);
         assert_eq!(steps(&mut waiting, START), [Next::TellHeld(alive)]);
-        let second = START + core::time::Duration::from_secs(1);
+        let second = START + Duration::from_secs(1);
         assert_eq!(steps(&mut waiting, second), [Next::Poll], "told once");
         let end = START + Config::lan("test").membership.name_wait;
         assert_eq!(steps(&mut waiting.clone(), end), [Next::Poll, Next::GiveUp(alive)]);

@@ -69,6 +69,12 @@ macro_rules! kinds {
                 }
             }
 
+            /// Whether a message of this kind is used only as the first one of its datagram, and nothing behind it: it is
+            /// answered by a datagram of its own, so several of them would be answered by more than they are (rule F6).
+            pub(crate) const fn stands_alone(self) -> bool {
+                matches!(self, Self::Join | Self::JoinEcho | Self::Ask | Self::Claim)
+            }
+
             /// The name in lower case, as commands and traces spell it.
             #[must_use]
             pub const fn name(self) -> &'static str {

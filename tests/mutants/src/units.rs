@@ -138,8 +138,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["B10"],
         patches: &[(
             JOIN,
-            "if self.contacts.has_cookie(from, cookie) {",
-            "if self.contacts.has_cookie(from, cookie) && false {",
+            "if self.phase == Phase::Running && self.contacts.has_cookie(from, cookie) {",
+            "if self.phase == Phase::Running && false {",
         )],
         by: By::Unit("membership::rule_tests::an_echo_is_answered_once"),
     },

@@ -285,7 +285,7 @@ impl<W: WakeUp> Shared<W> {
     /// Gives the node the peers found so far. A node that has not joined would refuse them; its join does this again.
     fn set_peers(&self) {
         let mut peers = lock(&self.peers).clone();
-        if self.read(Node::phase) != Phase::Running {
+        if !matches!(self.read(Node::phase), Phase::Waiting | Phase::Running) {
             return;
         }
         let found = peers.len();
