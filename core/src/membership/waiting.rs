@@ -146,7 +146,8 @@ impl Waiting {
         if self.is_free(place, now) {
             return Next::Take;
         }
-        if now >= self.poll {
+        // At the end of time the next poll would be due at once, forever.
+        if now >= self.poll && now < Time::MAX {
             let settings = place.settings;
             let answered = self.unknown || self.holder.is_some() || !self.fresh.is_empty();
             let pause = if answered { settings.probe_interval } else { settings.join_interval };
