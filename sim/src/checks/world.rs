@@ -115,7 +115,8 @@ impl World {
                 if history.is_active() {
                     history.last_ran = Some(at);
                 }
-                (history.runs, history.paused, history.crashed, history.ended) = (false, false, Some(at), None);
+                (history.runs, history.paused, history.crashed, history.ended) =
+                    (false, false, Some(at), None);
                 (history.asked, history.joined) = (None, None);
             }
             Happening::Restarted { node, memory } => {

@@ -8,8 +8,8 @@ use bruit_core::{NodeId, Slot, Time};
 
 use super::clock::Clock;
 use super::spawn::Join;
-use crate::base::Random;
 use super::wall::WallClock;
+use crate::base::Random;
 use crate::kernel::Answers;
 use crate::network::{AddressNumber, DatagramId};
 

@@ -46,7 +46,10 @@ impl Check<Scene<'_>> for Twins {
                     conflict.reported.remove(&node);
                 }
             }
-            Happening::Notice { node, notice: Notice::IdentityConflict { .. } | Notice::NameTaken { .. } } => {
+            Happening::Notice {
+                node,
+                notice: Notice::IdentityConflict { .. } | Notice::NameTaken { .. },
+            } => {
                 if let Some(conflict) = self.conflicts.get_mut(&scene.world.id(node)) {
                     conflict.reported.insert(node);
                 }
@@ -77,9 +80,8 @@ impl Check<Scene<'_>> for Twins {
             let running: Vec<_> = processes.iter().filter(runs).copied().collect();
             let is_silent = |node: &&Index| !conflict.reported.contains(node);
             let told = |node: &&Index| scene.world.is_told_to_run(**node);
-            let waits = |node: &Index| {
-                scene.nodes.node(*node).is_some_and(|node| node.phase() == Phase::Waiting)
-            };
+            let waits =
+                |node: &Index| scene.nodes.node(*node).is_some_and(|node| node.phase() == Phase::Waiting);
             let stopped = |node: &&Index| told(node) && !scene.nodes.is_member(**node) && !waits(node);
             for stopped in processes.iter().filter(stopped) {
                 scene.judges();
