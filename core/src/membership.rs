@@ -42,6 +42,8 @@ mod view;
 mod waiting;
 
 #[cfg(test)]
+mod name_tests;
+#[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
 mod tests;
