@@ -245,7 +245,7 @@ mod tests {
         check(Suspect, Suspect, Admitted, &[MemberChange::Up, MemberChange::Suspected]);
         check(Suspect, Down, Announced, &[MemberChange::Down]);
         check(Alive, Left, Announced, &[MemberChange::Left]);
-        check(Down, Left, Announced, &[]);
+        check(Down, Left, Announced, &[MemberChange::Left]);
         check(Alive, Down, New, &[]);
         check(Down, Alive, Announced, &[MemberChange::Up]);
         check(Left, Suspect, Admitted, &[MemberChange::Up, MemberChange::Suspected]);
