@@ -25,7 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "        self.suspect(boot, incarnation, route, now);\n",
             "        if rank.is_some_and(|rank| rank < self.rank) {\n            return Reaction::Stop { rival: boot };\n        }\n        self.suspect(boot, incarnation, route, now);\n",
         )],
-        by: MODEL,
+        by: ONLY_A_CLAIM,
     },
     Mutant {
         name: "a-void-question-is-still-open",
@@ -71,7 +71,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "            self.incarnation = next;\n",
             "            self.incarnation = next;\n            self.rank.seniority = next.epoch;\n",
         )],
-        by: QUIET,
+        by: By::Unit(
+            "membership::identity::tests::a_process_of_a_greater_rank_is_gone_above_at_once_and_once",
+        ),
     },
     Mutant {
         name: "the-own-boot-above-stops",
