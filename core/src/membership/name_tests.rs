@@ -43,7 +43,7 @@ fn an_accusation_without_the_record_of_its_incarnation_names_no_process() {
     let (before, number) = (lan.nodes[&2].incarnation(), lan.nodes[&2].boot());
     let named = |lan: &Lan| accusation_of(table(lan, 1).get(NodeId(2)).expect("it is known")).boot;
     assert_eq!(named(&lan), number);
-    let ping = Ping { seq: 1, roots: Default::default() };
+    let ping = Ping { seq: 1, roots: lan.nodes[&2].roots() };
     let forged = letter(2, before.next(), number, 1, &[ping.into()]);
     lan.event(1, Event::Datagram { from: addr(2), bytes: &forged });
     assert_eq!(named(&lan), 0, "the record is of another incarnation");
