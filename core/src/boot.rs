@@ -107,3 +107,22 @@ pub enum Phase {
     /// The node was removed by an operator, or another process holds its id. This is final.
     Ended,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+
+    #[test]
+    fn an_epoch_begins_above_the_stored_one_whatever_the_random_bits() {
+        let mut boot = Boot::new(NodeId(1), "n1", SocketAddr::from(([10, 0, 0, 1], 7)), 5, [1; 32]);
+        assert_eq!(boot.epoch(u64::MAX), Ok(5), "nothing is stored");
+        let stored = (1_u64 << EPOCH_BITS) + 77;
+        boot.restored = vec![(Slot::Epoch, stored.to_le_bytes().to_vec())];
+        assert_eq!(boot.epoch(0), Ok(stored + 1));
+        assert_eq!(boot.epoch(u64::MAX), Ok(stored + (1 << EPOCH_BITS)));
+        boot.epoch = stored * 9;
+        assert_eq!(boot.epoch(u64::MAX), Ok(stored * 9), "the clock is ahead");
+    }
+}

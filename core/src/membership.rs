@@ -42,7 +42,9 @@ mod view;
 mod waiting;
 
 #[cfg(test)]
-mod attack_tests;
+mod hostile_tests;
+#[cfg(test)]
+mod name_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]

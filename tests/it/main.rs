@@ -7,6 +7,7 @@ mod cluster;
 mod costs;
 mod determinism;
 mod hostile;
+mod identity;
 mod maps;
 mod membership;
 mod own_app;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bruit_core::{
-    Action, Answer, Boot, Command, Config, Event, MemberChange, MemberState, Node, NodeId, Notice, Rejected,
-    Time, virtual_addr,
+    Action, Answer, Boot, Command, Config, Event, MemberChange, MemberState, Node, NodeId, Notice, Phase,
+    Rejected, Time, virtual_addr,
 };
 use bruit_sim::checks::Checks;
 use bruit_sim::{
@@ -99,9 +99,11 @@ impl Lan {
         Bounds::new(&self.config, members.max(1), ROUND_TRIP, DECLARED_LOSS_PPM)
     }
 
+    /// Runs until all members know each other. A process that waits for its id is no member yet, and is waited for.
     #[track_caller]
     pub(crate) fn until_all_know_all(&mut self, within: Duration) -> Result<Duration, Violation> {
-        self.until(within, Cluster::all_know_all)
+        let waits = |(_, node): (Index, &Node)| node.phase() == Phase::Waiting;
+        self.until(within, |cluster| !cluster.nodes().any(waits) && cluster.all_know_all())
     }
 
     /// Runs until a condition holds, which must happen within a time. Returns how long it took.

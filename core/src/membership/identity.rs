@@ -428,7 +428,9 @@ mod tests {
     fn a_process_of_a_greater_rank_is_gone_above_at_once_and_once() {
         let mut own = own(5, 1);
         assert_eq!(own.on_signed(junior(6), addr(1), NOW), Reaction::Jump(Incarnation::first(6)));
+        let rank = own.rank();
         assert!(own.jump(Incarnation::first(6), 0));
+        assert_eq!(own.rank(), rank, "a rank is fixed");
         assert_eq!(own.on_signed(junior(6), addr(1), NOW), Reaction::Nothing);
         assert_eq!(own.step(NOW, 1), Step::Done, "it is not asked");
     }

@@ -373,9 +373,8 @@ impl Membership {
         let chosen = self.choose(1, self.own.id);
         let via = chosen.first().copied();
         self.chosen = chosen;
-        let (to, receiver) = via
-            .and_then(|via| Some((self.table.get(via)?.addr()?, via)))
-            .unwrap_or((addr, self.own.id));
+        let (to, receiver) =
+            via.and_then(|via| Some((self.table.get(via)?.addr()?, via))).unwrap_or((addr, self.own.id));
         self.send_ask(to, receiver, nonce, cx);
     }
 

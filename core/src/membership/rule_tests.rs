@@ -9,7 +9,7 @@ use crate::action::{MemberChange, Notice};
 use crate::command::{Admission, Command};
 use crate::config::AdmissionPolicy;
 use crate::event::Event;
-use crate::id::Incarnation;
+use crate::id::{Incarnation, Rank};
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
 use crate::wire::{self, Header, Kind, Record, Verdict};
@@ -21,7 +21,7 @@ fn held(lan: &Lan, id: u64) -> (Vec<u64>, Vec<u64>) {
     (ids(live), ids(gone))
 }
 
-fn table(lan: &Lan, id: u64) -> &Table {
+pub(super) fn table(lan: &Lan, id: u64) -> &Table {
     &lan.nodes[&id].machines().membership.table
 }
 
@@ -32,7 +32,7 @@ fn datagram(lan: &Lan, sender: u64, receiver: u64, messages: &[Message<'_>]) -> 
 }
 
 /// A datagram with these messages under a header of any sender.
-fn letter(
+pub(super) fn letter(
     sender: u64,
     incarnation: Incarnation,
     boot: u64,
@@ -492,7 +492,7 @@ fn an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again() {
     let fields = |counter| wire::RecordFields {
         id: NodeId(3),
         incarnation: Incarnation { epoch: 1, counter },
-        rank: crate::id::Rank { seniority: 1, draws: 0, boot: 7 },
+        rank: Rank { seniority: 1, draws: 0, boot: 7 },
         shared: Config::lan("test").shared_digest(),
         roster: 0,
         priority: 0,

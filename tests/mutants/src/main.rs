@@ -1,6 +1,7 @@
 //! Breaks the core on purpose, once for each check, to show that the check notices. See README.md.
 
 mod broadcast;
+mod identity;
 mod units;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ enum By {
 }
 
 const RULES: &str = "core/src/membership/rules.rs";
+const IDENTITY: &str = "core/src/membership/identity.rs";
 const VERDICT: &str = "core/src/membership/verdict.rs";
 const OWN: &str = "core/src/membership/own.rs";
 const SUSPICION: &str = "core/src/membership/suspicion.rs";
@@ -65,7 +67,11 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a-bump-for-every-old-accusation",
         checks: &["CM4"],
-        patches: &[(OWN, "let refutes = accuses && heard == self.incarnation;", "let refutes = true;")],
+        patches: &[(
+            IDENTITY,
+            "} else if !accuses || heard < self.incarnation {",
+            "} else if !accuses && heard > self.incarnation {",
+        )],
         by: By::Sweep,
     },
     Mutant {
@@ -77,7 +83,11 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-refutation",
         checks: &["CM2", "CM6"],
-        patches: &[(OWN, "let refutes = accuses && heard == self.incarnation;", "let refutes = false;")],
+        patches: &[(
+            OWN,
+            "self.health.worsen(1, cx.config);\n                self.bump_incarnation(cx);",
+            "self.health.worsen(1, cx.config);",
+        )],
         by: By::Sweep,
     },
     Mutant {
@@ -177,9 +187,9 @@ const MUTANTS: &[Mutant] = &[
         name: "no-twin-yields",
         checks: &["CM7", "CM13"],
         patches: &[(
-            OWN,
-            "if self.boot > rival { Reaction::Outlive { rival } } else { Reaction::Yield { rival } }",
-            "Reaction::Jump",
+            IDENTITY,
+            "return Reaction::Stop { rival: rank.boot };",
+            "return asked.map_or(Reaction::Nothing, |doubt| Reaction::Jump(doubt.heard));",
         )],
         by: By::Sweep,
     },
@@ -196,7 +206,11 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a-dead-life-is-taken-for-a-twin",
         checks: &["CM14"],
-        patches: &[(OWN, "const RETURNS_BY_OLD_NEWS: u8 = 1;", "const RETURNS_BY_OLD_NEWS: u8 = 0;")],
+        patches: &[(
+            IDENTITY,
+            "        self.suspect(boot, incarnation, route, now);\n",
+            "        if self.rank.boot > 0 {\n            return Reaction::Stop { rival: boot };\n        }\n        self.suspect(boot, incarnation, route, now);\n",
+        )],
         by: By::Sweep,
     },
     Mutant {
@@ -204,8 +218,8 @@ const MUTANTS: &[Mutant] = &[
         checks: &["CM4", "CM7"],
         patches: &[(
             OWN,
-            "            Reaction::Jump => self.jump(heard.incarnation, boot, cx),",
-            "            Reaction::Jump => {}",
+            "            Reaction::Jump(heard) => self.jump(heard, cx),",
+            "            Reaction::Jump(_) => {}",
         )],
         by: By::Sweep,
     },
@@ -236,6 +250,7 @@ fn main() -> ExitCode {
     let chosen = MUTANTS
         .iter()
         .chain(broadcast::MUTANTS)
+        .chain(identity::MUTANTS)
         .chain(units::MUTANTS)
         .filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -326,7 +326,7 @@ fn any_command(rng: &mut Rng) -> Command {
 
 #[test]
 fn any_order_of_events_keeps_the_invariants() {
-    let rounds = std::env::var("ATTACK_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let rounds = std::env::var("BRUIT_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     for round in 0..rounds {
         let mut seed = [3; 32];
         seed[..8].copy_from_slice(&u64::to_le_bytes(round));

@@ -1,0 +1,138 @@
+//! Taking the own id and keeping it, in a group with forged datagrams of other processes of one id.
+
+use core::time::Duration;
+
+use super::rule_tests::{letter, table};
+use super::sender::accusation_of;
+use super::*;
+use crate::action::Notice;
+use crate::command::Command;
+use crate::event::Event;
+use crate::id::{Incarnation, Rank};
+use crate::lan::{Lan, addr, boot};
+use crate::wire::{self, Ask, Claim, Kind, Ping, Record, RecordFields, Swim};
+
+/// Another process with the id 2 and the least rank, at the address 9.
+const TWIN: Rank = Rank { seniority: 0, draws: 0, boot: 8 };
+
+fn count(lan: &Lan, kind: Kind) -> u64 {
+    lan.kinds.get(&kind).copied().unwrap_or(0)
+}
+
+#[test]
+fn a_leaver_answers_no_question_for_its_id() {
+    let mut lan = Lan::new(3);
+    lan.run(2_000);
+    let ask = Ask { id: NodeId(2), nonce: 77, rank: TWIN };
+    let question = letter(2, Incarnation::default(), TWIN.boot, 2, &[ask.into()]);
+    let answered = |lan: &mut Lan| {
+        let before = count(lan, Kind::Claim);
+        lan.event(2, Event::Datagram { from: addr(9), bytes: &question });
+        count(lan, Kind::Claim) - before
+    };
+    assert_eq!(answered(&mut lan), 1);
+    lan.deaf = vec![1, 3];
+    lan.command(2, Command::Leave { within: Duration::from_secs(5) });
+    assert_eq!((lan.nodes[&2].phase(), answered(&mut lan)), (Phase::Leaving, 0));
+}
+
+#[test]
+fn an_accusation_without_the_record_of_its_incarnation_names_no_process() {
+    let mut lan = Lan::new(3);
+    lan.run(2_000);
+    let (before, number) = (lan.nodes[&2].incarnation(), lan.nodes[&2].boot());
+    let named = |lan: &Lan| accusation_of(table(lan, 1).get(NodeId(2)).expect("it is known")).boot;
+    assert_eq!(named(&lan), number);
+    let ping = Ping { seq: 1, roots: lan.nodes[&2].roots() };
+    let forged = letter(2, before.next(), number, 1, &[ping.into()]);
+    lan.event(1, Event::Datagram { from: addr(2), bytes: &forged });
+    assert_eq!(named(&lan), 0, "the record is of another incarnation");
+    lan.run(2_000);
+    assert_eq!(lan.nodes[&2].boot(), number, "it does not take itself for a copy");
+    assert!(lan.nodes[&2].incarnation() > before && lan.agree());
+}
+
+#[test]
+fn a_settled_member_asks_itself_at_each_healing() {
+    let mut lan = Lan::new(3);
+    lan.run(30_000);
+    let before = count(&lan, Kind::Ask);
+    lan.run(60_000);
+    let asks = count(&lan, Kind::Ask) - before;
+    assert!((3 * 5..=3 * 7).contains(&asks), "{asks} questions of three members in six intervals");
+}
+
+/// The first question of the process 2 that a member passes on to the address 9: the member, and the number.
+fn passed_on(lan: &mut Lan) -> Option<(u64, u64)> {
+    for _ in 0..2_000 {
+        lan.run(1);
+        for (from, to, bytes) in lan.wires.values().filter(|(_, to, _)| *to == addr(9)) {
+            let member = [1, 3].into_iter().find(|id| addr(*id) == *from);
+            let datagram = wire::open(bytes, wire::cluster_tag("test")).expect("readable");
+            for message in datagram.messages {
+                if let (Some(member), Ok(Message::Swim(Swim::Ask(ask)))) = (member, message) {
+                    assert_eq!((ask.id, *to), (NodeId(2), addr(9)));
+                    return Some((member, ask.nonce));
+                }
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn a_twin_is_asked_through_the_member_that_has_told_of_it() {
+    let mut lan = Lan::new(3);
+    lan.run(2_000);
+    let incarnation = Incarnation::first(50);
+    let fields = RecordFields {
+        id: NodeId(2),
+        incarnation,
+        rank: TWIN,
+        shared: Config::lan("test").shared_digest(),
+        roster: 0,
+        priority: 0,
+        protocol: (1, 1),
+        eligible: true,
+        addr: addr(9),
+        name: "twin",
+        zone: "",
+        meta: &[],
+    };
+    let record = fields.encode();
+    let news = letter(2, incarnation, TWIN.boot, 3, &[Alive(Record::trusted(&record)).into()]);
+    lan.event(3, Event::Datagram { from: addr(9), bytes: &news });
+    let (member, nonce) = passed_on(&mut lan).expect("a member has passed the question on");
+    let claim = Claim { id: NodeId(2), nonce, rank: TWIN };
+    let answer = letter(2, incarnation, TWIN.boot, member, &[claim.into()]);
+    lan.event(member, Event::Datagram { from: addr(9), bytes: &answer });
+    lan.run(2);
+    assert_eq!(lan.nodes[&2].phase(), Phase::Ended);
+    assert!(lan.notices.contains(&(2, Notice::IdentityConflict { other: TWIN.boot, stopped: true })));
+}
+
+#[test]
+fn a_process_that_waits_for_its_id_admits_nobody() {
+    let (mut lan, config) = (Lan::new(0), Config::lan("test"));
+    lan.start(boot(2, 1), &config);
+    lan.run(10);
+    lan.start(boot(1, 1), &config);
+    lan.command(1, Command::AddPeer(addr(2)));
+    lan.run(100);
+    assert_eq!(lan.nodes[&2].phase(), Phase::Waiting);
+    assert!(count(&lan, Kind::JoinEcho) > 0 && count(&lan, Kind::JoinAnswer) == 0);
+    assert!(table(&lan, 2).get(NodeId(1)).is_none());
+    lan.run(5_000);
+    assert_eq!(lan.states(2).len(), 2, "it has joined");
+}
+
+#[test]
+fn a_new_seed_gives_other_random_numbers() {
+    let drawn = |seed| {
+        let mut lan = Lan::new(2);
+        lan.run(2_000);
+        lan.event(2, Event::Seed([seed; 32]));
+        lan.nodes[&2].machines().membership.rng.clone().next_u64()
+    };
+    assert_ne!(drawn(1), drawn(2));
+}

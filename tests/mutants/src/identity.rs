@@ -1,0 +1,264 @@
+//! Bugs in the rules of the own id (A1 to A3).
+
+use super::{By, HEAL, IDENTITY, JOIN, Mutant, OWN};
+
+const BOOT: &str = "core/src/boot.rs";
+const NAME: &str = "core/src/membership/name.rs";
+const SENDER: &str = "core/src/membership/sender.rs";
+const WAITING: &str = "core/src/membership/waiting.rs";
+
+const MODEL: By = By::Unit("membership::identity::model::one_process_of_an_id_goes_on_and_none_stops_alone");
+const ONLY_A_CLAIM: By = By::Unit(
+    "membership::identity::tests::only_a_claim_of_a_smaller_rank_to_an_open_question_stops_a_process",
+);
+const QUIET: By =
+    By::Unit("membership::identity::tests::a_copy_draws_anew_and_asks_for_the_other_after_a_quiet_second");
+const WAITED_FOR: By =
+    By::Unit("membership::waiting::tests::an_id_in_use_is_waited_for_and_the_end_of_the_wait_is_told");
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "the-record-of-a-smaller-rank-stops",
+        checks: &["A2b"],
+        patches: &[(
+            IDENTITY,
+            "        self.suspect(boot, incarnation, route, now);\n",
+            "        if rank.is_some_and(|rank| rank < self.rank) {\n            return Reaction::Stop { rival: boot };\n        }\n        self.suspect(boot, incarnation, route, now);\n",
+        )],
+        by: ONLY_A_CLAIM,
+    },
+    Mutant {
+        name: "a-void-question-is-still-open",
+        checks: &["A2b"],
+        patches: &[(IDENTITY, "(doubt.nonce, doubt.sent) = (0, 0);", "doubt.sent = 0;")],
+        by: ONLY_A_CLAIM,
+    },
+    Mutant {
+        name: "a-leaver-claims-its-id",
+        checks: &["A2b"],
+        patches: &[(
+            NAME,
+            "        if self.phase != Phase::Running {\n            return;\n        }\n        if id != self.own.id {",
+            "        if !matches!(self.phase, Phase::Running | Phase::Leaving) {\n            return;\n        }\n        if id != self.own.id {",
+        )],
+        by: By::Unit("membership::name_tests::a_leaver_answers_no_question_for_its_id"),
+    },
+    Mutant {
+        name: "the-higher-incarnation-stays",
+        checks: &["A2b"],
+        patches: &[(
+            IDENTITY,
+            "if rank.boot != self.rank.boot && rank < self.rank {",
+            "if rank.boot != self.rank.boot && asked.is_some_and(|doubt| doubt.heard >= self.incarnation) {",
+        )],
+        by: ONLY_A_CLAIM,
+    },
+    Mutant {
+        name: "seniority-is-the-clock-at-taking",
+        checks: &["A2a"],
+        patches: &[(
+            IDENTITY,
+            "least.map_or(self.incarnation.epoch, |least| least.saturating_sub(1));",
+            "least.map_or(self.incarnation.epoch, |_| self.incarnation.epoch);",
+        )],
+        by: By::Scenario("identity::halves_that_each_gave_out_one_id_keep_one_process"),
+    },
+    Mutant {
+        name: "seniority-moves-with-jumps",
+        checks: &["A2b"],
+        patches: &[(
+            IDENTITY,
+            "            self.incarnation = next;\n",
+            "            self.incarnation = next;\n            self.rank.seniority = next.epoch;\n",
+        )],
+        by: By::Unit(
+            "membership::identity::tests::a_process_of_a_greater_rank_is_gone_above_at_once_and_once",
+        ),
+    },
+    Mutant {
+        name: "the-own-boot-above-stops",
+        checks: &["A2c"],
+        patches: &[(
+            IDENTITY,
+            "return if incarnation > self.incarnation {\n                Reaction::Redraw { heard: incarnation, below: None, route }",
+            "return if incarnation > self.incarnation {\n                Reaction::Stop { rival: boot }",
+        )],
+        by: MODEL,
+    },
+    Mutant {
+        name: "the-own-boot-above-is-ignored",
+        checks: &["A2c"],
+        patches: &[(
+            IDENTITY,
+            "return if incarnation > self.incarnation {\n                Reaction::Redraw { heard: incarnation, below: None, route }",
+            "return if incarnation > self.incarnation {\n                Reaction::Nothing",
+        )],
+        by: QUIET,
+    },
+    Mutant {
+        name: "an-accusation-names-the-process-of-an-older-record",
+        checks: &["A1"],
+        patches: &[(
+            SENDER,
+            "let signed = entry.record().filter(|record| record.incarnation() == entry.incarnation());",
+            "let signed = entry.record();",
+        )],
+        by: By::Unit(
+            "membership::name_tests::an_accusation_without_the_record_of_its_incarnation_names_no_process",
+        ),
+    },
+    Mutant {
+        name: "nobody-asks-itself",
+        checks: &["A2c"],
+        patches: &[(
+            IDENTITY,
+            "        if self.doubt.is_some() {\n            return None;\n        }\n        let nonce",
+            "        if self.doubt.is_some() || now >= Time::ZERO {\n            return None;\n        }\n        let nonce",
+        )],
+        by: MODEL,
+    },
+    Mutant {
+        name: "nobody-asks-itself-while-all-is-well",
+        checks: &["A2c"],
+        patches: &[(HEAL, "        self.ask_self(cx);\n", "")],
+        by: By::Unit("membership::name_tests::a_settled_member_asks_itself_at_each_healing"),
+    },
+    Mutant {
+        name: "no-quiet-second",
+        checks: &["A2c"],
+        patches: &[(
+            IDENTITY,
+            "let (heard, due) = (Incarnation::default(), now + NAME_ASK);",
+            "let (heard, due) = (Incarnation::default(), now);",
+        )],
+        by: QUIET,
+    },
+    Mutant {
+        name: "a-newcomer-publishes-its-incarnation-while-it-waits",
+        checks: &["A2a"],
+        patches: &[(
+            NAME,
+            "cx.link.set_incarnation(NO_INCARNATION);",
+            "cx.link.set_incarnation(self.own.incarnation());",
+        )],
+        by: By::Scenario("identity::an_id_in_use_stays_with_its_process"),
+    },
+    Mutant {
+        name: "the-id-of-a-suspect-is-free",
+        checks: &["A2a"],
+        patches: &[(
+            WAITING,
+            "            MemberState::Left => true,\n            MemberState::Alive | MemberState::Suspect => false,",
+            "            MemberState::Left | MemberState::Suspect => true,\n            MemberState::Alive => false,",
+        )],
+        by: WAITED_FOR,
+    },
+    Mutant {
+        name: "a-holder-that-is-down-is-not-asked",
+        checks: &["A2a"],
+        patches: &[(WAITING, "holder.addr.port() == 0 ||", "holder.addr.port() > 0 ||")],
+        by: By::Unit(
+            "membership::waiting::tests::a_holder_that_is_down_is_asked_twice_before_its_id_is_taken",
+        ),
+    },
+    Mutant {
+        name: "who-is-at-the-own-address-is-believed-alive",
+        checks: &["A2a"],
+        patches: &[(
+            WAITING,
+            "if place.own.contains(&holder.addr) {",
+            "if place.own.contains(&holder.addr) && holder.state != MemberState::Alive {",
+        )],
+        by: By::Unit(
+            "membership::waiting::tests::an_id_that_is_unknown_left_or_was_here_is_taken_at_the_first_answer",
+        ),
+    },
+    Mutant {
+        name: "the-wait-ends-while-the-holder-is-suspect",
+        checks: &["A2a"],
+        patches: &[(
+            WAITING,
+            "            MemberState::Suspect | MemberState::Left => false,\n        };",
+            "            MemberState::Suspect => true,\n            MemberState::Left => false,\n        };",
+        )],
+        by: WAITED_FOR,
+    },
+    Mutant {
+        name: "the-greater-rank-moves-before-it-asks",
+        checks: &["A2b"],
+        patches: &[(IDENTITY, "rank.is_some_and(|rank| self.rank < rank)", "rank.is_some()")],
+        by: ONLY_A_CLAIM,
+    },
+    Mutant {
+        name: "no-question-goes-through-a-member",
+        checks: &["A2b"],
+        patches: &[(NAME, "if let Some(via) = via {", "if let Some(via) = via.filter(|_| false) {")],
+        by: By::Unit("membership::name_tests::a_twin_is_asked_through_the_member_that_has_told_of_it"),
+    },
+    Mutant {
+        name: "no-member-passes-a-question-on",
+        checks: &["A2b"],
+        patches: &[(
+            NAME,
+            "if !self.name_relays.open(relay, cx.now) {",
+            "if !self.name_relays.open(relay, cx.now) || relay.nonce > 0 {",
+        )],
+        by: By::Unit("membership::name_tests::a_twin_is_asked_through_the_member_that_has_told_of_it"),
+    },
+    Mutant {
+        name: "each-move-above-a-silent-twin-waits-as-long",
+        checks: &["A2b"],
+        patches: &[(IDENTITY, "1_u16.checked_shl(jumps.into())", "1_u16.checked_shl(u32::from(jumps) * 0)")],
+        by: By::Unit(
+            "membership::identity::tests::each_move_above_a_process_that_never_answers_waits_twice_as_long",
+        ),
+    },
+    Mutant {
+        name: "jumps-move-the-bound-of-what-is-credible",
+        checks: &["A3"],
+        patches: &[(
+            IDENTITY,
+            "            self.incarnation = next;\n",
+            "            self.incarnation = next;\n            self.first_epoch = next.epoch;\n",
+        )],
+        by: By::Unit(
+            "membership::identity::tests::epochs_that_no_clock_can_show_are_not_credible_and_jumps_do_not_move_the_bound",
+        ),
+    },
+    Mutant {
+        name: "a-process-that-waits-admits-others",
+        checks: &["A2a"],
+        patches: &[(
+            JOIN,
+            "let admits = self.phase == Phase::Running && source.sender",
+            "let admits = self.phase != Phase::Left && source.sender",
+        )],
+        by: By::Unit("membership::name_tests::a_process_that_waits_for_its_id_admits_nobody"),
+    },
+    Mutant {
+        name: "random-bits-go-below-the-stored-epoch",
+        checks: &["A1"],
+        patches: &[(
+            BOOT,
+            "Ok(self.epoch.max(stored + 1 + random))",
+            "Ok(self.epoch.max(stored) >> EPOCH_BITS << EPOCH_BITS | random)",
+        )],
+        by: By::Unit("boot::tests::an_epoch_begins_above_the_stored_one_whatever_the_random_bits"),
+    },
+    Mutant {
+        name: "a-copy-keeps-its-random-numbers",
+        checks: &["A2c"],
+        patches: &[(NAME, "        self.rng = Rng::new(seed, Stream::Membership);\n", "")],
+        by: By::Unit("membership::name_tests::a_new_seed_gives_other_random_numbers"),
+    },
+    Mutant {
+        name: "a-stop-without-a-word",
+        checks: &["A2b"],
+        patches: &[(
+            OWN,
+            "                cx.out.notify(Notice::IdentityConflict { other: rival, stopped: true });\n",
+            "",
+        )],
+        by: By::Scenario("identity::of_two_copies_exactly_one_goes_on"),
+    },
+];
