@@ -90,8 +90,8 @@ fn a_sweep_ends_with_its_coverage_and_may_have_no_limit_of_failures() {
     }
     let output = bruit_sim(&["sweep", "--seeds", "0..2", "--plans", "basic", "--json"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let last = text.lines().last().and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let rows = last.and_then(|last| last["coverage"].as_array().map(Vec::len));
+    let parsed = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let rows = parsed.filter_map(|line| line["coverage"].as_array().map(Vec::len)).last();
     assert!(rows.is_some_and(|rows| rows > 100), "{text}");
 }
 

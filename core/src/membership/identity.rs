@@ -402,10 +402,9 @@ mod tests {
 
     /// Lets an identity ask, and returns the number of its question.
     fn ask(own: &mut Identity, now: Time, nonce: u64) -> u64 {
-        match own.step(now, nonce) {
-            Step::Ask { nonce, .. } => nonce,
-            step => panic!("{step:?}"),
-        }
+        let step = own.step(now, nonce);
+        let Step::Ask { nonce, .. } = step else { panic!("{step:?}") };
+        nonce
     }
 
     #[test]

@@ -125,10 +125,9 @@ impl Membership {
         if rejoins {
             self.own.identity.advance();
         }
-        if let Some(heard) = waiting.heard().filter(|heard| *heard >= self.own.incarnation()) {
-            if !self.own.identity.jump(heard, random) {
-                return self.stop(Phase::Ended, cx);
-            }
+        let above = waiting.heard().filter(|heard| *heard >= self.own.incarnation());
+        if above.is_some_and(|heard| !self.own.identity.jump(heard, random)) {
+            return self.stop(Phase::Ended, cx);
         }
         let held_by = waiting.holder().map_or(0, |holder| holder.boot);
         if rejoins && ![0, self.own.boot()].contains(&held_by) {
@@ -245,10 +244,14 @@ impl Membership {
         name: NameState,
         cx: &mut Ctx<'_>,
     ) {
-        if let NameState::Held(Holder { incarnation, .. }) = name {
-            if !incarnation.is_sane() || incarnation.epoch >= WAITING_EPOCH_END {
-                return cx.stats.count_misbehavior(Misbehavior::Incarnation);
+        let is_credible = match name {
+            NameState::Held(Holder { incarnation, .. }) => {
+                incarnation.is_sane() && incarnation.epoch < WAITING_EPOCH_END
             }
+            NameState::NotJoined | NameState::Unknown => true,
+        };
+        if !is_credible {
+            return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         if let Some(waiting) = &mut self.waiting {
             waiting.on_answer(from, name);
@@ -362,20 +365,19 @@ impl Membership {
     }
 
     /// Asks whether this process is where the others reach its id (rule A2c): through a random member, which passes the
-    /// question on to the address that it holds, or at the own address if there is no other member.
+    /// question on to the address that it holds.
     pub(super) fn ask_self(&mut self, cx: &mut Ctx<'_>) {
-        let addr = self.own.addr;
-        if self.phase != Phase::Running || addr.ip().is_unspecified() {
+        if self.phase != Phase::Running || self.own.addr.ip().is_unspecified() {
             return;
         }
-        let nonce = self.draw(cx.now);
-        let Some(nonce) = self.own.identity.ask_self(cx.now, nonce) else { return };
         let chosen = self.choose(1, self.own.id);
-        let via = chosen.first().copied();
+        let via = chosen.first().and_then(|via| Some((self.table.get(*via)?.addr()?, *via)));
         self.chosen = chosen;
-        let (to, receiver) =
-            via.and_then(|via| Some((self.table.get(via)?.addr()?, via))).unwrap_or((addr, self.own.id));
-        self.send_ask(to, receiver, nonce, cx);
+        let Some((to, via)) = via else { return };
+        let nonce = self.draw(cx.now);
+        if let Some(nonce) = self.own.identity.ask_self(cx.now, nonce) {
+            self.send_ask(to, via, nonce, cx);
+        }
     }
 
     /// Handles the deadline of a question.

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::error::Misbehavior;
 use crate::id::{Incarnation, NodeId, hash64};
 use crate::id::{MemberState, Slot};
 use crate::time::Time;
-use crate::wire::{Accused, Put as _, RecordFields, Standing};
+use crate::wire::{Accused, RecordFields, Standing};
 
 /// The content of the own record, and the identity of this process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -180,10 +180,14 @@ impl Membership {
 
     /// Draws a random number that differs from what a copy of this process draws at another time or address.
     pub(super) fn draw(&mut self, now: Time) -> u64 {
-        let mut bytes = Vec::with_capacity(40);
-        bytes.put_u64(self.rng.next_u64());
-        bytes.put_u64(now.as_nanos());
-        bytes.put_addr(self.own.addr);
+        let mut bytes = [0; 34];
+        bytes[..8].copy_from_slice(&self.rng.next_u64().to_le_bytes());
+        bytes[8..16].copy_from_slice(&now.as_nanos().to_le_bytes());
+        bytes[16..18].copy_from_slice(&self.own.addr.port().to_le_bytes());
+        match self.own.addr.ip() {
+            IpAddr::V4(ip) => bytes[18..22].copy_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => bytes[18..].copy_from_slice(&ip.octets()),
+        }
         hash64(&bytes)
     }
 

@@ -155,12 +155,8 @@ impl Waiting {
             self.question = self.question.filter(|question| !question.answered);
             return Next::Poll;
         }
-        if let Some(holder) = self.holder {
-            if let Some(next) = self.deal_with(holder, place.settings, now, nonce) {
-                return next;
-            }
-        }
-        Next::Sleep(self.next_due(place.settings))
+        let next = self.holder.and_then(|holder| self.deal_with(holder, place.settings, now, nonce));
+        next.unwrap_or_else(|| Next::Sleep(self.next_due(place.settings)))
     }
 
     /// Whether nobody uses the id.

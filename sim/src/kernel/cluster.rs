@@ -229,8 +229,15 @@ impl<P: Process> Cluster<P> {
     pub fn all_know_all(&self) -> bool {
         let running = self.members_running();
         let knows_all = |index: &Index| {
-            let node = self.node(*index).filter(|node| node.phase() == Phase::Running);
-            self.status(*index) != Status::Running || node.is_none_or(|node| knows_alive(node, running))
+            let Some(node) = self.node(*index).filter(|_| self.status(*index) == Status::Running) else {
+                return true;
+            };
+            match node.phase() {
+                Phase::Running => knows_alive(node, running),
+                // It is about to be a member, and knows nobody yet.
+                Phase::Waiting => false,
+                _ => true,
+            }
         };
         let ignorant = Some(self.ignorant.get()).filter(|index| index.get() < self.len());
         let found = ignorant.into_iter().chain(self.indices()).find(|index| !knows_all(index));

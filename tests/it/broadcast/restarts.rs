@@ -107,7 +107,7 @@ fn an_origin_with_an_epoch_that_was_used_goes_on_under_the_next() -> Checked {
         for number in 0..10 {
             news.push(group.broadcasts(2, &format!("new {number}"))?);
         }
-        assert_eq!((news[0].epoch, news[0].seq), (2, 1), "{name}");
+        assert!(news[0].epoch > 1 && news[0].seq == 1, "{name}: {}", news[0]);
         group.until_all_have(&news, secs(20))?;
         assert!(news.iter().all(|id| group.given_once(*id) == 5), "{name}");
         group.rest()?;

@@ -295,7 +295,9 @@ impl World {
                     Sent::Claim { place: to, .. } if to != place => {}
                     // Only who is at the address that it asks hears its own question.
                     Sent::Ask { place: from, to, .. } if from == place && to != place => {}
-                    sent => add(format!("{place} gets {sent:?}"), &|world| world.deliver(place, sent)),
+                    sent @ (Sent::Record { .. } | Sent::Ask { .. } | Sent::Claim { .. }) => {
+                        add(format!("{place} gets {sent:?}"), &|world| world.deliver(place, sent));
+                    }
                 }
             }
             if self.budget.waits > 0 {

@@ -128,7 +128,7 @@ mod tests {
         history(&[Up, Up]).fires("Up of n2, which was Alive");
         history(&[Up, Refuted]).fires("Refuted of n2, which was Alive");
         history(&[Up, Down, Down]).fires("Down of n2, which was Down");
-        history(&[Up, Down, Left]).fires("Left of n2, which was Down");
+        history(&[Up, Left, Left]).fires("Left of n2, which was Left");
         history(&[Up, Forgotten]).fires("Forgotten of n2, which was Alive");
         history(&[Up, Down, Updated]).fires("Updated of n2, which was Down");
     }

@@ -129,7 +129,7 @@ mod tests {
         let mut history = Fixture::new(2, "CM14");
         history.handles(0).handles(1).cloned(1).notices(2, &STOPPED).stops(2).is_silent();
         let mut history = Fixture::new(2, "CM14");
-        history.handles(1).cloned(1).crashes(2).after(Duration::from_secs(30)).notices(1, &STOPPED).stops(1);
+        history.handles(1).cloned(1).crashes(2).after(JUST_NOW / 2).notices(1, &STOPPED).stops(1);
         history.commanded(0, &Command::Leave { within: Duration::from_secs(1) }).stops(0).is_silent();
     }
 }

@@ -87,7 +87,9 @@ impl Recorder {
     fn count(&mut self, out: &Outbox) {
         let Some(traffic) = &mut self.traffic else { return };
         let (me, zone_len) = (self.node.id(), self.zone_len);
-        let far = |id: NodeId| zone_len > 0 && zone_of(id, zone_len) != zone_of(me, zone_len);
+        let far = |id: NodeId| {
+            id != NodeId::NOBODY && zone_len > 0 && zone_of(id, zone_len) != zone_of(me, zone_len)
+        };
         for action in out.iter() {
             if let Action::Send { bytes, .. } = action {
                 traffic.count(&bytes, self.tag, far);
