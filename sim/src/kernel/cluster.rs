@@ -236,7 +236,7 @@ impl<P: Process> Cluster<P> {
                 Phase::Running => knows_alive(node, running),
                 // It is about to be a member, and knows nobody yet.
                 Phase::Waiting => false,
-                _ => true,
+                Phase::Idle | Phase::Leaving | Phase::Left | Phase::Ended | _ => true,
             }
         };
         let ignorant = Some(self.ignorant.get()).filter(|index| index.get() < self.len());
