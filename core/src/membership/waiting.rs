@@ -251,13 +251,12 @@ mod tests {
         let place = Place { own: &[addr(1)], contacts, boot: 5, settings: &config.membership };
         let mut steps = Vec::new();
         loop {
-            match waiting.step(place, now, 41) {
-                Next::Sleep(until) => {
-                    assert!(until > now);
-                    return steps;
-                }
-                next => steps.push(next),
+            let next = waiting.step(place, now, 41);
+            if let Next::Sleep(until) = next {
+                assert!(until > now);
+                return steps;
             }
+            steps.push(next);
             if let Some(Next::Take | Next::GiveUp(_)) = steps.last() {
                 return steps;
             }
