@@ -73,11 +73,12 @@ impl Boot {
         Ok(())
     }
 
-    /// The epoch to begin with: `self.epoch`, or a random distance above the stored epoch if that is greater (rule A1).
+    /// The epoch to begin with: `self.epoch`, but at least 1, or a random distance above the stored epoch if that is
+    /// greater (rule A1). Epoch 0 is that of a process that waits for its id.
     pub(crate) fn epoch(&self, random: u64) -> Result<u64, ConfigError> {
         let random = random & ((1 << EPOCH_BITS) - 1);
         let stored = self.restored.iter().find(|(slot, _)| *slot == Slot::Epoch);
-        let Some((slot, bytes)) = stored else { return Ok(self.epoch) };
+        let Some((slot, bytes)) = stored else { return Ok(self.epoch.max(1)) };
         let invalid = ConfigError::Restored { slot: *slot };
         let stored = u64::from_le_bytes(bytes.as_slice().try_into().map_err(|_| invalid.clone())?);
         if stored >= BOOT_EPOCH_END - 1 { Err(invalid) } else { Ok(self.epoch.max(stored + 1 + random)) }

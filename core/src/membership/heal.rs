@@ -32,7 +32,9 @@ impl Membership {
     /// Contacts one Down member, and one seed that is not the address of a live member.
     pub(super) fn heal(&mut self, cx: &mut Ctx<'_>) {
         self.arm_heal(cx);
-        self.ask_self(cx);
+        if !self.own.identity.has_asked_self(cx.now) {
+            self.ask_self(cx);
+        }
         self.healing.turn = self.healing.turn.wrapping_add(1);
         let turn = self.healing.turn;
         if let Some((id, addr)) = self.table.choose_down(turn) {

@@ -31,6 +31,8 @@ mod model;
 
 /// How long a question to another process of the own id stays open.
 pub(super) const NAME_ASK: Duration = Duration::from_secs(1);
+/// The least time between two questions of a process for itself that nothing but time has caused.
+const SELF_ASK_PAUSE: Duration = Duration::from_secs(5);
 /// How often a question is sent while it is open.
 const ASKS: u8 = 3;
 /// The most times that a question is asked anew before this process moves above a rival that never answers: a minute.
@@ -254,6 +256,11 @@ impl Identity {
         self.doubt = Some(Doubt { rival, heard, route, nonce: 0, sent: 0, windows, due: now });
     }
 
+    /// The number of the open question to another process.
+    pub(super) fn question(&self) -> Option<u64> {
+        self.doubt.map(|doubt| doubt.nonce).filter(|nonce| *nonce != 0)
+    }
+
     /// What this process does next about its doubt. `nonce` is a number that was drawn for this call.
     pub(super) fn step(&mut self, now: Time, nonce: u64) -> Step {
         let Some(doubt) = &mut self.doubt else { return Step::Done };
@@ -297,6 +304,11 @@ impl Identity {
         let nonce = nonce.max(1);
         self.self_ask = Some(SelfAsk { nonce, until: now + NAME_ASK });
         Some(nonce)
+    }
+
+    /// Whether this process has asked for itself within [`SELF_ASK_PAUSE`].
+    pub(super) fn has_asked_self(&self, now: Time) -> bool {
+        self.self_ask.is_some_and(|ask| now + NAME_ASK < ask.until + SELF_ASK_PAUSE)
     }
 
     fn is_self_ask(&self, nonce: u64, now: Time) -> bool {

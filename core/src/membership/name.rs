@@ -20,6 +20,7 @@ use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
 use crate::id::{Incarnation, MemberState, NodeId, Rank};
 use crate::limits::NAME_RELAYS_MAX;
+use crate::reconcile::Partner;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use crate::wire::{
@@ -162,9 +163,10 @@ impl Membership {
         let header = &datagram.header;
         let source = Source { from, sender: header.sender, standing: Standing::Stale, delta: false };
         let is_own = header.sender == self.own.id;
-        if is_own && !self.on_own_id(header, from, cx) {
+        if is_own && !self.on_own_id(header, cx) {
             return;
         }
+        let runs = is_own && header.incarnation != NO_INCARNATION;
         for (place, message) in datagram.messages.enumerate() {
             let alone = message.as_ref().is_ok_and(|message| message.kind().stands_alone());
             if alone && place > 0 {
@@ -172,6 +174,7 @@ impl Membership {
                 continue;
             }
             match message {
+                Ok(Message::Swim(Swim::Join(_))) if runs => self.answer_own_id(header, from, len, cx),
                 Ok(Message::Swim(Swim::Join(join))) => self.on_join(&source, &join, cx),
                 Ok(Message::Swim(Swim::JoinEcho(echo))) => self.on_join_echo(from, echo, cx),
                 Ok(Message::Swim(Swim::Ask(ask))) => self.on_ask(header.sender, from, ask, cx),
@@ -183,20 +186,20 @@ impl Membership {
                 return;
             }
         }
-        if is_own {
-            self.answer_twin(header, from, len, cx);
+        if runs {
+            self.answer_own_id(header, from, len, cx);
         }
     }
 
     /// Handles the header of a datagram under the own id: this process, a copy or a twin has sent it. Returns whether the
-    /// messages of the datagram may be used.
-    fn on_own_id(&mut self, header: &Header, from: SocketAddr, cx: &mut Ctx<'_>) -> bool {
+    /// messages of the datagram may be used. The source of the datagram can be forged, so it is no address to ask (rule F6).
+    fn on_own_id(&mut self, header: &Header, cx: &mut Ctx<'_>) -> bool {
         let Header { boot, incarnation, .. } = *header;
         if boot == self.own.boot() && incarnation <= self.own.incarnation() {
             cx.stats.dropped_own += 1;
         } else if self.phase == Phase::Running && incarnation != NO_INCARNATION {
             if self.is_credible_of_own(incarnation) {
-                let route = Route { addr: Some(from), via: None };
+                let route = Route::default();
                 self.on_signed(Signed { boot, incarnation, rank: None, accuses: false, route }, cx);
             } else {
                 cx.stats.count_misbehavior(Misbehavior::Incarnation);
@@ -205,18 +208,26 @@ impl Membership {
         self.is_listening()
     }
 
-    /// Tells a twin with a lower incarnation that it is not alone, because it may know no other member (rules A2b and A4).
-    fn answer_twin(&mut self, header: &Header, from: SocketAddr, len: usize, cx: &mut Ctx<'_>) {
+    /// Answers another process of the own id, which may know no other member, with a datagram that is not longer than its
+    /// own: asks it whether it runs if this node is in doubt, or else tells it of the higher incarnation (rules A2b and A4).
+    fn answer_own_id(&mut self, header: &Header, from: SocketAddr, len: usize, cx: &mut Ctx<'_>) {
         let Header { boot, incarnation, .. } = *header;
-        let (id, own) = (self.own.id, self.own.incarnation());
-        let is_twin = boot != self.own.boot() && incarnation != NO_INCARNATION && incarnation < own;
-        if self.phase == Phase::Running && is_twin && self.may_accuse(id, cx) {
-            let (state, boot) = (MemberState::Alive, self.own.boot());
-            let mut datagram = cx.datagram(from, id);
-            datagram.limit(answer_room(len));
-            if datagram.push(&Accused { incarnation: own, state, removed: false, boot }.into()) {
-                datagram.send_alone();
+        let (id, own, boot_here) = (self.own.id, self.own.incarnation(), self.own.boot());
+        if self.phase != Phase::Running || boot == boot_here {
+            return;
+        }
+        let answer = match self.own.identity.question() {
+            Some(nonce) => Message::from(self.question(nonce)),
+            None if incarnation < own && self.may_accuse(id, cx) => {
+                let state = MemberState::Alive;
+                Accused { incarnation: own, state, removed: false, boot: boot_here }.into()
             }
+            None => return,
+        };
+        let mut datagram = cx.datagram(from, id);
+        datagram.limit(answer_room(len));
+        if datagram.push(&answer) {
+            datagram.send_alone();
         }
     }
 
@@ -259,12 +270,16 @@ impl Membership {
         }
     }
 
-    fn send_ask(&self, to: SocketAddr, receiver: NodeId, nonce: u64, cx: &mut Ctx<'_>) {
+    fn question(&self, nonce: u64) -> Ask {
         let mut rank = self.own.identity.rank();
         if self.phase == Phase::Waiting {
             rank.seniority = NOT_TAKEN;
         }
-        let ask = Ask { id: self.own.id, nonce, rank };
+        Ask { id: self.own.id, nonce, rank }
+    }
+
+    fn send_ask(&self, to: SocketAddr, receiver: NodeId, nonce: u64, cx: &mut Ctx<'_>) {
+        let ask = self.question(nonce);
         let mut datagram = cx.datagram(to, receiver);
         datagram.push(&ask.into());
         datagram.send_alone();
@@ -353,9 +368,10 @@ impl Membership {
                 Step::Done => return self.deadlines.cancel(Timer::Name),
                 Step::Jump(heard) => self.jump(heard, cx),
                 Step::Ask { nonce, route: Route { addr, via } } => {
-                    for to in addr.into_iter() {
+                    if let Some(to) = addr {
                         self.send_ask(to, self.own.id, nonce, cx);
                     }
+                    let via = via.or_else(|| if addr.is_none() { self.any_member() } else { None });
                     if let Some(via) = via {
                         self.send_ask(via.addr, via.id, nonce, cx);
                     }
@@ -370,14 +386,19 @@ impl Membership {
         if self.phase != Phase::Running || self.own.addr.ip().is_unspecified() {
             return;
         }
-        let chosen = self.choose(1, self.own.id);
-        let via = chosen.first().and_then(|via| Some((self.table.get(*via)?.addr()?, *via)));
-        self.chosen = chosen;
-        let Some((to, via)) = via else { return };
+        let Some(via) = self.any_member() else { return };
         let nonce = self.draw(cx.now);
         if let Some(nonce) = self.own.identity.ask_self(cx.now, nonce) {
-            self.send_ask(to, via, nonce, cx);
+            self.send_ask(via.addr, via.id, nonce, cx);
         }
+    }
+
+    /// A random other member.
+    fn any_member(&mut self) -> Option<Partner> {
+        let chosen = self.choose(1, self.own.id);
+        let any = chosen.first().and_then(|id| Some(Partner { id: *id, addr: self.table.get(*id)?.addr()? }));
+        self.chosen = chosen;
+        any
     }
 
     /// Handles the deadline of a question.

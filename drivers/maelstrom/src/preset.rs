@@ -71,7 +71,7 @@ fn membership() -> MembershipConfig {
         probe_timeout: ms(1_000),
         gossip_interval: ms(200),
         reconcile_interval: ms(500),
-        heal_interval: ms(6_000),
+        heal_interval: ms(2_000),
         join_interval: ms(1_000),
         ..Config::lan("maelstrom").membership
     }

@@ -120,7 +120,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "nobody-asks-itself-while-all-is-well",
         checks: &["A2c"],
-        patches: &[(HEAL, "        self.ask_self(cx);\n", "")],
+        patches: &[(HEAL, "            self.ask_self(cx);\n", "")],
         by: By::Unit("membership::name_tests::a_settled_member_asks_itself_at_each_healing"),
     },
     Mutant {
