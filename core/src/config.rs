@@ -247,8 +247,7 @@ pub struct MembershipConfig {
     pub tombstones_max: u32,
     /// A leave is complete when so many members have acknowledged it, or all, if there are fewer.
     ///
-    /// Default 3 in every preset (a guess). At 0 the node stops without telling anybody, so the others see a
-    /// failure instead of a leave. High values make a leave wait for slow members, at the longest for the time that
+    /// At least 1; default 3 in every preset (a guess). High values make a leave wait for slow members, at the longest for the time that
     /// [`Command::Leave`](crate::Command::Leave) names.
     pub leave_acks: u8,
     /// Whether new members are shown at once, or after the application has been asked.
@@ -491,6 +490,7 @@ impl MembershipConfig {
             ("membership.gossip_fanout", self.gossip_fanout.into(), 1, 32),
             ("membership.retransmit_mult", self.retransmit_mult.into(), 1, 16),
             ("membership.reconcile_credit", self.reconcile_credit.into(), 1_024, CREDIT_MAX as u64),
+            ("membership.leave_acks", self.leave_acks.into(), 1, u8::MAX.into()),
             ("membership.members_max", self.members_max.into(), 1, 1 << 20),
             ("membership.tombstones_max", self.tombstones_max.into(), 1, 1 << 20),
             ("membership.protocol.0", self.protocol.0.into(), 1, self.protocol.1.into()),

@@ -273,7 +273,12 @@ impl Membership {
                 }
             }
             Swim::Alive(Alive(record)) => self.on_record(record, source, reply, cx),
-            Swim::Verdict(verdict) => self.on_verdict(&verdict, source, cx),
+            Swim::Verdict(verdict) => {
+                self.on_verdict(&verdict, source, cx);
+                let heard = Claim::new(verdict.incarnation, verdict.state);
+                let agrees = |entry: &table::Entry| !entry.is_live() && entry.claim() == heard;
+                reply.gone = self.table.get(verdict.id).filter(|entry| agrees(entry)).map(|entry| entry.id);
+            }
             Swim::Accused(accused) => self.on_accused(source, &accused, reply, cx),
             Swim::Join(join) => self.on_join(source, &join, cx),
             Swim::JoinEcho(echo) => self.on_join_echo(source.from, echo, cx),

@@ -233,6 +233,10 @@ impl Plan {
             if let Op::Answers { node, .. } | Op::Admit { node, .. } = act.op { Some(node) } else { None }
         });
         let mut operators: Vec<Index> = operators.collect();
+        // The copy of a process refuses whom that process has refused.
+        if !operators.is_empty() {
+            operators.extend((self.nodes..self.processes()).map(Index));
+        }
         operators.sort_unstable();
         operators.dedup();
         let all = (0..self.processes()).map(Index);

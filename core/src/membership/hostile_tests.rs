@@ -268,7 +268,7 @@ fn a_forged_header_under_the_own_id_is_answered_by_no_more_bytes() {
     for (pings, answers) in [(0, 0), (1, 0), (2, 1), (9, 1)] {
         let mut lan = Lan::new(2);
         lan.run(3_000);
-        let ping = wire::Ping { seq: 1, roots: [1; 3] };
+        let ping = Ping { seq: 1, roots: [1; 3] };
         let bytes = letter(1, Incarnation::first(1 << 40), 99, 1, &vec![ping.into(); pings]);
         let victim = addr(200);
         let at_once = sent(&mut lan, 1, Event::Datagram { from: victim, bytes: &bytes });
@@ -321,7 +321,7 @@ fn edges(rng: &mut Rng) -> Config {
     settings.tombstones_max = [1, 2, 8_192][rng.below(3)];
     settings.members_max = [1, 2, 3, 20_000][rng.below(4)];
     settings.forget_after = [Duration::from_secs(60), Duration::from_secs(24 * 3_600)][rng.below(2)];
-    settings.leave_acks = [0, 3][rng.below(2)];
+    settings.leave_acks = [1, 3][rng.below(2)];
     if rng.below(2) == 1 {
         settings.admission = AdmissionPolicy::Ask(Duration::from_secs(3));
     }

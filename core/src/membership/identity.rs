@@ -64,6 +64,8 @@ pub(super) struct Signed {
     pub(super) rank: Option<Rank>,
     /// Whether the news states another state than Alive.
     pub(super) accuses: bool,
+    /// Whether the news is a record that differs from the present one of this process.
+    pub(super) differs: bool,
     pub(super) route: Route,
 }
 
@@ -221,9 +223,10 @@ impl Identity {
 
     /// Decides on news that names its process. `addr` is the address of this process.
     pub(super) fn on_signed(&mut self, news: Signed, addr: SocketAddr, now: Time) -> Reaction {
-        let Signed { boot, incarnation, rank, accuses, route } = news;
+        let Signed { boot, incarnation, rank, accuses, differs, route } = news;
         if boot == self.rank.boot {
-            return if incarnation > self.incarnation {
+            // No process publishes two records at one incarnation.
+            return if incarnation > self.incarnation || (differs && incarnation == self.incarnation) {
                 Reaction::Redraw { heard: incarnation, below: None, route }
             } else if accuses && incarnation == self.incarnation {
                 Reaction::Refute
@@ -401,7 +404,7 @@ mod tests {
     /// A record of another process, from the address 2.
     fn record(rank: Rank, incarnation: Incarnation) -> Signed {
         let route = Route { addr: Some(addr(2)), via: None };
-        Signed { boot: rank.boot, incarnation, rank: Some(rank), accuses: false, route }
+        Signed { boot: rank.boot, incarnation, rank: Some(rank), accuses: false, differs: true, route }
     }
 
     fn junior(epoch: u64) -> Signed {
@@ -543,6 +546,17 @@ mod tests {
         let nonce = ask(&mut own, NOW + NAME_ASK, 43);
         let claim = own.on_claim(nonce, rank, route, addr(1), NOW + NAME_ASK);
         assert_eq!(claim, Reaction::Stop { rival: 1 });
+    }
+
+    #[test]
+    fn a_second_record_at_the_own_incarnation_shows_a_copy() {
+        let mut own = own(5, 1);
+        let other = record(own.rank(), own.incarnation());
+        assert!(matches!(own.on_signed(other, addr(1), NOW), Reaction::Redraw { .. }));
+        let same = Signed { differs: false, ..other };
+        assert_eq!(own.on_signed(same, addr(1), NOW), Reaction::Nothing);
+        own.advance();
+        assert_eq!(own.on_signed(other, addr(1), NOW), Reaction::Nothing, "its own earlier record");
     }
 
     #[test]

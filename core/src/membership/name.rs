@@ -200,7 +200,8 @@ impl Membership {
         } else if self.phase == Phase::Running && incarnation != NO_INCARNATION {
             if self.is_credible_of_own(incarnation) {
                 let route = Route::default();
-                self.on_signed(Signed { boot, incarnation, rank: None, accuses: false, route }, cx);
+                let news = Signed { boot, incarnation, rank: None, accuses: false, differs: false, route };
+                self.on_signed(news, cx);
             } else {
                 cx.stats.count_misbehavior(Misbehavior::Incarnation);
             }

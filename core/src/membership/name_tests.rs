@@ -137,3 +137,18 @@ fn a_new_seed_gives_other_random_numbers() {
     };
     assert_ne!(drawn(1), drawn(2));
 }
+
+#[test]
+fn a_snapshot_that_publishes_another_record_at_one_incarnation_is_noticed() {
+    let mut lan = Lan::new(3);
+    lan.run(3_000);
+    let saved = lan.nodes[&2].clone();
+    lan.command(2, Command::SetMeta(vec![1; 9]));
+    lan.run(2_000);
+    lan.nodes.insert(2, saved);
+    lan.command(2, Command::SetMeta(vec![2; 9]));
+    lan.run(30_000);
+    assert!(lan.agree());
+    let seen = |id| lan.nodes[&id].member(NodeId(2)).expect("it is known").meta.to_vec();
+    assert_eq!([seen(1), seen(2), seen(3)], [vec![2; 9], vec![2; 9], vec![2; 9]]);
+}

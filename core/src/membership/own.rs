@@ -104,7 +104,7 @@ impl Membership {
             self.on_unsigned(Claim::new(incarnation, state), cx);
         } else {
             let route = Route { addr: None, via: Some(source.partner()) };
-            self.on_signed(Signed { boot, incarnation, rank: None, accuses, route }, cx);
+            self.on_signed(Signed { boot, incarnation, rank: None, accuses, differs: false, route }, cx);
         }
         let believed = matches!(source.standing, Standing::Member | Standing::Validated);
         reply.record |= self.own.incarnation() > before || (believed && incarnation < before);

@@ -70,6 +70,9 @@ pub(super) struct Reply {
     wants_record: bool,
     /// A member that the sender holds Alive although this node has a tombstone that overrides that (rule B3).
     pub(super) verdict: Option<NodeId>,
+    /// The member that the datagram has just called Down or Left as this node does, so that the record behind that verdict
+    /// needs no answer.
+    pub(super) gone: Option<NodeId>,
 }
 
 /// The senders that were recently told how this node holds them. Each sender is told at most once in a probe interval
@@ -181,7 +184,8 @@ impl Membership {
     /// Answers a datagram after all of it was read. An address that is not validated is sent no more bytes than came
     /// from it (rule F6).
     pub(crate) fn answer(&self, arrival: &Arrival, cx: &mut Ctx<'_>) {
-        let Arrival { source, reply: Reply { ack, accused, record, wants_record, verdict }, len } = *arrival;
+        let Arrival { source, reply: Reply { ack, accused, record, wants_record, verdict, .. }, len } =
+            *arrival;
         if ack.is_none() && accused.is_none() && !record && !wants_record && verdict.is_none() {
             return;
         }

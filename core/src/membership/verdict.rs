@@ -29,12 +29,15 @@ impl Membership {
         if id == self.own.id {
             let (boot, incarnation, rank) = (record.boot(), record.incarnation(), Some(record.rank()));
             let route = Route { addr: Some(record.addr()), via: Some(source.partner()) };
-            return self.on_signed(Signed { boot, incarnation, rank, accuses: false, route }, cx);
+            let differs = record.bytes() != self.own.record();
+            return self.on_signed(Signed { boot, incarnation, rank, accuses: false, differs, route }, cx);
         }
         let Some(entry) = self.table.get(id) else { return self.add_member(record, source, cx) };
         let revives = rules::merge(entry.claim(), heard, Witness::Nothing) == Outcome::Taken;
         if !revives && entry.flags.held_back {
-            reply.verdict = Some(id);
+            if reply.gone != Some(id) {
+                reply.verdict = Some(id);
+            }
             return;
         }
         let held = entry.record();

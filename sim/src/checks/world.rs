@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bruit_core::{Admission, Command, Node, NodeId, Notice, Time};
+use bruit_core::{Admission, Command, Node, NodeId, Notice, Phase, Time};
 
 use super::nodes::Nodes;
 use crate::base::Index;
@@ -68,6 +68,8 @@ pub(crate) struct World {
     by_id: BTreeMap<NodeId, Vec<Index>>,
     /// The ids of which a process went on from a snapshot.
     copied: BTreeSet<NodeId>,
+    /// The members that the application of a process refuses.
+    vetoed: BTreeSet<(Index, NodeId)>,
     /// The members that the application of a process has refused, or was asked about, since the process started.
     hidden: BTreeSet<(Index, NodeId)>,
     /// The time until which a cut lay between the two processes of each pair, or `MAX` while one does. The position is the
@@ -91,6 +93,7 @@ impl World {
             histories: Vec::new(),
             by_id: BTreeMap::new(),
             copied: BTreeSet::new(),
+            vetoed: BTreeSet::new(),
             hidden: BTreeSet::new(),
             apart: Vec::new(),
             cuts: 0,
@@ -110,6 +113,7 @@ impl World {
             }
             Happening::Crashed { node } => {
                 self.hidden.retain(|(observer, _)| *observer != node);
+                self.vetoed.retain(|(observer, _)| *observer != node);
                 self.disturb(node, at);
                 let history = &mut self.histories[node.get()];
                 if history.is_active() {
@@ -200,6 +204,10 @@ impl World {
             Command::SetAddr(_) => self.disturb(node, at),
             Command::Admit { id, admission: Admission::Veto } => {
                 self.hidden.insert((node, *id));
+                self.vetoed.insert((node, *id));
+            }
+            Command::Admit { id, admission: Admission::Accept } => {
+                self.vetoed.remove(&(node, *id));
             }
             _ => return,
         }
@@ -208,8 +216,11 @@ impl World {
 
     fn learn(&mut self, at: Time, node: Index, nodes: &dyn Nodes) {
         let id = nodes.node(node).map_or(NodeId::NOBODY, Node::id);
-        let copied = nodes.is_member(node) && nodes.node(node).is_some_and(Node::is_joined);
-        if copied {
+        // A copy goes on with what it was told before it was copied.
+        let phase = nodes.node(node).map(Node::phase);
+        let waits = (phase == Some(Phase::Waiting)).then_some(at);
+        let runs = (phase == Some(Phase::Running)).then_some(at);
+        if runs.or(waits).is_some() {
             self.copied.insert(id);
         }
         debug_assert_eq!(
@@ -222,9 +233,9 @@ impl World {
             runs: true,
             paused: false,
             // The copy of a member is one from the start, and has missed what happened since.
-            disturbed: copied.then_some(at),
-            asked: copied.then_some(at),
-            joined: copied.then_some(at),
+            disturbed: runs,
+            asked: runs.or(waits),
+            joined: runs,
             left: None,
             crashed: None,
             ended: None,
@@ -237,8 +248,9 @@ impl World {
     /// Records that a process goes on from a snapshot. It is not told to join, and two lives of the id may have used one epoch.
     fn resumed(&mut self, node: Index, at: Time, nodes: &dyn Nodes) {
         let history = &mut self.histories[node.get()];
-        history.asked = nodes.is_member(node).then_some(at);
-        history.joined = history.asked;
+        let waits = nodes.node(node).is_some_and(|node| node.phase() == Phase::Waiting);
+        history.joined = nodes.is_member(node).then_some(at);
+        history.asked = history.joined.or(waits.then_some(at));
         self.copied.insert(history.id);
     }
 
@@ -412,6 +424,11 @@ impl World {
     /// Whether a process went on from a snapshot under this id. It may know of things that the id did after the snapshot.
     pub(crate) fn is_copied(&self, id: NodeId) -> bool {
         self.copied.contains(&id)
+    }
+
+    /// Whether the application of `observer` refuses this member.
+    pub(crate) fn has_vetoed(&self, observer: Index, id: NodeId) -> bool {
+        self.vetoed.contains(&(observer, id))
     }
 
     /// Whether the application of `observer` has refused this member, or was asked about it. Its broadcasts may then be

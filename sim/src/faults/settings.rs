@@ -112,7 +112,7 @@ fields! {
         |config, value| config.membership.members_max = long(value);
     TombstonesMax = "membership.tombstones_max", 1..=6 "",
         |config, value| config.membership.tombstones_max = long(value);
-    LeaveAcks = "membership.leave_acks", 0..=6 "",
+    LeaveAcks = "membership.leave_acks", 1..=6 "",
         |config, value| config.membership.leave_acks = byte(value);
     Admission = "membership.admission", 500..=5_000 "ms",
         |config, value| config.membership.admission = AdmissionPolicy::Ask(Duration::from_millis(value));

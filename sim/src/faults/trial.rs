@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
-use bruit_core::{Command, Config, Node, NodeId, Phase, Time};
+use bruit_core::{Command, Config, Node, Phase, Time};
 use serde::Serialize;
 
 use crate::base::{Index, TraceHash};
@@ -216,20 +216,26 @@ fn unequal_roots(cluster: &Cluster<Node>) -> String {
     let Some((second, other)) = nodes.find(|(_, node)| node.roots() != one.roots()) else {
         return "those of two that have stopped".into();
     };
-    if one.roots()[0] != other.roots()[0] {
-        return format!("{first} and {second} differ in their members");
-    }
-    let marks = |node: &Node| -> Vec<(NodeId, u64, u64)> {
-        node.marks().map(|mark| (mark.origin, mark.epoch, mark.highest)).collect()
+    let (what, tell): (_, fn(&Node) -> Vec<String>) =
+        if one.roots()[0] == other.roots()[0] { ("marks", marks) } else { ("members", members) };
+    let (ours, theirs) = (tell(one), tell(other));
+    let only = |own: &[String], others: &[String]| {
+        let own = own.iter().filter(|text| !others.contains(text)).map(String::as_str);
+        own.collect::<Vec<_>>().join(", ")
     };
-    let (ours, theirs) = (marks(one), marks(other));
-    let only = |own: &[(NodeId, u64, u64)], others: &[(NodeId, u64, u64)]| {
-        let own = own.iter().filter(|mark| !others.contains(mark));
-        own.map(|(origin, epoch, highest)| format!("{origin}:{epoch}:{highest}"))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    format!("only {first} has marked {}; only {second} {}", only(&ours, &theirs), only(&theirs, &ours))
+    let (ours, theirs) = (only(&ours, &theirs), only(&theirs, &ours));
+    format!("of {what} only {first} has {ours}; only {second} has {theirs}")
+}
+
+fn marks(node: &Node) -> Vec<String> {
+    node.marks().map(|mark| format!("{}:{}:{}", mark.origin, mark.epoch, mark.highest)).collect()
+}
+
+fn members(node: &Node) -> Vec<String> {
+    let members = node.members();
+    members
+        .map(|member| format!("{} {:?} {} at {}", member.id, member.state, member.incarnation, member.addr))
+        .collect()
 }
 
 #[cfg(test)]

@@ -234,8 +234,8 @@ impl<P: Process> Cluster<P> {
             };
             match node.phase() {
                 Phase::Running => knows_alive(node, running),
-                // It is about to be a member, and knows nobody yet.
-                Phase::Waiting => false,
+                // Unless another process runs under its id, it is about to be a member, and knows nobody yet.
+                Phase::Waiting => self.member_nodes().any(|other| other.id() == node.id()),
                 Phase::Idle | Phase::Leaving | Phase::Left | Phase::Ended | _ => true,
             }
         };

@@ -73,11 +73,11 @@ impl Joining {
             };
             let bound = scene.bounds.join;
             scene.judges();
-            if !lives(other, id) {
+            if !lives(other, id) && !scene.world.has_vetoed(other, id) {
                 let text = format!("{bound:.1?} after {id} joined it does not know {id}");
                 return Err(scene.violation(other, text));
             }
-            if !lives(joiner, theirs.id()) {
+            if !lives(joiner, theirs.id()) && !scene.world.has_vetoed(joiner, theirs.id()) {
                 let text = format!("{bound:.1?} after its join it does not know {}", theirs.id());
                 return Err(scene.violation(joiner, text));
             }

@@ -16,6 +16,8 @@ use crate::kernel::Violation;
 pub(super) struct Lives {
     /// The processes that were restarted.
     restarted: BTreeSet<Index>,
+    /// Those that went on from a snapshot.
+    resumed: BTreeSet<Index>,
     /// The greatest counter of each epoch that the present life of each process has used.
     issued: BTreeMap<Index, BTreeMap<u64, u32>>,
     /// All incarnations that any observer has ever reported of each id.
@@ -96,11 +98,13 @@ impl Lives {
 
     pub(super) fn restart(&mut self, node: Index) {
         self.restarted.insert(node);
+        self.resumed.remove(&node);
     }
 
     /// A process goes on from a snapshot: the life that was saved has not ended, up to the incarnation that it was at.
     pub(super) fn resume(&mut self, node: Index, scene: &Scene<'_>) {
         self.restarted.insert(node);
+        self.resumed.insert(node);
         let Some(process) = scene.node(node) else { return };
         let (id, saved) = (process.id(), process.incarnation());
         self.issue(node, saved);
@@ -112,7 +116,8 @@ impl Lives {
     }
 
     /// Judges the present life of each restarted process: it is above every ended life that a running process holds, and
-    /// equal to none that any process ever held.
+    /// equal to none that any process ever held, unless it goes on from a snapshot: then only those who hold the ended life
+    /// can tell it.
     pub(super) fn judge(&self, scene: &Scene<'_>) -> Result<(), Violation> {
         let is_member = |node: Index| scene.world.joined(node).is_some() && scene.nodes.is_member(node);
         for index in self.restarted.iter().copied().filter(|node| is_member(*node)) {
@@ -130,7 +135,7 @@ impl Lives {
                     return Err(scene.violation(index, text));
                 }
             }
-            if ended.contains(&now) {
+            if ended.contains(&now) && !self.resumed.contains(&index) {
                 let text = format!(
                     "after a restart it is at {now}, and a former life was held at the same incarnation"
                 );
