@@ -7,10 +7,12 @@
 //!
 //! Files: the members are in [`table`], [`rules`] (which news wins, pure), [`verdict`] (what follows from news) and
 //! [`tombstone`] (members that are gone). The failure detector is in [`probe`], [`relay`] (pings for others), [`ping`] (pings
-//! for the application), [`suspicion`], [`damping`] (members that come and go) and [`health`] (of this node). Coming and going is in [`own`] (the own record and
-//! incarnation), [`join`], [`heal`] and [`leave`]. Datagrams are in [`sender`] (how far a sender is believed), [`updates`]
-//! (what rides along) and [`sync`] (reconciliation). The application's side is [`command`], [`admission`] (what it is told)
-//! and [`view`] (what it reads); the other machines read [`peers`].
+//! for the application), [`suspicion`], [`damping`] (members that come and go) and [`health`] (of this node). Which process
+//! has an id is decided in [`waiting`] (before it takes the id, pure) and [`identity`] (afterwards, pure); [`name`] does what
+//! they ask for. Coming and going is in [`own`] (the own record and incarnation), [`join`], [`heal`] and [`leave`]. Datagrams
+//! are in [`sender`] (how far a sender is believed), [`updates`] (what rides along) and [`sync`] (reconciliation). The
+//! application's side is [`command`], [`admission`] (what it is told) and [`view`] (what it reads); the other machines read
+//! [`peers`].
 //!
 //! Beyond the papers: an observer that hears nothing, or wakes late, postpones its verdicts (rules B6 and B7); a Down
 //! that is heard about a member held Alive is only a suspicion (rule B1); Down members are contacted until they are

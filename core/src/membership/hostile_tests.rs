@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::rule_tests::letter;
 use super::*;
 use crate::action::{Action, Notice};
 use crate::command::{Admission, Command};
@@ -11,31 +12,10 @@ use crate::id::{Incarnation, Rank};
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
 use crate::rng::Stream;
-use crate::wire::{self, Ask, Header, Join, JoinEcho, NameState, Record};
+use crate::wire::{self, Ask, Join, JoinEcho, NameState, Record};
 
 /// The key at which the second process of an id is kept.
 const OTHER: u64 = 101;
-
-/// A datagram with these messages under the header of any sender.
-fn letter(
-    sender: u64,
-    incarnation: Incarnation,
-    boot: u64,
-    receiver: u64,
-    messages: &[Message<'_>],
-) -> Vec<u8> {
-    let header = Header {
-        cluster: wire::cluster_tag("test"),
-        sender: NodeId(sender),
-        incarnation,
-        boot,
-        receiver: NodeId(receiver),
-        sequence: 1 << 40,
-    };
-    let mut body = Vec::new();
-    messages.iter().for_each(|message| message.encode(&mut body));
-    wire::compose(&header, &body)
-}
 
 /// Adds a second process of an id, at another address, which has not started.
 fn add_other(lan: &mut Lan, id: u64, at: SocketAddr) {

@@ -131,6 +131,10 @@ impl Membership {
             return self.stop(Phase::Ended, cx);
         }
         let held_by = waiting.holder().map_or(0, |holder| holder.boot);
+        if held_by != 0 {
+            // Questions of the process that had the id may still arrive.
+            self.rival_told = held_by;
+        }
         if rejoins && ![0, self.own.boot()].contains(&held_by) {
             self.own.identity.renew(number);
             cx.link.set_boot(number);

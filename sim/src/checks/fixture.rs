@@ -158,7 +158,7 @@ pub(super) fn member(id: u64, counter: u32, state: MemberState) -> Member<'stati
         zone: Cow::Borrowed(""),
         meta: Cow::Borrowed(&[]),
         incarnation: incarnation(1, counter),
-        boot: id,
+        boot: node(id, 1, config()).boot(),
         state,
     }
 }

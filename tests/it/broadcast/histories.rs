@@ -183,39 +183,46 @@ fn seven_nodes_and_two_newcomers_end_with_one_history() {
     }
 }
 
+/// A late comer joins five members that have sent twenty messages, and gets `expected` of them.
+fn comes_late(name: &str, broadcast: &BroadcastConfig, history: History, expected: usize) -> Checked {
+    let mut group = Group::of(302, 5, BroadcastConfig { history, ..broadcast.clone() })?;
+    // Without history, an epoch begins with its first delivered message, also for members that were there.
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        ids.push(group.broadcasts(number, "the first")?);
+    }
+    group.until_all_have(&ids, secs(20))?;
+    for number in 0..16 {
+        ids.push(group.broadcasts(number % 4, &format!("m{number}"))?);
+    }
+    group.until_all_have(&ids, secs(20))?;
+    group.lan.sim.run_for(secs(5))?;
+    group.lan.sim.spawn_many(1)?;
+    let within = group.lan.bounds().broadcast.repair;
+    group.lan.sim.run_for(within)?;
+    assert_eq!(group.deliveries.of(5).len(), expected, "{name}, {history:?}");
+    let lost = group.deliveries.lost(5);
+    assert_eq!(lost, [], "{name}, {history:?}: earlier messages are not reported as lost");
+    let new = group.broadcasts(0, "new")?;
+    group.until_all_have(&[new], secs(20))?;
+    group.rest()
+}
+
 #[test]
-#[ignore = "it fails: without history a late comer that pulls before it hears of marks is given ten old messages"]
 fn a_late_comer_gets_what_is_cached_or_nothing_as_it_likes() -> Checked {
     for (name, broadcast) in presets() {
-        for history in [History::Cached, History::None] {
-            let mut group = Group::of(302, 5, BroadcastConfig { history, ..broadcast.clone() })?;
-            // Without history, an epoch begins with its first delivered message, also for members that were there.
-            let mut ids = Vec::new();
-            for number in 0..4 {
-                ids.push(group.broadcasts(number, "the first")?);
-            }
-            group.until_all_have(&ids, secs(20))?;
-            for number in 0..16 {
-                ids.push(group.broadcasts(number % 4, &format!("m{number}"))?);
-            }
-            group.until_all_have(&ids, secs(20))?;
-            group.lan.sim.run_for(secs(5))?;
-            group.lan.sim.spawn_many(1)?;
-            let within = group.lan.bounds().broadcast.repair;
-            group.lan.sim.run_for(within)?;
-            let expected = if history == History::Cached { 20 } else { 0 };
-            assert_eq!(group.deliveries.of(5).len(), expected, "{name}, {history:?}");
-            assert_eq!(
-                group.deliveries.lost(5),
-                [],
-                "{name}, {history:?}: earlier messages are not reported as lost"
-            );
-            let new = group.broadcasts(0, "new")?;
-            group.until_all_have(&[new], secs(20))?;
-            group.rest()?;
+        comes_late(name, &broadcast, History::Cached, 20)?;
+        if name != "pull" {
+            comes_late(name, &broadcast, History::None, 0)?;
         }
     }
     Ok(())
+}
+
+#[test]
+#[ignore = "it fails: a late comer that pulls before it hears of marks is given old messages in half of all runs"]
+fn a_late_comer_without_history_pulls_nothing_old() -> Checked {
+    comes_late("pull", &BroadcastConfig::pull(), History::None, 0)
 }
 
 #[test]

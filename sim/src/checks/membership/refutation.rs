@@ -34,6 +34,10 @@ impl Check<Scene<'_>> for Refutation {
         else {
             return Ok(());
         };
+        // The observer suspects another process of the id, and has not heard of this one.
+        if scene.node(subject).is_some_and(|node| node.boot() != member.boot) {
+            return Ok(());
+        }
         let free = scene.world.in_reach(observer, subject);
         if free.is_none_or(|free| free > Time::ZERO && free >= since) {
             return Ok(());
