@@ -23,6 +23,10 @@ use crate::notices::{DriverNotice, NOTICES_MAX, NoticeSender, Notices, notices};
 use crate::state::{StateDir, StateError, next_epoch};
 use crate::store::Store;
 
+mod start;
+
+use start::Start;
+
 /// Everything that a driver needs to start a node, except a socket.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -115,6 +119,7 @@ pub struct Driver {
     journal: Option<Journal>,
     sender: Option<NoticeSender>,
     store: Option<Store>,
+    start: Start,
     departed: Option<bool>,
     pings: BTreeMap<PingId, Option<PingEnd>>,
     notices_sent: u64,
@@ -133,6 +138,7 @@ impl Driver {
             journal,
             sender: Some(sender),
             store: None,
+            start: Start::default(),
             departed: None,
             pings: BTreeMap::new(),
             notices_sent: 0,
@@ -171,11 +177,27 @@ impl Driver {
     /// Gives the node one event, and does everything that follows except sending: the datagrams are appended to
     /// `out`. Returns the answer if the event was a command.
     ///
+    /// While peers are [looked for](Self::look_for_peers), a join is held, with the commands that follow it.
+    ///
     /// After [`stop`](Self::stop) nothing happens, and a command is refused.
     pub fn step(&mut self, event: Event<'_>, out: &mut Outbox) -> Option<Result<Answer, Rejected>> {
         if self.is_stopped() {
             return matches!(event, Event::Command(_)).then_some(Err(Rejected::Stopped));
         }
+        match event {
+            Event::Command(command) => return Some(self.command(command, out)),
+            Event::Tick if self.start.due().is_some_and(|due| due <= self.clock.now()) => self.release(out),
+            Event::Tick | Event::Datagram { .. } | Event::Stored { .. } | Event::Seed(_) => {}
+        }
+        self.give(event, out)
+    }
+
+    fn give_command(&mut self, command: Command, out: &mut Outbox) -> Result<Answer, Rejected> {
+        self.give(Event::Command(command), out).expect("the node answers a command in its call")
+    }
+
+    /// Gives the node one event, as it is.
+    fn give(&mut self, event: Event<'_>, out: &mut Outbox) -> Option<Result<Answer, Rejected>> {
         let now = self.clock.now();
         let before = out.len();
         if let Some(journal) = &mut self.journal {
@@ -267,10 +289,11 @@ impl Driver {
         self.notices_missed
     }
 
-    /// The time of the node's next tick; `None` while nothing is due, and after the stop.
+    /// The time of the next tick; `None` while nothing is due, and after the stop.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        if self.is_stopped() { None } else { self.node.next_wake() }
+        let dues = [self.node.next_wake(), self.start.due()].into_iter().flatten();
+        dues.min().filter(|_| !self.is_stopped())
     }
 
     /// Returns [`next_wake`](Self::next_wake) and remembers that the driver's loop sleeps until then.

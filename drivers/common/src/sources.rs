@@ -5,6 +5,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
@@ -20,12 +21,19 @@ use crate::peers::PeersFile;
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest sleep of the thread. After the machine was suspended, the clock is read again within this time.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The most names that are looked up at a time.
+const LOOK_UPS_MAX: usize = 16;
+
+/// The answer of one look-up.
+type Answer = io::Result<Vec<SocketAddr>>;
 
 /// A message of the look-up thread.
 #[derive(Debug)]
 pub enum Feed {
-    /// The complete set of peers from now on, to be given to the node by `Command::SetPeers`.
+    /// The complete set of peers from now on, to be given to [`Driver::set_peers`](crate::Driver::set_peers).
     Peers(Vec<SocketAddr>),
+    /// The first look-up of every name, and of the peers file, has ended.
+    LookedUp,
     /// A look-up failed, or the peers file is wrong.
     Trouble(Trouble),
 }
@@ -43,6 +51,8 @@ pub struct Source {
 struct Wanted {
     names: Vec<String>,
     changed: bool,
+    /// True if every name and the peers file were looked up at least once.
+    looked_up: bool,
     stop: bool,
     shown: Vec<Source>,
 }
@@ -90,10 +100,16 @@ impl Sources {
         for name in names {
             if !wanted.names.contains(&name) {
                 wanted.names.push(name);
-                wanted.changed = true;
+                (wanted.changed, wanted.looked_up) = (true, false);
             }
         }
         self.shared.changed.notify_one();
+    }
+
+    /// True if the first look-up of every name, and of the peers file, has ended. [`Feed::LookedUp`] tells it, too.
+    #[must_use]
+    pub fn are_looked_up(&self) -> bool {
+        self.shared.lock().looked_up
     }
 
     /// The sources in use, with their addresses.
@@ -125,8 +141,9 @@ impl<F: FnMut(Feed)> Worker<F> {
         while !self.shared.lock().stop {
             self.read_file();
             self.take_names();
-            self.look_up();
             self.tell();
+            self.look_up();
+            self.tell_end();
             self.sleep();
         }
     }
@@ -146,14 +163,23 @@ impl<F: FnMut(Feed)> Worker<F> {
         self.names.set(wanted.names.iter().map(String::as_str).chain(listed));
     }
 
+    /// Looks up the names that are due, several at a time, because one of them may take many seconds.
     fn look_up(&mut self) {
-        for name in self.names.due(self.clock.now()) {
-            let answer = name.to_socket_addrs().map(Iterator::collect).map_err(|error| error.to_string());
-            if let Some(error) = self.names.answered(&name, answer, self.clock.now()) {
-                (self.feed)(Feed::Trouble(Trouble::Unresolved { name: name.clone(), error }));
+        for names in self.names.due(self.clock.now()).chunks(LOOK_UPS_MAX) {
+            let (sender, answers) = channel();
+            for name in names {
+                look_up(name.clone(), sender.clone());
             }
-            if self.shared.lock().stop {
-                return;
+            drop(sender);
+            for (name, answer) in answers {
+                let answer = answer.map_err(|error| error.to_string());
+                if let Some(error) = self.names.answered(&name, answer, self.clock.now()) {
+                    (self.feed)(Feed::Trouble(Trouble::Unresolved { name, error }));
+                }
+                self.tell();
+                if self.shared.lock().stop {
+                    return;
+                }
             }
         }
     }
@@ -167,6 +193,17 @@ impl<F: FnMut(Feed)> Worker<F> {
         if addrs != self.told {
             self.told.clone_from(&addrs);
             (self.feed)(Feed::Peers(addrs));
+        }
+    }
+
+    /// Tells the end of the first look-up, unless there are new names already.
+    fn tell_end(&mut self) {
+        let mut wanted = self.shared.lock();
+        let ends = !wanted.changed && !wanted.looked_up;
+        wanted.looked_up |= ends;
+        drop(wanted);
+        if ends {
+            (self.feed)(Feed::LookedUp);
         }
     }
 
@@ -192,23 +229,36 @@ impl<F: FnMut(Feed)> Worker<F> {
     }
 }
 
+/// Looks up a name on a thread of its own, which sends the answer.
+fn look_up(name: String, answers: Sender<(String, Answer)>) {
+    let (asked, sender) = (name.clone(), answers.clone());
+    let ask = move || {
+        let answer = asked.to_socket_addrs().map(Iterator::collect);
+        drop(sender.send((asked, answer)));
+    };
+    if let Err(error) = thread::Builder::new().name("bruit-name".to_owned()).spawn(ask) {
+        drop(answers.send((name, Err(error))));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
 
     #[test]
     fn names_and_a_file_feed_one_set() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("peers");
         std::fs::write(&path, "127.0.0.9:7000\n").expect("written");
-        let (sender, fed) = mpsc::channel();
+        let (sender, fed) = channel();
         let sources =
             Sources::start(Some(path.clone()), move |feed| drop(sender.send(feed))).expect("a thread");
         let within = Duration::from_secs(10);
         assert!(matches!(fed.recv_timeout(within), Ok(Feed::Peers(peers)) if peers.len() == 1));
+        assert!(matches!(fed.recv_timeout(within), Ok(Feed::LookedUp)) && sources.are_looked_up());
         sources.add_names(["127.0.0.8:7000".to_owned()]);
         assert!(matches!(fed.recv_timeout(within), Ok(Feed::Peers(peers)) if peers.len() == 2));
+        assert!(matches!(fed.recv_timeout(within), Ok(Feed::LookedUp)));
         std::fs::write(&path, "127.0.0.9:7000\n127.0.0.7:7000\nnonsense\n").expect("written");
         assert!(matches!(fed.recv_timeout(within), Ok(Feed::Trouble(Trouble::PeersLine(_)))));
         assert!(matches!(fed.recv_timeout(within), Ok(Feed::Peers(peers)) if peers.len() == 3));

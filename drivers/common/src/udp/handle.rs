@@ -39,6 +39,10 @@ macro_rules! handle_methods {
         /// forever, names are looked up again while the node runs, and listing yourself is harmless, so every node
         /// can have the same list. The first node of a cluster may give no seed.
         ///
+        /// The node starts once every name is looked up and the peers file is read, after `membership.join_wait` at
+        /// the latest, so that it can ask whether its name is in use. Until then it takes other seeds, addresses and
+        /// metadata, refuses all else with [`Rejected::NotJoined`](crate::Rejected::NotJoined), and may leave.
+        ///
         /// # Errors
         /// A seed is not `host:port`, there are too many, or the node is leaving or has stopped.
         pub fn join(&self, seeds: impl IntoIterator<Item = impl ToString>) -> Result<(), $crate::JoinError> {

@@ -124,8 +124,8 @@ impl Opened {
             };
             shared.lock().keep_slots_in(state, done).map_err(failed)?;
         }
-        if self.peers_file.is_some() {
-            shared.start_sources(self.peers_file).map_err(failed)?;
+        if let Some(path) = self.peers_file {
+            shared.read_peers_file(path).map_err(failed)?;
         }
         Ok((shared, notices))
     }

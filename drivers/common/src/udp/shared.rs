@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bruit_core::wire::Kind;
-use bruit_core::{Action, Answer, Command, Event, Node, NodeId, Outbox, Phase, PingId, Rejected, Slot};
+use bruit_core::{Action, Answer, Command, Event, Node, NodeId, Outbox, PingId, Rejected, Slot};
 
 use crate::clock::Clock;
 use crate::driver::{Driver, LastWrites};
@@ -43,8 +43,6 @@ pub struct Shared<W> {
     clock: Clock,
     /// The thread that looks up names and reads the peers file, once there is something to look up.
     sources: Mutex<Option<Sources>>,
-    /// The addresses that `sources` has found. They are given to the node again after each join.
-    peers: Mutex<Vec<SocketAddr>>,
     stop: AtomicBool,
     send_errors: AtomicU64,
     receive_errors: AtomicU64,
@@ -67,7 +65,6 @@ impl<W: WakeUp> Shared<W> {
             wake_up,
             clock,
             sources: Mutex::new(None),
-            peers: Mutex::new(Vec::new()),
             stop: AtomicBool::new(false),
             send_errors: AtomicU64::new(0),
             receive_errors: AtomicU64::new(0),
@@ -115,12 +112,11 @@ impl<W: WakeUp> Shared<W> {
         command: Command,
         then: impl FnOnce(&mut Driver, &Answer),
     ) -> Result<Answer, Rejected> {
-        let answer = self.step_and_wake(Event::Command(command), |driver, answer| {
-            if let Some(Ok(answer)) = answer {
-                then(driver, answer);
-            }
-        });
-        answer.expect("the core answers a command in its call, and a stopped driver does so for it")
+        self.change(|driver, out| {
+            let answer = self.command_locked(driver, command, out)?;
+            then(driver, &answer);
+            Ok(answer)
+        })
     }
 
     /// Starts a ping. The caller waits for [`Driver::ping_end`] and then forgets it by [`Driver::take_ping`].
@@ -144,24 +140,19 @@ impl<W: WakeUp> Shared<W> {
         self.send_all(out);
     }
 
-    /// Gives the node one event and sends what comes out, like [`step`](Self::step). It is for every other thread
-    /// than the loop's, so it wakes the loop if that would now sleep too long.
-    fn step_and_wake(
-        &self,
-        event: Event<'_>,
-        then: impl FnOnce(&mut Driver, &Option<Result<Answer, Rejected>>),
-    ) -> Option<Result<Answer, Rejected>> {
+    /// Changes the driver and sends what comes out. It is for every other thread than the loop's, so it wakes the loop
+    /// if that would now sleep too long.
+    fn change<R>(&self, change: impl FnOnce(&mut Driver, &mut Outbox) -> R) -> R {
         let mut out = Outbox::new();
         let mut driver = self.lock();
-        let answer = self.step_locked(&mut driver, event, &mut out);
-        then(&mut driver, &answer);
+        let result = change(&mut driver, &mut out);
         let must_wake = driver.must_wake_loop();
         drop(driver);
         self.send_all(&mut out);
         if must_wake {
             self.wake_up.wake_loop();
         }
-        answer
+        result
     }
 
     fn step_locked(
@@ -170,12 +161,22 @@ impl<W: WakeUp> Shared<W> {
         event: Event<'_>,
         out: &mut Outbox,
     ) -> Option<Result<Answer, Rejected>> {
-        let sent = driver.notices_sent();
+        let before = (driver.notices_sent(), driver.node().phase());
         let answer = driver.step(event, out);
-        if answer.is_some() || driver.notices_sent() != sent {
+        if answer.is_some() || (driver.notices_sent(), driver.node().phase()) != before {
             self.wake_up.wake_callers(driver);
         }
         answer
+    }
+
+    fn command_locked(
+        &self,
+        driver: &mut Driver,
+        command: Command,
+        out: &mut Outbox,
+    ) -> Result<Answer, Rejected> {
+        let answer = self.step_locked(driver, Event::Command(command), out);
+        answer.expect("the core answers a command in its call, and a stopped driver does so for it")
     }
 
     fn send_all(&self, out: &mut Outbox) {
@@ -212,7 +213,9 @@ impl<W: WakeUp> Shared<W> {
     /// Called after each attempt to write a durable slot.
     pub(crate) fn on_stored(&self, slot: Slot, serial: u64, written: Result<(), StateError>) {
         match written {
-            Ok(()) => drop(self.step_and_wake(Event::Stored { slot, serial }, |_, _| {})),
+            Ok(()) => {
+                self.change(|driver, out| self.step_locked(driver, Event::Stored { slot, serial }, out));
+            }
             Err(error) => self.report_trouble(Trouble::Store { error: error.to_string() }),
         }
     }
@@ -223,7 +226,7 @@ impl<W: WakeUp> Shared<W> {
         self.wake_up.wake_callers(&driver);
     }
 
-    /// Joins through addresses at once, and through names as soon as they are looked up.
+    /// Joins through these seeds, once the names among them and the peers file are looked up.
     ///
     /// # Errors
     /// A seed is not `host:port`, there are too many, or the node is leaving or has stopped.
@@ -236,19 +239,31 @@ impl<W: WakeUp> Shared<W> {
                 Seed::Name(name) => names.push(name),
             }
         }
-        self.command(Command::Join { seeds: addrs })?;
-        if !lock(&self.peers).is_empty() {
-            self.set_peers();
-        }
         if !names.is_empty() {
             self.start_sources(None).map_err(JoinError::Names)?;
-            self.with_sources(|sources| sources.add_names(names));
         }
-        Ok(())
+        let joined = self.change(|driver, out| {
+            if !names.is_empty() {
+                driver.look_for_peers();
+            }
+            let joined = self.command_locked(driver, Command::Join { seeds: addrs }, out);
+            if joined.is_ok() {
+                self.with_sources(|sources| sources.add_names(names));
+            }
+            self.end_look_up(driver, out);
+            joined
+        });
+        Ok(joined.map(drop)?)
+    }
+
+    /// Reads this file again and again.
+    pub(crate) fn read_peers_file(self: &Arc<Self>, path: PathBuf) -> io::Result<()> {
+        self.lock().look_for_peers();
+        self.start_sources(Some(path))
     }
 
     /// Starts the thread that looks up names and reads the peers file, unless it runs already.
-    pub(crate) fn start_sources(self: &Arc<Self>, peers_file: Option<PathBuf>) -> io::Result<()> {
+    fn start_sources(self: &Arc<Self>, peers_file: Option<PathBuf>) -> io::Result<()> {
         let mut sources = lock(&self.sources);
         if sources.is_none() {
             let weak = Arc::downgrade(self);
@@ -276,28 +291,20 @@ impl<W: WakeUp> Shared<W> {
             Feed::Trouble(trouble) => self.report_trouble(trouble),
             Feed::Peers(mut peers) => {
                 peers.retain(|peer| self.socket.reaches(*peer));
-                *lock(&self.peers) = peers;
-                self.set_peers();
+                self.change(|driver, out| {
+                    driver.set_peers(peers, out);
+                    self.wake_up.wake_callers(driver);
+                });
             }
+            Feed::LookedUp => self.change(|driver, out| self.end_look_up(driver, out)),
         }
     }
 
-    /// Gives the node the peers found so far. A node that has not joined would refuse them; its join does this again.
-    fn set_peers(&self) {
-        let mut peers = lock(&self.peers).clone();
-        if !matches!(self.read(Node::phase), Phase::Waiting | Phase::Running) {
-            return;
-        }
-        let found = peers.len();
-        let mut answer = self.command(Command::SetPeers(peers.clone()));
-        if let Err(Rejected::TooMany { len, max, .. }) = answer {
-            peers.truncate(found.saturating_sub(len.saturating_sub(max)));
-            let kept = peers.len();
-            answer = self.command(Command::SetPeers(peers));
-            self.report_trouble(Trouble::PeersLeftOut { found, kept });
-        }
-        if let Err(rejected) = answer {
-            self.report_trouble(Trouble::PeersRefused(rejected));
+    /// Lets the node join, unless names were added that are not looked up yet.
+    fn end_look_up(&self, driver: &mut Driver, out: &mut Outbox) {
+        if self.with_sources(Sources::are_looked_up) == Some(true) {
+            driver.peers_are_found(out);
+            self.wake_up.wake_callers(driver);
         }
     }
 

@@ -70,6 +70,15 @@ pub(crate) fn a_node_that_does_not_run_refuses_and_no_call_hangs(kinds: [Kind; 3
     assert!(started.elapsed() < SOON);
 }
 
+pub(crate) fn a_leave_does_not_wait_for_a_host_name(kinds: [Kind; 3]) {
+    for kind in kinds {
+        let node = kind.start("a");
+        node.join(["nowhere.invalid:7000"]).expect("joins");
+        assert_eq!(node.leave(SOON), Ok(true));
+        assert!(node.is_stopped());
+    }
+}
+
 pub(crate) fn a_stopped_node_frees_its_address(kinds: [Kind; 3]) {
     for kind in kinds {
         let node = kind.start("a");

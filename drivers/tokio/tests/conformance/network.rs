@@ -7,9 +7,9 @@ use std::sync::mpsc::channel;
 
 use bruit_tokio::Direction;
 use bruit_tokio::core::wire::Kind as MessageKind;
-use bruit_tokio::core::{MemberChange, MemberState, NodeId, Rejected};
+use bruit_tokio::core::{MemberChange, MemberState, NodeId, Notice, Phase, Rejected};
 
-use crate::support::{Kind, Options, SOON, three, wait_change};
+use crate::support::{Kind, Options, SOON, three, wait, wait_change};
 
 pub(crate) fn pings_and_traces(kinds: [Kind; 3]) {
     let [a, b, _c] = three(kinds);
@@ -70,6 +70,26 @@ pub(crate) fn members_find_each_other_by_name_and_through_a_peers_file(kinds: [K
     assert_eq!(c.sources().len(), 1);
     let error = c.join(["nonsense"]).expect_err("refused").to_string();
     assert!(error.contains("nonsense"), "{error}");
+}
+
+pub(crate) fn an_id_in_use_is_noticed_through_a_host_name(kinds: [Kind; 3]) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [a, b, _c] = three(kinds);
+    let record_of_b = || a.read(|node| node.member(b.id()).map(|member| (member.addr, member.incarnation)));
+    let (before, name) = (record_of_b(), format!("localhost:{}", a.local_addr().port()));
+    let peers = dir.path().join("peers");
+    std::fs::write(&peers, &name).expect("written");
+    // The name is given to the join, or stands in the peers file.
+    for (seeds, peers_file) in [(vec![name], None), (vec![], Some(peers))] {
+        let mut second = kinds[2].start_with("b", Options { peers_file, ..Options::default() });
+        second.join(seeds).expect("joins");
+        wait(&mut second, "the first notice", |notice| {
+            assert!(matches!(notice, Notice::NameHeld { addr, .. } if *addr == b.local_addr()), "{notice:?}");
+            true
+        });
+        assert_eq!(second.status().phase, Phase::Waiting);
+    }
+    assert_eq!(record_of_b(), before, "nobody has heard of the second process");
 }
 
 pub(crate) fn ipv6_sockets_that_take_ipv4_use_one_form_of_an_address(kinds: [Kind; 3]) {
