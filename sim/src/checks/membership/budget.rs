@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 
 use bruit_core::wire::{Alive, Kind, Message, Record, Swim, cluster_tag, describe, open};
-use bruit_core::{Incarnation, MemberChange, MemberState, NodeId, Time, broadcast::Repair};
+use bruit_core::{Incarnation, MemberChange, MemberState, NodeId, Notice, Time, broadcast::Repair};
 
 use crate::base::Index;
 use crate::checks::scene::{Scene, change};
@@ -116,7 +116,10 @@ fn digest(record: Record<'_>) -> u64 {
 
 impl Check<Scene<'_>> for Budget {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
-        if let Happening::Crashed { node } = *happening {
+        // What a process has passed on before a leave, it passes on anew after it.
+        if let Happening::Crashed { node } | Happening::Notice { node, notice: Notice::Departed { .. } } =
+            *happening
+        {
             self.passed_on.remove(&node);
         }
         if let Some((observer, MemberChange::Forgotten, member)) = change(happening) {

@@ -30,7 +30,9 @@ impl Check<Scene<'_>> for Farewell {
         let Some(subject) = scene.world.only(member.id) else { return Ok(()) };
         let Some(left) = scene.world.left(subject) else { return Ok(()) };
         let free = scene.world.undisturbed(observer, subject);
-        if left < scene.at && free.is_some_and(|free| free == Time::ZERO || free < left) {
+        // Who joined later hears of it only from others, and perhaps nobody has heard of it.
+        let was_there = scene.world.joined(observer).is_some_and(|joined| joined < left);
+        if was_there && left < scene.at && free.is_some_and(|free| free == Time::ZERO || free < left) {
             scene.judges();
             let text = format!("{} left at {left}, and is called Down", member.id);
             return Err(scene.violation(observer, text));

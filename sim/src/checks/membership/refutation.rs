@@ -34,8 +34,9 @@ impl Check<Scene<'_>> for Refutation {
         else {
             return Ok(());
         };
-        // The observer suspects another process of the id, and has not heard of this one.
-        if scene.node(subject).is_some_and(|node| node.boot() != member.boot) {
+        // The observer suspects another process of the id, or one that has moved, and has not heard of that.
+        let heard_of = |node: &bruit_core::Node| (node.boot(), node.addr()) == (member.boot, member.addr);
+        if scene.node(subject).is_some_and(|node| !heard_of(node)) {
             return Ok(());
         }
         let free = scene.world.in_reach(observer, subject);
