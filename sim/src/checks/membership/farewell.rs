@@ -85,11 +85,8 @@ mod tests {
     #[test]
     fn a_leaver_called_down_is_found() {
         let mut history = Fixture::new(3, "CM8");
-        history
-            .commanded(1, &LEAVE)
-            .after(Duration::from_secs(9))
-            .tells(0, MemberChange::Down, 2, 0)
-            .fires("n2 left at");
+        history.acquainted().after(Duration::from_secs(1)).commanded(1, &LEAVE);
+        history.after(Duration::from_secs(9)).tells(0, MemberChange::Down, 2, 0).fires("n2 left at");
     }
 
     #[test]
