@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bruit_core::wire::{self, Ack, Alive, Delta, Header, Message, Ping, Record, RecordFields};
-use bruit_core::{Action, Boot, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Time};
+use bruit_core::{Action, Boot, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Rank, Time};
 
 use crate::{Case, count};
 

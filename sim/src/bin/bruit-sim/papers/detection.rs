@@ -1,5 +1,6 @@
 //! One member of a settled group crashes: the experiment measures when the first member and when all members hold it Down,
-//! and how many running members are called Down at different rates of loss.
+//! and how many running members are called Down at different rates of loss. Then large groups start at once, and heal after a
+//! cut.
 //!
 //! SWIM §4.3 expects the first *suspicion* after e/(e−1) = 1.58 periods. The last column has the times of foca, serf and
 //! chitchat for the same work, measured on one machine.
@@ -18,6 +19,10 @@ const STRAGGLER: Duration = Duration::from_secs(20);
 /// The length of a run that counts false alarms.
 const WATCH: Duration = Duration::from_secs(600);
 const WATCHES: u64 = 60;
+/// The sizes of the groups that start at once, and how often each does.
+const STARTS: [(u32, u64); 2] = [(1_000, 12), (4_000, 1)];
+/// The size of the group that is cut into two halves, and the length of the cut.
+const HALVES: (u32, Duration) = (1_000, Duration::from_secs(600));
 
 struct Case {
     name: &'static str,
@@ -108,7 +113,61 @@ pub(super) fn run(options: &Options) -> String {
             case.peers
         );
     }
+    if options.members.is_none() {
+        large_groups(options, &mut text);
+    }
     text
+}
+
+fn large_groups(options: &Options, text: &mut String) {
+    for (members, runs) in STARTS {
+        let seeds: Vec<u64> = (0..runs).map(|run| options.seed.wrapping_add(run)).collect();
+        let times = in_parallel(&seeds, options, "detection, starts", |seed| start(*seed, members));
+        let (least, most) = (times.iter().min().copied(), times.iter().max().copied());
+        let (least, most) = (seconds(least), seconds(most));
+        let _ = writeln!(
+            text,
+            "{members} members start and join through one, {runs} runs: all list all after {least} to {most}"
+        );
+    }
+    let (members, lasts) = HALVES;
+    let (merged, wrong) = halves(options.seed, members, lasts);
+    let _ = writeln!(
+        text,
+        "a cut of {} s into two halves of {members}: all list all after {}; {wrong} of the own side were called Down",
+        lasts.as_secs(),
+        seconds(Some(merged))
+    );
+}
+
+/// The time in which a group that starts at once lists itself on every member.
+fn start(seed: u64, members: u32) -> Duration {
+    const UNCHECKED: &str = "no check is there to object";
+    let mut sim = subject::nobody(seed, &Config::lan("detection"));
+    sim.set_network(network(0)).expect(UNCHECKED);
+    sim.spawn_many(members).expect(UNCHECKED);
+    let all = sim.run_until(Duration::from_secs(120), Cluster::all_know_all).expect(UNCHECKED);
+    all.expect("a group of healthy members joins")
+}
+
+/// The time from the end of a cut into two halves until all list all, and how often a member was called Down on its own side.
+fn halves(seed: u64, members: u32, lasts: Duration) -> (Duration, usize) {
+    const UNCHECKED: &str = "no check is there to object";
+    let mut sim = subject::group(seed, members, &Config::lan("detection"), network(0));
+    let is_first = |index: bruit_sim::Index| index.0 < members / 2;
+    let first = sim.cluster().indices().filter(|index| is_first(*index)).collect();
+    let cut = sim.cut(&bruit_sim::Cut::Split { groups: vec![first] }).expect(UNCHECKED);
+    sim.run_for(lasts).expect(UNCHECKED);
+    sim.heal(cut).expect(UNCHECKED);
+    let merged = sim.run_until(Duration::from_secs(600), Cluster::all_know_all).expect(UNCHECKED);
+    let cluster = sim.cluster();
+    let side = |id| cluster.indices().find(|index| cluster.id(*index) == id).map(is_first);
+    let wrong = |index| {
+        let changes = cluster.process(index).map(|subject| subject.changes.as_slice()).unwrap_or_default();
+        let downs = changes.iter().filter(|(_, change, _)| *change == MemberChange::Down);
+        downs.filter(|(.., id)| side(*id) == Some(is_first(index))).count()
+    };
+    (merged.expect("the halves merge"), cluster.indices().map(wrong).sum())
 }
 
 fn thousandths(value: u64) -> String {

@@ -89,6 +89,20 @@ impl Process for Subject {
     }
 }
 
+/// A group of processes that have not started.
+pub(super) fn nobody(seed: u64, config: &Config) -> Sim<Subject> {
+    let config = config.clone();
+    Sim::new(seed, move |boot: Boot| Subject {
+        node: Node::new(boot, config.clone(), Time::ZERO).expect("the experiments' configurations are valid"),
+        closed: false,
+        leaving: Vec::new(),
+        arriving: VecDeque::new(),
+        waiting: 0,
+        out: Outbox::new(),
+        changes: Vec::new(),
+    })
+}
+
 /// A settled group whose members all know each other.
 pub(super) fn group(
     seed: u64,
@@ -97,16 +111,7 @@ pub(super) fn group(
     network: bruit_sim::NetworkConfig,
 ) -> Sim<Subject> {
     const UNCHECKED: &str = "no check is there to object";
-    let config = config.clone();
-    let mut sim = Sim::new(seed, move |boot: Boot| Subject {
-        node: Node::new(boot, config.clone(), Time::ZERO).expect("the experiments' configurations are valid"),
-        closed: false,
-        leaving: Vec::new(),
-        arriving: VecDeque::new(),
-        waiting: 0,
-        out: Outbox::new(),
-        changes: Vec::new(),
-    });
+    let mut sim = nobody(seed, config);
     // The group joins over good links, before it gets the network of the experiment.
     sim.spawn_many(members).expect(UNCHECKED);
     let within = core::time::Duration::from_secs(120);
