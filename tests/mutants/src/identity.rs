@@ -80,8 +80,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["A2c"],
         patches: &[(
             IDENTITY,
-            "return if incarnation > self.incarnation {\n                Reaction::Redraw { heard: incarnation, below: None, route }",
-            "return if incarnation > self.incarnation {\n                Reaction::Stop { rival: boot }",
+            "                Reaction::Redraw { heard: incarnation, below: None, route }",
+            "                Reaction::Stop { rival: boot }",
         )],
         by: MODEL,
     },
@@ -90,10 +90,50 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["A2c"],
         patches: &[(
             IDENTITY,
-            "return if incarnation > self.incarnation {\n                Reaction::Redraw { heard: incarnation, below: None, route }",
-            "return if incarnation > self.incarnation {\n                Reaction::Nothing",
+            "                Reaction::Redraw { heard: incarnation, below: None, route }",
+            "                Reaction::Nothing",
         )],
         by: QUIET,
+    },
+    Mutant {
+        name: "a-second-record-at-the-own-incarnation-is-ignored",
+        checks: &["A2c"],
+        patches: &[(IDENTITY, " || (differs && incarnation == self.incarnation)", "")],
+        by: By::Unit(
+            "membership::name_tests::a_snapshot_that_publishes_another_record_at_one_incarnation_is_noticed",
+        ),
+    },
+    Mutant {
+        name: "the-source-of-a-header-is-asked-as-an-address",
+        checks: &["F6"],
+        patches: &[
+            (
+                NAME,
+                "let route = Route::default();\n                let news",
+                "let route = Route { addr: Some(datagram_from), via: None };\n                let news",
+            ),
+            (
+                NAME,
+                "fn on_own_id(&mut self, header: &Header, cx: &mut Ctx<'_>) -> bool {",
+                "fn on_own_id(&mut self, header: &Header, datagram_from: SocketAddr, cx: &mut Ctx<'_>) -> bool {",
+            ),
+            (NAME, "self.on_own_id(header, cx)", "self.on_own_id(header, from, cx)"),
+        ],
+        by: By::Unit(
+            "membership::hostile_tests::a_forged_header_under_the_own_id_is_answered_by_no_more_bytes",
+        ),
+    },
+    Mutant {
+        name: "a-join-of-a-twin-is-not-answered",
+        checks: &["A2b"],
+        patches: &[(
+            NAME,
+            "Ok(Message::Swim(Swim::Join(_))) if runs => self.answer_own_id(header, from, len, cx),",
+            "Ok(Message::Swim(Swim::Join(_))) if runs => {}",
+        )],
+        by: By::Unit(
+            "membership::hostile_tests::two_processes_of_one_id_that_know_only_each_other_end_as_one",
+        ),
     },
     Mutant {
         name: "an-accusation-names-the-process-of-an-older-record",
@@ -166,7 +206,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["A2a"],
         patches: &[(
             WAITING,
-            "if place.own.contains(&holder.addr) {",
+            "if place.own.contains(&holder.addr) || holder.boot == place.boot {",
             "if place.own.contains(&holder.addr) && holder.state != MemberState::Alive {",
         )],
         by: By::Unit(

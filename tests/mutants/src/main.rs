@@ -246,24 +246,29 @@ const MUTANTS: &[Mutant] = &[
 ];
 
 fn main() -> ExitCode {
-    let asked: Vec<String> = env::args().skip(1).collect();
-    let chosen = MUTANTS
-        .iter()
-        .chain(broadcast::MUTANTS)
-        .chain(identity::MUTANTS)
-        .chain(units::MUTANTS)
-        .filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name));
+    let mut asked: Vec<String> = env::args().skip(1).collect();
+    let only_check = asked.first().is_some_and(|word| word == "--check");
+    asked.retain(|word| word != "--check");
+    let all = MUTANTS.iter().chain(broadcast::MUTANTS).chain(identity::MUTANTS).chain(units::MUTANTS);
+    let chosen: Vec<&Mutant> =
+        all.filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name)).collect();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if only_check {
+        return check(&source, &chosen);
+    }
     let workshop = env::temp_dir().join("bruit-mutants");
-    eprintln!("the core without mutants, for comparison");
-    copy(&source, &workshop);
-    let healthy = match sweep(&workshop) {
-        Ok(failures) => failures,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
+    let mut healthy = BTreeMap::new();
+    if chosen.iter().any(|mutant| matches!(mutant.by, By::Sweep)) {
+        eprintln!("the core without mutants, for comparison");
+        copy(&source, &workshop);
+        healthy = match sweep(&workshop) {
+            Ok(failures) => failures,
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::from(2);
+            }
+        };
+    }
     println!("{:<40} {:<12} {:<8} seed or scenario", "mutant", "expected", "caught");
     let (mut survivors, mut stale) = (0, 0);
     for mutant in chosen {
@@ -291,6 +296,19 @@ fn main() -> ExitCode {
         }
     }
     if stale > 0 { ExitCode::from(2) } else { ExitCode::from(u8::from(survivors > 0)) }
+}
+
+/// Says which mutants do not fit the sources any more.
+fn check(source: &Path, chosen: &[&Mutant]) -> ExitCode {
+    let mut stale = 0;
+    for mutant in chosen {
+        if let Err(error) = patched(source, mutant) {
+            stale += 1;
+            println!("{:<40} STALE {error}", mutant.name);
+        }
+    }
+    println!("{} mutants, {stale} stale", chosen.len());
+    ExitCode::from(if stale > 0 { 2 } else { 0 })
 }
 
 /// Copies the sources. Earlier build results stay, so that the next build is short.
@@ -323,16 +341,28 @@ fn copy_tree(from: &Path, to: &Path) {
 }
 
 fn mutate(workshop: &Path, mutant: &Mutant) -> Result<(), String> {
+    for (path, text) in patched(workshop, mutant)? {
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The files of a mutant with its bug.
+fn patched(sources: &Path, mutant: &Mutant) -> Result<BTreeMap<PathBuf, String>, String> {
+    let mut files = BTreeMap::new();
     for (file, from, to) in mutant.patches {
-        let path = workshop.join(file);
-        let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+        let path = sources.join(file);
+        let text = match files.remove(&path) {
+            Some(text) => text,
+            None => fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?,
+        };
         let times = text.matches(from).count();
         if times != 1 {
             return Err(format!("the text to replace occurs {times} times in {file}"));
         }
-        fs::write(&path, text.replace(from, to)).map_err(|error| format!("{file}: {error}"))?;
+        files.insert(path, text.replace(from, to));
     }
-    Ok(())
+    Ok(files)
 }
 
 fn cargo(workshop: &Path, arguments: &[&str]) -> Result<(bool, String), String> {
