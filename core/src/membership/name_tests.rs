@@ -143,9 +143,10 @@ fn a_snapshot_that_publishes_another_record_at_one_incarnation_is_noticed() {
     let mut lan = Lan::new(3);
     lan.run(3_000);
     let saved = lan.nodes[&2].clone();
-    lan.command(2, Command::SetMeta(vec![1; 9]));
+    lan.command(2, Command::SetMeta(vec![9; 9]));
     lan.run(2_000);
     lan.nodes.insert(2, saved);
+    // Of two records at one incarnation the others keep the greater one.
     lan.command(2, Command::SetMeta(vec![2; 9]));
     lan.run(30_000);
     assert!(lan.agree());

@@ -168,7 +168,7 @@ fn updates(n: u32, most: usize, rounds: usize) -> Hear {
     let senders = senders(n);
     let mut counters: BTreeMap<u64, u32> = BTreeMap::new();
     let others: Vec<u64> = (3..=u64::from(n)).filter(|id| !senders.contains(id)).collect();
-    let take = most.min(others.len()).min(17);
+    let take = most.min(others.len()).min(15);
     let mut subjects = others.into_iter().cycle();
     let datagrams = (0..rounds)
         .map(|i| {
