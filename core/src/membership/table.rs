@@ -116,6 +116,11 @@ impl Entry {
         !self.is_live() && !self.flags.known
     }
 
+    /// Whether the member is Down and its address is known.
+    fn is_down(&self) -> bool {
+        self.state == MemberState::Down && !self.content.is_empty()
+    }
+
     /// Whether the local view shows the member.
     pub(super) fn is_shown(&self) -> bool {
         self.is_visible() && self.record().is_some()
@@ -190,6 +195,8 @@ pub(super) struct Table {
     /// The members whose tombstones are held back, in the order in which they are forgotten if room is needed: Left ones
     /// before Down ones, and of those the one that expires first.
     spare: BTreeSet<(bool, Time, NodeId)>,
+    /// The Down members whose address is known.
+    down: BTreeSet<NodeId>,
 }
 
 impl Table {
@@ -209,6 +216,7 @@ impl Table {
             shown: 0,
             expiries: BTreeSet::new(),
             spare: BTreeSet::new(),
+            down: BTreeSet::new(),
         }
     }
 
@@ -226,11 +234,19 @@ impl Table {
         let slot = *self.index.get(&id)?;
         let entry = self.slab[slot as usize].as_mut().expect(INDEXED);
         let (was_live, was_guard, was_counted) = (entry.is_live(), entry.is_guard(), entry.is_counted());
+        let was_down = entry.is_down();
         let result = change(entry);
         entry.flags.known |= entry.is_live();
         self.terminal = self.terminal + usize::from(was_live) - usize::from(entry.is_live());
         self.guards = self.guards + usize::from(entry.is_guard()) - usize::from(was_guard);
         self.shown = self.shown + usize::from(entry.is_counted()) - usize::from(was_counted);
+        if was_down != entry.is_down() {
+            if was_down {
+                self.down.remove(&id)
+            } else {
+                self.down.insert(id)
+            };
+        }
         Some(result)
     }
 
@@ -387,6 +403,7 @@ impl Table {
         self.terminal -= usize::from(!entry.is_live());
         self.guards -= usize::from(entry.is_guard());
         self.shown -= usize::from(entry.is_counted());
+        self.down.remove(&id);
     }
 
     /// Updates the fingerprint of an entry in the tree.
@@ -471,10 +488,8 @@ impl Table {
     /// The Down member whose turn it is, among those whose address is known, and this address. The members take turns in
     /// the order of their ids.
     pub(super) fn choose_down(&self, turn: usize) -> Option<(NodeId, SocketAddr)> {
-        let is_down = |entry: &&Entry| entry.state == MemberState::Down && !entry.content.is_empty();
-        let down = || self.iter().filter(is_down);
-        let entry = down().nth(turn % down().count().max(1))?;
-        Some((entry.id, entry.addr()?))
+        let id = self.down.iter().nth(turn % self.down.len().max(1))?;
+        Some((*id, self.get(*id)?.addr()?))
     }
 
     /// Makes [`Table::pop_expiry`] return the entry at the time `at`, and not at the time that was set before.
@@ -538,6 +553,10 @@ impl Table {
         assert!(
             spare.iter().all(|entry| entry.flags.held_back),
             "only what is held back may be given up early"
+        );
+        assert!(
+            self.iter().filter(|entry| entry.is_down()).map(|entry| &entry.id).eq(&self.down),
+            "the Down members are listed"
         );
         let shown = self.iter().filter(|entry| entry.is_counted()).count();
         assert_eq!(shown, self.shown, "the members of the local view are counted");
