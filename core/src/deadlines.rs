@@ -40,7 +40,9 @@ impl<K: Copy + Ord> Deadlines<K> {
     /// Makes `key` due at `at`, but never in the call that sets it: a tick that armed a deadline for its own time would
     /// fire it at once, and never end (rule G3).
     pub(crate) fn arm(&mut self, key: K, at: Time, now: Time) {
-        self.set(key, at.max(now + Duration::from_nanos(1)));
+        let at = at.max(now + Duration::from_nanos(1));
+        // At the end of time every sum of times is that end: what is due then would be due at once, forever.
+        if at == Time::MAX { self.cancel(key) } else { self.set(key, at) }
     }
 
     /// Makes `key` due at `at` as [`arm`](Self::arm) does, unless it is due earlier.

@@ -44,6 +44,8 @@ mod view;
 mod waiting;
 
 #[cfg(test)]
+mod adversity_tests;
+#[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
 mod name_tests;

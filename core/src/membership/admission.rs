@@ -81,6 +81,9 @@ impl Membership {
         cx: &mut Ctx<'_>,
     ) -> Result<Answer, Rejected> {
         self.must_run()?;
+        if id == self.own.id {
+            return Err(Rejected::Oneself);
+        }
         let entry = self.table.get(id).ok_or(Rejected::UnknownMember(id))?;
         match admission {
             Admission::Accept => self.accept(id, cx),

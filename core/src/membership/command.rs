@@ -116,9 +116,14 @@ impl Membership {
             return Err(Rejected::Oneself);
         }
         let entry = self.table.get(id).ok_or(Rejected::UnknownMember(id))?;
-        let (incarnation, addr) = (entry.incarnation(), entry.addr());
-        let state = MemberState::Left;
-        self.set_verdict(id, Claim::new(incarnation, state), cx.now.as_nanos(), cx);
+        if entry.flags.held_back {
+            return Err(Rejected::UnknownMember(id));
+        }
+        let (left, addr) = (Claim::new(entry.incarnation(), MemberState::Left), entry.addr());
+        // All hold a leave at one age.
+        if entry.claim() != left {
+            self.set_verdict(id, left, cx.now.as_nanos(), cx);
+        }
         self.enqueue_update(id, cx);
         self.table.set_removed(id);
         if let Some(to) = addr {

@@ -188,8 +188,12 @@ impl Identity {
     /// Becomes a new process, for a rejoin after another process had the id.
     pub(super) fn renew(&mut self, boot: u64) {
         self.rank = Rank { seniority: self.incarnation.epoch, draws: 0, boot };
-        self.void();
-        self.doubt = None;
+        self.end_questions();
+    }
+
+    /// Ends all open questions, because this process stops.
+    pub(super) fn end_questions(&mut self) {
+        (self.doubt, self.self_ask) = (None, None);
     }
 
     /// Takes the next incarnation of the same epoch.

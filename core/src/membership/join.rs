@@ -50,6 +50,8 @@ pub(super) struct Contacts {
     secret: u64,
     /// Whether this node has been in contact with a member since it started.
     pub(super) joined: bool,
+    /// The time at which this node has taken its id.
+    pub(super) since: Time,
 }
 
 /// An address to send a Join to.
@@ -67,7 +69,14 @@ pub(super) struct Contact {
 
 impl Contacts {
     pub(super) const fn new(secret: u64) -> Self {
-        Self { seeds: Vec::new(), peers: Vec::new(), joiners: VecDeque::new(), secret, joined: false }
+        Self {
+            seeds: Vec::new(),
+            peers: Vec::new(),
+            joiners: VecDeque::new(),
+            secret,
+            joined: false,
+            since: Time::ZERO,
+        }
     }
 
     /// Adds the addresses to the seeds; `what` names them in the error.
@@ -109,7 +118,7 @@ impl Contacts {
         self.others(own).next().is_none()
     }
 
-    fn has(&self, addr: SocketAddr) -> bool {
+    pub(super) fn has(&self, addr: SocketAddr) -> bool {
         self.all().any(|contact| contact.addr == addr)
     }
 
@@ -243,7 +252,7 @@ impl Membership {
         let good = [now, now.wrapping_sub(1)].map(|window| self.contacts.cookie(to, join.record, window));
         let admits = self.phase == Phase::Running && source.sender != self.own.id;
         if !admits || claimed != to || !good.contains(&join.cookie) {
-            let name = self.name_state(source.sender);
+            let name = self.name_state(source.sender, cx);
             let mut datagram = cx.datagram(to, source.sender);
             datagram.push(&JoinEcho { cookie: good[0], seen: source.from, name }.into());
             return datagram.send_alone();
@@ -258,12 +267,21 @@ impl Membership {
         };
         if entry.is_live() && entry.record().is_some_and(current) {
             self.answer_join(&source, cx);
+            self.learn_address_from(to, cx);
             if !was_known {
                 self.contacts.add_joiner(source.sender);
             }
             self.first_contact(source.sender, cx);
         } else {
             self.turn_away(&source, cx);
+        }
+    }
+
+    /// Asks a joiner for the own address, if this node has none and knows nobody else to ask (rule A6).
+    fn learn_address_from(&mut self, joiner: SocketAddr, cx: &mut Ctx<'_>) {
+        let has_none = self.own.addr.ip().is_unspecified() && self.contacts.only(self.own.addr);
+        if has_none && self.contacts.add_seeds(&[joiner], Field::Seeds).is_ok() {
+            self.send_join(joiner, 0, cx);
         }
     }
 

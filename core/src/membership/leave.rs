@@ -104,6 +104,7 @@ impl Membership {
         self.fail_pings(cx);
         self.prober.stop();
         self.withdraw_questions();
+        self.own.identity.end_questions();
         self.deadlines.clear();
         self.sync.stop();
         cx.signals.push(Signal::Stopped);

@@ -30,7 +30,7 @@ use crate::wire::{
 /// The incarnation in the header of a process that waits for its id: it publishes none.
 pub(super) const NO_INCARNATION: Incarnation = Incarnation { epoch: 0, counter: 0 };
 
-/// The epochs from here on are refused while a process waits for its id (rule A3).
+/// The epochs from here on are refused while a process waits for its id, unless its own clock makes them credible (rule A3).
 const WAITING_EPOCH_END: u64 = 1 << 62;
 
 /// The seniority in the question of a process that has not taken its id yet.
@@ -143,6 +143,7 @@ impl Membership {
             self.own.identity.take(waiting.seniority());
         }
         self.phase = Phase::Running;
+        self.contacts.since = cx.now;
         self.has_published = true;
         self.hold_own_record(cx);
         self.store_epoch(cx);
@@ -153,6 +154,7 @@ impl Membership {
             cx.out.notify(Notice::Reincarnated { incarnation: self.own.incarnation() });
         }
         self.run(rejoins, cx);
+        self.go_on_asking(cx);
     }
 
     /// Handles a datagram under the own id, and every datagram while this node waits for its id. Only the messages about the
@@ -213,6 +215,16 @@ impl Membership {
         self.is_listening()
     }
 
+    /// Where another process of the own id may be asked, of which `source` has told: nowhere, if the source can be forged (rule
+    /// F6). A random member is asked then.
+    pub(super) fn route(&self, source: &Source, addr: Option<SocketAddr>) -> Route {
+        if source.standing == Standing::Validated || self.contacts.has(source.from) {
+            Route { addr, via: Some(source.partner()) }
+        } else {
+            Route::default()
+        }
+    }
+
     /// Answers another process of the own id, which may know no other member, with a datagram that is not longer than its
     /// own: asks it whether it runs if this node is in doubt, or else tells it of the higher incarnation (rules A2b and A4).
     fn answer_own_id(&mut self, header: &Header, from: SocketAddr, len: usize, cx: &mut Ctx<'_>) {
@@ -237,8 +249,11 @@ impl Membership {
     }
 
     /// What this node holds of an id that somebody wants to take.
-    pub(super) fn name_state(&self, id: NodeId) -> NameState {
-        if self.phase == Phase::Waiting {
+    pub(super) fn name_state(&self, id: NodeId, cx: &Ctx<'_>) -> NameState {
+        // One that has just taken its id, and has not met the others yet, knows nothing.
+        let meets_nobody = !self.contacts.joined && !self.contacts.only(self.own.addr);
+        let is_new = cx.now < self.contacts.since + cx.config.membership.join_wait;
+        if self.phase == Phase::Waiting || (meets_nobody && is_new) {
             return NameState::NotJoined;
         }
         let Some(entry) = self.table.get(id) else { return NameState::Unknown };
@@ -262,7 +277,9 @@ impl Membership {
     ) {
         let is_credible = match name {
             NameState::Held(Holder { incarnation, .. }) => {
-                incarnation.is_sane() && incarnation.epoch < WAITING_EPOCH_END
+                incarnation.is_sane()
+                    && (incarnation.epoch < WAITING_EPOCH_END
+                        || self.own.identity.is_credible(incarnation.epoch, 0))
             }
             NameState::NotJoined | NameState::Unknown => true,
         };
@@ -270,7 +287,7 @@ impl Membership {
             return cx.stats.count_misbehavior(Misbehavior::Incarnation);
         }
         if let Some(waiting) = &mut self.waiting {
-            waiting.on_answer(from, name);
+            waiting.on_answer(from, name, cx.now);
             self.go_on_waiting(Some(seen), cx);
         }
     }

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::{Identity, Reaction, Route, Signed};
+use super::identity::{Identity, Reaction, Signed};
 use super::name::Redraw;
 use super::rules::Claim;
 use super::{Membership, Reply, Source};
@@ -103,7 +103,7 @@ impl Membership {
         if boot == 0 {
             self.on_unsigned(Claim::new(incarnation, state), cx);
         } else {
-            let route = Route { addr: None, via: Some(source.partner()) };
+            let route = self.route(source, None);
             self.on_signed(Signed { boot, incarnation, rank: None, accuses, differs: false, route }, cx);
         }
         let believed = matches!(source.standing, Standing::Member | Standing::Validated);

@@ -1,6 +1,6 @@
 //! News of other members, and its consequences. Which news wins is decided in [`rules`]; this file applies it.
 
-use super::identity::{Route, Signed};
+use super::identity::Signed;
 use super::rules::{self, Claim, Outcome, Witness};
 use super::table::Entry;
 use super::{Membership, Reply, Source, Timer};
@@ -28,7 +28,7 @@ impl Membership {
         }
         if id == self.own.id {
             let (boot, incarnation, rank) = (record.boot(), record.incarnation(), Some(record.rank()));
-            let route = Route { addr: Some(record.addr()), via: Some(source.partner()) };
+            let route = self.route(source, Some(record.addr()));
             let differs = record.bytes() != self.own.record();
             return self.on_signed(Signed { boot, incarnation, rank, accuses: false, differs, route }, cx);
         }
@@ -211,9 +211,10 @@ impl Membership {
             }
             self.table.enter_order(id, &mut self.rng);
             self.obituaries.remove(&id);
-        } else {
-            self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
         }
         self.announce(id, before, cx);
+        if !rules::is_live(claim.state) {
+            self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
+        }
     }
 }

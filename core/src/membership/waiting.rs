@@ -28,8 +28,10 @@ pub(super) struct Waiting {
     holder: Option<Holder>,
     /// The least seniority that was heard of the id; `u64::MAX` if none was.
     seniority: u64,
-    /// Whether a member has answered that it knows nothing of the id.
-    unknown: bool,
+    /// The time of the last answer about the holder.
+    heard: Time,
+    /// The members that have answered that they know nothing of the id.
+    unknown: SmallVec<[SocketAddr; 4]>,
     /// The addresses that have answered that they have not joined either.
     fresh: SmallVec<[SocketAddr; 4]>,
     /// Whether the application knows that the id is held.
@@ -82,7 +84,8 @@ impl Waiting {
             poll: now,
             holder: None,
             seniority: u64::MAX,
-            unknown: false,
+            heard: now,
+            unknown: SmallVec::new(),
             fresh: SmallVec::new(),
             told: false,
             question: None,
@@ -105,12 +108,13 @@ impl Waiting {
     }
 
     /// Takes an answer from one of the addresses.
-    pub(super) fn on_answer(&mut self, from: SocketAddr, name: NameState) {
+    pub(super) fn on_answer(&mut self, from: SocketAddr, name: NameState, now: Time) {
         match name {
             NameState::NotJoined if !self.fresh.contains(&from) => self.fresh.push(from),
-            NameState::NotJoined => {}
-            NameState::Unknown => self.unknown = true,
+            NameState::Unknown if !self.unknown.contains(&from) => self.unknown.push(from),
+            NameState::NotJoined | NameState::Unknown => {}
             NameState::Held(holder) => {
+                self.heard = now;
                 self.seniority = self.seniority.min(holder.seniority);
                 let claim = |holder: Holder| Claim::new(holder.incarnation, holder.state);
                 let newest = self.holder.is_none_or(|held| claim(held) <= claim(holder));
@@ -138,6 +142,7 @@ impl Waiting {
     /// Takes back the time that this process stood still: nobody could answer it meanwhile, or the answers wait unread.
     pub(super) fn postpone(&mut self, late: Duration) {
         self.since = self.since + late;
+        self.heard = self.heard + late;
         self.question = None;
     }
 
@@ -149,14 +154,14 @@ impl Waiting {
         // At the end of time the next poll would be due at once, forever.
         if now >= self.poll && now < Time::MAX {
             let settings = place.settings;
-            let answered = self.unknown || self.holder.is_some() || !self.fresh.is_empty();
+            let answered = !self.unknown.is_empty() || self.holder.is_some() || !self.fresh.is_empty();
             let pause = if answered { settings.probe_interval } else { settings.join_interval };
             self.poll = now + pause;
             self.question = self.question.filter(|question| !question.answered);
             return Next::Poll;
         }
         let next = self.holder.and_then(|holder| self.deal_with(holder, place.settings, now, nonce));
-        next.unwrap_or_else(|| Next::Sleep(self.next_due(place.settings)))
+        next.unwrap_or_else(|| Next::Sleep(self.next_due(place.settings, now)))
     }
 
     /// Whether nobody uses the id.
@@ -164,13 +169,18 @@ impl Waiting {
         let Some(holder) = self.holder else {
             // What this process hears from itself, or heard from a former contact, says nothing of its contacts.
             let alone = place.contacts.iter().all(|contact| self.fresh.contains(contact));
-            return self.unknown || alone || now >= self.since + place.settings.join_wait;
+            let answered = |contact| self.fresh.contains(contact) || self.unknown.contains(contact);
+            let all_answered = place.contacts.iter().all(answered);
+            // Another member may know more than the first that answers.
+            let unknown = !self.unknown.is_empty()
+                && (all_answered || now >= self.since + place.settings.probe_timeout);
+            return unknown || alone || now >= self.since + place.settings.join_wait;
         };
         // A process that has left without being heard is still held under its own boot number.
         if place.own.contains(&holder.addr) || holder.boot == place.boot {
             return true;
         }
-        match holder.state {
+        match self.state_of(holder, place.settings, now) {
             MemberState::Left => true,
             MemberState::Alive | MemberState::Suspect => false,
             MemberState::Down => {
@@ -181,6 +191,13 @@ impl Waiting {
         }
     }
 
+    /// The state in which the holder is treated: as Down if it was alive and nobody has answered for long.
+    fn state_of(&self, holder: Holder, settings: &MembershipConfig, now: Time) -> MemberState {
+        let may_run = matches!(holder.state, MemberState::Alive | MemberState::Suspect);
+        let is_silent = now >= self.heard + settings.join_wait;
+        if may_run && is_silent { MemberState::Down } else { holder.state }
+    }
+
     /// The next step towards a holder that may run.
     fn deal_with(
         &mut self,
@@ -189,7 +206,8 @@ impl Waiting {
         now: Time,
         nonce: u64,
     ) -> Option<Next> {
-        let runs = match holder.state {
+        let state = self.state_of(holder, settings, now);
+        let runs = match state {
             MemberState::Down => {
                 let fresh = Question { nonce: nonce.max(1), sent: 0, due: now, answered: false };
                 let question = self.question.get_or_insert(fresh);
@@ -206,24 +224,25 @@ impl Waiting {
         if runs && now.since(self.since) >= settings.name_wait {
             return Some(Next::GiveUp(holder));
         }
-        if (runs || holder.state == MemberState::Suspect) && !core::mem::replace(&mut self.told, true) {
+        if (runs || state == MemberState::Suspect) && !core::mem::replace(&mut self.told, true) {
             return Some(Next::TellHeld(holder));
         }
         None
     }
 
-    fn next_due(&self, settings: &MembershipConfig) -> Time {
-        let mut due = self.poll;
-        if self.holder.is_none() {
-            due = due.min(self.since + settings.join_wait);
-        }
-        if let Some(question) = self.question.filter(|question| !question.answered) {
-            due = due.min(question.due);
-        }
-        if matches!(self.holder, Some(Holder { state: MemberState::Alive, .. })) {
-            due = due.min(self.since + settings.name_wait);
-        }
-        due
+    /// The next time at which something may change by itself.
+    fn next_due(&self, settings: &MembershipConfig, now: Time) -> Time {
+        let unheld = self.holder.is_none();
+        let may_run = matches!(self.holder, Some(Holder { state: MemberState::Alive, .. }));
+        let question = self.question.filter(|question| !question.answered);
+        let dues = [
+            unheld.then_some(self.since + settings.join_wait),
+            (unheld && !self.unknown.is_empty()).then_some(self.since + settings.probe_timeout),
+            (!unheld).then_some(self.heard + settings.join_wait),
+            may_run.then_some(self.since + settings.name_wait),
+            question.map(|question| question.due),
+        ];
+        dues.into_iter().flatten().filter(|due| *due > now).fold(self.poll, Time::min)
     }
 }
 
@@ -266,24 +285,50 @@ mod tests {
     fn waiting(answers: &[(u8, NameState)]) -> Waiting {
         let mut waiting = Waiting::new(START);
         assert_eq!(steps(&mut waiting, START), [Next::Poll]);
-        answers.iter().for_each(|(from, name)| waiting.on_answer(addr(*from), *name));
+        answers.iter().for_each(|(from, name)| waiting.on_answer(addr(*from), *name, START));
         waiting
     }
 
     #[test]
-    fn an_id_that_is_unknown_left_or_was_here_is_taken_at_the_first_answer() {
+    fn an_id_that_has_left_or_was_here_is_taken_at_the_first_answer() {
         let here = Holder { addr: addr(1), ..held(MemberState::Alive, 5) };
         let left = held(MemberState::Left, 5);
-        for name in [NameState::Unknown, NameState::Held(left), NameState::Held(here)] {
+        for name in [NameState::Held(left), NameState::Held(here)] {
             assert_eq!(steps(&mut waiting(&[(2, name)]), START), [Next::Take], "{name:?}");
         }
+    }
+
+    #[test]
+    fn an_unknown_id_is_taken_when_all_have_answered_or_had_the_time_to() {
+        let mut some = waiting(&[(2, NameState::Unknown)]);
+        assert_eq!(steps(&mut some, START), [], "another member may know more");
+        let mut all = some.clone();
+        all.on_answer(addr(3), NameState::NotJoined, START);
+        assert_eq!(steps(&mut all, START), [Next::Take]);
+        let mut told = some.clone();
+        told.on_answer(addr(3), NameState::Held(held(MemberState::Alive, 5)), START);
+        assert!(matches!(steps(&mut told, START)[..], [Next::TellHeld(_)]));
+        let timeout = Config::lan("test").membership.probe_timeout;
+        assert_eq!(steps(&mut some, START + timeout), [Next::Take]);
+    }
+
+    #[test]
+    fn a_holder_of_which_nobody_answers_any_more_is_treated_as_down() {
+        let mut waiting = waiting(&[(2, NameState::Held(held(MemberState::Alive, 5)))]);
+        let settings = Config::lan("test").membership;
+        let silent = START + settings.join_wait;
+        assert!(!steps(&mut waiting, START).contains(&Next::Take));
+        let asks = steps(&mut waiting, silent);
+        assert!(asks.contains(&Next::Ask { to: addr(9), nonce: 41 }), "{asks:?}");
+        steps(&mut waiting, silent + settings.probe_timeout / 2);
+        assert_eq!(steps(&mut waiting, silent + settings.probe_timeout), [Next::Take]);
     }
 
     #[test]
     fn who_has_not_joined_says_nothing_until_all_say_the_same() {
         let mut waiting = waiting(&[(2, NameState::NotJoined), (2, NameState::NotJoined)]);
         assert_eq!(steps(&mut waiting, START), []);
-        waiting.on_answer(addr(3), NameState::NotJoined);
+        waiting.on_answer(addr(3), NameState::NotJoined, START);
         assert_eq!(steps(&mut waiting, START), [Next::Take]);
     }
 
@@ -303,11 +348,12 @@ mod tests {
         let second = START + Duration::from_secs(1);
         assert_eq!(steps(&mut waiting, second), [Next::Poll], "told once");
         let end = START + Config::lan("test").membership.name_wait;
+        waiting.on_answer(addr(2), NameState::Held(alive), end);
         assert_eq!(steps(&mut waiting.clone(), end), [Next::Poll, Next::GiveUp(alive)]);
         // A suspect may have failed: its verdict is waited for.
-        waiting.on_answer(addr(3), NameState::Held(held(MemberState::Suspect, 5)));
+        waiting.on_answer(addr(3), NameState::Held(held(MemberState::Suspect, 5)), end);
         assert_eq!(steps(&mut waiting, end), [Next::Poll]);
-        waiting.on_answer(addr(2), NameState::Held(held(MemberState::Left, 5)));
+        waiting.on_answer(addr(2), NameState::Held(held(MemberState::Left, 5)), end);
         assert_eq!(steps(&mut waiting, end), [Next::Take], "the newest answer counts");
         assert_eq!((waiting.heard(), waiting.seniority()), (Some(Incarnation::first(5)), Some(4)));
     }

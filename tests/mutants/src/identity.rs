@@ -210,7 +210,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "if place.own.contains(&holder.addr) && holder.state != MemberState::Alive {",
         )],
         by: By::Unit(
-            "membership::waiting::tests::an_id_that_is_unknown_left_or_was_here_is_taken_at_the_first_answer",
+            "membership::waiting::tests::an_id_that_has_left_or_was_here_is_taken_at_the_first_answer",
         ),
     },
     Mutant {
