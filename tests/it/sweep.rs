@@ -9,9 +9,13 @@ const SEEDS: core::ops::Range<u64> = 0..150;
 
 /// Seeds whose basic plans failed once, and the reason of each. Basic plans never change. A failure of a wide plan is kept as
 /// the plan itself, in `tests/it/plans`, because wide plans change when a kind of fault is added.
-const FAILED: [(u64, &str); 2] = [
+const FAILED: [(u64, &str); 3] = [
     (206, "a random choice may miss the one member that could answer, so healing takes turns"),
     (3_889, "the member that is not contacted missed the others for that reason"),
+    (
+        3_325_505_343,
+        "the accusation of a former process named this one, which refuted it in the former epoch",
+    ),
 ];
 
 #[test]

@@ -126,7 +126,12 @@ impl Membership {
     /// Handles news of this node that names its process.
     pub(super) fn on_signed(&mut self, news: Signed, cx: &mut Ctx<'_>) {
         if self.phase == Phase::Running {
-            let reaction = self.own.identity.on_signed(news, self.own.addr, cx.now);
+            let mut reaction = self.own.identity.on_signed(news, self.own.addr, cx.now);
+            // Before it has met a member, this process has published nothing that could fail. It is a former one that is
+            // accused, even if its place in the table has the record of this one.
+            if reaction == Reaction::Refute && !self.contacts.joined {
+                reaction = Reaction::Jump(news.incarnation);
+            }
             self.react(reaction, cx);
             self.go_on_asking(cx);
         }
