@@ -7,6 +7,7 @@
 //! [`Peers`](crate::membership::Peers) and never hold a sibling.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -130,7 +131,21 @@ impl Machines {
     /// Gives the machines new random numbers, for a process that goes on from the same state as another one (rule A2c).
     pub(crate) fn on_seed(&mut self, seed: [u8; 32], cx: &mut Ctx<'_>) {
         self.broadcast.on_seed(seed);
-        self.membership.on_seed(seed, cx);
+        if let Some(within) = self.membership.on_seed(seed, cx) {
+            self.drain(cx);
+            // What was refused while it waited would be refused now: the node does not run any more.
+            drop(self.leave(within, cx));
+        }
+    }
+
+    /// Empties the queue of broadcasts, and then leaves: a member that has heard of the leave ignores what this node sends
+    /// afterwards.
+    fn leave(&mut self, within: Duration, cx: &mut Ctx<'_>) -> Result<Answer, Rejected> {
+        if self.membership.awaits_seed() {
+            return self.membership.leave_later(within);
+        }
+        self.broadcast.flush_all(self.membership.peers(), cx);
+        self.membership.leave(within, cx)
     }
 
     pub(crate) fn on_tick(&mut self, cx: &mut Ctx<'_>) {
@@ -146,12 +161,7 @@ impl Machines {
         let Self { membership, broadcast, .. } = self;
         match command {
             Command::Join { seeds } => membership.join(&seeds, cx),
-            Command::Leave { within } => {
-                // The queue is emptied first: a member that has heard of the leave ignores what this node sends
-                // afterwards.
-                broadcast.flush_all(membership.peers(), cx);
-                membership.leave(within, cx)
-            }
+            Command::Leave { within } => self.leave(within, cx),
             Command::SetMeta(meta) => membership.set_meta(meta, cx),
             Command::SetAddr(addr) => membership.set_addr(addr, cx),
             Command::Ping { id, addr } => membership.ping(id, addr, cx),

@@ -57,6 +57,7 @@ mod tests;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,11 +76,11 @@ use heal::Healing;
 use health::Health;
 use join::Contacts;
 use leave::Goodbye;
-use name::{NameRelays, Redraw};
+use name::{NameRelays, Redraw, Rivals};
 use own::Own;
 use probe::Prober;
 use rules::Claim;
-use sender::{Accusations, Reply, Source};
+use sender::{Reply, Source, Turns};
 use suspicion::Suspicion;
 use table::Table;
 use updates::Updates;
@@ -147,10 +148,11 @@ pub(crate) struct Membership {
     redraw: Option<Redraw>,
     /// Whether this process has published a record, now or before it left.
     has_published: bool,
-    /// The boot of the last other process with the own id that the application was told of, or a former one of this process.
-    rival_told: u64,
+    rivals: Rivals,
     name_relays: NameRelays,
-    accusations: Accusations,
+    accusations: Turns,
+    /// The members whose echo was lately answered by a Join (rule B10).
+    introductions: Turns,
     updates: Updates,
     sync: Sync,
     deadlines: Deadlines<Timer>,
@@ -183,9 +185,10 @@ impl Membership {
             waiting: None,
             redraw: None,
             has_published: false,
-            rival_told: 0,
+            rivals: Rivals::default(),
             name_relays: NameRelays::default(),
-            accusations: Accusations::default(),
+            accusations: Turns::default(),
+            introductions: Turns::default(),
             updates: Updates::new(key),
             sync: Sync::new(MEMBERS),
             deadlines: Deadlines::new(),
@@ -213,15 +216,20 @@ impl Membership {
     /// postpones its verdicts by the delay, so that the other members lose no time (rule B7).
     pub(crate) fn before_event(&mut self, wake: Option<Time>, cx: &mut Ctx<'_>) {
         if let Some(late) = self.health.on_event(wake, cx.config, cx.now) {
-            self.deadlines.postpone(late, Timer::is_verdict);
-            self.postpone_suspicions(late, cx.config);
-            cx.stats.late_wakes += 1;
-            // What was answered meanwhile may be of a process that has ended since.
-            self.own.identity.void();
-            if let Some(waiting) = &mut self.waiting {
-                waiting.postpone(late);
-            }
+            self.postpone_verdicts(late, cx);
             self.ask_self(cx);
+        }
+    }
+
+    /// Gives the other members the time back in which this node stood still (rule B7).
+    fn postpone_verdicts(&mut self, late: Duration, cx: &mut Ctx<'_>) {
+        self.deadlines.postpone(late, Timer::is_verdict);
+        self.postpone_suspicions(late, cx.config);
+        cx.stats.late_wakes += 1;
+        // What was answered meanwhile may be of a process that has ended since.
+        self.own.identity.void();
+        if let Some(waiting) = &mut self.waiting {
+            waiting.postpone(late);
         }
     }
 
@@ -285,7 +293,7 @@ impl Membership {
             }
             Swim::Accused(accused) => self.on_accused(source, &accused, reply, cx),
             Swim::Join(join) => self.on_join(source, &join, cx),
-            Swim::JoinEcho(echo) => self.on_join_echo(source.from, echo, cx),
+            Swim::JoinEcho(echo) => self.on_join_echo(source, echo, cx),
             Swim::JoinAnswer(answer) => {
                 self.on_join_answer(source, &answer, cx);
                 // The records behind the answer are news to the joiner alone, so the joiner does not spread them.

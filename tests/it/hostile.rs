@@ -209,7 +209,7 @@ fn a_stranger_gets_no_more_than_it_sent() {
     let bytes = record(66, at(1, 0), 66);
     let messages = [
         Message::from(Ping { seq: 1, roots: [9; 3] }),
-        PingReq { seq: 2, target: NodeId(2), addr: virtual_addr(2) }.into(),
+        PingReq { seq: 2, target: NodeId(2) }.into(),
         Alive(Record::read(&bytes).expect("well made")).into(),
         Nack { seq: 3 }.into(),
     ];

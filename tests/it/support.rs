@@ -304,6 +304,11 @@ impl Bench {
         &self.nodes[at]
     }
 
+    pub(crate) fn node_mut(&mut self, id: u64) -> &mut Node {
+        let at = usize::try_from(id - 1).expect("small");
+        &mut self.nodes[at]
+    }
+
     /// Gives an event to a node, and delivers datagrams until none is left. Returns the answer of the node, if there is one.
     pub(crate) fn give(&mut self, id: u64, event: Event<'_>) -> Option<Result<Answer, Rejected>> {
         let (answer, mut queue) = self.handle(id, event);

@@ -82,7 +82,7 @@ impl DatagramWriter<'_> {
 
     /// Allows at most `bytes` further bytes of messages.
     pub(crate) fn limit(&mut self, bytes: usize) {
-        self.end = self.end.min(self.out.arena.len() + bytes);
+        self.end = self.end.min(self.out.arena.len().saturating_add(bytes));
     }
 
     /// The number of message bytes so far.

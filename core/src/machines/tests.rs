@@ -53,7 +53,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
         Ping { seq: 1, roots: [2, 3, 4] }.into(),
         Ack { seq: 1, roots: None }.into(),
         Ack { seq: 1, roots: Some([2, 3, 4]) }.into(),
-        PingReq { seq: 1, target: NodeId(3), addr: at }.into(),
+        PingReq { seq: 1, target: NodeId(3) }.into(),
         Nack { seq: 1 }.into(),
         RelayedAck { seq: 1, author: NodeId(2), incarnation }.into(),
         Alive(record).into(),

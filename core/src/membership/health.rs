@@ -50,7 +50,11 @@ impl Health {
     /// than `late_slack`, the health worsens, and the delay is returned (rule B7).
     pub(super) fn on_event(&mut self, wake: Option<Time>, config: &Config, now: Time) -> Option<Duration> {
         let last = core::mem::replace(&mut self.event, now);
-        let late = now.since(wake?.max(last));
+        self.on_late(now.since(wake?.max(last)), config)
+    }
+
+    /// Notes a delay of this node. If it is more than `late_slack`, the health worsens, and the delay is returned.
+    pub(super) fn on_late(&mut self, late: Duration, config: &Config) -> Option<Duration> {
         if late <= config.membership.late_slack {
             return None;
         }

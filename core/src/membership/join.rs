@@ -22,7 +22,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
-use super::sender::accusation_of;
+use super::sender::{Challenge, accusation_of};
 use super::table::Entry;
 use super::{Membership, Reply, Source, Timer};
 use crate::action::Notice;
@@ -32,7 +32,7 @@ use crate::error::{Field, Rejected};
 use crate::id::NodeId;
 use crate::limits::{RECENT_JOINERS_MAX, SEEDS_MAX};
 use crate::time::{Time, nanos};
-use crate::wire::{Alive, Join, JoinAnswer, JoinEcho, Put as _, Record};
+use crate::wire::{Alive, Join, JoinAnswer, JoinEcho, Put as _, Record, Standing};
 
 /// A cookie is valid in the time window in which it was made and in the next one.
 const COOKIE_WINDOW: Duration = Duration::from_secs(30);
@@ -246,19 +246,16 @@ impl Membership {
             cx.stats.dropped_invalid += 1;
             return;
         }
-        let claimed = join.record.addr();
-        let to = if is_reachable(claimed) { claimed } else { source.from };
-        let now = window(cx.now);
-        let good = [now, now.wrapping_sub(1)].map(|window| self.contacts.cookie(to, join.record, window));
+        let challenge = self.challenge(join.record, source.from, cx);
+        let earlier = self.contacts.cookie(challenge.to, join.record, window(cx.now).wrapping_sub(1));
+        let is_echo = [challenge.cookie, earlier].contains(&join.cookie);
         let admits = self.phase == Phase::Running && source.sender != self.own.id;
-        if !admits || claimed != to || !good.contains(&join.cookie) {
-            let name = self.name_state(source.sender, cx);
-            let mut datagram = cx.datagram(to, source.sender);
-            datagram.push(&JoinEcho { cookie: good[0], seen: source.from, name }.into());
-            return datagram.send_alone();
+        if !admits || join.record.addr() != challenge.to || !is_echo {
+            return self.send_challenge(source, challenge, None, cx);
         }
         let was_known = self.table.get(source.sender).is_some();
-        let source = Source { from: to, delta: false, ..*source };
+        let standing = Standing::Validated;
+        let source = Source { from: challenge.to, delta: false, standing, ..*source };
         let mut reply = Reply::default();
         self.on_record(join.record, &source, &mut reply, cx);
         let Some(entry) = self.table.get(source.sender) else { return };
@@ -267,13 +264,38 @@ impl Membership {
         };
         if entry.is_live() && entry.record().is_some_and(current) {
             self.answer_join(&source, cx);
-            self.learn_address_from(to, cx);
+            self.learn_address_from(source.from, cx);
             if !was_known {
                 self.contacts.add_joiner(source.sender);
             }
             self.first_contact(source.sender, cx);
         } else {
             self.turn_away(&source, cx);
+        }
+    }
+
+    /// The number that the subject of this record must send back from the address in it. If no datagram can be sent there,
+    /// the number goes to the source, which then learns its address (rule A6).
+    pub(super) fn challenge(&self, record: Record<'_>, from: SocketAddr, cx: &Ctx<'_>) -> Challenge {
+        let claimed = record.addr();
+        let to = if is_reachable(claimed) { claimed } else { from };
+        Challenge { to, cookie: self.contacts.cookie(to, record, window(cx.now)) }
+    }
+
+    /// Sends a JoinEcho of at most `limit` bytes of messages; nothing is kept of its receiver.
+    pub(super) fn send_challenge(
+        &self,
+        source: &Source,
+        challenge: Challenge,
+        limit: Option<usize>,
+        cx: &mut Ctx<'_>,
+    ) {
+        let Challenge { to, cookie } = challenge;
+        let name = self.name_state(source.sender, cx);
+        let mut datagram = cx.datagram(to, source.sender);
+        datagram.limit(limit.unwrap_or(usize::MAX));
+        if datagram.push(&JoinEcho { cookie, seen: source.from, name }.into()) {
+            datagram.send_alone();
         }
     }
 
@@ -312,12 +334,15 @@ impl Membership {
     /// is not answered: it goes out with the next Join, and an answer to each echo could go on without end. Of the echoes
     /// from one address only one is used for each Join that was sent there of the own accord, so that forged echoes do not
     /// make this node flood it (rule F6). A node without an address takes the one that the echo reports (rule A6).
-    pub(super) fn on_join_echo(&mut self, from: SocketAddr, echo: JoinEcho, cx: &mut Ctx<'_>) {
-        let JoinEcho { cookie, seen, name } = echo;
-        if self.phase == Phase::Running && self.contacts.has_cookie(from, cookie) {
-            return;
-        }
-        if !matches!(self.phase, Phase::Waiting | Phase::Running) || !self.contacts.take_asked(from) {
+    ///
+    /// The echo of a member answers the record with which this node has introduced itself. It is used once in a probe
+    /// interval for each member.
+    pub(super) fn on_join_echo(&mut self, source: &Source, echo: JoinEcho, cx: &mut Ctx<'_>) {
+        let (JoinEcho { cookie, seen, name }, from) = (echo, source.from);
+        let (runs, waits) = (self.phase == Phase::Running, self.phase == Phase::Waiting);
+        let is_news = waits || runs && !self.contacts.has_cookie(from, cookie);
+        let is_used = is_news && self.contacts.take_asked(from) || runs && self.is_introduced_to(source, cx);
+        if !is_used {
             cx.stats.ignored_unknown_sender += 1;
             return;
         }
@@ -336,12 +361,22 @@ impl Membership {
         self.write_join(from, cookie, cx);
     }
 
+    /// Whether the sender may be sent a Join because it has been sent the own record: it is at the address that this node
+    /// holds for it, and has had none in this probe interval.
+    fn is_introduced_to(&mut self, source: &Source, cx: &Ctx<'_>) -> bool {
+        let held = self.table.get(source.sender).and_then(Entry::addr);
+        held == Some(source.from)
+            && self.introductions.take(source.sender, cx.config.membership.probe_interval, cx.now)
+    }
+
     /// Handles the answer to a Join, and fetches from its sender the records that the answer leaves out.
-    pub(super) fn on_join_answer(&mut self, source: &Source, answer: &JoinAnswer, cx: &mut Ctx<'_>) {
+    pub(super) fn on_join_answer(&mut self, source: &mut Source, answer: &JoinAnswer, cx: &mut Ctx<'_>) {
         if !self.contacts.has(source.from) {
             cx.stats.ignored_unknown_sender += 1;
             return;
         }
+        // The address was given by the application, so what its member sends is believed.
+        source.standing = Standing::Validated;
         self.contacts.update(source.from, |contact| contact.member = source.sender);
         self.first_contact(source.sender, cx);
         if answer.members > 1 || self.group_size() > 2 {

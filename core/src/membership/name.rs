@@ -6,6 +6,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,9 @@ use super::waiting::{Next, Place, Waiting};
 use super::{Membership, Source, Timer};
 use crate::action::Notice;
 use crate::boot::Phase;
+use crate::command::Answer as Answered;
 use crate::context::{Ctx, Signal};
-use crate::error::Misbehavior;
+use crate::error::{Misbehavior, Rejected};
 use crate::id::{Incarnation, MemberState, NodeId, Rank};
 use crate::limits::NAME_RELAYS_MAX;
 use crate::reconcile::Partner;
@@ -32,6 +34,10 @@ pub(super) const NO_INCARNATION: Incarnation = Incarnation { epoch: 0, counter: 
 
 /// The epochs from here on are refused while a process waits for its id, unless its own clock makes them credible (rule A3).
 const WAITING_EPOCH_END: u64 = 1 << 62;
+
+/// The number of other processes with the own id of which the application is told within [`RIVAL_PAUSE`].
+const RIVALS_MAX: usize = 8;
+const RIVAL_PAUSE: Duration = Duration::from_secs(60);
 
 /// The seniority in the question of a process that has not taken its id yet.
 const NOT_TAKEN: u64 = u64::MAX;
@@ -56,6 +62,41 @@ pub(super) struct Redraw {
     pub(super) heard: Incarnation,
     pub(super) below: Option<Rank>,
     pub(super) route: Route,
+    /// The time at which the driver was asked.
+    pub(super) since: Time,
+    /// The time allowed for the leave that the application has asked for meanwhile.
+    pub(super) leave: Option<Duration>,
+}
+
+/// The boots of other processes with the own id that the application need not be told of: it was told already, or they are
+/// former ones of this process.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Rivals {
+    known: VecDeque<(u64, Time)>,
+}
+
+impl Rivals {
+    /// Notes a boot, in place of the oldest if there are too many. Returns false if it is known, or if all that are known
+    /// are younger than a minute: so many processes of one id are invented.
+    fn note(&mut self, boot: u64, now: Time) -> bool {
+        if self.known.iter().any(|(known, _)| *known == boot) {
+            return false;
+        }
+        if self.known.len() == RIVALS_MAX {
+            if self.known.front().is_some_and(|(_, at)| now.since(*at) < RIVAL_PAUSE) {
+                return false;
+            }
+            self.known.pop_front();
+        }
+        self.known.push_back((boot, now));
+        true
+    }
+}
+
+impl Redraw {
+    pub(super) const fn new(heard: Incarnation, now: Time) -> Self {
+        Self { heard, below: None, route: Route { addr: None, via: None }, since: now, leave: None }
+    }
 }
 
 impl NameRelays {
@@ -133,7 +174,7 @@ impl Membership {
         let held_by = waiting.holder().map_or(0, |holder| holder.boot);
         if held_by != 0 {
             // Questions of the process that had the id may still arrive.
-            self.rival_told = held_by;
+            self.rivals.note(held_by, cx.now);
         }
         if rejoins && ![0, self.own.boot()].contains(&held_by) {
             self.own.identity.renew(number);
@@ -182,7 +223,7 @@ impl Membership {
             match message {
                 Ok(Message::Swim(Swim::Join(_))) if runs => self.answer_own_id(header, from, len, cx),
                 Ok(Message::Swim(Swim::Join(join))) => self.on_join(&source, &join, cx),
-                Ok(Message::Swim(Swim::JoinEcho(echo))) => self.on_join_echo(from, echo, cx),
+                Ok(Message::Swim(Swim::JoinEcho(echo))) => self.on_join_echo(&source, echo, cx),
                 Ok(Message::Swim(Swim::Ask(ask))) => self.on_ask(header.sender, from, ask, cx),
                 Ok(Message::Swim(Swim::Claim(claim))) => self.on_claim(header.sender, from, claim, cx),
                 Ok(_) => {}
@@ -335,7 +376,7 @@ impl Membership {
 
     /// Tells the application once of each other process that runs under the own id.
     pub(super) fn tell_rival(&mut self, boot: u64, cx: &mut Ctx<'_>) {
-        if core::mem::replace(&mut self.rival_told, boot) != boot {
+        if self.rivals.note(boot, cx.now) {
             cx.out.notify(Notice::IdentityConflict { other: boot, stopped: false });
         }
     }
@@ -405,7 +446,7 @@ impl Membership {
     /// Asks whether this process is where the others reach its id (rule A2c): through a random member, which passes the
     /// question on to the address that it holds.
     pub(super) fn ask_self(&mut self, cx: &mut Ctx<'_>) {
-        if self.phase != Phase::Running || self.own.addr.ip().is_unspecified() {
+        if self.phase != Phase::Running || self.awaits_seed() || self.own.addr.ip().is_unspecified() {
             return;
         }
         let Some(via) = self.any_member() else { return };
@@ -447,22 +488,37 @@ impl Membership {
         self.redraw.is_some()
     }
 
-    /// Goes on with new random numbers, under a new boot number (rule A2c).
-    pub(crate) fn on_seed(&mut self, seed: [u8; 32], cx: &mut Ctx<'_>) {
+    /// Keeps a leave until the new seed is there: without it the leave would reach nobody.
+    pub(crate) fn leave_later(&mut self, within: Duration) -> Result<Answered, Rejected> {
+        let Some(redraw) = self.redraw.as_mut().filter(|redraw| redraw.leave.is_none()) else {
+            return Err(Rejected::Leaving);
+        };
+        redraw.leave = Some(within);
+        Ok(Answered::Done)
+    }
+
+    /// Goes on with new random numbers, under a new boot number (rule A2c). Returns the time allowed for a leave that has
+    /// waited for it.
+    pub(crate) fn on_seed(&mut self, seed: [u8; 32], cx: &mut Ctx<'_>) -> Option<Duration> {
         let number = Rng::new(seed, Stream::Boot).next_u64();
         self.rng = Rng::new(seed, Stream::Membership);
         let heard = self.own.incarnation();
-        let redraw = self.redraw.take().unwrap_or(Redraw { heard, below: None, route: Route::default() });
+        let redraw = self.redraw.take().unwrap_or_else(|| Redraw::new(heard, cx.now));
+        if let Some(late) = self.health.on_late(cx.now.since(redraw.since), cx.config) {
+            self.postpone_verdicts(late, cx);
+        }
         cx.link.set_boot(number);
         // Questions under the former number may still come back.
-        self.rival_told = self.own.boot();
+        self.rivals.note(self.own.boot(), cx.now);
         if !self.has_published {
-            return self.own.identity.renew(number);
+            self.own.identity.renew(number);
+            return redraw.leave;
         }
         self.own.identity.redraw(number, redraw.below, redraw.route, cx.now);
         if self.phase == Phase::Running {
             self.jump(redraw.heard, cx);
             self.go_on_asking(cx);
         }
+        redraw.leave
     }
 }

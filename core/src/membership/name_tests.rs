@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::event::Event;
 use crate::id::{Incarnation, Rank};
 use crate::lan::{Lan, addr, boot};
-use crate::wire::{self, Ask, Claim, Kind, Ping, Record, RecordFields, Swim};
+use crate::wire::{self, Ask, Claim, Join, Kind, Ping, Record, RecordFields, Swim};
 
 /// Another process with the id 2 and the least rank, at the address 9.
 const TWIN: Rank = Rank { seniority: 0, draws: 0, boot: 8 };
@@ -63,6 +63,16 @@ fn a_settled_member_asks_itself_at_each_healing() {
     assert!((3 * 10..=3 * 14).contains(&asks), "{asks} questions of three members in six intervals");
 }
 
+/// The cookie that is on its way to the address 9.
+fn echoed(lan: &Lan) -> Option<u64> {
+    let (_, _, bytes) = lan.wires.values().find(|(_, to, _)| *to == addr(9))?;
+    let mut datagram = wire::open(bytes, wire::cluster_tag("test")).expect("readable");
+    match datagram.messages.next()? {
+        Ok(Message::Swim(Swim::JoinEcho(echo))) => Some(echo.cookie),
+        _ => None,
+    }
+}
+
 /// The first question of the process 2 that a member passes on to the address 9: the member, and the number.
 fn passed_on(lan: &mut Lan) -> Option<(u64, u64)> {
     for _ in 0..2_000 {
@@ -103,6 +113,10 @@ fn a_twin_is_asked_through_the_member_that_has_told_of_it() {
     let record = fields.encode();
     let news = letter(2, incarnation, TWIN.boot, 3, &[Alive(Record::trusted(&record)).into()]);
     lan.event(3, Event::Datagram { from: addr(9), bytes: &news });
+    let cookie = echoed(&lan).expect("an address that is new is sent a number first");
+    let join = Join { cookie, cluster: "test", record: Record::trusted(&record) };
+    let join = letter(2, incarnation, TWIN.boot, 3, &[join.into()]);
+    lan.event(3, Event::Datagram { from: addr(9), bytes: &join });
     let (member, nonce) = passed_on(&mut lan).expect("a member has passed the question on");
     let claim = Claim { id: NodeId(2), nonce, rank: TWIN };
     let answer = letter(2, incarnation, TWIN.boot, member, &[claim.into()]);

@@ -158,7 +158,7 @@ impl Membership {
                 }
             }
             Reaction::Redraw { heard, below, route } => {
-                self.ask_for_seed(Redraw { heard, below, route }, cx);
+                self.ask_for_seed(Redraw { below, route, ..Redraw::new(heard, cx.now) }, cx);
             }
             Reaction::Stop { rival } => {
                 cx.out.notify(Notice::IdentityConflict { other: rival, stopped: true });

@@ -183,11 +183,10 @@ impl Membership {
 
     /// Asks k random other members to ping the target.
     fn ask_helpers(&mut self, target: NodeId, seq: u32, cx: &mut Ctx<'_>) {
-        let Some(addr) = self.table.get(target).and_then(Entry::addr) else { return };
         let chosen = self.choose(cx.config.membership.indirect_probes.into(), target);
         for helper in &chosen {
             if let Some(to) = self.table.get(*helper).and_then(Entry::addr) {
-                send(to, *helper, &[PingReq { seq, target, addr }.into()], cx);
+                send(to, *helper, &[PingReq { seq, target }.into()], cx);
             }
         }
         self.prober.set_helpers(u8::try_from(chosen.len()).unwrap_or(u8::MAX));

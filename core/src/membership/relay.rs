@@ -12,7 +12,7 @@ use crate::id::NodeId;
 use crate::limits::RELAYS_MAX;
 use crate::reconcile::Partner;
 use crate::time::Time;
-use crate::wire::{Message, Nack, Ping, PingReq, RelayedAck};
+use crate::wire::{Nack, PingReq, RelayedAck};
 
 /// The relayed pings that are not forgotten yet; the oldest is the first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -59,9 +59,9 @@ impl Relays {
 }
 
 impl Membership {
-    /// Pings the target of a ping-req in the asker's place.
+    /// Pings the target of a ping-req in the asker's place, at the address that this node holds for it.
     pub(super) fn on_ping_req(&mut self, source: &Source, asked: PingReq, cx: &mut Ctx<'_>) {
-        let PingReq { seq: asker_seq, target, addr } = asked;
+        let PingReq { seq: asker_seq, target } = asked;
         if self.prober.relays.open.len() >= RELAYS_MAX {
             cx.stats.ignored_relays_full += 1;
             return;
@@ -71,14 +71,7 @@ impl Membership {
         let relay = Relay { seq, target, asker: source.partner(), asker_seq, due, nacked: false };
         self.prober.relays.open.push_back(relay);
         self.arm_relays(cx);
-        let ping = Ping { seq, roots: self.roots(cx) }.into();
-        let suspicion = self.suspicion_to_tell(target, cx);
-        // No updates are added to this datagram: the asker names the address, which may not be a member's (rule F6).
-        let mut datagram = cx.datagram(addr, target);
-        suspicion.into_iter().map(Message::from).chain([ping]).for_each(|message| {
-            datagram.push(&message);
-        });
-        datagram.send_alone();
+        self.ping_member(target, seq, cx);
     }
 
     fn arm_relays(&mut self, cx: &Ctx<'_>) {

@@ -18,8 +18,8 @@ use crate::reconcile::{MEMBERS, Partner};
 use crate::time::Time;
 use crate::wire::{self, Accused, Ack, Alive, Header, Record, Standing, Want};
 
-/// The number of senders whose latest accusation is remembered.
-const ACCUSED_MAX: usize = 64;
+/// The number of members that have their turn in an interval.
+const TURNS_MAX: usize = 64;
 
 /// The sender of a datagram, and how far it is believed.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ impl Arrival {
 }
 
 /// The answer to a datagram. It is one datagram, and is sent only if it has at least one part.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reply {
     /// The sequence number of the ping to be acked.
     pub(super) ack: Option<u32>,
@@ -66,6 +66,9 @@ pub(super) struct Reply {
     pub(super) accused: Option<Accused>,
     /// Whether the sender gets this node's own record.
     pub(super) record: bool,
+    /// The number that the sender must send back from the address in its record, before its record is taken (rule B10). It is
+    /// sent only if the sender is owed no ack: an ack that shows that it is not known here makes it introduce itself anew.
+    pub(super) challenge: Option<Challenge>,
     /// Whether this node requests the sender's record.
     wants_record: bool,
     /// A member that the sender holds Alive although this node has a tombstone that overrides that (rule B3).
@@ -75,19 +78,26 @@ pub(super) struct Reply {
     pub(super) gone: Option<NodeId>,
 }
 
-/// The senders that were recently told how this node holds them. Each sender is told at most once in a probe interval
-/// (rule A4).
+/// A number for an address, which is to come back in a Join from there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Challenge {
+    pub(super) to: SocketAddr,
+    pub(super) cookie: u64,
+}
+
+/// The members that had something lately of which each has one in an interval: an accusation (rule A4), or a Join that
+/// answers its echo (rule B10).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Accusations {
+pub(super) struct Turns {
     recent: VecDeque<(NodeId, Time)>,
 }
 
-impl Accusations {
-    /// Whether a sender may be told now; if so, the time is noted. If too many senders were told within the interval,
-    /// further ones have to wait.
-    fn admit(&mut self, id: NodeId, interval: Duration, now: Time) -> bool {
+impl Turns {
+    /// Whether it is the turn of this member; if so, the time is noted. If too many members had their turn within the
+    /// interval, further ones have to wait.
+    pub(super) fn take(&mut self, id: NodeId, interval: Duration, now: Time) -> bool {
         self.recent.retain(|(_, at)| now.since(*at) < interval);
-        if self.recent.len() == ACCUSED_MAX || self.recent.iter().any(|(other, _)| *other == id) {
+        if self.recent.len() == TURNS_MAX || self.recent.iter().any(|(other, _)| *other == id) {
             return false;
         }
         self.recent.push_back((id, now));
@@ -156,6 +166,7 @@ impl Membership {
         let same = entry.record().is_some_and(|record| record.incarnation() == header.incarnation);
         let other_boot = same && accused.boot != header.boot;
         let accuses = other_boot || held > Claim::new(header.incarnation, MemberState::Alive);
+        let at_its_address = entry.addr() == Some(from);
         if accuses && self.may_accuse(header.sender, cx) {
             reply.accused = Some(accused);
         }
@@ -170,7 +181,9 @@ impl Membership {
             let claim = Claim::new(header.incarnation, MemberState::Alive);
             self.set_verdict(header.sender, claim, cx.now.as_nanos(), cx);
             self.enqueue_update(header.sender, cx);
-            self.sync_with_returned(header.sender, from, cx);
+            if at_its_address {
+                self.sync_with_returned(header.sender, from, cx);
+            }
             reply.wants_record = true;
         }
         let live = self.table.get(header.sender).is_some_and(Entry::is_live);
@@ -178,14 +191,17 @@ impl Membership {
     }
 
     pub(super) fn may_accuse(&mut self, id: NodeId, cx: &Ctx<'_>) -> bool {
-        self.accusations.admit(id, cx.config.membership.probe_interval, cx.now)
+        self.accusations.take(id, cx.config.membership.probe_interval, cx.now)
     }
 
     /// Answers a datagram after all of it was read. An address that is not validated is sent no more bytes than came
     /// from it (rule F6).
     pub(crate) fn answer(&self, arrival: &Arrival, cx: &mut Ctx<'_>) {
-        let Arrival { source, reply: Reply { ack, accused, record, wants_record, verdict, .. }, len } =
-            *arrival;
+        let Arrival { source, reply, len } = *arrival;
+        let Reply { ack, accused, record, wants_record, verdict, challenge, .. } = reply;
+        if let Some(challenge) = challenge.filter(|_| ack.is_none()) {
+            return self.send_challenge(&source, challenge, Some(answer_room(len)), cx);
+        }
         if ack.is_none() && accused.is_none() && !record && !wants_record && verdict.is_none() {
             return;
         }

@@ -10,7 +10,7 @@ use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
 use crate::id::{Incarnation, MemberState, NodeId};
 use crate::time::nanos;
-use crate::wire::{Record, Verdict};
+use crate::wire::{Record, Standing, Verdict};
 
 impl Membership {
     /// Handles the record of a member, which says that the member is alive at the record's incarnation.
@@ -31,6 +31,14 @@ impl Membership {
             let route = self.route(source, Some(record.addr()));
             let differs = record.bytes() != self.own.record();
             return self.on_signed(Signed { boot, incarnation, rank, accuses: false, differs, route }, cx);
+        }
+        if self.is_to_be_echoed(record, source) {
+            if id == source.sender {
+                reply.challenge = Some(self.challenge(record, source.from, cx));
+            } else {
+                cx.stats.ignored_unknown_sender += 1;
+            }
+            return;
         }
         let Some(entry) = self.table.get(id) else { return self.add_member(record, source, cx) };
         let revives = rules::merge(entry.claim(), heard, Witness::Nothing) == Outcome::Taken;
@@ -66,6 +74,15 @@ impl Membership {
         } else if source.delta {
             self.sync.find(cx);
         }
+    }
+
+    /// Whether the address in this record must first send back a number that this node sends there: the address is new
+    /// here, and the sender is not a member whose own address is known (rule B10).
+    fn is_to_be_echoed(&self, record: Record<'_>, source: &Source) -> bool {
+        let held = self.table.get(record.id());
+        source.standing < Standing::Validated
+            && held.and_then(Entry::addr) != Some(record.addr())
+            && held.and_then(Entry::record).is_none_or(|held| record.incarnation() > held.incarnation())
     }
 
     /// Adds a member that was not known, unless the table is full.
@@ -130,6 +147,10 @@ impl Membership {
                 return self.on_removed(cx);
             }
             return self.on_unsigned(heard, cx);
+        }
+        if source.standing == Standing::Unknown {
+            cx.stats.ignored_unknown_sender += 1;
+            return;
         }
         let age = if rules::is_live(state) { 0 } else { u64::from(age) * 1_000_000 };
         let Some(entry) = self.table.get(id) else { return self.keep_tombstone(verdict, age, source, cx) };

@@ -30,7 +30,8 @@ pub struct Join<'a> {
 /// Challenges a joiner, and tells it what the sender holds of its id. The receiver repeats its [`Join`] with this cookie,
 /// which proves that it is reachable at its address, once its id is free (rule A2a).
 ///
-/// An echo from an address that the receiver has not asked is ignored.
+/// A member whose address the receiver holds sends it when it does not know the receiver: so members introduce themselves.
+/// Any other echo from an address that the receiver has not asked is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinEcho {
     /// The cookie to repeat.

@@ -29,8 +29,8 @@ pub enum Standing {
     /// The datagram carries an earlier epoch of its sender than the receiver knows. Its pings are acked, and nothing else
     /// in it is used.
     Stale,
-    /// The receiver does not hold the sender alive. The sender may ping, join, and send records and verdicts, and no answer
-    /// to it is longer than its question.
+    /// The receiver does not hold the sender alive. The sender may ping, join, send its own record, and say how it holds the
+    /// receiver; no answer to it is longer than its question.
     Unknown,
     /// The sender is a live member, at another address than its record says.
     Member,

@@ -4,7 +4,6 @@
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::SocketAddr;
 
 use super::codec::{Body, Put, Reader};
 use super::error::DecodeError;
@@ -38,15 +37,14 @@ pub struct Ack {
 /// Asks for an indirect probe. The receiver pings the target for the sender, and answers with a [`RelayedAck`] or a
 /// [`Nack`] (SWIM §3.1).
 ///
-/// At most [`RELAYS_MAX`](crate::limits::RELAYS_MAX) relayed pings are open at a time; a further one is ignored.
+/// The target is pinged at the address in the receiver's own table, so that no request can name a victim (rule F6). A
+/// receiver that does not know the target sends the [`Nack`]. At most [`RELAYS_MAX`](crate::limits::RELAYS_MAX) relayed pings are open at a time; a further one is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PingReq {
     /// The number that the answer repeats.
     pub seq: u32,
     /// The id of the member to ping.
     pub target: NodeId,
-    /// The address of the target.
-    pub addr: SocketAddr,
 }
 
 /// Tells that the target of an indirect probe has not answered yet. The receiver sees that its helper is reachable. A
@@ -132,13 +130,12 @@ fn written(seq: u32, roots: [u64; TABLES]) -> [u8; PROBE_BODY_BYTES] {
 
 impl Body<'_> for PingReq {
     fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { seq: body.u32()?, target: body.id()?, addr: body.addr()? })
+        Ok(Self { seq: body.u32()?, target: body.id()? })
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u32(self.seq);
         out.put_id(self.target);
-        out.put_addr(self.addr);
     }
 
     fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -60,8 +60,8 @@ pub struct Bounds {
     /// CM9: the number of times that one node may transmit an update.
     pub transmissions: u32,
     /// CM9: the bytes a second that a settled node may send: twice the estimate, since a node may by chance be pinged twice
-    /// in a period; and for the share of probes that fail by the declared loss the retries and four datagrams for each
-    /// helper.
+    /// in a period; for the share of probes that fail by the declared loss the retries and four datagrams for each
+    /// helper; and in each healing its question for itself, and those of others that it passes on.
     pub settled_bytes_per_second: u64,
     /// The bounds of the broadcast.
     pub broadcast: BroadcastBounds,
@@ -110,13 +110,17 @@ impl Bounds {
             transmissions: estimate.transmissions,
             settled_bytes_per_second: estimate.settled_bytes_per_second
                 * (2 * WHOLE + again * failing(loss_ppm, 2))
-                / WHOLE,
+                / WHOLE
+                + (4 * QUESTION_BYTES).div_ceil(settings.heal_interval.as_secs().max(5)),
             broadcast,
         }
     }
 }
 
 const WHOLE: u64 = 1_000_000;
+
+/// The length of a datagram with an Ask or a Claim.
+const QUESTION_BYTES: u64 = 100;
 
 /// How many of a million exchanges of this many datagrams fail.
 fn failing(loss_ppm: u32, datagrams: u32) -> u64 {

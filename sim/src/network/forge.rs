@@ -1,8 +1,8 @@
 //! Forged datagrams for tests: as another version, an impostor or a recording would send them. The envelope is written
 //! from the documented format and not by the core's encoder.
 
-use bruit_core::wire::{Header, Message, RecordFields, cluster_tag};
-use bruit_core::{Incarnation, NodeId, Rank, virtual_addr};
+use bruit_core::wire::{Header, Join, Message, Record, RecordFields, Swim, cluster_tag, open};
+use bruit_core::{Action, Event, Incarnation, Node, NodeId, Rank, Time, virtual_addr};
 
 /// The header of a datagram from the first boot of `sender`.
 #[must_use]
@@ -29,6 +29,30 @@ pub fn record(id: u64, incarnation: Incarnation) -> RecordFields<'static> {
         zone: "",
         meta: &[],
     }
+}
+
+/// Lets a forged process join through `node`: it asks for a number and sends it back, so that the node takes it for a member
+/// at `virtual_addr(id)` and believes what it tells of others.
+///
+/// # Panics
+/// The node does not run, or belongs to another cluster.
+pub fn introduce(node: &mut Node, cluster: &str, id: NodeId, now: Time) {
+    let record = record(id.0, Incarnation::first(1)).encode();
+    let record = Record::read(&record).expect("it was encoded just now");
+    let join = |node: &mut Node, cookie| {
+        let join = Join { cookie, cluster, record };
+        let bytes = datagram(&header(cluster, id, NodeId::NOBODY), &[join.into()]);
+        node.handle(Event::Datagram { from: virtual_addr(id.0), bytes: &bytes }, now)
+    };
+    let echo = |action: &Action<'_>| {
+        let Action::Send { bytes, .. } = action else { return None };
+        open(bytes, cluster_tag(cluster)).ok()?.messages.find_map(|message| match message {
+            Ok(Message::Swim(Swim::JoinEcho(echo))) => Some(echo.cookie),
+            _ => None,
+        })
+    };
+    let cookie = join(node, 0).iter().find_map(echo).expect("a Join without a number is sent one");
+    drop(join(node, cookie));
 }
 
 /// A datagram that contains these messages.

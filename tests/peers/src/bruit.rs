@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bruit_core::wire::{self, Ack, Alive, Delta, Header, Message, Ping, Record, RecordFields};
+use bruit_core::wire::{self, Ack, Alive, Delta, Header, Join, Message, Ping, Record, RecordFields, Swim};
 use bruit_core::{Action, Boot, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Rank, Time};
 
 use crate::{Case, count};
@@ -62,6 +62,15 @@ const ME: u64 = 1;
 /// The id of the member that fills its table.
 const PEER: u64 = 2;
 
+/// The cookie in a datagram, if it begins with one.
+fn echoed(action: Action<'_>) -> Option<u64> {
+    let Action::Send { bytes, .. } = action else { return None };
+    match wire::open(&bytes, wire::cluster_tag(CLUSTER)).ok()?.messages.next()? {
+        Ok(Message::Swim(Swim::JoinEcho(echo))) => Some(echo.cookie),
+        _ => None,
+    }
+}
+
 struct Subject {
     node: Node,
     out: Outbox,
@@ -75,14 +84,16 @@ impl Subject {
         let now = Time::ZERO;
         let mut out = Outbox::new();
         node.handle_into(Event::Command(Command::Join { seeds: Vec::new() }), now, &mut out);
-        // The records of oneself and of the peer travel as fresh news, all others by reconciliation.
+        // The peer joins, so its record and the own one travel as fresh news; all others come by reconciliation.
         let peer = record(PEER, 0);
-        let peer = Alive(Record::read(&peer).expect("just written")).into();
-        node.handle_into(
-            Event::Datagram { from: addr(PEER), bytes: &datagram(PEER, ME, &[peer]) },
-            now,
-            &mut out,
-        );
+        let record_of_peer = Record::read(&peer).expect("just written");
+        let mut cookie = 0;
+        for _ in 0..2 {
+            let join = Join { cookie, cluster: CLUSTER, record: record_of_peer }.into();
+            let bytes = datagram(PEER, 0, &[join]);
+            node.handle_into(Event::Datagram { from: addr(PEER), bytes: &bytes }, now, &mut out);
+            cookie = out.iter().find_map(echoed).expect("the number of the echo");
+        }
         let records: Vec<Vec<u8>> = (3..=u64::from(n)).map(|id| record(id, 0)).collect();
         for some in records.chunks(12) {
             let mut messages = vec![Delta { table: 0 }.into()];

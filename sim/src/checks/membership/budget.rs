@@ -1,5 +1,6 @@
 //! CM9: no datagram is longer than the mtu; no node passes on an update more than λ · ⌈log₁₀(n + 1)⌉ times; and in a settled
-//! cluster no node sends more bytes a second than the configuration promises.
+//! cluster no node sends more bytes a second than the configuration promises, beside two datagrams in each healing to those that
+//! do not answer.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -29,6 +30,14 @@ type Update = (NodeId, Incarnation, MemberState, NodeId, u64);
 struct Window {
     since: Time,
     bytes: HashMap<Index, u64>,
+    /// The datagrams with which each node contacted members that are Down, and silent seeds.
+    contacts: HashMap<Index, u32>,
+}
+
+impl Window {
+    fn new(since: Time) -> Self {
+        Self { since, bytes: HashMap::new(), contacts: HashMap::new() }
+    }
 }
 
 impl Budget {
@@ -71,7 +80,7 @@ impl Budget {
         Ok(())
     }
 
-    fn settled(&mut self, from: Index, bytes: usize, scene: &Scene<'_>) -> Result<(), Violation> {
+    fn settled(&mut self, from: Index, bytes: &[u8], scene: &Scene<'_>) -> Result<(), Violation> {
         let calm = scene.world.calm().filter(|_| scene.world.is_whole());
         // The estimate does not include broadcasts.
         let calm = calm.map(|calm| (calm + scene.bounds.agreement).max(scene.quiet_from(calm)));
@@ -80,12 +89,23 @@ impl Budget {
             self.window = None;
             return Ok(());
         };
-        let window =
-            self.window.get_or_insert_with(|| Window { since: scene.at.max(calm), bytes: HashMap::new() });
-        *window.bytes.entry(from).or_insert(0) += bytes as u64;
+        let window = self.window.get_or_insert_with(|| Window::new(scene.at.max(calm)));
+        if is_contact(bytes, &scene.config.cluster) {
+            *window.contacts.entry(from).or_insert(0) += 1;
+        } else {
+            *window.bytes.entry(from).or_insert(0) += bytes.len() as u64;
+        }
         let length = scene.at.since(window.since);
         if length < WINDOW {
             return Ok(());
+        }
+        // The shortest pause between two healings is nine tenths of the interval.
+        let healings = length.as_millis() * 10 / (scene.config.membership.heal_interval.as_millis() * 9) + 1;
+        let contacts = window.contacts.iter().max_by_key(|(node, count)| (**count, **node));
+        if let Some((node, count)) = contacts.filter(|(_, count)| u128::from(**count) > 2 * healings) {
+            let text =
+                format!("it contacted {count} silent addresses in {healings} healings of {length:.0?}");
+            return Err(scene.violation(*node, text));
         }
         let cap = scene.bounds.settled_bytes_per_second * (length.as_secs() + 1);
         let worst = window
@@ -103,6 +123,16 @@ impl Budget {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether a datagram begins with a Join, or with the sender's own record: so are silent seeds and Down members contacted.
+fn is_contact(bytes: &[u8], cluster: &str) -> bool {
+    let Ok(mut datagram) = open(bytes, cluster_tag(cluster)) else { return false };
+    match datagram.messages.next() {
+        Some(Ok(Message::Swim(Swim::Join(_)))) => true,
+        Some(Ok(Message::Swim(Swim::Alive(Alive(record))))) => record.id() == datagram.header.sender,
+        _ => false,
     }
 }
 
@@ -142,7 +172,7 @@ impl Check<Scene<'_>> for Budget {
         let pulls = matches!(scene.config.broadcast.repair, Repair::Pull { .. });
         let is_pull =
             |bytes: &[u8]| describe(bytes).is_ok_and(|it| it.kinds().any(|kind| kind == Kind::Digest));
-        if pulls && is_pull(bytes) { Ok(()) } else { self.settled(from, bytes.len(), scene) }
+        if pulls && is_pull(bytes) { Ok(()) } else { self.settled(from, bytes, scene) }
     }
 }
 
@@ -150,8 +180,8 @@ impl Check<Scene<'_>> for Budget {
 mod tests {
     use crate::checks::fixture::{Fixture, incarnation};
     use crate::network::forge;
-    use bruit_core::wire::Verdict;
-    use bruit_core::{MemberState, NodeId};
+    use bruit_core::wire::{Alive, Record, RecordFields, Verdict};
+    use bruit_core::{MemberState, NodeId, Rank, virtual_addr};
     use core::time::Duration;
 
     /// A suspicion of member 3 by member 1, sent to `receiver`.
@@ -165,6 +195,27 @@ mod tests {
             author: NodeId(1),
         };
         forge::datagram(&forge::header("fixture", NodeId(1), NodeId(receiver)), &[verdict.into()])
+    }
+
+    /// The own record of member 1, as a Down member gets it.
+    fn contact() -> Vec<u8> {
+        let fields = RecordFields {
+            id: NodeId(1),
+            incarnation: incarnation(1, 0),
+            rank: Rank { seniority: 1, draws: 0, boot: 1 },
+            shared: 0,
+            roster: 0,
+            priority: 0,
+            protocol: (1, 1),
+            eligible: true,
+            addr: virtual_addr(1),
+            name: "n1",
+            zone: "",
+            meta: &[],
+        };
+        let record = fields.encode();
+        let header = forge::header("fixture", NodeId(1), NodeId(2));
+        forge::datagram(&header, &[Alive(Record::read(&record).expect("it is one")).into()])
     }
 
     #[test]
@@ -190,6 +241,21 @@ mod tests {
             history.after(Duration::from_millis(100)).sends(0, &[0; 1_000]);
         }
         history.fires("settled cluster");
+    }
+
+    #[test]
+    fn silent_addresses_that_are_contacted_too_often_are_found() {
+        let mut history = Fixture::new(2, "CM9");
+        let bound = history.bounds().agreement;
+        history.after(bound);
+        for _ in 0..30 {
+            history.after(Duration::from_secs(5)).sends(0, &contact());
+        }
+        history.is_silent();
+        for _ in 0..30 {
+            history.after(Duration::from_secs(1)).sends(0, &contact());
+        }
+        history.fires("silent addresses");
     }
 
     #[test]

@@ -91,12 +91,13 @@ impl Lattice {
     fn fed(&self, order: &[usize], scene: &Scene<'_>) -> Node {
         let boot = Boot::new(FRESH, "fresh", virtual_addr(FRESH.0), 1, [5; 32]);
         let mut config = scene.config.clone();
-        // The fresh node takes a place in its table that the original does not need.
-        config.membership.members_max += 1;
+        // The fresh node and the sender take places in its table that the original does not need.
+        config.membership.members_max += 2;
         // Tombstones that are held back are in no root, and their time begins with the verdict, which orders change.
         config.membership.forget_after = Duration::from_secs(24 * 3_600);
         let mut node = Node::new(boot, config, Time::ZERO).expect("the cluster's own configuration");
         node.handle(Event::Command(Command::Join { seeds: Vec::new() }), Time::ZERO);
+        forge::introduce(&mut node, &scene.config.cluster, SENDER, Time::ZERO);
         let mut header = forge::header(&scene.config.cluster, SENDER, FRESH);
         for i in order.iter().chain(order) {
             let message = match &self.updates[*i] {
@@ -116,7 +117,7 @@ impl Lattice {
         let mut node = self.fed(order, scene);
         // Members that wait for admission are not counted by the node.
         let ids: BTreeSet<NodeId> = self.updates.iter().map(Update::id).collect();
-        let members = 2 + u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let members = 3 + u32::try_from(ids.len()).unwrap_or(u32::MAX);
         let bounds = Bounds::new(scene.config, members, Duration::ZERO, 0);
         let end = Time::ZERO + bounds.completeness + bounds.freeze;
         while let Some(wake) = node.next_wake().filter(|wake| *wake <= end) {
