@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
 use crate::id::hash64;
-use crate::limits::{CLUSTER_BYTES_MAX, CREDIT_MAX, MTU_MAX, MTU_MIN, SUSPICION_AUTHORS_MAX};
+use crate::limits::{CLUSTER_BYTES_MAX, CREDIT_MAX, MTU_MAX, MTU_MIN, RETURNS_MAX, SUSPICION_AUTHORS_MAX};
 
 mod broadcast;
 
@@ -156,6 +156,14 @@ pub struct MembershipConfig {
     /// and recovers makes its member come and go at the pace of the detector. At high values a crash is noticed
     /// late long after the last return.
     pub flap_half_life: Duration,
+    /// A member that returns when so many of its returns count already is put on *probation*: the local view goes on showing
+    /// it as Down until nobody has suspected it for one greatest suspicion time, doubled for each return that counts, and at
+    /// most ten minutes (rule B14). Only the view differs: it is probed, and gets broadcasts, like any member. 0 switches
+    /// it off, at most 8.
+    ///
+    /// `local`, `lan` and `wan` 3 (a guess), memberlist 0 (it has no such thing). At 1 every member that was Down once is
+    /// shown late.
+    pub probation_returns: u8,
     /// If the driver calls this node later than its next wake-up by more than this, the deadlines of probes and
     /// suspicions move by the delay (rule B7): the answers may wait in the socket's buffer.
     ///
@@ -405,6 +413,7 @@ impl MembershipConfig {
             last_word: true,                               // rule B1
             isolation_periods: 4,                          // a guess
             flap_half_life: ms(120_000),                   // a guess
+            probation_returns: 3,                          // a guess
             late_slack: ms(200),                           // a guess
             gossip_interval: ms(200),                      // memberlist
             gossip_fanout: 3,                              // memberlist
@@ -435,6 +444,7 @@ impl MembershipConfig {
             last_word: false,
             isolation_periods: 0,
             flap_half_life: Duration::ZERO,
+            probation_returns: 0,
             heal_interval: ms(30_000),
             ..Self::lan()
         }
@@ -487,6 +497,7 @@ impl MembershipConfig {
             ("membership.suspicion_max_mult", self.suspicion_max_mult.into(), 1, 100),
             ("membership.suspicion_confirmations", self.suspicion_confirmations.into(), 0, authors - 1),
             ("membership.health_max", self.health_max.into(), 1, 64),
+            ("membership.probation_returns", self.probation_returns.into(), 0, RETURNS_MAX.into()),
             ("membership.gossip_fanout", self.gossip_fanout.into(), 1, 32),
             ("membership.retransmit_mult", self.retransmit_mult.into(), 1, 16),
             ("membership.reconcile_credit", self.reconcile_credit.into(), 1_024, CREDIT_MAX as u64),

@@ -18,6 +18,7 @@
 //! | [`OBITUARIES_MAX`] | 64 | the oldest explanation of a Down is forgotten |
 //! | [`RECENT_JOINERS_MAX`] | 16 | a join answer leaves out the older joiners |
 //! | [`SUSPICION_AUTHORS_MAX`] | 5 | further confirmations have no effect |
+//! | [`RETURNS_MAX`] | 8 a member | further returns do not lengthen its suspicion or its probation |
 //! | [`RETRANSMIT_MAX`] | 64 | a node stops sending the update |
 //! | [`CREDIT_MAX`] | 64 KiB a partner and `reconcile_interval` | the rest of a difference waits for the next exchange |
 //! | partners served | 4 096 in a `reconcile_interval` | further partners wait for the next interval |
@@ -57,6 +58,8 @@ pub const NAME_RELAYS_MAX: usize = 64;
 pub const RELAYS_MAX: usize = 256;
 /// The most explanations of a Down that are kept.
 pub const OBITUARIES_MAX: usize = 64;
+/// The most returns of a member that are counted. Its suspicion time then has its greatest value with any setting.
+pub const RETURNS_MAX: u8 = 8;
 /// The most recent joiners listed in a join answer.
 pub const RECENT_JOINERS_MAX: usize = 16;
 /// The most independent authors counted for one suspicion: the first one and `suspicion_confirmations` more.

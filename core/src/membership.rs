@@ -119,6 +119,8 @@ enum Timer {
     Expiry,
     /// The application has not answered the question of admission in time, so the member is admitted.
     Admit(NodeId),
+    /// A member on probation has been quiet for long enough.
+    Probation(NodeId),
 }
 
 impl Timer {
@@ -267,6 +269,7 @@ impl Membership {
             Timer::Departure => self.depart(false, cx),
             Timer::Expiry => self.expire(cx),
             Timer::Admit(id) => self.accept(id, cx),
+            Timer::Probation(id) => self.on_probation_due(id, cx),
         }
     }
 

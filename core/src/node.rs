@@ -182,6 +182,13 @@ impl Node {
         self.machines.membership.why_down(id)
     }
 
+    /// The time at which a member that is alive again, and still shown as Down because it has returned too often, is shown as
+    /// Up, unless it is suspected before (rule B14); `None` for every other member.
+    #[must_use]
+    pub fn probation(&self, id: NodeId) -> Option<Time> {
+        self.machines.membership.probation(id)
+    }
+
     /// The broadcasts of one topic that are still cached, as id and payload. The one delivered here last comes
     /// first.
     pub fn recent(&self, topic: &str) -> impl Iterator<Item = (MessageId, &[u8])> {

@@ -21,6 +21,7 @@ mod tests;
 pub use applied::Applied;
 pub use check::{Check, Violation};
 pub use cluster::Cluster;
+pub(crate) use cluster::held_alive;
 pub use happening::{Happening, Memory};
 pub use op::{Answers, Op, Release};
 pub use sim::Sim;

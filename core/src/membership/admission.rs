@@ -24,9 +24,10 @@ impl Membership {
             self.sync.forget(id);
             cx.signals.push(Signal::MemberGone(id));
         }
-        if !entry.is_shown() {
+        if self.is_kept_on_probation(id, before, cx) {
             return;
         }
+        let Some(entry) = self.table.get(id).filter(|entry| entry.is_shown()) else { return };
         let visibility = entry.flags.visibility;
         let changes = rules::changes(before, entry.state(), visibility);
         if changes.first() == Some(&MemberChange::Up) {
@@ -57,9 +58,12 @@ impl Membership {
         }
     }
 
-    /// Announces the members of which the application was not told before the node stopped, or asks about them again.
+    /// Announces the members of which the application was not told before the node stopped, or asks about them again. Probations
+    /// begin anew.
     pub(super) fn announce_new(&mut self, cx: &mut Ctx<'_>) {
-        let is_new = |entry: &&Entry| entry.flags.visibility == Visibility::New && entry.is_live();
+        let is_new = |entry: &&Entry| {
+            entry.is_on_probation() || entry.flags.visibility == Visibility::New && entry.is_live()
+        };
         let new: Vec<_> = self.table.iter().filter(is_new).map(|entry| (entry.id, entry.state())).collect();
         new.into_iter().for_each(|(id, state)| self.announce(id, state, cx));
     }
@@ -88,6 +92,10 @@ impl Membership {
         match admission {
             Admission::Accept => self.accept(id, cx),
             Admission::Veto => {
+                if entry.is_on_probation() {
+                    self.end_probation(id, Visibility::Announced);
+                }
+                let Some(entry) = self.table.get(id) else { return Ok(Answer::Done) };
                 let change = if entry.is_live() { MemberChange::Left } else { MemberChange::Forgotten };
                 self.notify(id, change, cx);
                 self.deadlines.cancel(Timer::Admit(id));
@@ -98,12 +106,12 @@ impl Membership {
         Ok(Answer::Done)
     }
 
-    /// Shows a member that was hidden, because the application admits it or has not answered in time.
+    /// Shows a member that was hidden or on probation, because the application admits it or has not answered in time.
     pub(super) fn accept(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
         self.deadlines.cancel(Timer::Admit(id));
-        let hidden = |entry: &&Entry| entry.flags.visibility == Visibility::Hidden;
+        let hidden = |entry: &&Entry| entry.flags.visibility == Visibility::Hidden || entry.is_on_probation();
         if let Some(state) = self.table.get(id).filter(hidden).map(Entry::state) {
-            self.table.set_visibility(id, Visibility::Admitted);
+            self.end_probation(id, Visibility::Admitted);
             self.announce(id, state, cx);
         }
     }

@@ -4,6 +4,15 @@
 //! news for the whole group. So a member that has returned gets a longer suspicion time, and is merely suspected while
 //! its link is down for a short time. A member that has really crashed is found at the latest after the greatest
 //! suspicion time, which is what every bound assumes.
+//!
+//! A member that goes on returning is put on *probation*: it is a member like all others, but the local view shows it as Down
+//! until nobody has suspected it for a while. So an application that moves work at each change is left alone.
+//!
+//! ```text
+//! Down ── returns, too often ──► on probation, shown as Down ── quiet for long enough ──► shown as Up
+//!  ▲                                │   ▲          │
+//!  └───────── fails again ──────────┘   └ suspected: the time begins anew
+//! ```
 
 use core::time::Duration;
 
@@ -11,11 +20,15 @@ use alloc::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::NodeId;
+use super::rules::{self, Visibility};
+use super::table::Entry;
+use super::{Membership, Timer};
+use crate::config::Config;
+use crate::context::Ctx;
+use crate::estimate::suspicion_min;
+use crate::id::{MemberState, NodeId};
+use crate::limits::RETURNS_MAX;
 use crate::time::{Time, nanos};
-
-/// The most returns that are counted. The suspicion time then reaches its greatest value with any setting.
-const RETURNS_MAX: u8 = 8;
 
 /// The members that have returned after they were Down, and how often.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -54,6 +67,61 @@ impl Returns {
     /// The members that are remembered.
     pub(super) fn ids(&self) -> impl Iterator<Item = NodeId> {
         self.counts.keys().copied()
+    }
+}
+
+/// The longest time for which a member on probation must be quiet.
+const QUIET_MAX: Duration = Duration::from_secs(600);
+
+/// How long a member with this many returns must not have been suspected: one greatest suspicion time, doubled for each.
+fn quiet(config: &Config, members: u32, returns: u8) -> Duration {
+    let longest = suspicion_min(config, members) * u32::from(config.membership.suspicion_max_mult);
+    longest.saturating_mul(1 << returns.min(RETURNS_MAX)).min(QUIET_MAX)
+}
+
+impl Membership {
+    /// Whether the application is not told of a member's change from the state `before`, because the member is on probation
+    /// or is put on it by this return.
+    pub(super) fn is_kept_on_probation(&mut self, id: NodeId, before: MemberState, cx: &Ctx<'_>) -> bool {
+        let settings = &cx.config.membership;
+        let Some(entry) = self.table.get(id) else { return false };
+        let (state, was_on) = (entry.state(), entry.is_on_probation());
+        if was_on && !rules::is_live(state) {
+            // The application was told of a Down already, and is told of a leave.
+            self.end_probation(id, Visibility::Announced);
+            return state == MemberState::Down;
+        }
+        let returns = self.returns.of(id, settings.flap_half_life, cx.now);
+        let returned = before == MemberState::Down && rules::is_live(state);
+        let is_known = entry.is_shown() && entry.flags.visibility == Visibility::Announced;
+        let begins = returned && is_known && (1..=returns).contains(&settings.probation_returns);
+        if begins {
+            self.table.set_visibility(id, Visibility::Probation);
+        }
+        let is_armed = self.deadlines.at(Timer::Probation(id)).is_some();
+        if begins || was_on && (state == MemberState::Suspect || !is_armed) {
+            let until = cx.now + quiet(cx.config, self.group_size(), returns);
+            self.deadlines.arm(Timer::Probation(id), until, cx.now);
+        }
+        begins || was_on
+    }
+
+    /// Shows a member as Up that was quiet for long enough.
+    pub(super) fn on_probation_due(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        match self.table.get(id).map(Entry::state) {
+            Some(MemberState::Alive) => self.accept(id, cx),
+            Some(state) => _ = self.is_kept_on_probation(id, state, cx),
+            None => {}
+        }
+    }
+
+    /// Ends the probation of a member, if it is on one, and sets what the application knows of it.
+    pub(super) fn end_probation(&mut self, id: NodeId, visibility: Visibility) {
+        self.deadlines.cancel(Timer::Probation(id));
+        self.table.set_visibility(id, visibility);
+        if self.table.get(id).is_some_and(Entry::is_live) {
+            self.obituaries.remove(&id);
+        }
     }
 }
 

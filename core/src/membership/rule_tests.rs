@@ -388,6 +388,74 @@ fn a_link_that_flaps_costs_its_member_fewer_changes_each_minute() {
     assert!(damped * 3 <= undamped, "{damped} Downs with damping, {undamped} without");
 }
 
+/// Lets member 3 fail until node 1 shows it as Down, and hear again for `millis`.
+fn flap(lan: &mut Lan, millis: u64) {
+    lan.deaf = vec![3];
+    while table(lan, 1).get(NodeId(3)).expect("it is known").is_live() {
+        lan.run(10);
+    }
+    lan.deaf.clear();
+    lan.run(millis);
+}
+
+#[test]
+fn a_member_that_goes_on_returning_is_shown_as_down_until_it_is_quiet() {
+    let config = Config::lan("test");
+    let mut lan = Lan::with(6, &config);
+    lan.run(5_000);
+    (0..2).for_each(|_| flap(&mut lan, 5_000));
+    assert_eq!(lan.changes(1, 3).iter().filter(|change| **change == MemberChange::Up).count(), 3);
+    // Its third return within the half-life is not told, and neither is what follows.
+    lan.notices.clear();
+    flap(&mut lan, 5_000);
+    let node = &lan.nodes[&1];
+    let until = node.probation(NodeId(3)).expect("it is on probation");
+    assert!(table(&lan, 1).get(NodeId(3)).expect("it is held").is_live());
+    assert_eq!((lan.states(1)[2], node.member_count()), ((3, MemberState::Down), 5));
+    assert!(lan.agree() && node.why_down(NodeId(3)).is_some());
+    assert!(!lan.changes(1, 3).contains(&MemberChange::Up), "{:?}", lan.changes(1, 3));
+    // A suspicion begins the time anew, and a failure is no news.
+    lan.notices.clear();
+    flap(&mut lan, 5_000);
+    let later = lan.nodes[&1].probation(NodeId(3)).expect("it still is");
+    assert!(later > until && lan.changes(1, 3).is_empty(), "{:?}", lan.changes(1, 3));
+    lan.run(u64::try_from(later.since(lan.now).as_millis()).expect("small") + 1);
+    assert_eq!(lan.changes(1, 3), [MemberChange::Up]);
+    assert_eq!((lan.states(1)[2].1, lan.nodes[&1].member_count()), (MemberState::Alive, 6));
+    assert!(lan.nodes[&1].why_down(NodeId(3)).is_none());
+}
+
+#[test]
+fn a_member_on_probation_may_be_admitted_refused_and_may_leave() {
+    let on_probation = || {
+        let mut lan = Lan::with(6, &Config::lan("test"));
+        lan.run(5_000);
+        (0..3).for_each(|_| flap(&mut lan, 5_000));
+        assert!(lan.nodes[&1].probation(NodeId(3)).is_some());
+        lan.notices.clear();
+        lan
+    };
+    let mut lan = on_probation();
+    lan.command(1, Command::Admit { id: NodeId(3), admission: Admission::Accept });
+    assert_eq!((lan.changes(1, 3), lan.nodes[&1].probation(NodeId(3))), (vec![MemberChange::Up], None));
+    let mut lan = on_probation();
+    lan.command(1, Command::Admit { id: NodeId(3), admission: Admission::Veto });
+    assert_eq!((lan.changes(1, 3), lan.nodes[&1].probation(NodeId(3))), (vec![MemberChange::Left], None));
+    let mut lan = on_probation();
+    lan.command(3, Command::Leave { within: Duration::from_secs(1) });
+    lan.run(1_000);
+    assert_eq!((lan.changes(1, 3), lan.nodes[&1].probation(NodeId(3))), (vec![MemberChange::Left], None));
+    // A node that leaves and joins again goes on with it.
+    let mut lan = on_probation();
+    lan.command(1, Command::Leave { within: Duration::from_secs(1) });
+    lan.run(1_000);
+    lan.command(1, Command::Join { seeds: vec![addr(2)] });
+    lan.run(5_000);
+    assert!(lan.nodes[&1].probation(NodeId(3)).is_some() && lan.states(1)[2].1 == MemberState::Down);
+    lan.run(600_000);
+    assert_eq!(lan.states(1)[2].1, MemberState::Alive);
+}
+
 #[test]
 fn a_ping_to_a_suspect_carries_the_suspicion() {
     // Lifeguard's buddy system: gossip about the suspicion has ended by the time of the last pings.

@@ -115,6 +115,9 @@ pub(super) enum Visibility {
     Admitted,
     /// The application has been told that the member is up, and is told of each change.
     Announced,
+    /// The application has been told that the member is Down. The member is alive again, and the local view goes on showing
+    /// it as Down, because it has returned too often (rule B14).
+    Probation,
 }
 
 /// The notices that report a member's change from the state `before` to the state `now`.

@@ -56,7 +56,7 @@ struct Expiry {
 /// | `known` | yes | yes or no | yes or no |
 /// | `removed` | no | no | yes or no |
 /// | `foreign` | yes or no | yes or no | yes or no |
-/// | `visibility` | any | any, but not `Announced` if `held_back` | as for Down |
+/// | `visibility` | any | not `Probation`, and not `Announced` if `held_back` | as for Down |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Flags {
     /// The member stands in the probe order.
@@ -133,7 +133,17 @@ impl Entry {
 
     /// Whether the local view shows the member as alive or suspected.
     fn is_counted(&self) -> bool {
-        self.is_live() && self.is_shown()
+        rules::is_live(self.shown_state()) && self.is_shown()
+    }
+
+    /// The state in which the local view shows the member.
+    pub(super) const fn shown_state(&self) -> MemberState {
+        if self.is_on_probation() { MemberState::Down } else { self.state }
+    }
+
+    /// Whether the member is alive again and still shown as Down.
+    pub(super) const fn is_on_probation(&self) -> bool {
+        matches!(self.flags.visibility, Visibility::Probation)
     }
 
     /// Whether the record is missing, or older than the incarnation at which the member is known (rule B2).
@@ -577,6 +587,7 @@ impl Table {
             assert!(!flags.removed || state == MemberState::Left, "{id} has left if it was removed");
             let announced = flags.visibility == Visibility::Announced;
             assert!(!flags.held_back || !announced, "{id} is announced anew if it is held back");
+            assert!(!entry.is_on_probation() || entry.is_live(), "{id} is live if it is on probation");
         }
         assert_eq!(hashed, self.tree.len(), "the tree holds nobody else");
     }

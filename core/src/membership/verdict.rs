@@ -231,9 +231,11 @@ impl Membership {
                 self.returns.note(id, cx.config.membership.flap_half_life, cx.now);
             }
             self.table.enter_order(id, &mut self.rng);
-            self.obituaries.remove(&id);
         }
         self.announce(id, before, cx);
+        if self.table.get(id).is_some_and(|entry| rules::is_live(entry.shown_state())) {
+            self.obituaries.remove(&id);
+        }
         if !rules::is_live(claim.state) {
             self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
         }

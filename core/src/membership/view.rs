@@ -55,6 +55,11 @@ impl Membership {
         entry.map(Entry::last_heard).or_else(|| self.obituaries.get(&id)?.last_heard)
     }
 
+    /// The time at which the probation of a member ends, unless it is suspected before.
+    pub(crate) fn probation(&self, id: NodeId) -> Option<Time> {
+        self.deadlines.at(Timer::Probation(id))
+    }
+
     pub(crate) fn why_down(&self, id: NodeId) -> Option<&Obituary> {
         self.obituaries.get(&id)
     }
@@ -88,6 +93,11 @@ impl Membership {
                 assert!(self.deadlines.at(Timer::Suspicion(*id)).is_some(), "the suspicion of {id} ends");
             }
         }
+        if self.phase == Phase::Running {
+            let quiet = |entry: &Entry| self.deadlines.at(Timer::Probation(entry.id)).is_some();
+            let on_probation = |entry: &&Entry| entry.is_on_probation();
+            assert!(self.table.iter().filter(on_probation).all(quiet), "every probation ends");
+        }
         if self.is_running() {
             let mine = self.table.get(self.own.id).expect("this node is in the table");
             assert_eq!(mine.incarnation(), self.own.incarnation(), "the own entry is current");
@@ -103,5 +113,5 @@ impl Membership {
 }
 
 fn view(entry: &Entry) -> Option<Member<'_>> {
-    entry.record().map(|record| Member::new(record, entry.incarnation(), entry.state()))
+    entry.record().map(|record| Member::new(record, entry.incarnation(), entry.shown_state()))
 }

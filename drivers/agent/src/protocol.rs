@@ -172,6 +172,8 @@ pub(crate) struct WhyView {
     pub(crate) suspected_ms_ago: Option<u64>,
     pub(crate) suspected_by: Vec<String>,
     pub(crate) heard_ms_ago: Option<u64>,
+    /// The time until the member is shown as up again, if it is alive and on probation.
+    pub(crate) probation_ms: Option<u64>,
 }
 
 impl WhyView {
@@ -185,6 +187,7 @@ impl WhyView {
             suspected_ms_ago: obituary.suspected.map(ago),
             suspected_by: obituary.suspected_by.iter().map(|id| node_label(node, *id)).collect(),
             heard_ms_ago: obituary.last_heard.map(ago),
+            probation_ms: node.probation(id).map(|until| millis(until.since(now))),
         }
     }
 }

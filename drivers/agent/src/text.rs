@@ -88,12 +88,17 @@ fn levels_text(levels: &[LevelView]) -> String {
 fn why_text(why: &WhyView) -> String {
     let since = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), |ms| format!("{} ago", ago(ms)));
     let by = if why.suspected_by.is_empty() { "no member".to_owned() } else { why.suspected_by.join(", ") };
-    let rows = [
+    let mut rows = vec![
         ["declared down".to_owned(), format!("{} ago by {}", ago(why.declared_ms_ago), why.declared_by)],
         ["suspected".to_owned(), format!("{} by {by}", since(why.suspected_ms_ago))],
         ["last heard".to_owned(), since(why.heard_ms_ago)],
         ["incarnation".to_owned(), why.incarnation.clone()],
     ];
+    if let Some(left) = why.probation_ms {
+        let text =
+            format!("it is alive, and shown as up in {} unless it is suspected: it came and went", ago(left));
+        rows.push(["on probation".to_owned(), text]);
+    }
     table(["MEMBER", &why.member], &rows)
 }
 

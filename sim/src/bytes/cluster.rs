@@ -3,13 +3,13 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bruit_core::{Action, Boot, Broadcast, Command, Config, Event, MemberState, Node, NodeId, Outbox, Time};
+use bruit_core::{Action, Boot, Broadcast, Command, Config, Event, Node, NodeId, Outbox, Time};
 
 use super::choices::Choices;
 use crate::base::Index;
 use crate::checks::{Bounds, Checks, Nodes};
 use crate::kernel::payload::payload;
-use crate::kernel::{Check, Happening, Memory};
+use crate::kernel::{Check, Happening, Memory, held_alive};
 
 /// The body of the fuzz target `cluster`. The datagrams of three to five nodes are delivered in any order, lost, copied or
 /// delayed, while the nodes crash, restart, leave, change and broadcast, all as the bytes say. Then nothing is lost any
@@ -291,9 +291,8 @@ impl World {
     fn agree(&self) -> bool {
         let count = self.members.len();
         let nodes = || self.members.iter().filter_map(|member| member.node.as_ref());
-        let alive = |node: &Node| node.members().filter(|member| member.state == MemberState::Alive).count();
         let mut roots = nodes().map(Node::roots);
         let first = roots.next();
-        roots.all(|root| Some(root) == first) && nodes().all(|node| alive(node) == count)
+        roots.all(|root| Some(root) == first) && nodes().all(|node| held_alive(node) == count)
     }
 }

@@ -64,15 +64,20 @@ pub trait Nodes {
     fn is_member(&self, index: Index) -> bool {
         self.node(index).is_some_and(|node| node.phase() == Phase::Running)
     }
-    /// The state in which `observer` shows a member.
-    fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
+    /// The state in which `observer` shows a member to its application.
+    fn shown(&self, observer: Index, id: NodeId) -> Option<MemberState> {
         self.node(observer)?.member(id).map(|member| member.state)
     }
-    /// The ids of the members that `observer` shows alive or suspected, itself included, in ascending order.
+    /// The state in which `observer` holds a member that it shows. A member on probation is shown as Down and held alive.
+    fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
+        let on_probation = self.node(observer)?.probation(id).is_some();
+        self.shown(observer, id).map(|shown| if on_probation { MemberState::Alive } else { shown })
+    }
+    /// The ids of the members that `observer` holds alive or suspected and shows, itself included, in ascending order.
     fn live(&self, observer: Index) -> Vec<NodeId> {
-        let is_live = |state| matches!(state, MemberState::Alive | MemberState::Suspect);
-        let members = self.node(observer).into_iter().flat_map(Node::members);
-        members.filter(|member| is_live(member.state)).map(|member| member.id).collect()
+        let is_live = |state| matches!(state, Some(MemberState::Alive | MemberState::Suspect));
+        let ids = self.node(observer).into_iter().flat_map(Node::members).map(|member| member.id);
+        ids.filter(|id| is_live(self.view(observer, *id))).collect()
     }
     /// The roots of the tables of a node.
     fn roots(&self, index: Index) -> Option<[u64; 3]> {

@@ -89,6 +89,8 @@ fields! {
     Buddy = "membership.buddy", 0..=1 "", |config, value| config.membership.buddy = value > 0;
     IsolationPeriods = "membership.isolation_periods", 0..=8 "",
         |config, value| config.membership.isolation_periods = byte(value);
+    ProbationReturns = "membership.probation_returns", 0..=3 "",
+        |config, value| config.membership.probation_returns = byte(value);
     LateSlack = "membership.late_slack", 20..=2_000 "ms",
         |config, value| config.membership.late_slack = Duration::from_millis(value);
     GossipInterval = "membership.gossip_interval", 50..=500 "ms",

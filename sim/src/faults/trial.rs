@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::base::{Index, TraceHash};
 use crate::checks::{Bounds, Checks};
 use crate::faults::{Kind, Plan};
-use crate::kernel::{Applied, Check, Cluster, Sim, Violation};
+use crate::kernel::{Applied, Check, Cluster, Sim, Violation, held_alive};
 use crate::network::Counters;
 use crate::process::{Join, Spawn};
 
@@ -197,7 +197,7 @@ fn disagreement(sim: &Sim<Node>, within: Duration) -> Violation {
     let running = cluster.members_running();
     let odd = cluster.running().find_map(|index| {
         let node = cluster.node(index).filter(|node| node.phase() == Phase::Running)?;
-        let alive = node.members().filter(|member| member.state == bruit_core::MemberState::Alive).count();
+        let alive = held_alive(node);
         (alive != running).then(|| (index, format!("{index} holds {alive} members alive, and {running} run")))
     });
     let (node, text) = odd.map_or_else(

@@ -255,6 +255,18 @@ impl<P: Process> Cluster<P> {
 }
 
 fn knows_alive(node: &Node, count: usize) -> bool {
-    node.member_count() == count
-        && node.members().filter(|member| member.state == MemberState::Alive).count() == count
+    let suspects = node.members().filter(|member| member.state == MemberState::Suspect).count();
+    suspects == 0 && held_alive(node) == count
+}
+
+/// The number of members that a node holds alive, itself included. Those on probation are alive and shown as Down.
+pub(crate) fn held_alive(node: &Node) -> usize {
+    let on_probation = |id| node.probation(id).is_some();
+    node.members()
+        .filter(|member| match member.state {
+            MemberState::Alive => true,
+            MemberState::Down => on_probation(member.id),
+            MemberState::Suspect | MemberState::Left => false,
+        })
+        .count()
 }

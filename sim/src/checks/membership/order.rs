@@ -91,7 +91,7 @@ impl Check<Scene<'_>> for Order {
             if scene.world.joined(observer).is_none() || id == scene.world.id(observer) {
                 continue;
             }
-            let shown = scene.nodes.view(observer, id);
+            let shown = scene.nodes.shown(observer, id);
             if shown != Some(state) {
                 let text = format!("its last notice made {id} {state:?}, and it shows {shown:?}");
                 return Err(scene.violation(observer, text));
