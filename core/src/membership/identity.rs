@@ -37,6 +37,8 @@ const SELF_ASK_PAUSE: Duration = Duration::from_secs(5);
 const ASKS: u8 = 3;
 /// The most times that a question is asked anew before this process moves above a rival that never answers: a minute.
 const WINDOWS_MAX: u16 = 60;
+/// Stands for the boot of a process that news does not name.
+const UNNAMED: u64 = 0;
 /// The number of other processes of the own id for which the moves above them are counted.
 const RIVALS_MAX: usize = 4;
 /// Every epoch up to here is credible whatever the own clock says: the year 2043 in nanoseconds since 1970.
@@ -212,9 +214,19 @@ impl Identity {
     }
 
     /// Decides on news that names no process. `met` says whether this process has been in contact with a member: before
-    /// that it has published nothing that could be accused, so the news is about a former process.
-    pub(super) fn on_unsigned(&self, heard: Incarnation, accuses: bool, met: bool) -> Reaction {
-        if heard > self.incarnation {
+    /// that it has published nothing that could be accused, so the news is about a former process. Afterwards, news that
+    /// somebody lives above it may be of a process that runs, so it asks first.
+    pub(super) fn on_unsigned(
+        &mut self,
+        heard: Incarnation,
+        accuses: bool,
+        met: bool,
+        now: Time,
+    ) -> Reaction {
+        if heard > self.incarnation && met && !accuses {
+            self.suspect(UNNAMED, heard, Route::default(), now);
+            Reaction::Nothing
+        } else if heard > self.incarnation {
             Reaction::Jump(heard)
         } else if !accuses || heard < self.incarnation {
             Reaction::Nothing
@@ -428,18 +440,39 @@ mod tests {
 
     #[test]
     fn unsigned_news_is_refuted_and_what_is_above_is_left() {
-        let own = own(5, 1);
         let check = |epoch, counter, accuses, met, expected| {
             let heard = Incarnation { epoch, counter };
-            assert_eq!(own.on_unsigned(heard, accuses, met), expected, "{heard} {accuses} {met}");
+            let reaction = own(5, 1).on_unsigned(heard, accuses, met, NOW);
+            assert_eq!(reaction, expected, "{heard} {accuses} {met}");
         };
         check(5, 0, true, true, Reaction::Refute);
         check(5, 0, false, true, Reaction::Nothing);
         check(4, 9, true, true, Reaction::Nothing);
-        check(5, 1, false, true, Reaction::Jump(Incarnation { epoch: 5, counter: 1 }));
+        check(5, 1, true, true, Reaction::Jump(Incarnation { epoch: 5, counter: 1 }));
         check(6, 0, true, true, Reaction::Jump(Incarnation::first(6)));
+        check(6, 0, false, false, Reaction::Jump(Incarnation::first(6)));
         // Before the first contact nothing of this process can be accused (rule A1).
         check(5, 0, true, false, Reaction::Jump(Incarnation::first(5)));
+    }
+
+    #[test]
+    fn who_is_said_to_live_above_is_asked_before_this_process_goes_above() {
+        let (mut own, heard) = (own(5, 1), Incarnation::first(6));
+        assert_eq!(own.on_unsigned(heard, false, true, NOW), Reaction::Nothing);
+        let nonce = ask(&mut own, NOW, 41);
+        let smaller = Rank { seniority: 1, draws: 0, boot: 8 };
+        let route = Route { addr: Some(addr(2)), via: None };
+        let stop = own.clone().on_claim(nonce, smaller, route, addr(1), NOW);
+        assert_eq!(stop, Reaction::Stop { rival: 8 });
+        let mut now = NOW;
+        let jump = loop {
+            match own.step(now, 41) {
+                Step::Sleep(until) => now = until,
+                Step::Ask { .. } => {}
+                last => break last,
+            }
+        };
+        assert_eq!((jump, now.since(NOW)), (Step::Jump(heard), NAME_ASK / ASKS.into() * ASKS.into()));
     }
 
     #[test]

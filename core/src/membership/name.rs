@@ -381,11 +381,11 @@ impl Membership {
         }
     }
 
-    /// Passes a member's question for its own id on to the address that this node holds for the id.
+    /// Passes a member's question for its own id on to the address that this node holds for the id, unless another process
+    /// may have the id since: then nobody is known to be there.
     fn relay_ask(&mut self, sender: NodeId, from: SocketAddr, ask: Ask, cx: &mut Ctx<'_>) {
-        let Some(to) = self.table.get(sender).filter(|_| ask.id == sender).and_then(Entry::addr) else {
-            return;
-        };
+        let held = self.table.get(sender).filter(|entry| ask.id == sender && !entry.lacks_content());
+        let Some(to) = held.and_then(Entry::addr) else { return };
         let relay = NameRelay { id: sender, nonce: ask.nonce, asker: from, until: cx.now + NAME_ASK };
         if !self.name_relays.open(relay, cx.now) {
             cx.stats.ignored_relays_full += 1;

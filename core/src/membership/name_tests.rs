@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::event::Event;
 use crate::id::{Incarnation, Rank};
 use crate::lan::{Lan, addr, boot};
-use crate::wire::{self, Ask, Claim, Join, Kind, Ping, Record, RecordFields, Swim};
+use crate::wire::{self, Ask, Claim, Join, Kind, Ping, Record, RecordFields, Swim, Verdict};
 
 /// Another process with the id 2 and the least rank, at the address 9.
 const TWIN: Rank = Rank { seniority: 0, draws: 0, boot: 8 };
@@ -37,16 +37,27 @@ fn a_leaver_answers_no_question_for_its_id() {
 }
 
 #[test]
-fn an_accusation_without_the_record_of_its_incarnation_names_no_process() {
+fn an_accusation_names_the_process_that_has_shown_its_incarnation_and_no_other() {
     let mut lan = Lan::new(3);
     lan.run(2_000);
     let (before, number) = (lan.nodes[&2].incarnation(), lan.nodes[&2].boot());
     let named = |lan: &Lan| accusation_of(table(lan, 1).get(NodeId(2)).expect("it is known")).boot;
-    assert_eq!(named(&lan), number);
+    assert_eq!(named(&lan), number, "by its record");
     let ping = Ping { seq: 1, roots: lan.nodes[&2].roots() };
-    let forged = letter(2, before.next(), number, 1, &[ping.into()]);
-    lan.event(1, Event::Datagram { from: addr(2), bytes: &forged });
-    assert_eq!(named(&lan), 0, "the record is of another incarnation");
+    let twin = letter(2, before.next(), TWIN.boot, 1, &[ping.into()]);
+    lan.event(1, Event::Datagram { from: addr(9), bytes: &twin });
+    assert_eq!(named(&lan), TWIN.boot, "by its header");
+    let alive = Verdict {
+        id: NodeId(2),
+        incarnation: before.next().next(),
+        state: MemberState::Alive,
+        removed: false,
+        age: 0,
+        author: NodeId::NOBODY,
+    };
+    let told = letter(3, lan.nodes[&3].incarnation(), lan.nodes[&3].boot(), 1, &[alive.into()]);
+    lan.event(1, Event::Datagram { from: addr(3), bytes: &told });
+    assert_eq!(named(&lan), 0, "others have told of it");
     lan.run(2_000);
     assert_eq!(lan.nodes[&2].boot(), number, "it does not take itself for a copy");
     assert!(lan.nodes[&2].incarnation() > before && lan.agree());

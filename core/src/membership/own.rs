@@ -119,8 +119,10 @@ impl Membership {
     /// Handles news of this node that names no process.
     pub(super) fn on_unsigned(&mut self, heard: Claim, cx: &mut Ctx<'_>) {
         let accuses = heard.state != MemberState::Alive;
-        let reaction = self.own.identity.on_unsigned(heard.incarnation, accuses, self.contacts.joined);
+        let met = self.contacts.joined;
+        let reaction = self.own.identity.on_unsigned(heard.incarnation, accuses, met, cx.now);
         self.react(reaction, cx);
+        self.go_on_asking(cx);
     }
 
     /// Handles news of this node that names its process.

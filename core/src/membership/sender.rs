@@ -163,7 +163,7 @@ impl Membership {
         let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
         let held = entry.claim();
         let accused = accusation_of(entry);
-        let same = entry.record().is_some_and(|record| record.incarnation() == header.incarnation);
+        let same = held.incarnation == header.incarnation && accused.boot != 0;
         let other_boot = same && accused.boot != header.boot;
         let accuses = other_boot || held > Claim::new(header.incarnation, MemberState::Alive);
         let at_its_address = entry.addr() == Some(from);
@@ -180,6 +180,7 @@ impl Membership {
             }
             let claim = Claim::new(header.incarnation, MemberState::Alive);
             self.set_verdict(header.sender, claim, cx.now.as_nanos(), cx);
+            self.table.set_heard_boot(header.sender, header.boot);
             self.enqueue_update(header.sender, cx);
             if at_its_address {
                 self.sync_with_returned(header.sender, from, cx);
@@ -255,14 +256,13 @@ pub(super) const fn answer_room(len: usize) -> usize {
     len - wire::HEADER_BYTES - wire::CRC_BYTES
 }
 
-/// Builds the message that tells a member how this node holds it (rule A4). It names a process only if the record of that
-/// process proves that it was at this incarnation (rule A1).
+/// Builds the message that tells a member how this node holds it (rule A4). It names a process only if the record or the
+/// header of that process has shown that it was at this incarnation (rule A1).
 pub(super) fn accusation_of(entry: &Entry) -> Accused {
-    let signed = entry.record().filter(|record| record.incarnation() == entry.incarnation());
     Accused {
         incarnation: entry.incarnation(),
         state: entry.state(),
         removed: entry.flags.removed,
-        boot: signed.map_or(0, Record::boot),
+        boot: entry.process(),
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Entry {
     /// The bytes of the member's record as they were received; empty if the record never came, or was given up.
     content: Box<[u8]>,
     epoch: u64,
+    /// The boot of the process whose header has shown this incarnation; 0 if only others have told of it.
+    heard_boot: u64,
     counter: u32,
     state: MemberState,
     pub(super) flags: Flags,
@@ -100,6 +102,12 @@ impl Entry {
     /// The random number of the process that published the record.
     pub(super) fn boot(&self) -> Option<u64> {
         self.content().map(Record::boot)
+    }
+
+    /// The boot of the process that was at the incarnation of this entry, if its record or its header has shown that; else 0.
+    pub(super) fn process(&self) -> u64 {
+        let record = self.record().filter(|record| record.incarnation() == self.incarnation());
+        record.map_or(self.heard_boot, Record::boot)
     }
 
     pub(super) fn addr(&self) -> Option<SocketAddr> {
@@ -298,7 +306,17 @@ impl Table {
     pub(super) fn insert(&mut self, id: NodeId, claim: Claim, stamp: u64) {
         let Claim { incarnation: Incarnation { epoch, counter }, state } = claim;
         let flags = Flags { known: rules::is_live(state), ..Flags::default() };
-        let entry = Entry { id, content: Box::default(), epoch, counter, state, flags, stamp, expiry: None };
+        let entry = Entry {
+            id,
+            content: Box::default(),
+            epoch,
+            heard_boot: 0,
+            counter,
+            state,
+            flags,
+            stamp,
+            expiry: None,
+        };
         grow(&mut self.slab);
         grow(&mut self.by_id);
         grow(&mut self.order);
@@ -349,6 +367,9 @@ impl Table {
                     entry.content = Box::default();
                 }
             }
+            if entry.incarnation() != claim.incarnation {
+                entry.heard_boot = 0;
+            }
             Incarnation { epoch: entry.epoch, counter: entry.counter } = claim.incarnation;
             entry.state = claim.state;
             entry.stamp = stamp;
@@ -366,6 +387,11 @@ impl Table {
             self.hash(id);
             self.regroup(id);
         }
+    }
+
+    /// Notes the process whose header has shown the incarnation of the entry.
+    pub(super) fn set_heard_boot(&mut self, id: NodeId, boot: u64) {
+        self.edit(id, |entry| entry.heard_boot = boot);
     }
 
     /// Marks a Left as an operator's removal.

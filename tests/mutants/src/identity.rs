@@ -144,7 +144,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "let signed = entry.record();",
         )],
         by: By::Unit(
-            "membership::name_tests::an_accusation_without_the_record_of_its_incarnation_names_no_process",
+            "membership::name_tests::an_accusation_names_the_process_that_has_shown_its_incarnation_and_no_other",
         ),
     },
     Mutant {

@@ -167,7 +167,7 @@ impl Check<Scene<'_>> for Incarnations {
                 if memory == Memory::Snapshot {
                     self.lives.resume(node, scene);
                 } else {
-                    self.lives.restart(node);
+                    self.lives.restart(node, memory);
                 }
                 Ok(())
             }
@@ -184,6 +184,7 @@ impl Check<Scene<'_>> for Incarnations {
 #[cfg(test)]
 mod tests {
     use crate::checks::fixture::{Fixture, config, node};
+    use crate::kernel::Memory;
     use bruit_core::MemberChange;
     use core::time::Duration;
 
@@ -247,6 +248,25 @@ mod tests {
         let mut history = comes_back(1);
         let bound = history.bounds().agreement;
         history.crashes(0).after(bound).ends().fires("a former life was held at the same incarnation");
+    }
+
+    #[test]
+    fn a_clock_that_repeats_is_found_only_by_who_remembers() {
+        let comes_back = |holder_runs: bool| {
+            let mut history = Fixture::new(3, "CM4");
+            history.becomes(1, node(2, 1, config())).tells(0, MemberChange::Up, 2, 0);
+            history.after(Duration::from_secs(1)).crashes(1).tells(0, MemberChange::Down, 2, 0);
+            history.restarts_with(1, node(2, 1, config()), Memory::AmnesiaClockBack).joins(1);
+            history.becomes(1, node(2, 1, config()));
+            if !holder_runs {
+                history.crashes(0);
+            }
+            let bound = history.bounds().agreement;
+            history.after(bound).ends();
+            history
+        };
+        comes_back(true).fires("n1 held a former life at 1.0");
+        comes_back(false).is_silent();
     }
 
     #[test]

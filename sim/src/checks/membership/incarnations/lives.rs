@@ -6,7 +6,7 @@ use bruit_core::{Incarnation, NodeId};
 
 use crate::base::Index;
 use crate::checks::scene::Scene;
-use crate::kernel::Violation;
+use crate::kernel::{Memory, Violation};
 
 /// The incarnations of ended lives, as far as any other member has reported them to its application.
 ///
@@ -16,8 +16,9 @@ use crate::kernel::Violation;
 pub(super) struct Lives {
     /// The processes that were restarted.
     restarted: BTreeSet<Index>,
-    /// Those that went on from a snapshot.
-    resumed: BTreeSet<Index>,
+    /// Those of which only the members that hold a former life can tell it: they went on from a snapshot, or without memory
+    /// and with the same clock once more.
+    unaware: BTreeSet<Index>,
     /// The greatest counter of each epoch that the present life of each process has used.
     issued: BTreeMap<Index, BTreeMap<u64, u32>>,
     /// All incarnations that any observer has ever reported of each id.
@@ -96,15 +97,19 @@ impl Lives {
         }
     }
 
-    pub(super) fn restart(&mut self, node: Index) {
+    pub(super) fn restart(&mut self, node: Index, memory: Memory) {
         self.restarted.insert(node);
-        self.resumed.remove(&node);
+        if memory == Memory::AmnesiaClockBack {
+            self.unaware.insert(node);
+        } else {
+            self.unaware.remove(&node);
+        }
     }
 
     /// A process goes on from a snapshot: the life that was saved has not ended, up to the incarnation that it was at.
     pub(super) fn resume(&mut self, node: Index, scene: &Scene<'_>) {
         self.restarted.insert(node);
-        self.resumed.insert(node);
+        self.unaware.insert(node);
         let Some(process) = scene.node(node) else { return };
         let (id, saved) = (process.id(), process.incarnation());
         self.issue(node, saved);
@@ -116,8 +121,7 @@ impl Lives {
     }
 
     /// Judges the present life of each restarted process: it is above every ended life that a running process holds, and
-    /// equal to none that any process ever held, unless it goes on from a snapshot: then only those who hold the ended life
-    /// can tell it.
+    /// equal to none that any process ever held, unless only those who hold the ended life can tell it.
     pub(super) fn judge(&self, scene: &Scene<'_>) -> Result<(), Violation> {
         let is_member = |node: Index| scene.world.joined(node).is_some() && scene.nodes.is_member(node);
         for index in self.restarted.iter().copied().filter(|node| is_member(*node)) {
@@ -135,7 +139,7 @@ impl Lives {
                     return Err(scene.violation(index, text));
                 }
             }
-            if ended.contains(&now) && !self.resumed.contains(&index) {
+            if ended.contains(&now) && !self.unaware.contains(&index) {
                 let text = format!(
                     "after a restart it is at {now}, and a former life was held at the same incarnation"
                 );
