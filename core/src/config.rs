@@ -73,7 +73,7 @@ pub struct MembershipConfig {
     /// The protocol period: this node probes one member in each (SWIM §3.1). The health multiplier stretches it
     /// (`health_max`).
     ///
-    /// `local` 500 ms, `lan` 900 ms (measured), `wan` 4 s, `memberlist_lan` 1 s, `memberlist_wan` 5 s (its
+    /// `local` 500 ms, `lan` 850 ms (measured), `wan` 4 s, `memberlist_lan` 1 s, `memberlist_wan` 5 s (its
     /// defaults). The time to detect a failure is proportional to it, and the idle traffic inversely proportional.
     /// Lower it to detect sooner, as far as `probe_timeout` allows. Too low: pauses of a busy host look like
     /// failures. Too high: failures stay unnoticed. Members should agree, because the suspicion time is a multiple
@@ -96,9 +96,17 @@ pub struct MembershipConfig {
     /// the rest of the period. 0 to 8. This is an addition to SWIM: a lost datagram then costs a datagram and not a
     /// suspicion.
     ///
-    /// `local`, `lan` and `wan` 2 (measured), memberlist 0 (it has no such thing). Raise it on links that lose more
+    /// `local`, `lan` and `wan` 5 (measured), memberlist 0 (it has no such thing). Raise it on links that lose more
     /// than a quarter of the datagrams. 0 makes suspicions frequent on lossy links.
     pub probe_retries: u8,
+    /// Of each `ring_probes + 1` probes all but one go to the next living member in the order of ids, so that every member
+    /// is watched by one other in nearly every period; the last one goes to the next in the shuffled round (SWIM §4.3). 0
+    /// to 15.
+    ///
+    /// `local`, `lan` and `wan` 3 (measured), memberlist 0 (it has no such thing). At 0 a failure is noticed later when by
+    /// chance nobody has the turn of the member that failed. At high values a member whose watcher has failed, too, is
+    /// noticed late: one observer comes to a given member at the latest after (2n − 1) · (`ring_probes` + 1) periods.
+    pub ring_probes: u8,
     /// Lifeguard's α: a suspect has at least α · max(1, log₁₀ n) · `probe_interval` to refute. 1 to 100.
     ///
     /// `local`, `lan` and `wan` 2 (measured; lower than memberlist's, because retries and the last word prevent
@@ -401,10 +409,11 @@ pub(crate) const SHARED_FIELDS: [&str; 8] =
 impl MembershipConfig {
     const fn lan() -> Self {
         Self {
-            probe_interval: ms(900),                       // measured
+            probe_interval: ms(850),                       // measured
             probe_timeout: ms(300),                        // a guess
             indirect_probes: 3,                            // Lifeguard, memberlist
-            probe_retries: 2,                              // measured
+            probe_retries: 5,                              // measured
+            ring_probes: 3,                                // measured
             suspicion_mult: 2,                             // measured
             suspicion_max_mult: 6,                         // Lifeguard, memberlist
             suspicion_confirmations: 2,                    // memberlist
@@ -439,6 +448,7 @@ impl MembershipConfig {
             probe_interval: ms(1_000),
             probe_timeout: ms(500),
             probe_retries: 0,
+            ring_probes: 0,
             suspicion_mult: 4,
             suspicion_confirmations: 2,
             last_word: false,
@@ -493,6 +503,7 @@ impl MembershipConfig {
         let numbers = [
             ("membership.indirect_probes", u64::from(self.indirect_probes), 0, 32),
             ("membership.probe_retries", self.probe_retries.into(), 0, 8),
+            ("membership.ring_probes", self.ring_probes.into(), 0, 15),
             ("membership.suspicion_mult", self.suspicion_mult.into(), 1, 100),
             ("membership.suspicion_max_mult", self.suspicion_max_mult.into(), 1, 100),
             ("membership.suspicion_confirmations", self.suspicion_confirmations.into(), 0, authors - 1),

@@ -17,7 +17,7 @@ use crate::wire::{CRC_BYTES, HEADER_BYTES, PROBE_BYTES};
 pub struct Estimate {
     /// The mean time from a crash to the first suspicion: e/(e−1) periods (SWIM §4.3).
     pub first_suspicion: Duration,
-    /// The longest time between two probes of a given member by one observer: 2n − 1 periods.
+    /// The longest time between two probes of a given member by one observer: 2n − 1 periods, times `ring_probes` + 1.
     pub probed_within: Duration,
     /// Lifeguard's least suspicion time: α · max(1, log₁₀ n) periods.
     pub suspicion_min: Duration,
@@ -49,7 +49,9 @@ impl Estimate {
         let ping = (HEADER_BYTES + PROBE_BYTES + CRC_BYTES) as u64;
         Self {
             first_suspicion,
-            probed_within: interval * members.saturating_mul(2).saturating_sub(1),
+            probed_within: interval
+                .saturating_mul(members.saturating_mul(2).saturating_sub(1))
+                .saturating_mul(u32::from(settings.ring_probes) + 1),
             suspicion_min,
             suspicion_max: suspicion_min * settings.suspicion_max_mult.into(),
             spread,

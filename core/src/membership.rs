@@ -103,6 +103,8 @@ enum Timer {
     Ping(u64),
     /// The last word to a suspect begins (see [`suspicion`]), or the verdict on the suspect is due.
     Suspicion(NodeId),
+    /// A suspect of which this node has heard is pinged again, or has not answered.
+    Hearer(NodeId),
     /// A round of gossip sends queued updates.
     Gossip,
     /// A Down member and a silent seed are contacted.
@@ -126,7 +128,7 @@ enum Timer {
 impl Timer {
     /// Whether the deadline is postponed when this node is called late (rule B7).
     const fn is_verdict(self) -> bool {
-        matches!(self, Self::Probe | Self::ProbeTimeout | Self::Relay | Self::Ping(_) | Self::Suspicion(_))
+        matches!(self, Self::Probe | Self::ProbeTimeout | Self::Relay | Self::Ping(_) | Self::Suspicion(_) | Self::Hearer(_))
     }
 }
 
@@ -261,6 +263,7 @@ impl Membership {
             Timer::Relay => self.on_relay_due(cx),
             Timer::Ping(ping) => self.on_ping_due(ping, cx),
             Timer::Suspicion(id) => self.on_suspicion_due(id, cx),
+            Timer::Hearer(id) => self.ask_as_hearer(id, cx),
             Timer::Gossip => self.gossip(cx),
             Timer::Heal => self.heal(cx),
             Timer::Join => self.contact_seeds(cx),

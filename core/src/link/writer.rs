@@ -52,10 +52,14 @@ impl Outbox {
         Some(DatagramFiller { out: self, entry, receiver, start, end })
     }
 
-    /// Adds the checksum to every datagram of this call.
+    /// Adds the checksum to every datagram of this call, and removes those without a message.
     pub(crate) fn finish(&mut self) {
-        for Unfinished { entry, prefix, .. } in self.unfinished.drain(..) {
+        for Unfinished { entry, prefix, .. } in self.unfinished.drain(..).rev() {
             let Entry::Send { bytes, .. } = &self.entries[entry] else { continue };
+            if bytes.len() == wire::HEADER_BYTES + wire::CRC_BYTES {
+                self.entries.remove(entry);
+                continue;
+            }
             wire::finish(&mut self.arena[bytes.clone()], prefix);
             self.sent.datagrams += 1;
             self.sent.bytes += bytes.len() as u64;

@@ -1,6 +1,10 @@
 //! The failure detector: one member a period is pinged directly, then again and through k helpers (SWIM §3.1). The timing
 //! follows Lifeguard's local health (LHA-Probe), and the helpers send nacks.
 //!
+//! SWIM probes all members in shuffled rounds, so for some periods after a failure nobody may have the turn of the member
+//! that failed. Here most probes go to the next living member in the order of ids (`ring_probes`): every member is watched
+//! by one other nearly all the time.
+//!
 //! ```text
 //! period ─► ping ── probe_timeout ─► ping again, k × ping-req ── … ─► ping again ── end of period ─► suspect
 //!                                          └► helper: ping ─► relayed ack, or a nack at 80 % of the timeout
@@ -26,6 +30,8 @@ use crate::wire::{Accused, Ping, PingReq, RelayedAck};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Prober {
     seq: u32,
+    /// The probes of the next living member on the ring since the last one of the shuffled round.
+    on_ring: u8,
     current: Option<Probe>,
     pub(super) relays: Relays,
     pub(super) pings: Pings,
@@ -131,13 +137,23 @@ impl Membership {
         let stretch = u32::from(self.health.multiplier());
         let (interval, timeout) = (settings.probe_interval * stretch, settings.probe_timeout * stretch);
         self.deadlines.arm(Timer::Probe, cx.now + interval, cx.now);
-        let Some(target) = self.table.next_probed(&mut self.rng) else { return };
+        let Some(target) = self.next_target(cx.config.membership.ring_probes) else { return };
         let retries = settings.probe_retries;
         let pause = interval.saturating_sub(timeout) / u32::from(retries.max(1));
         let seq = self.prober.begin(target, retries, pause);
         self.deadlines.arm(Timer::ProbeTimeout, cx.now + timeout, cx.now);
         cx.stats.probes += 1;
         self.ping_member(target, seq, cx);
+    }
+
+    /// The member to probe: the next living one on the ring, and after so many probes of it the next of the shuffled round.
+    fn next_target(&mut self, ring_probes: u8) -> Option<NodeId> {
+        if self.prober.on_ring < ring_probes {
+            self.prober.on_ring += 1;
+            return self.table.next_on_ring();
+        }
+        self.prober.on_ring = 0;
+        self.table.next_probed(&mut self.rng)
     }
 
     /// Suspects the target of the last probe if it has not answered.

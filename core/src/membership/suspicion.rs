@@ -30,6 +30,9 @@ use crate::time::{Time, nanos};
 /// The number of pings that an observer sends to the suspect within the last `probe_timeout` before its own verdict.
 const LAST_WORD_PINGS: u8 = 2;
 
+/// The number of pings with which a member asks a suspect of which it has heard, before it confirms the suspicion.
+const HEARER_PINGS: u8 = 2;
+
 /// The average number of members that ping a suspect themselves when they hear of a suspicion, in a group of any
 /// greater size.
 const HEARERS_ASKING: usize = 32;
@@ -64,6 +67,8 @@ pub(super) struct Suspicion {
     /// The members that suspect it, in the order in which they were heard. The newest is named when the suspicion is
     /// spread.
     pub(super) authors: SmallVec<[NodeId; SUSPICION_AUTHORS_MAX]>,
+    /// The number of pings that were sent because others suspect the member.
+    asked: u8,
     /// The number of pings that were sent in the last word; `None` before the last word has begun.
     last_word: Option<u8>,
     /// The number of confirmations that bring the timeout down to the least.
@@ -93,7 +98,8 @@ impl Suspicion {
         let mut authors = SmallVec::new();
         authors.push(author);
         let (began, started, not_before) = (now, now, Time::ZERO);
-        Self { incarnation, began, started, not_before, authors, last_word: None, confirmations, min, max }
+        let (asked, last_word) = (0, None);
+        Self { incarnation, began, started, not_before, authors, asked, last_word, confirmations, min, max }
     }
 
     /// Uses the least timeout from this time on, because a member has passed a Down already (rule B1). Returns whether
@@ -113,12 +119,16 @@ impl Suspicion {
 
     /// Adds an author. Returns whether the author is a new one that shortens the timeout.
     fn confirm(&mut self, author: NodeId) -> bool {
-        let full = self.authors.len() > usize::from(self.confirmations);
-        if full || self.authors.contains(&author) {
+        if self.is_confirmed() || self.authors.contains(&author) {
             return false;
         }
         self.authors.push(author);
         true
+    }
+
+    /// Whether further authors do not shorten the timeout.
+    fn is_confirmed(&self) -> bool {
+        self.authors.len() > usize::from(self.confirmations)
     }
 
     /// The time until which this node's own verdict waits because it heard the suspect itself at `heard`, after the
@@ -168,9 +178,11 @@ impl Membership {
         let least = timeout == Timeout::Least;
         if let Some(suspicion) = self.suspicions.get_mut(&id).filter(|s| s.incarnation == incarnation) {
             let is_news = suspicion.confirm(author) || (least && suspicion.use_least_timeout());
+            let is_confirmed = suspicion.is_confirmed();
             if is_news && suspicion.last_word.is_none() {
                 self.arm_suspicion(id, cx);
-                self.enqueue_update(id, cx);
+                // Who has all confirmations passes them on no more: others hear of them from those that lack some.
+                if is_confirmed { self.updates.cancel(id) } else { self.enqueue_update(id, cx) }
             }
             return;
         }
@@ -189,8 +201,26 @@ impl Membership {
         self.set_verdict(id, Claim::new(incarnation, MemberState::Suspect), heard.as_nanos(), cx);
         self.enqueue_update(id, cx);
         self.arm_suspicion(id, cx);
-        if least || self.is_asking_hearer(author, cx) {
+        if least {
             self.ping_suspect(id, cx);
+        } else if self.is_asking_hearer(author, cx) {
+            self.ask_as_hearer(id, cx);
+        }
+    }
+
+    /// Pings a suspect of which this node has heard from another member. If none of the pings is answered in time, this
+    /// node suspects it as well, which confirms the suspicion: one watcher alone would have to wait for a chance probe of
+    /// others.
+    pub(super) fn ask_as_hearer(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        let Some(suspicion) = self.suspicions.get_mut(&id) else { return };
+        let (incarnation, began) = (suspicion.incarnation, suspicion.began);
+        if suspicion.asked < HEARER_PINGS {
+            suspicion.asked += 1;
+            let pause = cx.config.membership.probe_timeout / HEARER_PINGS.into();
+            self.deadlines.arm(Timer::Hearer(id), cx.now + pause, cx.now);
+            self.ping_suspect(id, cx);
+        } else if self.table.get(id).is_some_and(|entry| entry.last_heard() <= began) {
+            self.suspect(id, incarnation, self.own.id, Timeout::Shrinking, cx);
         }
     }
 

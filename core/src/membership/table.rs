@@ -494,6 +494,14 @@ impl Table {
         Some(self.at(slot).id)
     }
 
+    /// The next member in the order of ids that can be probed, after this node and round to it again.
+    pub(super) fn next_on_ring(&self) -> Option<NodeId> {
+        let place = self.by_id.partition_point(|slot| self.at(*slot).id <= self.own);
+        let (before, after) = self.by_id.split_at(place);
+        let mut entries = after.iter().chain(before).map(|slot| self.at(*slot));
+        entries.find(|entry| entry.flags.ordered).map(|entry| entry.id)
+    }
+
     /// Appends to `chosen` up to `count` distinct members that can be probed, none of them `except`.
     pub(super) fn choose(&self, count: usize, except: NodeId, rng: &mut Rng, chosen: &mut Vec<NodeId>) {
         self.choose_where(count, rng, chosen, |entry| entry.id != except);

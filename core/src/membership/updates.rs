@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::sender::accusation_of;
 use super::suspicion::Suspicion;
 use super::table::Entry;
-use super::{Membership, Source, Timer};
+use super::{Membership, Source, Timer, send};
 use crate::collections::Lookup;
 use crate::config::Config;
 use crate::context::Ctx;
@@ -183,21 +183,21 @@ impl Membership {
         });
     }
 
-    /// Sends one round of gossip to random members. Updates also ride on all other datagrams.
+    /// Begins a round of gossip: datagrams to random members, which are filled with updates at the end of the call as all
+    /// datagrams are. Those for which there is none are not sent.
     pub(super) fn gossip(&mut self, cx: &mut Ctx<'_>) {
+        if self.updates.is_empty() {
+            return;
+        }
         self.updates.last_round = cx.now;
         let settings = &cx.config.membership;
         let chosen = self.choose(settings.gossip_fanout.into(), self.own.id);
         for id in &chosen {
-            let Some(to) = self.table.get(*id).and_then(Entry::addr) else { continue };
-            let (config, now) = (cx.config, cx.now);
-            let mut datagram = cx.datagram(to, *id);
-            self.pack(*id, config, now, |message| datagram.push(message));
-            if !datagram.is_empty() {
-                datagram.send();
+            if let Some(to) = self.table.get(*id).and_then(Entry::addr) {
+                send(to, *id, &[], cx);
             }
         }
-        if !self.updates.is_empty() && !chosen.is_empty() {
+        if !chosen.is_empty() {
             self.deadlines.arm(Timer::Gossip, cx.now + settings.gossip_interval, cx.now);
         }
         self.chosen = chosen;

@@ -225,6 +225,7 @@ impl Membership {
         self.table.set_verdict(id, claim, stamp);
         if claim.state != MemberState::Suspect && self.suspicions.remove(&id).is_some() {
             self.deadlines.cancel(Timer::Suspicion(id));
+            self.deadlines.cancel(Timer::Hearer(id));
         }
         if rules::is_live(claim.state) {
             if before == MemberState::Down {

@@ -76,8 +76,10 @@ fields! {
         |config, value| config.membership.probe_timeout = Duration::from_millis(value);
     IndirectProbes = "membership.indirect_probes", 0..=6 "",
         |config, value| config.membership.indirect_probes = byte(value);
-    ProbeRetries = "membership.probe_retries", 0..=4 "",
+    ProbeRetries = "membership.probe_retries", 0..=6 "",
         |config, value| config.membership.probe_retries = byte(value);
+    RingProbes = "membership.ring_probes", 0..=6 "",
+        |config, value| config.membership.ring_probes = byte(value);
     SuspicionMult = "membership.suspicion_mult", 1..=5 "",
         |config, value| config.membership.suspicion_mult = byte(value);
     SuspicionMaxMult = "membership.suspicion_max_mult", 1..=8 "",

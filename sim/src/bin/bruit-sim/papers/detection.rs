@@ -10,8 +10,9 @@ use core::time::Duration;
 
 use bruit_core::{Config, MemberChange, MemberState, Time};
 
+use super::subject::{Begins, Subject};
 use super::{Options, in_parallel, percentile, seconds, subject};
-use bruit_sim::{Cluster, Delay, Link, NetworkConfig, Random};
+use bruit_sim::{Cluster, Delay, Link, NetworkConfig, Random, Sim};
 
 const MEMBERS: u32 = 128;
 const CRASHES: u64 = 500;
@@ -23,11 +24,14 @@ const WATCHES: u64 = 60;
 const STARTS: [(u32, u64); 2] = [(1_000, 12), (4_000, 1)];
 /// The size of the group that is cut into two halves, and the length of the cut.
 const HALVES: (u32, Duration) = (1_000, Duration::from_secs(600));
+/// The size of a large group under loss, for how long it is watched, and the loss.
+const LOSSY: (u32, Duration, u32) = (1_000, Duration::from_secs(60), 250_000);
 
 struct Case {
     name: &'static str,
     config: Config,
     loss_ppm: u32,
+    begins: Begins,
     peers: &'static str,
 }
 
@@ -36,6 +40,7 @@ fn cases() -> Vec<Case> {
         name,
         config: config("detection"),
         loss_ppm,
+        begins: Begins::AtStart,
         peers,
     };
     vec![
@@ -62,13 +67,17 @@ pub(super) fn run(options: &Options) -> String {
     };
     let crashes = product(share(CRASHES));
     let times = in_parallel(&crashes, options, "detection, crashes", |(case, seed)| {
-        let Case { config, loss_ppm, .. } = &cases[*case];
-        crash(options.seed.wrapping_add(*seed), members, config, network(*loss_ppm), 180)
+        let Case { config, loss_ppm, begins, .. } = &cases[*case];
+        let sim =
+            subject::settled(options.seed.wrapping_add(*seed), members, config, network(*loss_ppm), *begins);
+        crash(sim, options.seed.wrapping_add(*seed), 180)
     });
     let watches = product(share(WATCHES));
     let alarms = in_parallel(&watches, options, "detection, false alarms", |(case, seed)| {
-        let Case { config, loss_ppm, .. } = &cases[*case];
-        false_alarms(options.seed.wrapping_add(*seed), members, config, network(*loss_ppm))
+        let Case { config, loss_ppm, begins, .. } = &cases[*case];
+        let sim =
+            subject::settled(options.seed.wrapping_add(*seed), members, config, network(*loss_ppm), *begins);
+        false_alarms(sim, WATCH)
     });
 
     let mut text = String::new();
@@ -130,6 +139,16 @@ fn large_groups(options: &Options, text: &mut String) {
             "{members} members start and join through one, {runs} runs: all list all after {least} to {most}"
         );
     }
+    let (members, lasts, loss_ppm) = LOSSY;
+    let sim = subject::group(options.seed, members, &Config::lan("detection"), network(loss_ppm));
+    let (downs, bytes) = false_alarms(sim, lasts);
+    let _ = writeln!(
+        text,
+        "{members} members at {} % loss, {} s: {} bytes a second from each, {downs} false Downs",
+        loss_ppm / 10_000,
+        lasts.as_secs(),
+        bytes / (u64::from(members) * lasts.as_secs())
+    );
     let (members, lasts) = HALVES;
     let (merged, wrong) = halves(options.seed, members, lasts);
     let _ = writeln!(
@@ -176,26 +195,20 @@ fn thousandths(value: u64) -> String {
 
 /// Crashes one member of a settled group at a random time. Returns the times until the first member and until all members hold
 /// it Down; `None` if that takes more than `patience` seconds.
-pub(super) fn crash(
-    seed: u64,
-    members: u32,
-    config: &Config,
-    network: NetworkConfig,
-    patience: u64,
-) -> [Option<Duration>; 2] {
+pub(super) fn crash(mut sim: Sim<Subject>, seed: u64, patience: u64) -> [Option<Duration>; 2] {
     const UNCHECKED: &str = "no check is there to object";
-    let mut sim = subject::group(seed, members, config, network);
+    let members = sim.cluster().len();
     let mut random = Random::new(seed, 0x4352, 0);
     sim.run_for(Duration::from_millis(random.below(2_000))).expect(UNCHECKED);
-    let victim = bruit_sim::Index::new(random.position(members as usize));
+    let victim = bruit_sim::Index::new(random.position(members));
     let id = sim.cluster().id(victim);
     sim.crash(victim).expect(UNCHECKED);
     let crashed = sim.now();
-    let holds = |cluster: &Cluster<subject::Subject>, index: bruit_sim::Index| {
+    let holds = |cluster: &Cluster<Subject>, index: bruit_sim::Index| {
         let state = cluster.node(index).and_then(|node| node.member(id)).map(|member| member.state);
         matches!(state, None | Some(MemberState::Down | MemberState::Left))
     };
-    let all = |cluster: &Cluster<subject::Subject>| cluster.running().all(|index| holds(cluster, index));
+    let all = |cluster: &Cluster<Subject>| cluster.running().all(|index| holds(cluster, index));
     let all = sim.run_until(Duration::from_secs(patience), all).expect(UNCHECKED);
     let first: Option<Time> = sim
         .cluster()
@@ -212,13 +225,12 @@ pub(super) fn crash(
 }
 
 /// The notices of Down in a group without failures, and the bytes that the group sent.
-fn false_alarms(seed: u64, members: u32, config: &Config, network: NetworkConfig) -> (u64, u64) {
-    let mut sim = subject::group(seed, members, config, network);
-    let bytes = |sim: &bruit_sim::Sim<subject::Subject>| {
+fn false_alarms(mut sim: Sim<Subject>, watch: Duration) -> (u64, u64) {
+    let bytes = |sim: &Sim<Subject>| {
         sim.cluster().nodes().map(|(_, node)| node.stats().bytes_sent).sum::<u64>()
     };
     let before = bytes(&sim);
-    sim.run_for(WATCH).expect("no check is there to object");
+    sim.run_for(watch).expect("no check is there to object");
     let changes =
         sim.cluster().indices().filter_map(|index| sim.cluster().process(index)).flat_map(|s| &s.changes);
     let downs = changes.filter(|(_, change, _)| *change == MemberChange::Down).count();

@@ -167,7 +167,8 @@ fn crash_times(detectors: &[Detector], options: &Options, members: u32) -> Vec<[
         (0..detectors.len()).flat_map(|detector| (0..seeds).map(move |seed| (detector, seed))).collect();
     let results = in_parallel(&jobs, options, "lifeguard, crashes", |(detector, seed)| {
         let config = &detectors[*detector].config;
-        super::detection::crash(options.seed.wrapping_add(*seed), members, config, loopback(), 180)
+        let seed = options.seed.wrapping_add(*seed);
+        super::detection::crash(subject::group(seed, members, config, loopback()), seed, 180)
     });
     let median = |detector: usize, which: usize| {
         let of = jobs.iter().zip(&results).filter(|((d, _), _)| *d == detector);

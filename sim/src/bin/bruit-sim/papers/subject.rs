@@ -103,16 +103,38 @@ pub(super) fn nobody(seed: u64, config: &Config) -> Sim<Subject> {
     })
 }
 
-/// A settled group whose members all know each other.
+/// When the network of an experiment begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// When the group has joined over good links.
+    AfterJoin,
+    /// At the start: the group joins over the links of the experiment.
+    AtStart,
+}
+
+/// A settled group whose members all know each other, and that has joined over good links.
 pub(super) fn group(
     seed: u64,
     members: u32,
     config: &Config,
     network: bruit_sim::NetworkConfig,
 ) -> Sim<Subject> {
+    settled(seed, members, config, network, Begins::AfterJoin)
+}
+
+/// A settled group whose members all know each other.
+pub(super) fn settled(
+    seed: u64,
+    members: u32,
+    config: &Config,
+    network: bruit_sim::NetworkConfig,
+    begins: Begins,
+) -> Sim<Subject> {
     const UNCHECKED: &str = "no check is there to object";
     let mut sim = nobody(seed, config);
-    // The group joins over good links, before it gets the network of the experiment.
+    if begins == Begins::AtStart {
+        sim.set_network(network.clone()).expect(UNCHECKED);
+    }
     sim.spawn_many(members).expect(UNCHECKED);
     let within = core::time::Duration::from_secs(120);
     let joined = sim.run_until(within, bruit_sim::Cluster::all_know_all).expect(UNCHECKED);
