@@ -42,12 +42,15 @@ pub(crate) fn hash64(bytes: &[u8]) -> u64 {
 /// The version of a member's record: the epoch of its boot, and a counter within the epoch. Ordered as a pair.
 ///
 /// The driver picks `epoch` at each boot, above all earlier ones. Only the member itself raises `counter`: to
-/// refute a suspicion, or to announce a change of its record (SWIM §4.2, rules A1 and A3).
+/// refute a suspicion, or to announce a change of its record (SWIM §4.2, rules A1 and A3). The upper part of the counter is
+/// the number of the record, and the lower 16 bits count the refutations since it was published. So a refutation does not
+/// change the record, and the record need not be sent again (rule B2). It is printed as epoch, record and refutations,
+/// such as `7.2+1`, without the refutations if there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation {
     /// The number of the boot, below 2⁶³. A driver without a disk uses the clock in nanoseconds.
     pub epoch: u64,
-    /// The number of the announcement within the epoch, below 2³¹.
+    /// The number of the announcement within the epoch, below 2³¹: the record in the upper bits, refutations in the lower 16.
     pub counter: u32,
 }
 
@@ -56,6 +59,9 @@ impl Incarnation {
     pub const EPOCH_END: u64 = 1 << 63;
     /// The first counter that is out of range; no correct member uses it (rule A3).
     pub const COUNTER_END: u32 = 1 << 31;
+
+    /// The bits of the counter that count refutations.
+    const REFUTATIONS: u32 = 0xffff;
 
     /// The first incarnation of an epoch, with counter 0.
     #[must_use]
@@ -69,20 +75,50 @@ impl Incarnation {
         self.epoch < Self::EPOCH_END && self.counter < Self::COUNTER_END
     }
 
-    /// The next incarnation in this epoch, or the first of the next epoch if the counter is at its end (rule A1).
+    /// The incarnation at which the record was published: this one without its refutations.
+    #[must_use]
+    pub const fn published(self) -> Self {
+        Self { epoch: self.epoch, counter: self.counter & !Self::REFUTATIONS }
+    }
+
+    /// The number of the record within the epoch.
+    #[must_use]
+    pub const fn record(self) -> u32 {
+        self.counter >> Self::REFUTATIONS.count_ones()
+    }
+
+    /// The number of refutations since the record was published.
+    #[must_use]
+    pub const fn refutations(self) -> u32 {
+        self.counter & Self::REFUTATIONS
+    }
+
+    /// The next incarnation with a changed record: in this epoch, or in the next one if the counter is at its end (rule A1).
     #[must_use]
     pub const fn next(self) -> Self {
-        if self.counter + 1 < Self::COUNTER_END {
-            Self { epoch: self.epoch, counter: self.counter + 1 }
+        let counter = (self.counter | Self::REFUTATIONS) + 1;
+        if counter < Self::COUNTER_END {
+            Self { epoch: self.epoch, counter }
         } else {
             Self::first(self.epoch + 1)
+        }
+    }
+
+    /// The next incarnation with the same record, or with the next record if too many refutations were counted.
+    #[must_use]
+    pub const fn refuted(self) -> Self {
+        if self.refutations() < Self::REFUTATIONS {
+            Self { epoch: self.epoch, counter: self.counter + 1 }
+        } else {
+            self.next()
         }
     }
 }
 
 impl fmt::Display for Incarnation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.epoch, self.counter)
+        write!(f, "{}.{}", self.epoch, self.record())?;
+        if self.refutations() > 0 { write!(f, "+{}", self.refutations()) } else { Ok(()) }
     }
 }
 

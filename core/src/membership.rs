@@ -128,7 +128,15 @@ enum Timer {
 impl Timer {
     /// Whether the deadline is postponed when this node is called late (rule B7).
     const fn is_verdict(self) -> bool {
-        matches!(self, Self::Probe | Self::ProbeTimeout | Self::Relay | Self::Ping(_) | Self::Suspicion(_) | Self::Hearer(_))
+        matches!(
+            self,
+            Self::Probe
+                | Self::ProbeTimeout
+                | Self::Relay
+                | Self::Ping(_)
+                | Self::Suspicion(_)
+                | Self::Hearer(_)
+        )
     }
 }
 

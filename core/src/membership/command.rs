@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use super::join::must_be_reachable;
 use super::rules::Claim;
 use super::sender::accusation_of;
+use super::updates::Update;
 use super::{Membership, Timer, send};
 use crate::boot::Phase;
 use crate::command::Answer;
@@ -51,7 +52,7 @@ impl Membership {
     pub(super) fn run(&mut self, rejoins: bool, cx: &mut Ctx<'_>) {
         self.health.start(cx.now);
         if rejoins {
-            self.enqueue_update(self.own.id, cx);
+            self.enqueue_update(self.own.id, Update::Record, cx);
             self.restart_suspicions(cx);
             self.expire(cx);
             self.announce_new(cx);
@@ -124,7 +125,7 @@ impl Membership {
         if entry.claim() != left {
             self.set_verdict(id, left, cx.now.as_nanos(), cx);
         }
-        self.enqueue_update(id, cx);
+        self.enqueue_update(id, Update::Verdict, cx);
         self.table.set_removed(id);
         if let Some(to) = addr {
             let removed = self.table.get(id).map(accusation_of);

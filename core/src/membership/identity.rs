@@ -198,9 +198,14 @@ impl Identity {
         (self.doubt, self.self_ask) = (None, None);
     }
 
-    /// Takes the next incarnation of the same epoch.
+    /// Takes the next incarnation, with a changed record.
     pub(super) fn advance(&mut self) {
         self.incarnation = self.incarnation.next();
+    }
+
+    /// Takes the next incarnation, with the same record.
+    pub(super) fn refute(&mut self) {
+        self.incarnation = self.incarnation.refuted();
     }
 
     /// Moves to an epoch above `heard`, with random low bits. Returns false if there is no such epoch.
@@ -241,8 +246,9 @@ impl Identity {
     pub(super) fn on_signed(&mut self, news: Signed, addr: SocketAddr, now: Time) -> Reaction {
         let Signed { boot, incarnation, rank, accuses, differs, route } = news;
         if boot == self.rank.boot {
-            // No process publishes two records at one incarnation.
-            return if incarnation > self.incarnation || (differs && incarnation == self.incarnation) {
+            // No process publishes two records with one number.
+            let is_other = differs && incarnation.published() == self.incarnation.published();
+            return if incarnation > self.incarnation || is_other {
                 Reaction::Redraw { heard: incarnation, below: None, route }
             } else if accuses && incarnation == self.incarnation {
                 Reaction::Refute

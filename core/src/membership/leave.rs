@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::Claim;
 use super::table::Entry;
+use super::updates::Update;
 use super::{Membership, Timer, send};
 use crate::action::Notice;
 use crate::boot::Phase;
@@ -56,7 +57,7 @@ impl Membership {
         let needed = self.table.probed().min(cx.config.membership.leave_acks.into());
         let seq = self.prober.next_seq();
         self.goodbye = Some(Goodbye { seq, acked: Vec::new(), needed });
-        self.updates.push(self.own.id);
+        self.updates.push(self.own.id, Update::Verdict);
         self.say_goodbye(cx);
         if needed == 0 || within.is_zero() {
             self.depart(needed == 0, cx);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::identity::{Identity, Reaction, Signed};
 use super::name::Redraw;
 use super::rules::Claim;
+use super::updates::Update;
 use super::{Membership, Reply, Source};
 use crate::action::Notice;
 use crate::boot::{Boot, Phase};
@@ -65,7 +66,7 @@ impl Own {
     pub(super) fn record(&self) -> Vec<u8> {
         let fields = RecordFields {
             id: self.id,
-            incarnation: self.incarnation(),
+            incarnation: self.incarnation().published(),
             rank: self.identity.rank(),
             shared: self.shared,
             roster: 0,
@@ -107,7 +108,11 @@ impl Membership {
             self.on_signed(Signed { boot, incarnation, rank: None, accuses, differs: false, route }, cx);
         }
         let believed = matches!(source.standing, Standing::Member | Standing::Validated);
-        reply.record |= self.own.incarnation() > before || (believed && incarnation < before);
+        let now = self.own.incarnation();
+        if now > before || (believed && incarnation < before) {
+            let same = incarnation.published() == now.published();
+            reply.own = Some(if same { Update::Verdict } else { Update::Record });
+        }
     }
 
     /// Whether this node can be at this incarnation (rule A3).
@@ -150,7 +155,7 @@ impl Membership {
             Reaction::Refute => {
                 cx.stats.refutations += 1;
                 self.health.worsen(1, cx.config);
-                self.bump_incarnation(cx);
+                self.refute(cx);
             }
             Reaction::Jump(heard) => self.jump(heard, cx),
             Reaction::Outrank { rival, above } => {
@@ -198,7 +203,24 @@ impl Membership {
         hash64(&bytes)
     }
 
-    /// Publishes the own record again, one incarnation higher.
+    /// Says that this node lives at a higher incarnation. Its record stays as it is (rule B2).
+    fn refute(&mut self, cx: &mut Ctx<'_>) {
+        let before = self.own.incarnation();
+        self.own.identity.refute();
+        let now = self.own.incarnation();
+        if now.epoch != before.epoch {
+            self.enter_epoch(cx);
+        }
+        if now.published() != before.published() {
+            return self.install_own_record(cx);
+        }
+        cx.link.set_incarnation(now);
+        self.table.set_verdict(self.own.id, Claim::new(now, MemberState::Alive), cx.now.as_nanos());
+        self.enqueue_update(self.own.id, Update::Verdict, cx);
+        cx.out.notify(Notice::Reincarnated { incarnation: now });
+    }
+
+    /// Publishes the changed own record, at the next incarnation.
     pub(super) fn bump_incarnation(&mut self, cx: &mut Ctx<'_>) {
         let epoch = self.own.incarnation().epoch;
         self.own.identity.advance();
@@ -212,7 +234,7 @@ impl Membership {
     fn install_own_record(&mut self, cx: &mut Ctx<'_>) {
         let id = self.own.id;
         self.hold_own_record(cx);
-        self.enqueue_update(id, cx);
+        self.enqueue_update(id, Update::Record, cx);
         cx.out.notify(Notice::Reincarnated { incarnation: self.own.incarnation() });
     }
 

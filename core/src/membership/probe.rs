@@ -19,6 +19,7 @@ use super::relay::Relays;
 use super::rules::{Claim, Timeout};
 use super::sender::accusation_of;
 use super::table::Entry;
+use super::updates::Update;
 use super::{Membership, Source, Timer, send};
 use crate::context::Ctx;
 use crate::error::Misbehavior;
@@ -235,7 +236,7 @@ impl Membership {
         let revives = self.table.get(author).is_some_and(|entry| incarnation > entry.incarnation());
         if revives && author != self.own.id && self.may_be_live(author, cx) {
             self.set_verdict(author, Claim::new(incarnation, MemberState::Alive), cx.now.as_nanos(), cx);
-            self.enqueue_update(author, cx);
+            self.enqueue_update(author, Update::Verdict, cx);
         }
     }
 }

@@ -559,7 +559,7 @@ fn an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again() {
     lan.run(2_000);
     let fields = |counter| wire::RecordFields {
         id: NodeId(3),
-        incarnation: Incarnation { epoch: 1, counter },
+        incarnation: Incarnation { epoch: 1, counter: counter << 16 },
         rank: Rank { seniority: 1, draws: 0, boot: 7 },
         shared: Config::lan("test").shared_digest(),
         roster: 0,
@@ -577,7 +577,7 @@ fn an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again() {
     };
     let records = [0, 1].map(|counter| fields(counter).encode());
     hears(&mut lan, Alive(Record::read(&records[0]).expect("well made")).into());
-    let incarnation = Incarnation { epoch: 1, counter: 2 };
+    let incarnation = Incarnation { epoch: 1, counter: 2 << 16 };
     hears(&mut lan, Verdict { incarnation, ..verdict(3, MemberState::Alive) }.into());
     while lan.nodes[&1].machines().membership.has_updates() {
         lan.run(100);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::name::NO_INCARNATION;
 use super::rules::Claim;
 use super::table::Entry;
+use super::updates::{Update, refutation_of};
 use super::{Membership, send};
 use crate::boot::Phase;
 use crate::context::Ctx;
@@ -64,8 +65,8 @@ pub(super) struct Reply {
     pub(super) ack: Option<u32>,
     /// The state in which this node holds the sender, if the sender must be told.
     pub(super) accused: Option<Accused>,
-    /// Whether the sender gets this node's own record.
-    pub(super) record: bool,
+    /// What the sender is to learn of this node itself.
+    pub(super) own: Option<Update>,
     /// The number that the sender must send back from the address in its record, before its record is taken (rule B10). It is
     /// sent only if the sender is owed no ack: an ack that shows that it is not known here makes it introduce itself anew.
     pub(super) challenge: Option<Challenge>,
@@ -163,7 +164,8 @@ impl Membership {
         let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
         let held = entry.claim();
         let accused = accusation_of(entry);
-        let same = held.incarnation == header.incarnation && accused.boot != 0;
+        // A refutation does not change the record, so another process with the same record number is not the same one.
+        let same = held.incarnation.published() == header.incarnation.published() && accused.boot != 0;
         let other_boot = same && accused.boot != header.boot;
         let accuses = other_boot || held > Claim::new(header.incarnation, MemberState::Alive);
         let at_its_address = entry.addr() == Some(from);
@@ -181,7 +183,7 @@ impl Membership {
             let claim = Claim::new(header.incarnation, MemberState::Alive);
             self.set_verdict(header.sender, claim, cx.now.as_nanos(), cx);
             self.table.set_heard_boot(header.sender, header.boot);
-            self.enqueue_update(header.sender, cx);
+            self.enqueue_update(header.sender, Update::Verdict, cx);
             if at_its_address {
                 self.sync_with_returned(header.sender, from, cx);
             }
@@ -199,11 +201,11 @@ impl Membership {
     /// from it (rule F6).
     pub(crate) fn answer(&self, arrival: &Arrival, cx: &mut Ctx<'_>) {
         let Arrival { source, reply, len } = *arrival;
-        let Reply { ack, accused, record, wants_record, verdict, challenge, .. } = reply;
+        let Reply { ack, accused, own, wants_record, verdict, challenge, .. } = reply;
         if let Some(challenge) = challenge.filter(|_| ack.is_none()) {
             return self.send_challenge(&source, challenge, Some(answer_room(len)), cx);
         }
-        if ack.is_none() && accused.is_none() && !record && !wants_record && verdict.is_none() {
+        if ack.is_none() && accused.is_none() && own.is_none() && !wants_record && verdict.is_none() {
             return;
         }
         let validated = source.standing == Standing::Validated;
@@ -214,7 +216,9 @@ impl Membership {
         // An ack without roots makes the sender introduce itself, and is shorter than its ping.
         let roots = (known && !wants_record).then(|| self.roots(cx));
         let (credit, now) = (cx.config.membership.reconcile_credit, cx.now);
-        let own = (record && self.phase == Phase::Running).then(|| self.own.record());
+        let own = own.filter(|_| self.phase == Phase::Running);
+        let record = (own == Some(Update::Record)).then(|| self.own.record());
+        let refutation = self.table.get(self.own.id).filter(|_| own.is_some()).and_then(refutation_of);
         let mut datagram = cx.datagram(source.from, source.sender);
         if !validated {
             datagram.limit(answer_room(len));
@@ -225,8 +229,10 @@ impl Membership {
         if let Some(accused) = accused {
             datagram.push(&accused.into());
         }
-        if let Some(record) = &own {
+        if let Some(record) = &record {
             datagram.push(&Alive(Record::trusted(record)).into());
+        } else if let Some(refutation) = refutation {
+            datagram.push(&refutation);
         }
         if wants_record && ack.is_none() {
             let id = source.sender.0.to_le_bytes();

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 
 use super::rules::{Claim, Timeout};
 use super::table::Entry;
+use super::updates::Update;
 use super::{Membership, Timer};
 use crate::config::Config;
 use crate::context::Ctx;
@@ -182,7 +183,11 @@ impl Membership {
             if is_news && suspicion.last_word.is_none() {
                 self.arm_suspicion(id, cx);
                 // Who has all confirmations passes them on no more: others hear of them from those that lack some.
-                if is_confirmed { self.updates.cancel(id) } else { self.enqueue_update(id, cx) }
+                if is_confirmed {
+                    self.updates.cancel(id)
+                } else {
+                    self.enqueue_update(id, Update::Verdict, cx)
+                }
             }
             return;
         }
@@ -199,7 +204,7 @@ impl Membership {
         cx.stats.suspicions += 1;
         self.suspicions.insert(id, suspicion);
         self.set_verdict(id, Claim::new(incarnation, MemberState::Suspect), heard.as_nanos(), cx);
-        self.enqueue_update(id, cx);
+        self.enqueue_update(id, Update::Verdict, cx);
         self.arm_suspicion(id, cx);
         if least {
             self.ping_suspect(id, cx);
@@ -306,7 +311,7 @@ impl Membership {
         cx.stats.downs_declared += 1;
         self.record_obituary(id, incarnation, self.own.id, stamp, cx);
         self.set_verdict(id, Claim::new(incarnation, MemberState::Down), stamp, cx);
-        self.enqueue_update(id, cx);
+        self.enqueue_update(id, Update::Verdict, cx);
     }
 
     /// Gives every suspect the least suspicion time from now: this node has heard nobody for long, so the silence of
@@ -366,7 +371,7 @@ mod tests {
         let start = Time::from_secs(10);
         let suspicion = Suspicion::new(Incarnation::first(1), NodeId(1), &config, 10, 0, start);
         let waits = |secs| suspicion.waits_until(Time::from_secs(secs)).map(Time::as_millis);
-        assert_eq!([waits(9), waits(10), waits(12), waits(15)], [None, None, Some(13_800), Some(16_800)]);
+        assert_eq!([waits(9), waits(10), waits(12), waits(15)], [None, None, Some(13_700), Some(16_700)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 
 use super::table::Table;
-use super::updates::update_of;
+use super::updates::{Update, refutation_of, update_of};
 use super::{Arrival, Membership, Source, Suspicion};
 use crate::context::Ctx;
 use crate::id::NodeId;
@@ -25,12 +25,18 @@ impl reconcile::Table for Members<'_> {
         self.table.tree()
     }
 
-    /// The verdict is placed before the record: a receiver that learns both must not hold the subject Alive in between.
+    /// The verdict on a member that is gone is placed before its record: a receiver that learns both must not hold the subject
+    /// Alive in between. What a living member has refuted is placed behind its record, which may be new to the receiver.
     fn push_item(&self, id: NodeId, datagram: &mut DatagramWriter<'_>) -> ItemFate {
         let entry = self.table.get(id).filter(|entry| !entry.flags.held_back);
         let Some(entry) = entry else { return ItemFate::Empty };
-        let verdict = if entry.is_live() { None } else { update_of(entry, self.suspicions, self.now) };
-        let parts = [verdict, entry.record().map(|record| Alive(record).into())];
+        let verdict = if entry.is_live() {
+            refutation_of(entry)
+        } else {
+            update_of(entry, Update::Verdict, self.suspicions, self.now)
+        };
+        let record = entry.record().map(|record| Alive(record).into());
+        let parts = if entry.is_live() { [record, verdict] } else { [verdict, record] };
         if parts.iter().flatten().all(|message| datagram.push(message)) {
             ItemFate::Packed
         } else {

@@ -106,8 +106,8 @@ impl Entry {
 
     /// The boot of the process that was at the incarnation of this entry, if its record or its header has shown that; else 0.
     pub(super) fn process(&self) -> u64 {
-        let record = self.record().filter(|record| record.incarnation() == self.incarnation());
-        record.map_or(self.heard_boot, Record::boot)
+        let record = self.record().filter(|record| record.incarnation() >= self.incarnation().published());
+        if self.heard_boot == 0 { record.map_or(0, Record::boot) } else { self.heard_boot }
     }
 
     pub(super) fn addr(&self) -> Option<SocketAddr> {
@@ -154,9 +154,13 @@ impl Entry {
         matches!(self.flags.visibility, Visibility::Probation)
     }
 
-    /// Whether the record is missing, or older than the incarnation at which the member is known (rule B2).
+    /// Whether the record is missing, older than the incarnation at which the member is known, or of another process than
+    /// the one that has shown that incarnation (rule B2).
     pub(super) fn lacks_content(&self) -> bool {
-        self.record().is_none_or(|record| record.incarnation() < self.incarnation())
+        self.record().is_none_or(|record| {
+            record.incarnation() < self.incarnation().published()
+                || self.heard_boot != 0 && self.heard_boot != record.boot()
+        })
     }
 
     /// The time at which a live member was last heard.

@@ -2,6 +2,9 @@
 //!
 //! Only the ids of members are queued. The update itself is read from the table when a datagram is packed, so a newer
 //! update of a member replaces the older one by itself. Updates with the fewest transmissions go first.
+//!
+//! The update of a member whose record has changed is the record. All other updates are verdicts, also that of a member
+//! that has refuted a suspicion: 36 bytes instead of a record of up to 700.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -18,7 +21,7 @@ use crate::context::Ctx;
 use crate::id::{MemberState, NodeId};
 use crate::limits::RETRANSMIT_MAX;
 use crate::time::Time;
-use crate::wire::{Alive, Message, Swim, Verdict};
+use crate::wire::{Alive, Kind, Message, Swim, Verdict};
 
 /// The queue of updates, and the time of the last round of gossip. A member has at most one valid place in the queue;
 /// its earlier places are stale and skipped.
@@ -27,13 +30,29 @@ pub(super) struct Updates {
     /// The places in the queue, by the number of their transmissions. New places are added at the back, and taken from
     /// there.
     sent: Vec<VecDeque<Place>>,
-    queued: Lookup<NodeId, u32>,
+    queued: Lookup<NodeId, Queued>,
     serial: u32,
     last_round: Time,
     /// Buffers that are reused while a datagram is packed: the places sent on this level, those sent on the level
     /// below, and those that stay.
     #[serde(skip)]
     scratch: [VecDeque<Place>; 3],
+}
+
+/// What others are to learn of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Update {
+    /// Its state and incarnation.
+    Verdict,
+    /// Its record, too, while it is alive.
+    Record,
+}
+
+/// The valid place of a member in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Queued {
+    serial: u32,
+    update: Update,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,11 +89,13 @@ impl Updates {
         self.queued.len() == 0
     }
 
-    /// Queues an update of the member `id`.
-    pub(super) fn push(&mut self, id: NodeId) {
+    /// Queues an update of the member `id`. A record that is queued stays so.
+    pub(super) fn push(&mut self, id: NodeId, update: Update) {
         self.serial = self.serial.wrapping_add(1);
         let place = Place { id, serial: self.serial };
-        self.queued.insert(id, place.serial);
+        let has_record = self.queued.get(&id).is_some_and(|queued| queued.update == Update::Record);
+        let update = if has_record { Update::Record } else { update };
+        self.queued.insert(id, Queued { serial: place.serial, update });
         self.bucket(0).push_back(place);
     }
 
@@ -95,7 +116,7 @@ impl Updates {
 
     /// Offers each update once to `pack`: those with the fewest transmissions first, and of those the newest. The
     /// offers end when three updates did not fit. An update that has been packed `limit` times leaves the queue.
-    pub(super) fn pack(&mut self, limit: u32, mut pack: impl FnMut(NodeId) -> Fate) {
+    pub(super) fn pack(&mut self, limit: u32, mut pack: impl FnMut(NodeId, Update) -> Fate) {
         let limit = limit.min(RETRANSMIT_MAX.into()) as usize;
         let mut refusals = 3;
         let [mut packed, mut arrivals, mut kept] = core::mem::take(&mut self.scratch);
@@ -104,10 +125,9 @@ impl Updates {
             core::mem::swap(&mut packed, &mut arrivals);
             while refusals > 0 {
                 let Some(place) = self.sent[transmissions].pop_back() else { break };
-                if self.queued.get(&place.id) != Some(&place.serial) {
-                    continue;
-                }
-                match pack(place.id) {
+                let queued = self.queued.get(&place.id).filter(|queued| queued.serial == place.serial);
+                let Some(Queued { update, .. }) = queued.copied() else { continue };
+                match pack(place.id, update) {
                     Fate::Packed if transmissions + 1 < limit => packed.push_front(place),
                     Fate::Packed | Fate::Gone => {
                         self.queued.remove(&place.id);
@@ -135,8 +155,8 @@ impl Updates {
 impl Membership {
     /// Queues an update of a member, and schedules a round of gossip: at once if there was none in the last interval,
     /// otherwise at the end of the interval.
-    pub(super) fn enqueue_update(&mut self, id: NodeId, cx: &Ctx<'_>) {
-        self.updates.push(id);
+    pub(super) fn enqueue_update(&mut self, id: NodeId, update: Update, cx: &Ctx<'_>) {
+        self.updates.push(id, update);
         if self.deadlines.at(Timer::Gossip).is_none() {
             let next = self.updates.last_round + cx.config.membership.gossip_interval;
             self.deadlines.arm(Timer::Gossip, next, cx.now);
@@ -145,13 +165,13 @@ impl Membership {
 
     /// Queues an update of a member that `source` has sent. An update that answers a reconciliation is not queued: it
     /// is old, and other members find it in the same way.
-    pub(super) fn enqueue_heard(&mut self, id: NodeId, source: &Source, cx: &mut Ctx<'_>) {
+    pub(super) fn enqueue_heard(&mut self, id: NodeId, update: Update, source: &Source, cx: &mut Ctx<'_>) {
         if source.delta {
             self.updates.cancel(id);
             cx.stats.reconciled_changes += 1;
             self.sync.find(cx);
         } else {
-            self.enqueue_update(id, cx);
+            self.enqueue_update(id, update, cx);
         }
     }
 
@@ -170,16 +190,24 @@ impl Membership {
     ) {
         let limit = crate::estimate::retransmissions(config, self.group_size());
         let Self { updates, table, suspicions, .. } = self;
-        updates.pack(limit, |id| {
+        updates.pack(limit, |id, update| {
             let Some(entry) = table.get(id) else { return Fate::Gone };
-            let Some(mut message) = update_of(entry, suspicions, now) else { return Fate::Gone };
+            let Some(mut message) = update_of(entry, update, suspicions, now) else { return Fate::Gone };
             if id == receiver {
                 if entry.state() == MemberState::Alive {
                     return Fate::Useless;
                 }
                 message = accusation_of(entry).into();
             }
-            if push(&message) { Fate::Packed } else { Fate::TooLong }
+            if !push(&message) {
+                return Fate::TooLong;
+            }
+            // What it has refuted since its record was published goes behind the record; if there is no room, the next
+            // datagram has it.
+            if let Some(refuted) = refutation_of(entry).filter(|_| message.kind() == Kind::Alive) {
+                push(&refuted);
+            }
+            Fate::Packed
         });
     }
 
@@ -205,22 +233,24 @@ impl Membership {
 
     /// The verdict that this node holds about a member that is not alive.
     pub(super) fn verdict_of(&self, id: NodeId, now: Time) -> Option<Verdict> {
-        let update = update_of(self.table.get(id)?, &self.suspicions, now)?;
+        let update = update_of(self.table.get(id)?, Update::Verdict, &self.suspicions, now)?;
         if let Message::Swim(Swim::Verdict(verdict)) = update { Some(verdict) } else { None }
     }
 }
 
-/// Builds the message that tells others what this node holds of a member: its record while it is alive, else the
-/// verdict. Of a living member whose record this node lacks it says only that it lives, so that suspicions of it end.
+/// Builds the message that tells others what this node holds of a member: its record if that is asked for and the member
+/// is alive, else the verdict. Of a living member whose record this node lacks it says only that it lives, so that
+/// suspicions of it end.
 pub(super) fn update_of<'a>(
     entry: &'a Entry,
+    update: Update,
     suspicions: &BTreeMap<NodeId, Suspicion>,
     now: Time,
 ) -> Option<Message<'a>> {
     let (id, incarnation, state, removed) =
         (entry.id, entry.incarnation(), entry.state(), entry.flags.removed);
     let (age, author) = match state {
-        MemberState::Alive if entry.lacks_content() => (0, NodeId::NOBODY),
+        MemberState::Alive if update == Update::Verdict || entry.lacks_content() => (0, NodeId::NOBODY),
         MemberState::Alive => return entry.record().map(|record| Alive(record).into()),
         MemberState::Suspect => (0, *suspicions.get(&id)?.authors.last()?),
         MemberState::Down | MemberState::Left => {
@@ -230,13 +260,21 @@ pub(super) fn update_of<'a>(
     Some(Verdict { id, incarnation, state, removed, age, author }.into())
 }
 
+/// Builds the message that says that a living member has refuted suspicions since it published its record.
+pub(super) fn refutation_of(entry: &Entry) -> Option<Message<'static>> {
+    let (id, incarnation, state) = (entry.id, entry.incarnation(), entry.state());
+    let refutes = state == MemberState::Alive && incarnation.refutations() > 0;
+    let verdict = Verdict { id, incarnation, state, removed: false, age: 0, author: NodeId::NOBODY };
+    refutes.then_some(verdict.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn packed(updates: &mut Updates, room: usize, limit: u32) -> Vec<u64> {
         let mut ids = Vec::new();
-        updates.pack(limit, |id| {
+        updates.pack(limit, |id, _| {
             if ids.len() == room {
                 return Fate::TooLong;
             }
@@ -249,7 +287,7 @@ mod tests {
     #[test]
     fn the_least_sent_go_first_and_each_goes_limit_times() {
         let mut updates = Updates::new(1);
-        (1..=3).for_each(|id| updates.push(NodeId(id)));
+        (1..=3).for_each(|id| updates.push(NodeId(id), Update::Record));
         assert_eq!(packed(&mut updates, 2, 2), [3, 2]);
         assert_eq!(packed(&mut updates, 2, 2), [1, 3]);
         assert_eq!(packed(&mut updates, 9, 2), [1, 2]);
@@ -259,18 +297,37 @@ mod tests {
     #[test]
     fn a_newer_update_of_a_subject_replaces_the_older() {
         let mut updates = Updates::new(1);
-        updates.push(NodeId(1));
-        updates.push(NodeId(2));
+        updates.push(NodeId(1), Update::Record);
+        updates.push(NodeId(2), Update::Record);
         assert_eq!(packed(&mut updates, 9, 3), [2, 1]);
-        updates.push(NodeId(1));
+        updates.push(NodeId(1), Update::Record);
         assert_eq!(packed(&mut updates, 9, 3), [1, 2], "once, and as new");
+    }
+
+    #[test]
+    fn a_record_that_is_queued_is_not_replaced_by_a_verdict() {
+        let mut updates = Updates::new(1);
+        let packed = |updates: &mut Updates| {
+            let mut all = Vec::new();
+            updates.pack(9, |id, update| {
+                all.push((id.0, update));
+                Fate::Packed
+            });
+            all
+        };
+        updates.push(NodeId(1), Update::Record);
+        updates.push(NodeId(1), Update::Verdict);
+        updates.push(NodeId(2), Update::Verdict);
+        assert_eq!(packed(&mut updates), [(2, Update::Verdict), (1, Update::Record)]);
+        updates.push(NodeId(2), Update::Record);
+        assert_eq!(packed(&mut updates), [(2, Update::Record), (1, Update::Record)]);
     }
 
     #[test]
     fn an_update_that_is_useless_to_one_receiver_waits_for_the_next() {
         let mut updates = Updates::new(1);
-        updates.push(NodeId(1));
-        updates.pack(3, |_| Fate::Useless);
+        updates.push(NodeId(1), Update::Record);
+        updates.pack(3, |_, _| Fate::Useless);
         assert_eq!(packed(&mut updates, 9, 1), [1]);
         assert_eq!(packed(&mut updates, 9, 1), [0; 0]);
     }

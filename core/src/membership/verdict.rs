@@ -3,6 +3,7 @@
 use super::identity::Signed;
 use super::rules::{self, Claim, Outcome, Witness};
 use super::table::Entry;
+use super::updates::Update;
 use super::{Membership, Reply, Source, Timer};
 use crate::action::{MemberChange, Notice};
 use crate::config::SHARED_FIELDS;
@@ -70,7 +71,7 @@ impl Membership {
         let spreads =
             |entry: &Entry| entry.state() == MemberState::Alive && (revives || !entry.lacks_content());
         if self.table.get(id).is_some_and(spreads) {
-            self.enqueue_heard(id, source, cx);
+            self.enqueue_heard(id, if newer { Update::Record } else { Update::Verdict }, source, cx);
         } else if source.delta {
             self.sync.find(cx);
         }
@@ -94,7 +95,7 @@ impl Membership {
         let claim = Claim::new(record.incarnation(), MemberState::Alive);
         self.table.insert(id, claim, cx.now.as_nanos());
         self.take_content(record, cx);
-        self.enqueue_heard(id, source, cx);
+        self.enqueue_heard(id, Update::Record, source, cx);
     }
 
     /// Replaces the record of a member, and reports to the application what has changed.
@@ -172,7 +173,7 @@ impl Membership {
                 }
                 self.set_verdict(id, heard, stamp, cx);
                 if self.table.get(id).is_some_and(|entry| !entry.flags.held_back) {
-                    self.enqueue_heard(id, source, cx);
+                    self.enqueue_heard(id, Update::Verdict, source, cx);
                 }
             }
             Outcome::Suspected(timeout) => self.suspect(id, incarnation, author, timeout, cx),
@@ -216,7 +217,7 @@ impl Membership {
             self.table.set_removed(id);
         }
         self.schedule_expiry(id, age, cx);
-        self.enqueue_heard(id, source, cx);
+        self.enqueue_heard(id, Update::Verdict, source, cx);
     }
 
     /// Sets the state and incarnation of a member and does all that follows from it, except queueing it for spreading.

@@ -73,7 +73,7 @@ fn the_envelope_has_golden_bytes() {
     let opened = open(&bytes, cluster_tag("golden")).expect("just written");
     assert_eq!(opened.header, header());
     assert_eq!(opened.messages.collect::<Vec<_>>(), [Ok(ping)]);
-    insta::assert_snapshot!(describe(&bytes).expect("just written"), @"n1@2.3 -> n5 #6: ping 7");
+    insta::assert_snapshot!(describe(&bytes).expect("just written"), @"n1@2.0+3 -> n5 #6: ping 7");
 }
 
 /// The kinds that have golden bytes.
@@ -117,11 +117,11 @@ fn swim(golden: &mut Golden) {
     golden.is(Ack { seq: 1, roots: Some([2, 3, 4]) }, "ack 1", "02 1c00 01000000 0200000000000000 0300000000000000 0400000000000000");
     golden.is(PingReq { seq: 1, target: NodeId(2) }, "ping-req 1 for n2", "03 0c00 01000000 0200000000000000");
     golden.is(Nack { seq: 1 }, "nack 1", "04 0400 01000000");
-    golden.is(RelayedAck { seq: 1, author: NodeId(2), incarnation }, "relayed-ack 1 of n2@1.2", "05 1800 01000000 0200000000000000 0100000000000000 02000000");
-    golden.is(Alive(record), "alive n258@772.5", &format!("06 4d00 {RECORD}"));
-    golden.is(verdict, "left n3@1.2 by n5 (removed)", "07 2100 0300000000000000 0100000000000000 02000000 83 04000000 0500000000000000");
-    golden.is(Accused { incarnation, state: MemberState::Down, removed: false, boot: 6 }, "accused down@1.2", "08 1500 0100000000000000 02000000 02 0600000000000000");
-    golden.is(Join { cookie: 1, cluster: "c", record }, "join n258@772.5", &format!("09 5700 0100000000000000 01 63 {RECORD}"));
+    golden.is(RelayedAck { seq: 1, author: NodeId(2), incarnation }, "relayed-ack 1 of n2@1.0+2", "05 1800 01000000 0200000000000000 0100000000000000 02000000");
+    golden.is(Alive(record), "alive n258@772.0+5", &format!("06 4d00 {RECORD}"));
+    golden.is(verdict, "left n3@1.0+2 by n5 (removed)", "07 2100 0300000000000000 0100000000000000 02000000 83 04000000 0500000000000000");
+    golden.is(Accused { incarnation, state: MemberState::Down, removed: false, boot: 6 }, "accused down@1.0+2", "08 1500 0100000000000000 02000000 02 0600000000000000");
+    golden.is(Join { cookie: 1, cluster: "c", record }, "join n258@772.0+5", &format!("09 5700 0100000000000000 01 63 {RECORD}"));
     let echo = |name| JoinEcho { cookie: 1, seen: addr, name };
     golden.is(echo(NameState::Unknown), "join-echo to [fd00::1]:9: unknown", &format!("0a 1c00 0100000000000000 {ADDR} 40"));
     golden.is(echo(NameState::NotJoined), "join-echo to [fd00::1]:9: not joined", &format!("0a 1c00 0100000000000000 {ADDR} 41"));

@@ -89,6 +89,10 @@ impl Nodes for Stage {
         self.node(index).is_some() && !self.stopped.contains(&index.get())
     }
 
+    fn shown(&self, observer: Index, id: NodeId) -> Option<MemberState> {
+        self.view(observer, id)
+    }
+
     fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
         self.views.get(&(observer.get(), id)).copied()
     }

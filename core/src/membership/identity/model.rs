@@ -155,7 +155,7 @@ impl World {
         let identity = &mut self.places[place].identity;
         match reaction {
             Reaction::Nothing => return,
-            Reaction::Refute => identity.advance(),
+            Reaction::Refute => identity.refute(),
             Reaction::Jump(heard) | Reaction::Outrank { above: Some(heard), .. } => {
                 assert!(identity.jump(heard, 0), "epochs are few here");
             }

@@ -55,7 +55,7 @@ impl Incarnations {
             return Err(scene.violation(index, text));
         }
         let account = self.accounts.entry(index).or_default();
-        account.rises += if now.epoch == before.epoch { u64::from(now.counter - before.counter) } else { 1 };
+        account.rises += rises(before, now);
         let reasons = account.reasons + account.accusations.len() as u64;
         // Digests tell the copy of a node that another life of it went on, which is a reason that is not counted.
         if account.rises > reasons && !scene.world.is_copied(node.id()) {
@@ -123,6 +123,17 @@ impl Incarnations {
             self.lives.report(observer, id, incarnation, scene);
         }
         Ok(())
+    }
+}
+
+/// How often an incarnation was raised from one to another.
+fn rises(before: Incarnation, now: Incarnation) -> u64 {
+    if now.epoch != before.epoch {
+        1
+    } else if now.record() == before.record() {
+        (now.refutations() - before.refutations()).into()
+    } else {
+        (now.record() - before.record() + now.refutations()).into()
     }
 }
 

@@ -51,7 +51,11 @@ impl Stability {
                     && free.is_some_and(|free| free == Time::ZERO || free + bound < scene.at)
             };
             let healthy: Vec<Index> = scene.world.indices().filter(is_healthy).collect();
-            let holds = |observer: &&Index| down.get(observer).is_some_and(|since| *since + bound < scene.at);
+            // Who has come and gone too often is held alive, and shown as Down until it is quiet.
+            let holds = |observer: &&Index| {
+                let is_shown = down.get(observer).is_some_and(|since| *since + bound < scene.at);
+                is_shown && scene.node(**observer).is_none_or(|node| node.probation(*id).is_none())
+            };
             let holders: Vec<&Index> = healthy.iter().filter(holds).collect();
             if !healthy.is_empty() {
                 scene.judges();

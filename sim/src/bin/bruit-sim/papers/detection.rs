@@ -226,9 +226,8 @@ pub(super) fn crash(mut sim: Sim<Subject>, seed: u64, patience: u64) -> [Option<
 
 /// The notices of Down in a group without failures, and the bytes that the group sent.
 fn false_alarms(mut sim: Sim<Subject>, watch: Duration) -> (u64, u64) {
-    let bytes = |sim: &Sim<Subject>| {
-        sim.cluster().nodes().map(|(_, node)| node.stats().bytes_sent).sum::<u64>()
-    };
+    let bytes =
+        |sim: &Sim<Subject>| sim.cluster().nodes().map(|(_, node)| node.stats().bytes_sent).sum::<u64>();
     let before = bytes(&sim);
     sim.run_for(watch).expect("no check is there to object");
     let changes =
