@@ -136,6 +136,7 @@ impl Timer {
                 | Self::Ping(_)
                 | Self::Suspicion(_)
                 | Self::Hearer(_)
+                | Self::Probation(_)
         )
     }
 }

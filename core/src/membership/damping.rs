@@ -108,7 +108,7 @@ impl Membership {
 
     /// Shows a member as Up that was quiet for long enough.
     pub(super) fn on_probation_due(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
-        match self.table.get(id).map(Entry::state) {
+        match self.table.get(id).filter(|entry| entry.is_on_probation()).map(Entry::state) {
             Some(MemberState::Alive) => self.accept(id, cx),
             Some(state) => _ = self.is_kept_on_probation(id, state, cx),
             None => {}

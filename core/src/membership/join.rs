@@ -16,7 +16,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::hash::Hasher;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,8 @@ pub(super) struct Contact {
     pub(super) cookie: u64,
     /// Whether a Join was sent there since the last echo from there.
     asked: bool,
+    /// Whether a Join with a cookie was sent there since the last answer from there.
+    echoed: bool,
 }
 
 impl Contacts {
@@ -129,6 +131,13 @@ impl Contacts {
         asked
     }
 
+    /// Whether a Join with a cookie was sent to this address since the last answer from there, which this call takes.
+    fn take_echoed(&mut self, addr: SocketAddr) -> bool {
+        let echoed = self.all().any(|contact| contact.addr == addr && contact.echoed);
+        self.update(addr, |contact| contact.echoed = false);
+        echoed
+    }
+
     /// Whether this cookie has come from this address before.
     fn has_cookie(&self, addr: SocketAddr, cookie: u64) -> bool {
         self.all().any(|contact| (contact.addr, contact.cookie) == (addr, cookie))
@@ -167,7 +176,7 @@ fn merged(old: &[Contact], new: &[SocketAddr]) -> Vec<Contact> {
     let mut all = old.to_vec();
     for addr in new {
         if !all.iter().any(|contact| contact.addr == *addr) {
-            all.push(Contact { addr: *addr, member: NodeId::NOBODY, cookie: 0, asked: false });
+            all.push(Contact { addr: *addr, member: NodeId::NOBODY, cookie: 0, asked: false, echoed: false });
         }
     }
     all
@@ -177,9 +186,13 @@ const fn bound(len: usize, what: Field) -> Result<(), Rejected> {
     if len > SEEDS_MAX { Err(Rejected::TooMany { what, len, max: SEEDS_MAX }) } else { Ok(()) }
 }
 
-/// Whether a datagram can be sent to this address.
+/// Whether a datagram can be sent to this address, and reaches one process.
 const fn is_reachable(addr: SocketAddr) -> bool {
-    !addr.ip().is_unspecified() && addr.port() != 0
+    let is_group = match addr.ip() {
+        IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_multicast(),
+    };
+    !addr.ip().is_unspecified() && !is_group && addr.port() != 0
 }
 
 /// Refuses an address that no datagram can be sent to.
@@ -222,7 +235,8 @@ impl Membership {
         self.write_join(to, cookie, cx);
     }
 
-    fn write_join(&self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
+    fn write_join(&mut self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
+        self.contacts.update(to, |contact| contact.echoed |= cookie != 0);
         let record = self.own.record();
         let cluster = &cx.config.cluster;
         let mut datagram = cx.datagram(to, NodeId::NOBODY);
@@ -299,10 +313,9 @@ impl Membership {
         }
     }
 
-    /// Asks a joiner for the own address, if this node has none and knows nobody else to ask (rule A6).
+    /// Asks a joiner for the own address, if this node has none (rule A6): its seeds may be dead.
     fn learn_address_from(&mut self, joiner: SocketAddr, cx: &mut Ctx<'_>) {
-        let has_none = self.own.addr.ip().is_unspecified() && self.contacts.only(self.own.addr);
-        if has_none && self.contacts.add_seeds(&[joiner], Field::Seeds).is_ok() {
+        if self.own.addr.ip().is_unspecified() && self.contacts.add_seeds(&[joiner], Field::Seeds).is_ok() {
             self.send_join(joiner, 0, cx);
         }
     }
@@ -371,12 +384,11 @@ impl Membership {
 
     /// Handles the answer to a Join, and fetches from its sender the records that the answer leaves out.
     pub(super) fn on_join_answer(&mut self, source: &mut Source, answer: &JoinAnswer, cx: &mut Ctx<'_>) {
-        if !self.contacts.has(source.from) {
+        if !self.contacts.take_echoed(source.from) {
             cx.stats.ignored_unknown_sender += 1;
             return;
         }
-        // The address was given by the application, so what its member sends is believed.
-        source.standing = Standing::Validated;
+        source.answers_join = true;
         self.contacts.update(source.from, |contact| contact.member = source.sender);
         self.first_contact(source.sender, cx);
         if answer.members > 1 || self.group_size() > 2 {

@@ -24,7 +24,7 @@ use super::{Membership, Source, Timer, send};
 use crate::context::Ctx;
 use crate::error::Misbehavior;
 use crate::id::{MemberState, NodeId};
-use crate::wire::{Accused, Ping, PingReq, RelayedAck};
+use crate::wire::{Accused, Ping, PingReq, RelayedAck, Standing};
 
 /// The probe of this period, the pings for other members, and the pings of the application. All of them share one
 /// series of sequence numbers, so that the number of an ack names the ping that it answers.
@@ -215,7 +215,9 @@ impl Membership {
     pub(super) fn on_ack(&mut self, source: &Source, seq: u32, cx: &mut Ctx<'_>) {
         self.answer_probe(source.sender, seq);
         self.answer_ping(source.sender, seq, cx);
-        self.answer_goodbye(source.sender, seq, cx);
+        if source.standing == Standing::Validated {
+            self.answer_goodbye(source.sender, seq, cx);
+        }
         self.answer_relay(source, seq, cx);
     }
 

@@ -557,7 +557,7 @@ fn an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again() {
     // Member 1 hears member 3 at 1.2, holds its record at 1.0, and then gets the record at 1.1.
     let mut lan = Lan::new(2);
     lan.run(2_000);
-    let fields = |counter| wire::RecordFields {
+    let fields = |counter: u32| wire::RecordFields {
         id: NodeId(3),
         incarnation: Incarnation { epoch: 1, counter: counter << 16 },
         rank: Rank { seniority: 1, draws: 0, boot: 7 },

@@ -134,6 +134,8 @@ pub(super) fn changes(
         MemberState::Alive if before == MemberState::Suspect => &[MemberChange::Refuted],
         MemberState::Suspect if before == MemberState::Alive => &[MemberChange::Suspected],
         MemberState::Down if known && was_live => &[MemberChange::Down],
+        // It has returned, and has failed, while this node did not hear of it.
+        MemberState::Down if known && before == MemberState::Left => &[MemberChange::Up, MemberChange::Down],
         MemberState::Left if known && before != MemberState::Left => &[MemberChange::Left],
         MemberState::Alive | MemberState::Suspect | MemberState::Down | MemberState::Left => &[],
     }
@@ -249,6 +251,7 @@ mod tests {
         check(Suspect, Down, Announced, &[MemberChange::Down]);
         check(Alive, Left, Announced, &[MemberChange::Left]);
         check(Down, Left, Announced, &[MemberChange::Left]);
+        check(Left, Down, Announced, &[MemberChange::Up, MemberChange::Down]);
         check(Alive, Down, New, &[]);
         check(Down, Alive, Announced, &[MemberChange::Up]);
         check(Left, Suspect, Admitted, &[MemberChange::Up, MemberChange::Suspected]);

@@ -30,6 +30,8 @@ pub(super) struct Source {
     pub(super) standing: Standing,
     /// Whether the updates of the sender answer a reconciliation or a Join. Such updates are not spread further.
     pub(super) delta: bool,
+    /// Whether the datagram answers a Join of this node. Its records are believed then, whatever the standing.
+    pub(super) answers_join: bool,
 }
 
 impl Source {
@@ -116,7 +118,7 @@ impl Membership {
         len: usize,
         cx: &mut Ctx<'_>,
     ) -> Arrival {
-        let source = Source { from, sender: header.sender, standing: Standing::Unknown, delta: false };
+        let source = Source { from, sender: header.sender, standing: Standing::Unknown, delta: false, answers_join: false };
         let mut arrival = Arrival { source, reply: Reply::default(), len };
         arrival.source.standing = self.classify_sender(header, from, &mut arrival.reply, cx);
         arrival

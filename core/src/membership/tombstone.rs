@@ -116,6 +116,7 @@ impl Membership {
         self.obituaries.remove(&id);
         self.returns.forget(id);
         self.deadlines.cancel(Timer::Admit(id));
+        self.deadlines.cancel(Timer::Probation(id));
     }
 }
 

@@ -1,7 +1,7 @@
 //! News of other members, and its consequences. Which news wins is decided in [`rules`]; this file applies it.
 
 use super::identity::Signed;
-use super::rules::{self, Claim, Outcome, Witness};
+use super::rules::{self, Claim, Outcome, Visibility, Witness};
 use super::table::Entry;
 use super::updates::Update;
 use super::{Membership, Reply, Source, Timer};
@@ -82,8 +82,9 @@ impl Membership {
     fn is_to_be_echoed(&self, record: Record<'_>, source: &Source) -> bool {
         let held = self.table.get(record.id());
         source.standing < Standing::Validated
+            && !source.answers_join
             && held.and_then(Entry::addr) != Some(record.addr())
-            && held.and_then(Entry::record).is_none_or(|held| record.incarnation() > held.incarnation())
+            && rules::is_newer(record, held.and_then(Entry::record))
     }
 
     /// Adds a member that was not known, unless the table is full.
@@ -110,6 +111,9 @@ impl Membership {
         let mismatch = held.map(Record::shared) != Some(record.shared());
         let (least, greatest) = cx.config.membership.protocol;
         let foreign = record.protocol().1 < least || record.protocol().0 > greatest;
+        if foreign && rules::is_live(before) {
+            self.hide_foreign(id, cx);
+        }
         self.table.set_content(id, record.bytes(), foreign);
         self.table.enter_order(id, &mut self.rng);
         if foreign {
@@ -124,6 +128,16 @@ impl Membership {
             self.notify(id, MemberChange::Updated, cx);
         }
         self.announce(id, before, cx);
+    }
+
+    /// Reports a member as Left that the application knows, and that speaks no protocol version of this node from now on: the
+    /// view does not show it any more (rule B5). If it returns to one, it is reported as Up.
+    fn hide_foreign(&mut self, id: NodeId, cx: &mut Ctx<'_>) {
+        let Some(entry) = self.table.get(id).filter(|entry| !entry.flags.foreign) else { return };
+        if entry.is_on_probation() || entry.flags.visibility == Visibility::Announced {
+            self.notify(id, MemberChange::Left, cx);
+            self.end_probation(id, Visibility::Admitted);
+        }
     }
 
     /// Reports each setting that must be equal on all members and differs between the member and this node (rule G4).
