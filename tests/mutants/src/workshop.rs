@@ -46,7 +46,7 @@ impl Workshop {
         let manifest = manifest.replace(members, r#"members = ["core", "sim", "tests"]"#);
         fs::write(copy.join("Cargo.toml"), manifest).expect("the workshop can be written");
         fs::copy(source.join("Cargo.lock"), copy.join("Cargo.lock")).expect("there is a lock file");
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| copy.join("target"), PathBuf::from);
+        let target = copy.join("target");
         Self { source: source.to_owned(), copy, target, jobs, healthy: BTreeMap::new() }
     }
 
