@@ -132,7 +132,9 @@ const MUTANTS: &[Mutant] = &[
             "        if id == self.own.id {\n            if removed",
             "        if id == self.own.id && state == MemberState::Left {\n            if removed",
         )],
-        by: By::Sweep,
+        by: By::Unit(
+            "membership::rule_tests::a_verdict_about_oneself_is_news_of_the_own_id_and_no_entry_of_the_table",
+        ),
     },
     Mutant {
         name: "gossip-without-limit",
@@ -185,7 +187,7 @@ const MUTANTS: &[Mutant] = &[
             "            return self.started + self.min;",
             "            return self.started;",
         )],
-        by: By::Sweep,
+        by: By::Unit("membership::rule_tests::a_member_that_all_suspect_still_has_the_time_to_refute"),
     },
     Mutant {
         name: "no-twin-yields",
