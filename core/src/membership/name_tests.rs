@@ -204,3 +204,23 @@ fn who_is_seen_at_another_address_asks_for_itself() {
     };
     assert_eq!([addr(1), addr(9)].map(asks), [0, 1]);
 }
+
+#[test]
+fn who_hears_news_above_its_incarnation_moves_above_it() {
+    // Rule A1: a former life at a higher epoch has been judged, and nobody has told this process before.
+    let mut lan = Lan::new(3);
+    lan.run(3_000);
+    let (id, author) = (NodeId(1), NodeId(3));
+    for state in [MemberState::Down, MemberState::Alive] {
+        let heard = Incarnation::first(lan.nodes[&1].incarnation().epoch + 5);
+        let verdict = wire::Verdict { id, incarnation: heard, state, removed: false, age: 0, author };
+        let two = &lan.nodes[&2];
+        let bytes = letter(2, two.incarnation(), two.boot(), 1, &[verdict.into()]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        let moved = lan.nodes[&1].incarnation();
+        assert!(moved > heard, "{moved}");
+    }
+    lan.run(3_000);
+    assert!(lan.agree());
+    assert_eq!(lan.states(2), lan.states(3));
+}

@@ -221,13 +221,13 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-restarted-member-stays-below-its-former-life",
-        checks: &["CM4", "CM7"],
+        checks: &["A1"],
         patches: &[(
             OWN,
             "            Reaction::Jump(heard) => self.jump(heard, cx),",
             "            Reaction::Jump(_) => {}",
         )],
-        by: By::Sweep,
+        by: By::Unit("membership::name_tests::who_hears_news_above_its_incarnation_moves_above_it"),
     },
     Mutant {
         name: "healing-is-ten-times-as-rare",
