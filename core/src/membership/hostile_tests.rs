@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::rule_tests::letter;
+use super::rule_tests::{letter, table};
 use super::*;
 use crate::action::{Action, Notice};
 use crate::command::{Admission, Command};
@@ -12,7 +12,7 @@ use crate::id::{Incarnation, Rank};
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
 use crate::rng::Stream;
-use crate::wire::{self, Ask, Join, JoinEcho, NameState, Record};
+use crate::wire::{self, Ask, Join, JoinEcho, Kind, NameState, Record, Verdict};
 
 /// The key at which the second process of an id is kept.
 const OTHER: u64 = 101;
@@ -84,8 +84,7 @@ fn a_process_without_an_address_does_not_take_its_own_word_for_the_others() {
     let (_, _, bytes) = own(&lan).expect("it asks itself");
     lan.event(OTHER, Event::Datagram { from: addr(OTHER), bytes: &bytes });
     lan.wires.retain(|_, (_, to, bytes)| {
-        *to != addr(OTHER)
-            || wire::describe(bytes).expect("ours").kinds().any(|kind| kind == wire::Kind::JoinEcho)
+        *to != addr(OTHER) || wire::describe(bytes).expect("ours").kinds().any(|kind| kind == Kind::JoinEcho)
     });
     let (_, _, bytes) = own(&lan).expect("it answers itself");
     lan.event(OTHER, Event::Datagram { from: addr(OTHER), bytes: &bytes });
@@ -135,7 +134,7 @@ fn a_pause_after_the_question_to_a_holder_that_is_down_does_not_make_an_id_free(
     lan.run(3_000);
     // All hold member 2 Down, although it runs.
     lan.deaf = vec![2];
-    lan.lost = vec![wire::Kind::Ping, wire::Kind::Ack];
+    lan.lost = vec![Kind::Ping, Kind::Ack];
     let two = lan.nodes.remove(&2).expect("it runs");
     lan.lost.clear();
     lan.run(60_000);
@@ -291,6 +290,67 @@ fn a_single_question_of_a_stale_sender_gets_one_answer() {
     let bytes = letter(2, Incarnation { epoch: 0, counter: 1 }, 99, 1, &[ask.into()]);
     let answers = sent(&mut lan, 1, Event::Datagram { from: addr(200), bytes: &bytes });
     assert!(answers.len() == 1 && answers[0].1 <= bytes.len(), "{answers:?} for {}", bytes.len());
+}
+
+#[test]
+fn what_a_stranger_says_of_others_is_not_used() {
+    // Rule B10: neither about a member nor about an id that is not known.
+    let mut lan = Lan::new(3);
+    lan.run(3_000);
+    let held = lan.nodes[&3].incarnation();
+    let said = [
+        (3, held, MemberState::Suspect),
+        (3, held, MemberState::Down),
+        (3, held.next(), MemberState::Alive),
+        (60, Incarnation::first(1), MemberState::Down),
+    ];
+    for (id, incarnation, state) in said {
+        let author = NodeId(2);
+        let verdict = Verdict { id: NodeId(id), incarnation, state, removed: false, age: 0, author };
+        stranger(&mut lan, 50, addr(200), &[verdict.into()]);
+    }
+    let table = table(&lan, 1);
+    let three = table.get(NodeId(3)).expect("a member").claim();
+    assert_eq!(three, Claim::new(held, MemberState::Alive));
+    assert!(table.get(NodeId(60)).is_none());
+}
+
+#[test]
+fn a_member_at_another_address_makes_no_further_address_known() {
+    // Rule B10: whoever forges the source of a member's datagram could otherwise give it the records of victims.
+    let knows = |from: SocketAddr| {
+        let mut lan = Lan::new(3);
+        lan.run(3_000);
+        let own = Own::new(boot(60, 1), 1, 99, &Config::lan("test"));
+        let record = own.record();
+        let two = &lan.nodes[&2];
+        let news = Alive(Record::trusted(&record)).into();
+        let bytes = letter(2, two.incarnation(), two.boot(), 1, &[news]);
+        lan.event(1, Event::Datagram { from, bytes: &bytes });
+        table(&lan, 1).get(NodeId(60)).is_some()
+    };
+    assert!(knows(addr(2)), "it is where its record says");
+    assert!(!knows(addr(200)));
+}
+
+#[test]
+fn a_member_introduces_itself_to_another_one_once_in_an_interval() {
+    // Rule B10: member 1 has asked nobody, and gets the echoes of member 2, each with another number.
+    let mut lan = Lan::new(3);
+    lan.run(3_000);
+    let mut joins = |from: SocketAddr| {
+        let before = lan.kinds.get(&Kind::Join).copied().unwrap_or(0);
+        for cookie in 1..=20 {
+            let echo = JoinEcho { cookie, seen: addr(1), name: NameState::Unknown };
+            let two = &lan.nodes[&2];
+            let bytes = letter(2, two.incarnation(), two.boot(), 1, &[echo.into()]);
+            lan.event(1, Event::Datagram { from, bytes: &bytes });
+        }
+        let joins = lan.kinds.get(&Kind::Join).copied().unwrap_or(0) - before;
+        lan.run(lan.nodes[&1].config().membership.probe_interval.as_millis().try_into().expect("short"));
+        joins
+    };
+    assert_eq!([addr(2), addr(2), addr(200)].map(&mut joins), [1, 1, 0]);
 }
 
 /// A configuration at the edges of its ranges.

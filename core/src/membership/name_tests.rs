@@ -178,3 +178,60 @@ fn a_snapshot_that_publishes_another_record_at_one_incarnation_is_noticed() {
     let seen = |id| lan.nodes[&id].member(NodeId(2)).expect("it is known").meta.to_vec();
     assert_eq!([seen(1), seen(2), seen(3)], [vec![2; 9], vec![2; 9], vec![2; 9]]);
 }
+
+#[test]
+fn of_invented_processes_of_the_own_id_a_few_are_told_in_a_minute() {
+    let mut lan = Lan::new(2);
+    lan.run(3_000);
+    let mut told = |boots: core::ops::Range<u64>| {
+        let before = lan.notices.len();
+        for boot in boots {
+            let ask = Ask { id: NodeId(1), nonce: boot, rank: Rank { boot, ..TWIN } };
+            let bytes = letter(50, Incarnation::first(1), 99, 1, &[ask.into()]);
+            lan.event(1, Event::Datagram { from: addr(200), bytes: &bytes });
+        }
+        let is_conflict = |(_, notice): &&(u64, Notice<'_>)| {
+            matches!(notice, Notice::IdentityConflict { stopped: false, .. })
+        };
+        let told = lan.notices[before..].iter().filter(is_conflict).count();
+        lan.run(60_000);
+        told
+    };
+    assert_eq!([1_000..1_100, 2_000..2_100].map(&mut told), [8, 8]);
+}
+
+#[test]
+fn who_is_seen_at_another_address_asks_for_itself() {
+    // Rule A2c: member 2 tells member 1 in an echo at which address it has seen it.
+    let asks = |seen| {
+        let mut lan = Lan::new(3);
+        lan.run(5_000);
+        let before = count(&lan, Kind::Ask);
+        let echo = wire::JoinEcho { cookie: 7, seen, name: wire::NameState::Unknown };
+        let two = &lan.nodes[&2];
+        let bytes = letter(2, two.incarnation(), two.boot(), 1, &[echo.into()]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        count(&lan, Kind::Ask) - before
+    };
+    assert_eq!([addr(1), addr(9)].map(asks), [0, 1]);
+}
+
+#[test]
+fn who_hears_news_above_its_incarnation_moves_above_it() {
+    // Rule A1: a former life at a higher epoch has been judged, and nobody has told this process before.
+    let mut lan = Lan::new(3);
+    lan.run(3_000);
+    let (id, author) = (NodeId(1), NodeId(3));
+    for state in [MemberState::Down, MemberState::Alive] {
+        let heard = Incarnation::first(lan.nodes[&1].incarnation().epoch + 5);
+        let verdict = wire::Verdict { id, incarnation: heard, state, removed: false, age: 0, author };
+        let two = &lan.nodes[&2];
+        let bytes = letter(2, two.incarnation(), two.boot(), 1, &[verdict.into()]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        let moved = lan.nodes[&1].incarnation();
+        assert!(moved > heard, "{moved}");
+    }
+    lan.run(3_000);
+    assert!(lan.agree());
+    assert_eq!(lan.states(2), lan.states(3));
+}

@@ -585,3 +585,34 @@ fn an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again() {
     hears(&mut lan, Alive(Record::read(&records[1]).expect("well made")).into());
     assert!(!lan.nodes[&1].machines().membership.has_updates());
 }
+
+#[test]
+fn a_verdict_about_oneself_is_news_of_the_own_id_and_no_entry_of_the_table() {
+    for state in [MemberState::Suspect, MemberState::Down, MemberState::Left] {
+        let mut lan = Lan::new(3);
+        lan.run(2_000);
+        let before = lan.nodes[&1].incarnation();
+        let heard = Verdict { incarnation: before, author: NodeId(3), ..verdict(1, state) };
+        let bytes = datagram(&lan, 2, 1, &[heard.into()]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        let held = table(&lan, 1).get(NodeId(1)).expect("it holds itself").claim();
+        assert_eq!(held, Claim::new(before.next(), MemberState::Alive), "{state:?}");
+        assert!(lan.changes(1, 1).is_empty(), "{:?}", lan.changes(1, 1));
+    }
+}
+
+#[test]
+fn a_member_that_all_suspect_still_has_the_time_to_refute() {
+    for config in [Config::lan("test"), Config::memberlist_lan("test")] {
+        let mut lan = Lan::with(8, &config);
+        lan.run(5_000);
+        for author in 4..=8 {
+            let heard = Verdict { author: NodeId(author), ..verdict(3, MemberState::Suspect) };
+            let bytes = datagram(&lan, 2, 1, &[heard.into()]);
+            lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        }
+        lan.run(3_000);
+        let expected = [MemberChange::Up, MemberChange::Suspected, MemberChange::Refuted];
+        assert_eq!(lan.changes(1, 3), expected);
+    }
+}

@@ -3,6 +3,7 @@
 use super::{By, HEAL, IDENTITY, JOIN, Mutant, OWN};
 
 const BOOT: &str = "core/src/boot.rs";
+const MACHINES: &str = "core/src/machines.rs";
 const NAME: &str = "core/src/membership/name.rs";
 const SENDER: &str = "core/src/membership/sender.rs";
 const WAITING: &str = "core/src/membership/waiting.rs";
@@ -300,5 +301,97 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "",
         )],
         by: By::Scenario("identity::of_two_copies_exactly_one_goes_on"),
+    },
+    Mutant {
+        name: "a-claim-with-any-number-stops",
+        checks: &["A2b"],
+        patches: &[(
+            IDENTITY,
+            "let asked = self.doubt.filter(|doubt| doubt.nonce != 0 && doubt.nonce == nonce);",
+            "let asked = self.doubt.filter(|doubt| doubt.nonce != 0);",
+        )],
+        by: ONLY_A_CLAIM,
+    },
+    Mutant {
+        name: "the-seniority-is-not-compared",
+        checks: &["A2b"],
+        patches: &[(
+            IDENTITY,
+            "if rank.boot != self.rank.boot && rank < self.rank {",
+            "if rank.boot != self.rank.boot && (rank.draws, rank.boot) < (self.rank.draws, self.rank.boot) {",
+        )],
+        by: ONLY_A_CLAIM,
+    },
+    Mutant {
+        name: "the-wait-for-a-seed-is-not-given-back",
+        checks: &["A2c", "B7"],
+        patches: &[(NAME, "            self.postpone_verdicts(late, cx);\n", "            let _ = late;\n")],
+        by: By::Unit("membership::adversity_tests::a_pause_while_a_seed_is_awaited_is_given_back"),
+    },
+    Mutant {
+        name: "a-leave-does-not-wait-for-a-seed",
+        checks: &["A2c", "B12"],
+        patches: &[(
+            MACHINES,
+            "if self.membership.awaits_seed() {\n            return self.membership.leave_later(within);",
+            "if self.membership.awaits_seed() && within == Duration::MAX {\n            return self.membership.leave_later(within);",
+        )],
+        by: By::Unit("membership::adversity_tests::a_leave_while_a_seed_is_awaited_is_heard"),
+    },
+    Mutant {
+        name: "a-leave-that-waits-for-a-seed-is-lost",
+        checks: &["A2c", "B12"],
+        patches: &[(NAME, "        redraw.leave = Some(within);\n", "        let _ = within;\n")],
+        by: By::Unit("membership::adversity_tests::a_leave_while_a_seed_is_awaited_is_heard"),
+    },
+    Mutant {
+        name: "rivals-without-limit",
+        checks: &["A2c"],
+        patches: &[(
+            NAME,
+            "if self.known.len() == RIVALS_MAX {",
+            "if self.known.len() == 100 * RIVALS_MAX {",
+        )],
+        by: By::Unit(
+            "membership::name_tests::of_invented_processes_of_the_own_id_a_few_are_told_in_a_minute",
+        ),
+    },
+    Mutant {
+        name: "the-rivals-that-were-told-make-room-at-once",
+        checks: &["A2c"],
+        patches: &[(NAME, "now.since(*at) < RIVAL_PAUSE", "now.since(*at) < Duration::ZERO")],
+        by: By::Unit(
+            "membership::name_tests::of_invented_processes_of_the_own_id_a_few_are_told_in_a_minute",
+        ),
+    },
+    Mutant {
+        name: "a-rival-is-told-again-and-again",
+        checks: &["A2c"],
+        patches: &[(
+            NAME,
+            "if self.known.iter().any(|(known, _)| *known == boot) {",
+            "if self.known.iter().any(|(known, _)| *known == boot) && boot == 0 {",
+        )],
+        by: By::Unit("membership::adversity_tests::forged_questions_are_told_once_for_each_boot"),
+    },
+    Mutant {
+        name: "a-question-comes-back-as-a-claim",
+        checks: &["A2b"],
+        patches: &[(
+            IDENTITY,
+            "            Some(doubt) if doubt.nonce != 0 && doubt.nonce == nonce => {",
+            "            Some(doubt) if doubt.nonce == 0 && doubt.nonce == nonce => {",
+        )],
+        by: MODEL,
+    },
+    Mutant {
+        name: "a-change-of-address-asks-nobody",
+        checks: &["A2c"],
+        patches: &[(
+            JOIN,
+            "        if seen != self.own.addr {\n            self.ask_self(cx);\n        }\n",
+            "",
+        )],
+        by: By::Unit("membership::name_tests::who_is_seen_at_another_address_asks_for_itself"),
     },
 ];

@@ -3,13 +3,14 @@
 mod broadcast;
 mod identity;
 mod units;
+mod workshop;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::{env, fs};
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
 
-const SEEDS: &str = "0..200";
+use workshop::Workshop;
 
 /// A bug: replacements of texts that each occur once in their file.
 struct Mutant {
@@ -21,7 +22,10 @@ struct Mutant {
 }
 
 enum By {
+    /// A seed of the sweep.
     Sweep,
+    /// A rate of the sweep as a whole.
+    Rate,
     /// A test of `tests/it`.
     Scenario(&'static str),
     /// A unit test of the core.
@@ -128,7 +132,9 @@ const MUTANTS: &[Mutant] = &[
             "        if id == self.own.id {\n            if removed",
             "        if id == self.own.id && state == MemberState::Left {\n            if removed",
         )],
-        by: By::Sweep,
+        by: By::Unit(
+            "membership::rule_tests::a_verdict_about_oneself_is_news_of_the_own_id_and_no_entry_of_the_table",
+        ),
     },
     Mutant {
         name: "gossip-without-limit",
@@ -181,7 +187,7 @@ const MUTANTS: &[Mutant] = &[
             "            return self.started + self.min;",
             "            return self.started;",
         )],
-        by: By::Sweep,
+        by: By::Unit("membership::rule_tests::a_member_that_all_suspect_still_has_the_time_to_refute"),
     },
     Mutant {
         name: "no-twin-yields",
@@ -215,13 +221,13 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a-restarted-member-stays-below-its-former-life",
-        checks: &["CM4", "CM7"],
+        checks: &["A1"],
         patches: &[(
             OWN,
             "            Reaction::Jump(heard) => self.jump(heard, cx),",
             "            Reaction::Jump(_) => {}",
         )],
-        by: By::Sweep,
+        by: By::Unit("membership::name_tests::who_hears_news_above_its_incarnation_moves_above_it"),
     },
     Mutant {
         name: "healing-is-ten-times-as-rare",
@@ -231,7 +237,7 @@ const MUTANTS: &[Mutant] = &[
             "let interval = cx.config.membership.heal_interval;",
             "let interval = cx.config.membership.heal_interval * 10;",
         )],
-        by: By::Sweep,
+        by: By::Rate,
     },
     Mutant {
         name: "entries-are-not-counted",
@@ -247,183 +253,62 @@ const MUTANTS: &[Mutant] = &[
 
 fn main() -> ExitCode {
     let mut asked: Vec<String> = env::args().skip(1).collect();
-    let only_check = asked.first().is_some_and(|word| word == "--check");
+    let only_check = asked.iter().any(|word| word == "--check");
     asked.retain(|word| word != "--check");
+    let jobs = match asked.iter().position(|word| word == "-j") {
+        Some(at) => asked.drain(at..asked.len().min(at + 2)).nth(1).unwrap_or_else(|| "1".to_owned()),
+        None => "2".to_owned(),
+    };
     let all = MUTANTS.iter().chain(broadcast::MUTANTS).chain(identity::MUTANTS).chain(units::MUTANTS);
     let chosen: Vec<&Mutant> =
         all.filter(|mutant| asked.is_empty() || asked.iter().any(|name| name == mutant.name)).collect();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    if only_check {
-        return check(&source, &chosen);
+    if only_check { check(&source, &chosen) } else { run(&source, &chosen, jobs) }
+}
+
+/// Runs mutants, and prints what catches each.
+fn run(source: &Path, chosen: &[&Mutant], jobs: String) -> ExitCode {
+    let start = Instant::now();
+    let mut workshop = Workshop::new(source, jobs);
+    if chosen.iter().any(|mutant| matches!(mutant.by, By::Sweep | By::Rate)) {
+        eprintln!("the core without a mutant, for comparison");
+        if let Err(error) = workshop.build_healthy() {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
     }
-    let workshop = env::temp_dir().join("bruit-mutants");
-    let mut healthy = BTreeMap::new();
-    if chosen.iter().any(|mutant| matches!(mutant.by, By::Sweep)) {
-        eprintln!("the core without mutants, for comparison");
-        copy(&source, &workshop);
-        healthy = match sweep(&workshop) {
-            Ok(failures) => failures,
-            Err(error) => {
-                eprintln!("{error}");
-                return ExitCode::from(2);
-            }
-        };
-    }
-    println!("{:<40} {:<12} {:<8} seed or scenario", "mutant", "expected", "caught");
+    println!("{:<52} {:<12} {:<8} {:>6}  seed or test", "mutant", "expected", "caught", "time");
     let (mut survivors, mut stale) = (0, 0);
-    for mutant in chosen {
-        eprintln!("{}", mutant.name);
-        copy(&source, &workshop);
-        let outcome =
-            mutate(&workshop, mutant).and_then(|()| match mutant.by {
-                By::Sweep => sweep(&workshop).map(|failures| new_failure(&failures, &healthy, mutant)),
-                By::Scenario(name) => test(&workshop, "bruit-tests", name)
-                    .map(|fails| fails.then(|| ("yes".into(), name.into()))),
-                By::Unit(name) => test(&workshop, "bruit-core", name)
-                    .map(|fails| fails.then(|| ("yes".into(), name.into()))),
-            });
-        let expected = mutant.checks.join(" ");
-        match outcome {
-            Ok(Some((check, place))) => println!("{:<40} {expected:<12} {check:<8} {place}", mutant.name),
+    for (number, mutant) in (1..).zip(chosen) {
+        let started = Instant::now();
+        eprintln!("{number} of {}, after {} s: {}", chosen.len(), start.elapsed().as_secs(), mutant.name);
+        let (caught, place) = match workshop.run(mutant) {
+            Ok(Some(catch)) => catch,
             Ok(None) => {
                 survivors += 1;
-                println!("{:<40} {expected:<12} {:<8}", mutant.name, "NO");
+                ("NO".to_owned(), String::new())
             }
             Err(error) => {
                 stale += 1;
-                println!("{:<40} {expected:<12} {:<8} {error}", mutant.name, "STALE");
+                ("STALE".to_owned(), error)
             }
-        }
+        };
+        let (expected, seconds) = (mutant.checks.join(" "), started.elapsed().as_secs());
+        println!("{:<52} {expected:<12} {caught:<8} {seconds:>4} s  {place}", mutant.name);
     }
-    if stale > 0 { ExitCode::from(2) } else { ExitCode::from(u8::from(survivors > 0)) }
+    println!("{} mutants, {survivors} not caught, {stale} stale", chosen.len());
+    ExitCode::from(if stale > 0 { 2 } else { u8::from(survivors > 0) })
 }
 
 /// Says which mutants do not fit the sources any more.
 fn check(source: &Path, chosen: &[&Mutant]) -> ExitCode {
     let mut stale = 0;
     for mutant in chosen {
-        if let Err(error) = patched(source, mutant) {
+        if let Err(error) = workshop::patched(source, mutant) {
             stale += 1;
-            println!("{:<40} STALE {error}", mutant.name);
+            println!("{:<52} STALE {error}", mutant.name);
         }
     }
     println!("{} mutants, {stale} stale", chosen.len());
     ExitCode::from(if stale > 0 { 2 } else { 0 })
-}
-
-/// Copies the sources. Earlier build results stay, so that the next build is short.
-fn copy(source: &Path, workshop: &Path) {
-    for part in ["core", "sim", "tests"] {
-        let _ = fs::remove_dir_all(workshop.join(part));
-        copy_tree(&source.join(part), &workshop.join(part));
-    }
-    let manifest = fs::read_to_string(source.join("Cargo.toml")).expect("the workspace has a manifest");
-    let members = manifest.lines().find(|line| line.starts_with("members =")).expect("it has members");
-    let manifest = manifest.replace(members, r#"members = ["core", "sim", "tests"]"#);
-    fs::write(workshop.join("Cargo.toml"), manifest).expect("the workshop can be written");
-    fs::copy(source.join("Cargo.lock"), workshop.join("Cargo.lock")).expect("there is a lock file");
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("the workshop can be written");
-    for entry in fs::read_dir(from).expect("the sources can be read") {
-        let path: PathBuf = entry.expect("an entry").path();
-        let name = path.file_name().expect("an entry has a name");
-        if name == "target" || name == "mutants" || name == "peers" {
-            continue;
-        }
-        if path.is_dir() {
-            copy_tree(&path, &to.join(name));
-        } else {
-            fs::copy(&path, to.join(name)).expect("the workshop can be written");
-        }
-    }
-}
-
-fn mutate(workshop: &Path, mutant: &Mutant) -> Result<(), String> {
-    for (path, text) in patched(workshop, mutant)? {
-        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    Ok(())
-}
-
-/// The files of a mutant with its bug.
-fn patched(sources: &Path, mutant: &Mutant) -> Result<BTreeMap<PathBuf, String>, String> {
-    let mut files = BTreeMap::new();
-    for (file, from, to) in mutant.patches {
-        let path = sources.join(file);
-        let text = match files.remove(&path) {
-            Some(text) => text,
-            None => fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?,
-        };
-        let times = text.matches(from).count();
-        if times != 1 {
-            return Err(format!("the text to replace occurs {times} times in {file}"));
-        }
-        files.insert(path, text.replace(from, to));
-    }
-    Ok(files)
-}
-
-fn cargo(workshop: &Path, arguments: &[&str]) -> Result<(bool, String), String> {
-    let output = Command::new("cargo")
-        .args(arguments)
-        .current_dir(workshop)
-        .env("CARGO_TARGET_DIR", workshop.join("target"))
-        .output()
-        .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    Ok((output.status.success(), text.into_owned()))
-}
-
-/// Stands for the seed of a failure that only the whole sweep shows.
-const RATE: u64 = u64::MAX;
-
-/// Runs the sweep. Returns the first check that failed for each seed that failed.
-fn sweep(workshop: &Path) -> Result<BTreeMap<u64, String>, String> {
-    let (built, text) = cargo(workshop, &["build", "-q", "-p", "bruit-sim"])?;
-    if !built {
-        return Err(format!("it does not build: {}", text.lines().next().unwrap_or("")));
-    }
-    let sweep = "run -q -p bruit-sim -- sweep --plans basic --failures 0 -j 2 --seeds";
-    let sweep: Vec<&str> = sweep.split(' ').chain([SEEDS]).collect();
-    let (_, text) = cargo(workshop, &sweep)?;
-    let failure = |line: &str| {
-        // A rate of the whole sweep has no seed.
-        if let Some((check, _)) = line.split_once(": ").filter(|(check, _)| *check == "CM7") {
-            return Some((RATE, check.to_owned()));
-        }
-        let (seed, rest) = line.strip_prefix("seed ")?.split_once(": ")?;
-        Some((seed.parse().ok()?, rest.split_whitespace().next()?.to_owned()))
-    };
-    // CS10 reports the assertions of `Node::check` itself.
-    if text.contains("panicked at") && !text.contains("CS10 at") {
-        // An assertion of the core counts as a check.
-        return Ok(BTreeMap::from([(0, "panic".to_owned())]));
-    }
-    Ok(text.lines().filter_map(failure).collect())
-}
-
-fn new_failure(
-    failures: &BTreeMap<u64, String>,
-    healthy: &BTreeMap<u64, String>,
-    mutant: &Mutant,
-) -> Option<(String, String)> {
-    let new = failures.iter().filter(|(seed, _)| !healthy.contains_key(seed));
-    let expected = |check: &String| mutant.checks.contains(&check.as_str()) || check == "panic";
-    let place = |seed: u64| if seed == RATE { "all seeds together".to_owned() } else { seed.to_string() };
-    new.filter(|(_, check)| expected(check)).map(|(seed, check)| (check.clone(), place(*seed))).next()
-}
-
-/// Runs one test of a package. Returns whether it fails.
-fn test(workshop: &Path, package: &str, name: &str) -> Result<bool, String> {
-    let (built, text) = cargo(workshop, &["test", "-q", "-p", package, "--no-run"])?;
-    if !built {
-        return Err(format!("it does not build: {}", text.lines().next().unwrap_or("")));
-    }
-    let (passes, text) = cargo(workshop, &["test", "-q", "-p", package, "--", "--exact", name])?;
-    if passes && !text.contains("1 passed") {
-        return Err("there is no such test".to_owned());
-    }
-    Ok(!passes)
 }

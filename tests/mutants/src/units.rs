@@ -1,7 +1,8 @@
 //! Bugs that a unit test of the core, or a test of `tests/it`, notices and the sweep need not.
 
-use super::{By, JOIN, LEAVE, Mutant, SUSPICION};
+use super::{By, JOIN, LEAVE, Mutant, SUSPICION, VERDICT};
 
+const SENDER: &str = "core/src/membership/sender.rs";
 const TABLE: &str = "core/src/membership/table.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -39,7 +40,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "guards-without-limit",
         checks: &["B11"],
         patches: &[(
-            "core/src/membership/verdict.rs",
+            VERDICT,
             "if self.table.guards() >= cx.config",
             "if self.table.guards() >= 100 + cx.config",
         )],
@@ -115,7 +116,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "nobody-asks-a-member-that-has-moved",
         checks: &["B2"],
         patches: &[(
-            "core/src/membership/sender.rs",
+            SENDER,
             "let wants_record = (wants_record || ack.is_some() && known)",
             "let wants_record = validated && (wants_record || ack.is_some() && known)",
         )],
@@ -138,8 +139,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["B10"],
         patches: &[(
             JOIN,
-            "if self.phase == Phase::Running && self.contacts.has_cookie(from, cookie) {",
-            "if self.phase == Phase::Running && false {",
+            "let is_news = waits || runs && !self.contacts.has_cookie(from, cookie);",
+            "let is_news = waits || runs;",
         )],
         by: By::Unit("membership::rule_tests::an_echo_is_answered_once"),
     },
@@ -147,7 +148,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "returns-are-not-counted",
         checks: &["B14"],
         patches: &[(
-            "core/src/membership/verdict.rs",
+            VERDICT,
             "if before == MemberState::Down {\n                self.returns.note",
             "if before == MemberState::Down && id == NodeId::NOBODY {\n                self.returns.note",
         )],
@@ -214,13 +215,77 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an-old-record-spreads-the-verdict-again",
         checks: &["CM9"],
-        patches: &[(
-            "core/src/membership/verdict.rs",
-            "(revives || !entry.lacks_content())",
-            "(revives || newer)",
-        )],
+        patches: &[(VERDICT, "(revives || !entry.lacks_content())", "(revives || newer)")],
         by: By::Unit(
             "membership::rule_tests::an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again",
+        ),
+    },
+    Mutant {
+        name: "the-record-of-a-stranger-is-taken-without-an-echo",
+        checks: &["B10"],
+        patches: &[(
+            VERDICT,
+            "source.standing < Standing::Validated\n",
+            "source.standing < Standing::Validated && record.id() == NodeId::NOBODY\n",
+        )],
+        by: By::Unit("membership::adversity_tests::a_strangers_record_validates_no_address"),
+    },
+    Mutant {
+        name: "a-member-at-another-address-makes-others-known",
+        checks: &["B10"],
+        patches: &[(
+            VERDICT,
+            "source.standing < Standing::Validated\n",
+            "source.standing < Standing::Member\n",
+        )],
+        by: By::Unit("membership::hostile_tests::a_member_at_another_address_makes_no_further_address_known"),
+    },
+    Mutant {
+        name: "a-stranger-passes-verdicts",
+        checks: &["B10"],
+        patches: &[(
+            VERDICT,
+            "        if source.standing == Standing::Unknown {\n",
+            "        if source.standing == Standing::Stale {\n",
+        )],
+        by: By::Unit("membership::hostile_tests::what_a_stranger_says_of_others_is_not_used"),
+    },
+    Mutant {
+        name: "an-exchange-begins-where-a-header-came-from",
+        checks: &["F6"],
+        patches: &[(
+            SENDER,
+            "            if at_its_address {\n",
+            "            if at_its_address || true {\n",
+        )],
+        by: By::Unit("membership::adversity_tests::a_forged_header_starts_no_exchange_with_a_victim"),
+    },
+    Mutant {
+        name: "a-running-member-answers-no-echo",
+        checks: &["B10"],
+        patches: &[(JOIN, "        held == Some(source.from)\n", "        held.is_none()\n")],
+        by: By::Unit(
+            "membership::hostile_tests::a_member_introduces_itself_to_another_one_once_in_an_interval",
+        ),
+    },
+    Mutant {
+        name: "each-echo-of-a-member-is-answered",
+        checks: &["B10"],
+        patches: &[(
+            JOIN,
+            "            && self.introductions.take(source.sender, cx.config.membership.probe_interval, cx.now)",
+            "            && (self.introductions.take(source.sender, cx.config.membership.probe_interval, cx.now) || true)",
+        )],
+        by: By::Unit(
+            "membership::hostile_tests::a_member_introduces_itself_to_another_one_once_in_an_interval",
+        ),
+    },
+    Mutant {
+        name: "an-echo-is-answered-wherever-it-comes-from",
+        checks: &["F6"],
+        patches: &[(JOIN, "        held == Some(source.from)\n", "        held.is_some()\n")],
+        by: By::Unit(
+            "membership::hostile_tests::a_member_introduces_itself_to_another_one_once_in_an_interval",
         ),
     },
 ];
