@@ -822,7 +822,7 @@ fn small_group(round: u64) -> Result<(), String> {
 // 17. B5, B14, CM11: view and notices agree in small groups, whatever happens.
 #[test]
 fn view_and_notices_agree_in_small_groups() {
-    let rounds = std::env::var("BRUIT_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let rounds = std::env::var("BRUIT_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let first = std::env::var("BRUIT_FIRST").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let rounds = first..first + rounds;
     let run = |round| small_group(round).inspect_err(|error| std::println!("{error}")).err();
