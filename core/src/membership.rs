@@ -46,6 +46,8 @@ mod waiting;
 #[cfg(test)]
 mod adversity_tests;
 #[cfg(test)]
+mod attack_tests;
+#[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
 mod name_tests;
