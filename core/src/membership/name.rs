@@ -208,7 +208,13 @@ impl Membership {
         cx: &mut Ctx<'_>,
     ) {
         let header = &datagram.header;
-        let source = Source { from, sender: header.sender, standing: Standing::Stale, delta: false, answers_join: false };
+        let source = Source {
+            from,
+            sender: header.sender,
+            standing: Standing::Stale,
+            delta: false,
+            answers_join: false,
+        };
         let is_own = header.sender == self.own.id;
         if is_own && !self.on_own_id(header, cx) {
             return;

@@ -228,6 +228,8 @@ fn who_hears_news_above_its_incarnation_moves_above_it() {
         let two = &lan.nodes[&2];
         let bytes = letter(2, two.incarnation(), two.boot(), 1, &[verdict.into()]);
         lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        // Who is said to live there is asked first, for a second.
+        lan.run(if state == MemberState::Alive { 1_000 } else { 0 });
         let moved = lan.nodes[&1].incarnation();
         assert!(moved > heard, "{moved}");
     }

@@ -118,7 +118,13 @@ impl Membership {
         len: usize,
         cx: &mut Ctx<'_>,
     ) -> Arrival {
-        let source = Source { from, sender: header.sender, standing: Standing::Unknown, delta: false, answers_join: false };
+        let source = Source {
+            from,
+            sender: header.sender,
+            standing: Standing::Unknown,
+            delta: false,
+            answers_join: false,
+        };
         let mut arrival = Arrival { source, reply: Reply::default(), len };
         arrival.source.standing = self.classify_sender(header, from, &mut arrival.reply, cx);
         arrival

@@ -126,7 +126,7 @@ fn swim(golden: &mut Golden) {
     golden.is(echo(NameState::Unknown), "join-echo to [fd00::1]:9: unknown", &format!("0a 1c00 0100000000000000 {ADDR} 40"));
     golden.is(echo(NameState::NotJoined), "join-echo to [fd00::1]:9: not joined", &format!("0a 1c00 0100000000000000 {ADDR} 41"));
     let held = NameState::Held(Holder { state: MemberState::Down, incarnation, boot: 6, seniority: 7, addr });
-    golden.is(echo(held), "join-echo to [fd00::1]:9: down at 1.2", &format!("0a 4b00 0100000000000000 {ADDR} 02 0100000000000000 02000000 0600000000000000 0700000000000000 {ADDR}"));
+    golden.is(echo(held), "join-echo to [fd00::1]:9: down at 1.0+2", &format!("0a 4b00 0100000000000000 {ADDR} 02 0100000000000000 02000000 0600000000000000 0700000000000000 {ADDR}"));
     golden.is(JoinAnswer { seen: addr, shared: 1, members: 2 }, "join-answer (2 members)", &format!("0b 1f00 {ADDR} 0100000000000000 02000000"));
     let (id, nonce, rank) = (NodeId(3), 4, Rank { seniority: 5, draws: 6, boot: 7 });
     golden.is(Ask { id, nonce, rank }, "ask n3 by boot 7", "0c 2200 0300000000000000 0400000000000000 0500000000000000 0600 0700000000000000");
