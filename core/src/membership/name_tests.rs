@@ -224,7 +224,7 @@ fn who_hears_news_above_its_incarnation_moves_above_it() {
     let (id, author) = (NodeId(1), NodeId(3));
     for state in [MemberState::Down, MemberState::Alive] {
         let heard = Incarnation::first(lan.nodes[&1].incarnation().epoch + 5);
-        let verdict = wire::Verdict { id, incarnation: heard, state, removed: false, age: 0, author };
+        let verdict = Verdict { id, incarnation: heard, state, removed: false, age: 0, author };
         let two = &lan.nodes[&2];
         let bytes = letter(2, two.incarnation(), two.boot(), 1, &[verdict.into()]);
         lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });

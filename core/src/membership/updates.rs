@@ -52,7 +52,17 @@ pub(super) enum Update {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Queued {
     serial: u32,
-    update: Update,
+    /// How often the record was sent; `None` if it need not be sent. A verdict that is queued meanwhile begins anew, and the
+    /// record does not.
+    records: Option<u32>,
+}
+
+impl Queued {
+    /// What the next transmission holds, if each is sent at most `limit` times.
+    fn next(self, limit: usize) -> Update {
+        let wanted = self.records.is_some_and(|sent| (sent as usize) < limit);
+        if wanted { Update::Record } else { Update::Verdict }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,9 +103,9 @@ impl Updates {
     pub(super) fn push(&mut self, id: NodeId, update: Update) {
         self.serial = self.serial.wrapping_add(1);
         let place = Place { id, serial: self.serial };
-        let has_record = self.queued.get(&id).is_some_and(|queued| queued.update == Update::Record);
-        let update = if has_record { Update::Record } else { update };
-        self.queued.insert(id, Queued { serial: place.serial, update });
+        let queued = self.queued.get(&id).and_then(|queued| queued.records);
+        let records = if update == Update::Record { Some(0) } else { queued };
+        self.queued.insert(id, Queued { serial: place.serial, records });
         self.bucket(0).push_back(place);
     }
 
@@ -126,8 +136,14 @@ impl Updates {
             while refusals > 0 {
                 let Some(place) = self.sent[transmissions].pop_back() else { break };
                 let queued = self.queued.get(&place.id).filter(|queued| queued.serial == place.serial);
-                let Some(Queued { update, .. }) = queued.copied() else { continue };
-                match pack(place.id, update) {
+                let Some(queued) = queued.copied() else { continue };
+                let update = queued.next(limit);
+                let fate = pack(place.id, update);
+                if fate == Fate::Packed && update == Update::Record {
+                    let records = queued.records.map(|sent| sent + 1);
+                    self.queued.insert(place.id, Queued { records, ..queued });
+                }
+                match fate {
                     Fate::Packed if transmissions + 1 < limit => packed.push_front(place),
                     Fate::Packed | Fate::Gone => {
                         self.queued.remove(&place.id);
@@ -321,6 +337,24 @@ mod tests {
         assert_eq!(packed(&mut updates), [(2, Update::Verdict), (1, Update::Record)]);
         updates.push(NodeId(2), Update::Record);
         assert_eq!(packed(&mut updates), [(2, Update::Record), (1, Update::Record)]);
+    }
+
+    #[test]
+    fn a_verdict_begins_anew_and_the_record_before_it_does_not() {
+        let mut updates = Updates::new(1);
+        let mut sent = Vec::new();
+        let mut pack = |updates: &mut Updates| {
+            updates.pack(3, |_, update| {
+                sent.push(update);
+                Fate::Packed
+            });
+        };
+        updates.push(NodeId(1), Update::Record);
+        pack(&mut updates);
+        pack(&mut updates);
+        updates.push(NodeId(1), Update::Verdict);
+        (0..9).for_each(|_| pack(&mut updates));
+        assert_eq!(sent, [[Update::Record; 3].as_slice(), &[Update::Verdict; 2]].concat());
     }
 
     #[test]

@@ -67,8 +67,10 @@ impl Budget {
             }
             let count = counts.entry(update).or_insert(0);
             *count += 1;
-            // The record that belongs to a verdict may arrive after it, and restarts its transmissions.
-            let limit = scene.bounds.transmissions * if update.2 == MemberState::Alive { 1 } else { 2 };
+            // The record that belongs to a verdict may arrive after it, and restarts its transmissions; a refutation is sent
+            // once more behind the record.
+            let is_record = update.4 != 0;
+            let limit = scene.bounds.transmissions * if is_record { 1 } else { 2 };
             if *count > limit {
                 let (id, incarnation, state, ..) = update;
                 let text = format!(
