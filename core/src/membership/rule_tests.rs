@@ -388,6 +388,67 @@ fn a_link_that_flaps_costs_its_member_fewer_changes_each_minute() {
     assert!(damped * 3 <= undamped, "{damped} Downs with damping, {undamped} without");
 }
 
+#[test]
+fn a_refutation_is_a_verdict_and_changes_no_root() {
+    let mut lan = Lan::new(4);
+    lan.run(3_000);
+    let (before, roots) = (lan.nodes[&2].incarnation(), lan.nodes[&1].roots());
+    let heard = Verdict { incarnation: before, author: NodeId(3), ..verdict(2, MemberState::Suspect) };
+    let bytes = datagram(&lan, 3, 2, &[heard.into()]);
+    let records = lan.kinds.get(&Kind::Alive).copied();
+    lan.event(2, Event::Datagram { from: addr(3), bytes: &bytes });
+    lan.run(3_000);
+    let now = lan.nodes[&2].incarnation();
+    assert_eq!((now, now.published()), (before.refuted(), before.published()));
+    for id in [1, 3, 4] {
+        assert_eq!(table(&lan, id).get(NodeId(2)).map(|entry| entry.incarnation()), Some(now), "at {id}");
+        assert!(!table(&lan, id).get(NodeId(2)).expect("it is known").lacks_content());
+    }
+    assert_eq!((lan.nodes[&1].roots(), lan.kinds.get(&Kind::Alive).copied()), (roots, records));
+    // The next change of the record comes after it.
+    lan.command(2, Command::SetMeta(vec![1]));
+    lan.run(1_000);
+    assert!(lan.nodes[&2].incarnation() > now && lan.agree() && lan.nodes[&1].roots() != roots);
+}
+
+#[test]
+fn who_hears_of_a_suspicion_and_gets_no_answer_confirms_it() {
+    let mut lan = Lan::new(8);
+    lan.run(5_000);
+    lan.deaf = vec![3];
+    // Member 2 alone watches member 3, and nobody else comes to it by chance within the next second.
+    let suspected =
+        |lan: &Lan, id: u64| lan.nodes[&id].machines().membership.suspicions.get(&NodeId(3)).cloned();
+    while suspected(&lan, 2).is_none() {
+        lan.run(1);
+    }
+    lan.run(800);
+    let authors = suspected(&lan, 2).expect("it lasts").authors;
+    assert!(
+        authors.len() > usize::from(Config::lan("test").membership.suspicion_confirmations),
+        "{authors:?}"
+    );
+}
+
+#[test]
+fn three_of_four_probes_go_to_the_next_on_the_ring() {
+    let mut lan = Lan::new(8);
+    lan.run(10_000);
+    let (mut next, mut all) = (0, 0);
+    for _ in 0..60_000 {
+        lan.run(1);
+        for (from, to, bytes) in lan.wires.values().filter(|(from, ..)| *from == addr(8)) {
+            let described = wire::describe(bytes).expect("just written");
+            if described.kinds().any(|kind| kind == Kind::Ping) {
+                all += 1;
+                // The ring goes from the greatest id to the least.
+                next += u32::from((*from, *to) == (addr(8), addr(1)));
+            }
+        }
+    }
+    assert!(all > 50 && (70..=85).contains(&(next * 100 / all)), "{next} of {all}");
+}
+
 /// Lets member 3 fail until node 1 shows it as Down, and hear again for `millis`.
 fn flap(lan: &mut Lan, millis: u64) {
     lan.deaf = vec![3];

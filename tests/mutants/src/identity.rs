@@ -99,7 +99,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a-second-record-at-the-own-incarnation-is-ignored",
         checks: &["A2c"],
-        patches: &[(IDENTITY, " || (differs && incarnation == self.incarnation)", "")],
+        patches: &[(IDENTITY, " || is_other", "")],
         by: By::Unit(
             "membership::name_tests::a_snapshot_that_publishes_another_record_at_one_incarnation_is_noticed",
         ),
@@ -140,9 +140,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "an-accusation-names-the-process-of-an-older-record",
         checks: &["A1"],
         patches: &[(
-            SENDER,
-            "let signed = entry.record().filter(|record| record.incarnation() == entry.incarnation());",
-            "let signed = entry.record();",
+            "core/src/membership/table.rs",
+            "let record = self.record().filter(|record| record.incarnation() >= self.incarnation().published());",
+            "let record = self.record();",
         )],
         by: By::Unit(
             "membership::name_tests::an_accusation_names_the_process_that_has_shown_its_incarnation_and_no_other",

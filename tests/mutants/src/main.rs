@@ -89,7 +89,7 @@ const MUTANTS: &[Mutant] = &[
         checks: &["CM2", "CM6"],
         patches: &[(
             OWN,
-            "self.health.worsen(1, cx.config);\n                self.bump_incarnation(cx);",
+            "self.health.worsen(1, cx.config);\n                self.refute(cx);",
             "self.health.worsen(1, cx.config);",
         )],
         by: By::Sweep,
@@ -120,7 +120,7 @@ const MUTANTS: &[Mutant] = &[
                 "state: MemberState::Left, removed: false, age: 0, author: id };",
                 "state: MemberState::Down, removed: false, age: 0, author: id };",
             ),
-            (LEAVE, "        self.updates.push(self.own.id);\n", ""),
+            (LEAVE, "        self.updates.push(self.own.id, Update::Verdict);\n", ""),
         ],
         by: By::Scenario("membership::five_nodes_start_and_stop"),
     },

@@ -129,10 +129,40 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["B2"],
         patches: &[(
             "core/src/membership/updates.rs",
-            "MemberState::Alive if entry.lacks_content() => (0, NodeId::NOBODY),",
-            "MemberState::Alive if entry.lacks_content() => return None,",
+            "MemberState::Alive if update == Update::Verdict || entry.lacks_content() => (0, NodeId::NOBODY),",
+            "MemberState::Alive if update == Update::Verdict || entry.lacks_content() => return None,",
         )],
         by: By::Unit("membership::rule_tests::that_a_member_lives_is_passed_on_without_its_record"),
+    },
+    Mutant {
+        name: "a-hearer-that-gets-no-answer-says-nothing",
+        checks: &["LHA-Suspicion"],
+        patches: &[(
+            "core/src/membership/suspicion.rs",
+            "entry.last_heard() <= began)",
+            "entry.last_heard() < Time::ZERO && entry.last_heard() <= began)",
+        )],
+        by: By::Unit("membership::rule_tests::who_hears_of_a_suspicion_and_gets_no_answer_confirms_it"),
+    },
+    Mutant {
+        name: "nobody-watches-the-next-on-the-ring",
+        checks: &["SWIM"],
+        patches: &[(
+            "core/src/membership/probe.rs",
+            "if self.prober.on_ring < ring_probes {",
+            "if self.prober.on_ring < ring_probes.min(0) {",
+        )],
+        by: By::Unit("membership::rule_tests::three_of_four_probes_go_to_the_next_on_the_ring"),
+    },
+    Mutant {
+        name: "a-refutation-publishes-the-record-anew",
+        checks: &["B2"],
+        patches: &[(
+            "core/src/membership/identity.rs",
+            "self.incarnation = self.incarnation.refuted();",
+            "self.incarnation = self.incarnation.next();",
+        )],
+        by: By::Unit("membership::rule_tests::a_refutation_is_a_verdict_and_changes_no_root"),
     },
     Mutant {
         name: "every-echo-is-answered",
