@@ -5,7 +5,6 @@ use super::{By, HEAL, IDENTITY, JOIN, Mutant, OWN};
 const BOOT: &str = "core/src/boot.rs";
 const MACHINES: &str = "core/src/machines.rs";
 const NAME: &str = "core/src/membership/name.rs";
-const SENDER: &str = "core/src/membership/sender.rs";
 const WAITING: &str = "core/src/membership/waiting.rs";
 
 const MODEL: By = By::Unit("membership::identity::model::one_process_of_an_id_goes_on_and_none_stops_alone");
