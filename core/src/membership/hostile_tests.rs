@@ -265,6 +265,26 @@ fn a_forged_header_under_the_own_id_is_answered_by_no_more_bytes() {
 }
 
 #[test]
+fn a_header_under_the_own_id_is_answered_only_to_another_process_and_while_it_runs() {
+    // The network may return an old datagram of this process, and a leaver has no say (rules A2b and B12).
+    let answers = |is_own: bool, leaves: bool| {
+        let mut lan = Lan::new(3);
+        lan.run(3_000);
+        let old = lan.nodes[&2].incarnation();
+        lan.command(2, Command::SetMeta(vec![1]));
+        if leaves {
+            lan.deaf = vec![1, 3];
+            lan.command(2, Command::Leave { within: Duration::from_secs(5) });
+        }
+        let boot = if is_own { lan.nodes[&2].boot() } else { 99 };
+        let bytes = letter(2, old, boot, 2, &[Ping { seq: 1, roots: [1; 3] }.into(); 3]);
+        let answers = sent(&mut lan, 2, Event::Datagram { from: addr(200), bytes: &bytes });
+        answers.iter().filter(|(to, _)| *to == addr(200)).count()
+    };
+    assert_eq!([answers(false, false), answers(true, false), answers(false, true)], [1, 0, 0]);
+}
+
+#[test]
 fn two_processes_of_one_id_that_know_only_each_other_end_as_one() {
     // Rule A2b without any member that could pass a question on.
     let mut lan = Lan::new(0);

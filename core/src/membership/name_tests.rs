@@ -6,7 +6,7 @@ use super::rule_tests::{letter, table};
 use super::sender::accusation_of;
 use super::*;
 use crate::action::Notice;
-use crate::command::Command;
+use crate::command::{Answer as Answered, Command};
 use crate::event::Event;
 use crate::id::{Incarnation, Rank};
 use crate::lan::{Lan, addr, boot};
@@ -236,4 +236,31 @@ fn who_hears_news_above_its_incarnation_moves_above_it() {
     lan.run(3_000);
     assert!(lan.agree());
     assert_eq!(lan.states(2), lan.states(3));
+}
+
+#[test]
+fn the_broadcasts_of_a_new_epoch_are_numbered_from_1() {
+    let mut lan = Lan::new(3);
+    lan.run(3_000);
+    let sends = |lan: &mut Lan| {
+        lan.command(1, Command::Broadcast(crate::Broadcast::new("a", vec![1])));
+        lan.run(1_000);
+        let Some((_, Ok(Answered::Sent(id)))) = lan.answers.pop() else { panic!("it is accepted") };
+        (id.epoch, id.seq)
+    };
+    let first = lan.nodes[&1].incarnation();
+    assert_eq!([sends(&mut lan), sends(&mut lan)], [(first.epoch, 1), (first.epoch, 2)]);
+    let (incarnation, id) = (Incarnation::first(first.epoch + 5), NodeId(1));
+    let verdict =
+        wire::Verdict { id, incarnation, state: MemberState::Alive, removed: false, age: 0, author: id };
+    let two = &lan.nodes[&2];
+    let bytes = letter(2, two.incarnation(), two.boot(), 1, &[verdict.into()]);
+    lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+    lan.run(1_000);
+    let moved = lan.nodes[&1].incarnation().epoch;
+    assert!(moved > incarnation.epoch);
+    assert_eq!([sends(&mut lan), sends(&mut lan)], [(moved, 1), (moved, 2)]);
+    let is_delivery =
+        |(id, notice): &&(u64, Notice<'_>)| *id == 3 && matches!(notice, Notice::Delivered { .. });
+    assert_eq!(lan.notices.iter().filter(is_delivery).count(), 4);
 }

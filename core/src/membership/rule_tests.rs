@@ -677,3 +677,47 @@ fn a_member_that_all_suspect_still_has_the_time_to_refute() {
         assert_eq!(lan.changes(1, 3), expected);
     }
 }
+
+#[test]
+fn an_obituary_tells_when_the_member_was_last_heard() {
+    let mut lan = Lan::new(4);
+    lan.run(20_000);
+    let crashed = lan.now;
+    lan.nodes.remove(&3);
+    lan.run(20_000);
+    for id in [1, 2, 4] {
+        let heard = lan.nodes[&id].why_down(NodeId(3)).and_then(|obituary| obituary.last_heard);
+        let heard = heard.expect("it was a member");
+        let silence = crashed.since(heard);
+        assert!(
+            heard <= crashed + Duration::from_millis(1) && silence < Duration::from_secs(5),
+            "{silence:?}"
+        );
+    }
+}
+
+#[test]
+fn a_suspect_that_is_heard_gets_more_time_than_one_that_is_silent() {
+    // Rule B1: member 1 hears nobody but, in the second case, a ping of the suspect each second.
+    let suspected_for = |pings: bool| {
+        let mut lan = Lan::new(4);
+        lan.run(5_000);
+        let ping = datagram(&lan, 3, 1, &[Ping { seq: 1, roots: [0; 3] }.into()]);
+        let voice = datagram(&lan, 2, 1, &[Ping { seq: 1, roots: [0; 3] }.into()]);
+        let suspicion = Verdict { author: NodeId(2), ..verdict(3, MemberState::Suspect) };
+        let bytes = datagram(&lan, 2, 1, &[suspicion.into()]);
+        lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+        lan.deaf = vec![1, 3];
+        let start = lan.now;
+        while !lan.changes(1, 3).contains(&MemberChange::Down) {
+            lan.run(1_000);
+            lan.event(1, Event::Datagram { from: addr(2), bytes: &voice });
+            if pings {
+                lan.event(1, Event::Datagram { from: addr(3), bytes: &ping });
+            }
+        }
+        lan.now.since(start)
+    };
+    let (silent, heard) = (suspected_for(false), suspected_for(true));
+    assert!(heard > silent, "{heard:?} if it is heard, and {silent:?} if not");
+}

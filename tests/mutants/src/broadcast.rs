@@ -15,6 +15,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "        self.epoch = epoch;\n        self.seq = 0;\n",
             "        self.epoch = epoch;\n",
         )],
+        by: By::Unit("membership::name_tests::the_broadcasts_of_a_new_epoch_are_numbered_from_1"),
+    },
+    Mutant {
+        name: "hops-are-not-counted",
+        checks: &["CB1"],
+        patches: &[(
+            "core/src/broadcast/spread/queue.rs",
+            "let hops = cached.hops.saturating_add(1);",
+            "let hops = cached.hops;",
+        )],
         by: By::Sweep,
     },
     Mutant {

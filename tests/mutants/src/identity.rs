@@ -393,4 +393,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         )],
         by: By::Unit("membership::name_tests::who_is_seen_at_another_address_asks_for_itself"),
     },
+    Mutant {
+        name: "every-header-under-the-own-id-is-answered",
+        checks: &["A2b", "B12"],
+        patches: &[(
+            NAME,
+            "if self.phase != Phase::Running || boot == boot_here {",
+            "if self.phase != Phase::Running && boot == boot_here {",
+        )],
+        by: By::Unit(
+            "membership::hostile_tests::a_header_under_the_own_id_is_answered_only_to_another_process_and_while_it_runs",
+        ),
+    },
 ];

@@ -318,4 +318,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "membership::hostile_tests::a_member_introduces_itself_to_another_one_once_in_an_interval",
         ),
     },
+    Mutant {
+        name: "nobody-notes-who-was-heard",
+        checks: &["B1"],
+        patches: &[(TABLE, "        entry.stamp = now.as_nanos();\n", "        let _ = now;\n")],
+        by: By::Unit(
+            "membership::rule_tests::a_suspect_that_is_heard_gets_more_time_than_one_that_is_silent",
+        ),
+    },
 ];
