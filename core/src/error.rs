@@ -124,7 +124,7 @@ pub enum Rejected {
     UnknownMember(NodeId),
     /// The command names this node itself, and must name another one.
     Oneself,
-    /// Nothing can be sent to one process at this address: it is unspecified, multicast or broadcast, or its port is 0.
+    /// Nothing can be sent to this address, because it is unspecified or its port is 0.
     Unreachable(SocketAddr),
 }
 

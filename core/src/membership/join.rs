@@ -195,9 +195,9 @@ const fn is_reachable(addr: SocketAddr) -> bool {
     !addr.ip().is_unspecified() && !is_group && addr.port() != 0
 }
 
-/// Refuses an address that no datagram can be sent to.
+/// Refuses an address that no datagram can be sent to. A group of hosts may be asked to join through it.
 pub(super) const fn must_be_reachable(addr: SocketAddr) -> Result<(), Rejected> {
-    if is_reachable(addr) { Ok(()) } else { Err(Rejected::Unreachable(addr)) }
+    if !addr.ip().is_unspecified() && addr.port() != 0 { Ok(()) } else { Err(Rejected::Unreachable(addr)) }
 }
 
 fn window(now: Time) -> u64 {
