@@ -62,7 +62,10 @@ mod tests {
     #[test]
     fn a_member_that_is_up_again_at_the_same_incarnation_is_found() {
         let mut history = Fixture::new(3, "CM3");
-        history.tells(0, MemberChange::Down, 2, 4).tells(0, MemberChange::Up, 2, 4).fires("n2 is Up at 1.0+4");
+        history
+            .tells(0, MemberChange::Down, 2, 4)
+            .tells(0, MemberChange::Up, 2, 4)
+            .fires("n2 is Up at 1.0+4");
     }
 
     #[test]
