@@ -15,7 +15,8 @@ use crate::wire::{CRC_BYTES, HEADER_BYTES, PROBE_BYTES};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Estimate {
-    /// The mean time from a crash to the first suspicion: e/(e−1) periods (SWIM §4.3).
+    /// The mean time from a crash to the first suspicion: e/(e−1) periods (SWIM §4.3). With `ring_probes` it is about as long,
+    /// and its greatest values are shorter.
     pub first_suspicion: Duration,
     /// The longest time between two probes of a given member by one observer: 2n − 1 periods, times `ring_probes` + 1.
     pub probed_within: Duration,

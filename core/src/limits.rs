@@ -13,6 +13,8 @@
 //! | [`PINGS_MAX`] | 64 | `Ping` refuses |
 //! | [`RELAYS_MAX`] | 256 | further indirect probes are not served for the period |
 //! | [`NAME_RELAYS_MAX`] | 64 | further questions are not passed on for a second |
+//! | [`RIVALS_TOLD_MAX`] | 8 in a minute | the application is not told of further processes with the own id |
+//! | [`TURNS_MAX`] | 64 in a `probe_interval` | further senders are accused, and further echoes answered, in the next interval |
 //! | `members_max` | 20 000, those that have gone included | members whose tombstone is held back are forgotten, Left ones before Down ones; otherwise further unknown members are ignored and counted |
 //! | `tombstones_max` | 8 192 | further verdicts on unknown ids are ignored and counted |
 //! | [`OBITUARIES_MAX`] | 64 | the oldest explanation of a Down is forgotten |
@@ -56,6 +58,10 @@ pub const PINGS_MAX: usize = 64;
 pub const NAME_RELAYS_MAX: usize = 64;
 /// The most indirect probes served at one time.
 pub const RELAYS_MAX: usize = 256;
+/// The most other processes with the own id of which the application is told in a minute.
+pub const RIVALS_TOLD_MAX: usize = 8;
+/// The most members that are accused, and the most whose echo is answered by a Join, in a probe interval.
+pub const TURNS_MAX: usize = 64;
 /// The most explanations of a Down that are kept.
 pub const OBITUARIES_MAX: usize = 64;
 /// The most returns of a member that are counted. Its suspicion time then has its greatest value with any setting.

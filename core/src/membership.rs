@@ -44,9 +44,7 @@ mod view;
 mod waiting;
 
 #[cfg(test)]
-mod adversity_tests;
-#[cfg(test)]
-mod attack_tests;
+mod adversity;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

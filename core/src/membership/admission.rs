@@ -112,7 +112,20 @@ impl Membership {
         let hidden = |entry: &&Entry| entry.flags.visibility == Visibility::Hidden || entry.is_on_probation();
         if let Some(state) = self.table.get(id).filter(hidden).map(Entry::state) {
             self.end_probation(id, Visibility::Admitted);
-            self.announce(id, state, cx);
+            if rules::is_live(state) {
+                self.announce(id, state, cx)
+            } else {
+                self.announce_gone(id, state, cx)
+            }
+        }
+    }
+
+    /// Tells the application of a member that is gone and that the view shows from now on, as if it had been up until now.
+    fn announce_gone(&mut self, id: NodeId, state: MemberState, cx: &mut Ctx<'_>) {
+        if self.table.get(id).is_some_and(Entry::is_shown) {
+            self.table.set_visibility(id, Visibility::Announced);
+            let last = if state == MemberState::Down { MemberChange::Down } else { MemberChange::Left };
+            [MemberChange::Up, last].into_iter().for_each(|change| self.notify(id, change, cx));
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::command::Answer as Answered;
 use crate::context::{Ctx, Signal};
 use crate::error::{Misbehavior, Rejected};
 use crate::id::{Incarnation, MemberState, NodeId, Rank};
-use crate::limits::NAME_RELAYS_MAX;
+use crate::limits::{NAME_RELAYS_MAX, RIVALS_TOLD_MAX};
 use crate::reconcile::Partner;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
@@ -35,8 +35,7 @@ pub(super) const NO_INCARNATION: Incarnation = Incarnation { epoch: 0, counter: 
 /// The epochs from here on are refused while a process waits for its id, unless its own clock makes them credible (rule A3).
 const WAITING_EPOCH_END: u64 = 1 << 62;
 
-/// The number of other processes with the own id of which the application is told within [`RIVAL_PAUSE`].
-const RIVALS_MAX: usize = 8;
+/// The time within which the application is told of at most [`RIVALS_TOLD_MAX`] other processes with the own id.
 const RIVAL_PAUSE: Duration = Duration::from_secs(60);
 
 /// The seniority in the question of a process that has not taken its id yet.
@@ -82,7 +81,7 @@ impl Rivals {
         if self.known.iter().any(|(known, _)| *known == boot) {
             return false;
         }
-        if self.known.len() == RIVALS_MAX {
+        if self.known.len() == RIVALS_TOLD_MAX {
             if self.known.front().is_some_and(|(_, at)| now.since(*at) < RIVAL_PAUSE) {
                 return false;
             }

@@ -251,8 +251,7 @@ fn the_broadcasts_of_a_new_epoch_are_numbered_from_1() {
     let first = lan.nodes[&1].incarnation();
     assert_eq!([sends(&mut lan), sends(&mut lan)], [(first.epoch, 1), (first.epoch, 2)]);
     let (incarnation, id) = (Incarnation::first(first.epoch + 5), NodeId(1));
-    let verdict =
-        wire::Verdict { id, incarnation, state: MemberState::Alive, removed: false, age: 0, author: id };
+    let verdict = Verdict { id, incarnation, state: MemberState::Alive, removed: false, age: 0, author: id };
     let two = &lan.nodes[&2];
     let bytes = letter(2, two.incarnation(), two.boot(), 1, &[verdict.into()]);
     lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });

@@ -203,17 +203,14 @@ impl Membership {
         hash64(&bytes)
     }
 
-    /// Says that this node lives at a higher incarnation. Its record stays as it is (rule B2).
+    /// Says that this node lives at a higher incarnation. Its record stays as it is (rule B2), unless too many refutations were
+    /// counted.
     fn refute(&mut self, cx: &mut Ctx<'_>) {
-        let before = self.own.incarnation();
-        self.own.identity.refute();
-        let now = self.own.incarnation();
-        if now.epoch != before.epoch {
-            self.enter_epoch(cx);
-        }
+        let (before, now) = (self.own.incarnation(), self.own.incarnation().refuted());
         if now.published() != before.published() {
-            return self.install_own_record(cx);
+            return self.bump_incarnation(cx);
         }
+        self.own.identity.refute();
         cx.link.set_incarnation(now);
         self.table.set_verdict(self.own.id, Claim::new(now, MemberState::Alive), cx.now.as_nanos());
         self.enqueue_update(self.own.id, Update::Verdict, cx);

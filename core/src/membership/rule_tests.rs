@@ -450,7 +450,7 @@ fn three_of_four_probes_go_to_the_next_on_the_ring() {
 }
 
 /// Lets member 3 fail until node 1 shows it as Down, and hear again for `millis`.
-fn flap(lan: &mut Lan, millis: u64) {
+pub(super) fn flap(lan: &mut Lan, millis: u64) {
     lan.deaf = vec![3];
     while table(lan, 1).get(NodeId(3)).expect("it is known").is_live() {
         lan.run(10);

@@ -15,12 +15,10 @@ use crate::boot::Phase;
 use crate::context::Ctx;
 use crate::error::Misbehavior;
 use crate::id::{MemberState, NodeId};
+use crate::limits::TURNS_MAX;
 use crate::reconcile::{MEMBERS, Partner};
 use crate::time::Time;
 use crate::wire::{self, Accused, Ack, Alive, Header, Record, Standing, Want};
-
-/// The number of members that have their turn in an interval.
-const TURNS_MAX: usize = 64;
 
 /// The sender of a datagram, and how far it is believed.
 #[derive(Clone, Copy, Debug)]

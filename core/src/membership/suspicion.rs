@@ -184,7 +184,7 @@ impl Membership {
                 self.arm_suspicion(id, cx);
                 // Who has all confirmations passes them on no more: others hear of them from those that lack some.
                 if is_confirmed {
-                    self.updates.cancel(id)
+                    self.updates.cancel_verdict(id)
                 } else {
                     self.enqueue_update(id, Update::Verdict, cx)
                 }

@@ -117,6 +117,13 @@ impl Updates {
         }
     }
 
+    /// Drops the verdict about the member `id`. A record that is queued stays.
+    pub(super) fn cancel_verdict(&mut self, id: NodeId) {
+        if self.queued.get(&id).is_some_and(|queued| queued.records.is_none()) {
+            self.cancel(id);
+        }
+    }
+
     fn bucket(&mut self, transmissions: usize) -> &mut VecDeque<Place> {
         if self.sent.len() <= transmissions {
             self.sent.resize_with(transmissions + 1, VecDeque::new);

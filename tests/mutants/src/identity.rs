@@ -325,7 +325,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "the-wait-for-a-seed-is-not-given-back",
         checks: &["A2c", "B7"],
         patches: &[(NAME, "            self.postpone_verdicts(late, cx);\n", "            let _ = late;\n")],
-        by: By::Unit("membership::adversity_tests::a_pause_while_a_seed_is_awaited_is_given_back"),
+        by: By::Unit("membership::adversity::processes::a_pause_while_a_seed_is_awaited_is_given_back"),
     },
     Mutant {
         name: "a-leave-does-not-wait-for-a-seed",
@@ -335,13 +335,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "if self.membership.awaits_seed() {\n            return self.membership.leave_later(within);",
             "if self.membership.awaits_seed() && within == Duration::MAX {\n            return self.membership.leave_later(within);",
         )],
-        by: By::Unit("membership::adversity_tests::a_leave_while_a_seed_is_awaited_is_heard"),
+        by: By::Unit("membership::adversity::processes::a_leave_while_a_seed_is_awaited_is_heard"),
     },
     Mutant {
         name: "a-leave-that-waits-for-a-seed-is-lost",
         checks: &["A2c", "B12"],
         patches: &[(NAME, "        redraw.leave = Some(within);\n", "        let _ = within;\n")],
-        by: By::Unit("membership::adversity_tests::a_leave_while_a_seed_is_awaited_is_heard"),
+        by: By::Unit("membership::adversity::processes::a_leave_while_a_seed_is_awaited_is_heard"),
     },
     Mutant {
         name: "rivals-without-limit",
@@ -371,7 +371,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "if self.known.iter().any(|(known, _)| *known == boot) {",
             "if self.known.iter().any(|(known, _)| *known == boot) && boot == 0 {",
         )],
-        by: By::Unit("membership::adversity_tests::forged_questions_are_told_once_for_each_boot"),
+        by: By::Unit("membership::adversity::forged::forged_questions_are_told_once_for_each_boot"),
     },
     Mutant {
         name: "a-question-comes-back-as-a-claim",

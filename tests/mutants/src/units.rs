@@ -258,7 +258,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "source.standing < Standing::Validated\n",
             "source.standing < Standing::Validated && record.id() == NodeId::NOBODY\n",
         )],
-        by: By::Unit("membership::adversity_tests::a_strangers_record_validates_no_address"),
+        by: By::Unit("membership::adversity::forged::a_strangers_record_validates_no_address"),
     },
     Mutant {
         name: "a-member-at-another-address-makes-others-known",
@@ -288,7 +288,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "            if at_its_address {\n",
             "            if at_its_address || true {\n",
         )],
-        by: By::Unit("membership::adversity_tests::a_forged_header_starts_no_exchange_with_a_victim"),
+        by: By::Unit("membership::adversity::forged::a_forged_header_starts_no_exchange_with_a_victim"),
     },
     Mutant {
         name: "a-running-member-answers-no-echo",

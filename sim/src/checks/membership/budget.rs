@@ -182,8 +182,8 @@ impl Check<Scene<'_>> for Budget {
 mod tests {
     use crate::checks::fixture::{Fixture, incarnation};
     use crate::network::forge;
-    use bruit_core::wire::{Alive, Record, RecordFields, Verdict};
-    use bruit_core::{MemberState, NodeId, Rank, virtual_addr};
+    use bruit_core::wire::{Alive, Record, Verdict};
+    use bruit_core::{MemberState, NodeId};
     use core::time::Duration;
 
     /// A suspicion of member 3 by member 1, sent to `receiver`.
@@ -201,21 +201,7 @@ mod tests {
 
     /// The own record of member 1, as a Down member gets it.
     fn contact() -> Vec<u8> {
-        let fields = RecordFields {
-            id: NodeId(1),
-            incarnation: incarnation(1, 0),
-            rank: Rank { seniority: 1, draws: 0, boot: 1 },
-            shared: 0,
-            roster: 0,
-            priority: 0,
-            protocol: (1, 1),
-            eligible: true,
-            addr: virtual_addr(1),
-            name: "n1",
-            zone: "",
-            meta: &[],
-        };
-        let record = fields.encode();
+        let record = forge::record(1, incarnation(1, 0)).encode();
         let header = forge::header("fixture", NodeId(1), NodeId(2));
         forge::datagram(&header, &[Alive(Record::read(&record).expect("it is one")).into()])
     }
