@@ -348,7 +348,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["A2c"],
         patches: &[(
             NAME,
-            "if self.known.len() == RIVALS_MAX {",
+            "if self.known.len() == RIVALS_TOLD_MAX {",
             "if self.known.len() == 100 * RIVALS_MAX {",
         )],
         by: By::Unit(
