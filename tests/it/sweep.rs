@@ -9,8 +9,12 @@ const SEEDS: core::ops::Range<u64> = 0..150;
 
 /// Seeds whose basic plans failed once, and the reason of each. Basic plans never change. A failure of a wide plan is kept as
 /// the plan itself, in `tests/it/plans`, because wide plans change when a kind of fault is added.
-const FAILED: [(u64, &str); 3] = [
+const FAILED: [(u64, &str); 4] = [
     (206, "a random choice may miss the one member that could answer, so healing takes turns"),
+    (
+        1_287_458_441,
+        "the record of a process replaced that of its former one, which was then accused under its name",
+    ),
     (3_889, "the member that is not contacted missed the others for that reason"),
     (
         3_325_505_343,

@@ -21,8 +21,9 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::rules::is_live;
 use crate::boot::EPOCH_BITS;
-use crate::id::{Incarnation, Rank};
+use crate::id::{Incarnation, MemberState, Rank};
 use crate::reconcile::Partner;
 use crate::time::Time;
 
@@ -64,8 +65,8 @@ pub(super) struct Signed {
     pub(super) incarnation: Incarnation,
     /// The rank of the process, if the news is its record.
     pub(super) rank: Option<Rank>,
-    /// Whether the news states another state than Alive.
-    pub(super) accuses: bool,
+    /// The state in which the process is held by whom the news comes from.
+    pub(super) state: MemberState,
     /// Whether the news is a record that differs from the present one of this process.
     pub(super) differs: bool,
     pub(super) route: Route,
@@ -244,13 +245,13 @@ impl Identity {
 
     /// Decides on news that names its process. `addr` is the address of this process.
     pub(super) fn on_signed(&mut self, news: Signed, addr: SocketAddr, now: Time) -> Reaction {
-        let Signed { boot, incarnation, rank, accuses, differs, route } = news;
+        let Signed { boot, incarnation, rank, state, differs, route } = news;
         if boot == self.rank.boot {
             // No process publishes two records with one number.
             let is_other = differs && incarnation.published() == self.incarnation.published();
             return if incarnation > self.incarnation || is_other {
                 Reaction::Redraw { heard: incarnation, below: None, route }
-            } else if accuses && incarnation == self.incarnation {
+            } else if state != MemberState::Alive && incarnation == self.incarnation {
                 Reaction::Refute
             } else {
                 Reaction::Nothing
@@ -258,6 +259,10 @@ impl Identity {
         }
         if incarnation.epoch < self.incarnation.epoch {
             return Reaction::Nothing;
+        }
+        // Whoever is held as gone is not asked first. Should it run after all, it asks this process.
+        if !is_live(state) {
+            return Reaction::Jump(incarnation);
         }
         // A process of a greater rank gives way. One that names the own address has ended, or this process is a copy that is
         // not at its address any more: it asks itself first.
@@ -426,7 +431,14 @@ mod tests {
     /// A record of another process, from the address 2.
     fn record(rank: Rank, incarnation: Incarnation) -> Signed {
         let route = Route { addr: Some(addr(2)), via: None };
-        Signed { boot: rank.boot, incarnation, rank: Some(rank), accuses: false, differs: true, route }
+        Signed {
+            boot: rank.boot,
+            incarnation,
+            rank: Some(rank),
+            state: MemberState::Alive,
+            differs: true,
+            route,
+        }
     }
 
     fn junior(epoch: u64) -> Signed {
@@ -528,7 +540,7 @@ mod tests {
         let mut own = own(1, 4);
         let mut now = NOW;
         for (boot, epoch) in [(9, 3), (8, 5), (9, 7), (2, 9)] {
-            let news = Signed { boot, rank: None, accuses: true, ..senior(epoch) };
+            let news = Signed { boot, rank: None, state: MemberState::Suspect, ..senior(epoch) };
             assert_eq!(own.on_signed(news, addr(1), now), Reaction::Nothing);
             loop {
                 match own.step(now, 77) {

@@ -22,7 +22,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
-use super::sender::{Challenge, accusation_of};
+use super::sender::{Challenge, accusation_to};
 use super::table::Entry;
 use super::{Membership, Reply, Source, Timer};
 use crate::action::Notice;
@@ -284,7 +284,7 @@ impl Membership {
             }
             self.first_contact(source.sender, cx);
         } else {
-            self.turn_away(&source, cx);
+            self.turn_away(&source, join.record.boot(), cx);
         }
     }
 
@@ -322,10 +322,10 @@ impl Membership {
 
     /// Tells a joiner that this node holds it at a higher incarnation, or as Down or Left. The joiner must move above
     /// that before it can join (rule A4).
-    fn turn_away(&self, source: &Source, cx: &mut Ctx<'_>) {
+    fn turn_away(&self, source: &Source, boot: u64, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(source.sender) else { return };
         let mut datagram = cx.datagram(source.from, source.sender);
-        datagram.push(&accusation_of(entry).into());
+        datagram.push(&accusation_to(boot, entry).into());
         datagram.send_alone();
     }
 

@@ -252,7 +252,14 @@ impl Membership {
         } else if self.phase == Phase::Running && incarnation != NO_INCARNATION {
             if self.is_credible_of_own(incarnation) {
                 let route = Route::default();
-                let news = Signed { boot, incarnation, rank: None, accuses: false, differs: false, route };
+                let news = Signed {
+                    boot,
+                    incarnation,
+                    rank: None,
+                    state: MemberState::Alive,
+                    differs: false,
+                    route,
+                };
                 self.on_signed(news, cx);
             } else {
                 cx.stats.count_misbehavior(Misbehavior::Incarnation);

@@ -100,12 +100,11 @@ impl Membership {
         if removed && incarnation == before && [0, self.own.boot()].contains(&boot) {
             return self.on_removed(cx);
         }
-        let accuses = state != MemberState::Alive;
         if boot == 0 {
             self.on_unsigned(Claim::new(incarnation, state), cx);
         } else {
             let route = self.route(source, None);
-            self.on_signed(Signed { boot, incarnation, rank: None, accuses, differs: false, route }, cx);
+            self.on_signed(Signed { boot, incarnation, rank: None, state, differs: false, route }, cx);
         }
         let believed = matches!(source.standing, Standing::Member | Standing::Validated);
         let now = self.own.incarnation();

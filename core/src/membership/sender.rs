@@ -143,7 +143,7 @@ impl Membership {
         let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
         let is_as_held = entry.incarnation() == header.incarnation
             && entry.state() == MemberState::Alive
-            && entry.boot() == Some(header.boot);
+            && entry.is_alone(header.boot);
         if !is_as_held {
             let standing = self.classify_changed(header, from, reply, cx);
             if standing != Standing::Member {
@@ -169,15 +169,13 @@ impl Membership {
     ) -> Standing {
         let Some(entry) = self.table.get(header.sender) else { return Standing::Unknown };
         let held = entry.claim();
-        let accused = accusation_of(entry);
+        let accused = accusation_to(header.boot, entry);
         // A refutation does not change the record, so another process with the same record number is not the same one.
         let same = held.incarnation.published() == header.incarnation.published() && accused.boot != 0;
         let other_boot = same && accused.boot != header.boot;
         let accuses = other_boot || held > Claim::new(header.incarnation, MemberState::Alive);
         let at_its_address = entry.addr() == Some(from);
-        if accuses && self.may_accuse(header.sender, cx) {
-            reply.accused = Some(accused);
-        }
+        reply.accused = accuses.then_some(accused);
         if header.incarnation.epoch < held.incarnation.epoch {
             return Standing::Stale;
         }
@@ -205,12 +203,13 @@ impl Membership {
 
     /// Answers a datagram after all of it was read. An address that is not validated is sent no more bytes than came
     /// from it (rule F6).
-    pub(crate) fn answer(&self, arrival: &Arrival, cx: &mut Ctx<'_>) {
+    pub(crate) fn answer(&mut self, arrival: &Arrival, cx: &mut Ctx<'_>) {
         let Arrival { source, reply, len } = *arrival;
-        let Reply { ack, accused, own, wants_record, verdict, challenge, .. } = reply;
+        let Reply { ack, own, wants_record, verdict, challenge, .. } = reply;
         if let Some(challenge) = challenge.filter(|_| ack.is_none()) {
             return self.send_challenge(&source, challenge, Some(answer_room(len)), cx);
         }
+        let accused = reply.accused.filter(|_| self.may_accuse(source.sender, cx));
         if ack.is_none() && accused.is_none() && own.is_none() && !wants_record && verdict.is_none() {
             return;
         }
@@ -271,10 +270,11 @@ pub(super) const fn answer_room(len: usize) -> usize {
 /// Builds the message that tells a member how this node holds it (rule A4). It names a process only if the record or the
 /// header of that process has shown that it was at this incarnation (rule A1).
 pub(super) fn accusation_of(entry: &Entry) -> Accused {
-    Accused {
-        incarnation: entry.incarnation(),
-        state: entry.state(),
-        removed: entry.flags.removed,
-        boot: entry.process(),
-    }
+    accusation_to(entry.process(), entry)
+}
+
+/// Builds the same message for the process `boot`: if another one was at its incarnation, that one is named.
+pub(super) fn accusation_to(boot: u64, entry: &Entry) -> Accused {
+    let boot = entry.process_beside(boot);
+    Accused { incarnation: entry.incarnation(), state: entry.state(), removed: entry.flags.removed, boot }
 }

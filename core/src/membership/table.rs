@@ -31,6 +31,8 @@ pub(super) struct Entry {
     epoch: u64,
     /// The boot of the process whose header has shown this incarnation; 0 if only others have told of it.
     heard_boot: u64,
+    /// The boot of another process that has published a record with the number of the held one; 0 if there was none.
+    other_boot: u64,
     counter: u32,
     state: MemberState,
     pub(super) flags: Flags,
@@ -108,6 +110,17 @@ impl Entry {
     pub(super) fn process(&self) -> u64 {
         let record = self.record().filter(|record| record.incarnation() >= self.incarnation().published());
         if self.heard_boot == 0 { record.map_or(0, Record::boot) } else { self.heard_boot }
+    }
+
+    /// The process that the process `boot` must be told of: another one that was at this incarnation, if there was one.
+    pub(super) fn process_beside(&self, boot: u64) -> u64 {
+        let process = self.process();
+        if process == boot && self.other_boot != 0 { self.other_boot } else { process }
+    }
+
+    /// Whether the process `boot` is the only one that is known to have been at this incarnation.
+    pub(super) fn is_alone(&self, boot: u64) -> bool {
+        self.boot() == Some(boot) && self.other_boot == 0
     }
 
     pub(super) fn addr(&self) -> Option<SocketAddr> {
@@ -315,6 +328,7 @@ impl Table {
             content: Box::default(),
             epoch,
             heard_boot: 0,
+            other_boot: 0,
             counter,
             state,
             flags,
@@ -346,6 +360,13 @@ impl Table {
     /// Replaces the record, and notes whether the member uses a protocol version of this node.
     pub(super) fn set_content(&mut self, id: NodeId, bytes: &[u8], foreign: bool) {
         let regrouped = self.edit(id, |entry| {
+            let replaced = entry.content().map(|held| (held.incarnation(), held.boot()));
+            if let Some((incarnation, boot)) = replaced {
+                let record = Record::trusted(bytes);
+                if incarnation == record.incarnation() && boot != record.boot() {
+                    entry.other_boot = boot;
+                }
+            }
             if entry.content.len() == bytes.len() {
                 entry.content.copy_from_slice(bytes);
             } else {
@@ -373,6 +394,9 @@ impl Table {
             }
             if entry.incarnation() != claim.incarnation {
                 entry.heard_boot = 0;
+            }
+            if entry.incarnation().published() != claim.incarnation.published() {
+                entry.other_boot = 0;
             }
             Incarnation { epoch: entry.epoch, counter: entry.counter } = claim.incarnation;
             entry.state = claim.state;
@@ -655,10 +679,14 @@ mod tests {
     }
 
     fn record(id: NodeId) -> Vec<u8> {
+        record_of(id, 0, Incarnation::first(1))
+    }
+
+    fn record_of(id: NodeId, boot: u64, incarnation: Incarnation) -> Vec<u8> {
         let fields = RecordFields {
             id,
-            incarnation: Incarnation::first(1),
-            rank: Rank::default(),
+            incarnation,
+            rank: Rank { boot, ..Rank::default() },
             shared: 0,
             roster: 0,
             priority: 0,
@@ -776,5 +804,25 @@ mod tests {
             table.remove(NodeId(id));
         }
         assert_eq!(table.first_to_spare(), None);
+    }
+
+    // The record of the second process replaces that of the first, and the verdict was about the first.
+    #[test]
+    fn of_two_processes_with_one_number_each_is_told_of_the_other() {
+        let (two, mut table) = (NodeId(2), Table::new(NodeId(1), 7));
+        let beside = |table: &Table, boot| table.get(two).map(|entry| entry.process_beside(boot));
+        table.insert(two, claim(1, MemberState::Alive), NOW.as_nanos());
+        table.set_content(two, &record_of(two, 5, Incarnation::first(1)), false);
+        assert_eq!(beside(&table, 5), Some(5));
+        table.set_verdict(two, claim(1, MemberState::Down), NOW.as_nanos());
+        table.set_content(two, &record_of(two, 6, Incarnation::first(1)), false);
+        assert_eq!((beside(&table, 6), beside(&table, 5)), (Some(5), Some(6)));
+        let refuted = Claim::new(Incarnation::first(1).refuted(), MemberState::Alive);
+        table.set_verdict(two, refuted, NOW.as_nanos());
+        assert_eq!(beside(&table, 6), Some(5), "a refutation is of the same record");
+        table.set_verdict(two, claim(2, MemberState::Alive), NOW.as_nanos());
+        table.set_content(two, &record_of(two, 6, Incarnation::first(2)), false);
+        assert_eq!(beside(&table, 6), Some(6), "it has moved above the other one");
+        assert!(table.get(two).is_some_and(|entry| entry.is_alone(6)));
     }
 }

@@ -31,7 +31,10 @@ impl Membership {
             let (boot, incarnation, rank) = (record.boot(), record.incarnation(), Some(record.rank()));
             let route = self.route(source, Some(record.addr()));
             let differs = record.bytes() != self.own.record();
-            return self.on_signed(Signed { boot, incarnation, rank, accuses: false, differs, route }, cx);
+            return self.on_signed(
+                Signed { boot, incarnation, rank, state: MemberState::Alive, differs, route },
+                cx,
+            );
         }
         if self.is_to_be_echoed(record, source) {
             if id == source.sender {

@@ -391,6 +391,9 @@ impl World {
 
     /// The time since which no other process with the id of this one runs. `None` while one does.
     fn alone(&self, node: Index) -> Option<Time> {
+        if self.by_id.len() == self.histories.len() {
+            return Some(Time::ZERO);
+        }
         let others = self.processes(self.histories[node.get()].id).iter().filter(|other| **other != node);
         others.map(|other| &self.histories[other.get()]).try_fold(Time::ZERO, |since, other| {
             (!other.is_active()).then(|| since.max(other.last_ran.unwrap_or(Time::ZERO)))

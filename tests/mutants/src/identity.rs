@@ -1,6 +1,6 @@
 //! Bugs in the rules of the own id (A1 to A3).
 
-use super::{By, HEAL, IDENTITY, JOIN, Mutant, OWN};
+use super::{By, HEAL, IDENTITY, JOIN, Mutant, OWN, TABLE};
 
 const BOOT: &str = "core/src/boot.rs";
 const MACHINES: &str = "core/src/machines.rs";
@@ -344,12 +344,26 @@ pub(super) const MUTANTS: &[Mutant] = &[
         by: By::Unit("membership::adversity::processes::a_leave_while_a_seed_is_awaited_is_heard"),
     },
     Mutant {
+        name: "the-process-whose-record-was-replaced-is-forgotten",
+        checks: &["A1"],
+        patches: &[(TABLE, "entry.other_boot = boot;", "entry.other_boot = 0;")],
+        by: By::Unit("membership::table::tests::of_two_processes_with_one_number_each_is_told_of_the_other"),
+    },
+    Mutant {
+        name: "a-process-that-is-gone-is-asked-first",
+        checks: &["A1"],
+        patches: &[(IDENTITY, "        if !is_live(state) {", "        if !is_live(state) && boot == 0 {")],
+        by: By::Unit(
+            "membership::adversity::processes::a_process_in_a_used_epoch_that_a_member_contacts_moves_above_it_at_once",
+        ),
+    },
+    Mutant {
         name: "rivals-without-limit",
         checks: &["A2c"],
         patches: &[(
             NAME,
             "if self.known.len() == RIVALS_TOLD_MAX {",
-            "if self.known.len() == 100 * RIVALS_MAX {",
+            "if self.known.len() == 100 * RIVALS_TOLD_MAX {",
         )],
         by: By::Unit(
             "membership::name_tests::of_invented_processes_of_the_own_id_a_few_are_told_in_a_minute",

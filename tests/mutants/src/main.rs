@@ -34,6 +34,7 @@ const RULES: &str = "core/src/membership/rules.rs";
 const IDENTITY: &str = "core/src/membership/identity.rs";
 const VERDICT: &str = "core/src/membership/verdict.rs";
 const OWN: &str = "core/src/membership/own.rs";
+const TABLE: &str = "core/src/membership/table.rs";
 const SUSPICION: &str = "core/src/membership/suspicion.rs";
 const JOIN: &str = "core/src/membership/join.rs";
 const HEAL: &str = "core/src/membership/heal.rs";

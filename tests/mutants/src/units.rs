@@ -1,9 +1,8 @@
 //! Bugs that a unit test of the core, or a test of `tests/it`, notices and the sweep need not.
 
-use super::{By, JOIN, LEAVE, Mutant, SUSPICION, VERDICT};
+use super::{By, JOIN, LEAVE, Mutant, SUSPICION, TABLE, VERDICT};
 
 const SENDER: &str = "core/src/membership/sender.rs";
-const TABLE: &str = "core/src/membership/table.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {

@@ -499,3 +499,38 @@ fn a_seed_at_any_moment_ends_in_one_running_process() {
         }
     }
 }
+
+/// Node 2 has restarted in the epoch 7 of its former process, of which it knows nothing, and is told that it has joined through
+/// node 1, which has just contacted it and knows the former one. The longer they ran, the other the boots.
+fn joined_in_a_used_epoch(seconds: u64) -> Net {
+    let config = Config::lan("test");
+    let mut net = Net::new();
+    net.start(1, 1, 10, addr(1), vec![addr(2)], &config);
+    net.start(2, 2, 7, addr(2), vec![addr(1)], &config);
+    net.run(1_000 * seconds);
+    net.nodes.remove(&2);
+    net.run(30_000);
+    assert_eq!(net.state(1, 2), Some(MemberState::Down));
+    net.start(2, 2, 7, addr(2), vec![addr(9)], &config);
+    net.notices.clear();
+    for _ in 0..120_000 {
+        net.run(1);
+        let joined = |(key, _, notice): &_| *key == 2 && matches!(notice, Notice::Joined { .. });
+        if net.notices.iter().any(joined) {
+            return net;
+        }
+    }
+    panic!("node 1 does not contact its seed");
+}
+
+// A1: "An *equal* epoch is worse."
+#[test]
+fn a_process_in_a_used_epoch_that_a_member_contacts_moves_above_it_at_once() {
+    for seconds in 5..15 {
+        let mut net = joined_in_a_used_epoch(seconds);
+        net.run(10);
+        assert!(net.nodes[&2].incarnation().epoch > 7, "{:?}", net.nodes[&2].incarnation());
+        net.run(1_000);
+        assert_eq!((net.state(1, 2), net.state(2, 1)), (Some(MemberState::Alive), Some(MemberState::Alive)));
+    }
+}

@@ -196,8 +196,14 @@ impl World {
             Sent::Record { place, incarnation, rank } => {
                 let route = Route { addr: Some(addr(place)), via: None };
                 let boot = rank.boot;
-                let news =
-                    Signed { boot, incarnation, rank: Some(rank), accuses: false, differs: false, route };
+                let news = Signed {
+                    boot,
+                    incarnation,
+                    rank: Some(rank),
+                    state: MemberState::Alive,
+                    differs: false,
+                    route,
+                };
                 identity.on_signed(news, own, Time::ZERO)
             }
             Sent::Ask { place: asker, nonce, .. } => match identity.on_ask(nonce, Time::ZERO) {

@@ -41,7 +41,11 @@ impl Stability {
     /// the two for the bound.
     fn judge(&self, scene: &Scene<'_>) -> Result<(), Violation> {
         let bound = scene.bounds.refutation;
-        for (id, down) in self.down.iter().filter(|(_, down)| !down.is_empty()) {
+        for (id, down) in &self.down {
+            let is_old = |since: &Time| *since + bound < scene.at;
+            if !down.values().any(is_old) {
+                continue;
+            }
             let subject = scene.world.only(*id).filter(|node| scene.world.joined(*node).is_some());
             let Some(subject) = subject else { continue };
             let is_healthy = |observer: &Index| {
@@ -53,8 +57,8 @@ impl Stability {
             let healthy: Vec<Index> = scene.world.indices().filter(is_healthy).collect();
             // Who has come and gone too often is held alive, and shown as Down until it is quiet.
             let holds = |observer: &&Index| {
-                let is_shown = down.get(observer).is_some_and(|since| *since + bound < scene.at);
-                is_shown && scene.node(**observer).is_none_or(|node| node.probation(*id).is_none())
+                down.get(observer).is_some_and(is_old)
+                    && scene.node(**observer).is_none_or(|node| node.probation(*id).is_none())
             };
             let holders: Vec<&Index> = healthy.iter().filter(holds).collect();
             if !healthy.is_empty() {
