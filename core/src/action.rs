@@ -62,7 +62,7 @@ impl Action<'_> {
 }
 
 /// A member as the local view shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Member<'a> {
     /// The member's id.
     pub id: NodeId,
@@ -157,7 +157,7 @@ pub enum Reached {
 }
 
 /// Information from a node to its application: a change of the group, a broadcast, or an event of the node itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub enum Notice<'a> {
     /// This node has its first contact: a member has answered its join, or has joined through it.

@@ -150,6 +150,12 @@ pub enum MemberState {
 }
 
 impl MemberState {
+    /// Whether the member can be used: it is Alive or Suspect. A suspect still counts as a member.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Alive | Self::Suspect)
+    }
+
     /// The name in lower case, as traces and commands spell it.
     #[must_use]
     pub const fn name(self) -> &'static str {

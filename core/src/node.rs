@@ -157,6 +157,25 @@ impl Node {
         self.machines.membership.members()
     }
 
+    /// The members that can be used: those of [`members`](Self::members) that are Alive or Suspect.
+    pub fn live_members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.members().filter(|member| member.state.is_live())
+    }
+
+    /// This node as the others see it, once it has its name; `None` before.
+    #[must_use]
+    pub fn me(&self) -> Option<Member<'_>> {
+        self.member(self.id())
+    }
+
+    /// The member of the local view with this name, in whatever state. If several ids have used the name, one that is live
+    /// comes first, and then the one with the smallest id.
+    #[must_use]
+    pub fn member_by_name(&self, name: &str) -> Option<Member<'_>> {
+        let of_name = self.members().filter(|member| member.name == name);
+        of_name.min_by_key(|member| !member.state.is_live())
+    }
+
     /// The member of the local view with this id, in whatever state.
     #[must_use]
     pub fn member(&self, id: NodeId) -> Option<Member<'_>> {

@@ -6,6 +6,7 @@ mod checkpoints;
 mod cluster;
 mod costs;
 mod determinism;
+mod hash_ring;
 mod hostile;
 mod identity;
 mod maps;

@@ -23,3 +23,10 @@ fn the_loop_of_the_readme_is_the_example() {
 fn the_application_of_the_readme_is_the_test() {
     check("tests/it/own_app.rs", "use core");
 }
+
+#[test]
+fn the_hash_ring_of_the_readme_is_the_test_and_the_example() {
+    for path in ["tests/it/hash_ring.rs", "drivers/udp/examples/hash_ring.rs"] {
+        check(path, "/// The member that owns a key");
+    }
+}

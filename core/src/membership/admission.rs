@@ -20,7 +20,7 @@ impl Membership {
     /// `before`.
     pub(super) fn announce(&mut self, id: NodeId, before: MemberState, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|_| id != self.own.id) else { return };
-        if rules::is_live(before) && !entry.is_live() {
+        if before.is_live() && !entry.is_live() {
             self.sync.forget(id);
             cx.signals.push(Signal::MemberGone(id));
         }
@@ -112,11 +112,7 @@ impl Membership {
         let hidden = |entry: &&Entry| entry.flags.visibility == Visibility::Hidden || entry.is_on_probation();
         if let Some(state) = self.table.get(id).filter(hidden).map(Entry::state) {
             self.end_probation(id, Visibility::Admitted);
-            if rules::is_live(state) {
-                self.announce(id, state, cx)
-            } else {
-                self.announce_gone(id, state, cx)
-            }
+            if state.is_live() { self.announce(id, state, cx) } else { self.announce_gone(id, state, cx) }
         }
     }
 

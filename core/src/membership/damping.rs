@@ -20,7 +20,7 @@ use alloc::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::{self, Visibility};
+use super::rules::Visibility;
 use super::table::Entry;
 use super::{Membership, Timer};
 use crate::config::Config;
@@ -86,13 +86,13 @@ impl Membership {
         let settings = &cx.config.membership;
         let Some(entry) = self.table.get(id) else { return false };
         let (state, was_on) = (entry.state(), entry.is_on_probation());
-        if was_on && !rules::is_live(state) {
+        if was_on && !state.is_live() {
             // The application was told of a Down already, and is told of a leave.
             self.end_probation(id, Visibility::Announced);
             return state == MemberState::Down;
         }
         let returns = self.returns.of(id, settings.flap_half_life, cx.now);
-        let returned = before == MemberState::Down && rules::is_live(state);
+        let returned = before == MemberState::Down && state.is_live();
         let is_known = entry.is_shown() && entry.flags.visibility == Visibility::Announced;
         let begins = returned && is_known && (1..=returns).contains(&settings.probation_returns);
         if begins {

@@ -21,7 +21,6 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::rules::is_live;
 use crate::boot::EPOCH_BITS;
 use crate::id::{Incarnation, MemberState, Rank};
 use crate::reconcile::Partner;
@@ -261,7 +260,7 @@ impl Identity {
             return Reaction::Nothing;
         }
         // Whoever is held as gone is not asked first. Should it run after all, it asks this process.
-        if !is_live(state) {
+        if !state.is_live() {
             return Reaction::Jump(incarnation);
         }
         // A process of a greater rank gives way. One that names the own address has ended, or this process is a copy that is

@@ -58,14 +58,9 @@ pub(super) enum Outcome {
     Suspected(Timeout),
 }
 
-/// Alive or Suspect: the states of a member that is probed and counted.
-pub(super) const fn is_live(state: MemberState) -> bool {
-    matches!(state, MemberState::Alive | MemberState::Suspect)
-}
-
 /// Decides the effect of a claim that was heard about another member on the claim that is held.
 pub(super) fn merge(held: Claim, heard: Claim, witness: Witness) -> Outcome {
-    let held_is_live = is_live(held.state);
+    let held_is_live = held.state.is_live();
     match heard.state {
         MemberState::Alive if heard.incarnation > held.incarnation => Outcome::Taken,
         MemberState::Suspect if witness == Witness::Foreign => Outcome::Ignored,
@@ -127,7 +122,7 @@ pub(super) fn changes(
     visibility: Visibility,
 ) -> &'static [MemberChange] {
     let known = visibility == Visibility::Announced;
-    let was_live = is_live(before);
+    let was_live = before.is_live();
     match now {
         MemberState::Alive if !known || !was_live => &[MemberChange::Up],
         MemberState::Suspect if !known || !was_live => &[MemberChange::Up, MemberChange::Suspected],

@@ -14,7 +14,7 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::{self, Claim, Visibility};
+use super::rules::{Claim, Visibility};
 use crate::collections::Lookup;
 use crate::id::{Incarnation, MemberState, NodeId, hash64};
 use crate::reconcile::Tree;
@@ -129,7 +129,7 @@ impl Entry {
 
     /// Whether the member is Alive or Suspect.
     pub(super) const fn is_live(&self) -> bool {
-        rules::is_live(self.state)
+        self.state.is_live()
     }
 
     /// Whether the entry is a tombstone of an id that was never live here.
@@ -154,7 +154,7 @@ impl Entry {
 
     /// Whether the local view shows the member as alive or suspected.
     fn is_counted(&self) -> bool {
-        rules::is_live(self.shown_state()) && self.is_shown()
+        self.shown_state().is_live() && self.is_shown()
     }
 
     /// The state in which the local view shows the member.
@@ -322,7 +322,7 @@ impl Table {
     /// Adds an entry without a record. The caller has made sure that the id is new.
     pub(super) fn insert(&mut self, id: NodeId, claim: Claim, stamp: u64) {
         let Claim { incarnation: Incarnation { epoch, counter }, state } = claim;
-        let flags = Flags { known: rules::is_live(state), ..Flags::default() };
+        let flags = Flags { known: state.is_live(), ..Flags::default() };
         let entry = Entry {
             id,
             content: Box::default(),
@@ -352,8 +352,8 @@ impl Table {
         assert!(before.is_none(), "an id is added once");
         let place = self.by_id.partition_point(|other| self.at(*other).id < id);
         self.by_id.insert(place, slot);
-        self.terminal += usize::from(!rules::is_live(state));
-        self.guards += usize::from(!rules::is_live(state));
+        self.terminal += usize::from(!state.is_live());
+        self.guards += usize::from(!state.is_live());
         self.hash(id);
     }
 

@@ -56,6 +56,29 @@ fn a_crash_is_noticed_by_all_and_explained() {
 }
 
 #[test]
+fn a_member_is_found_by_id_and_by_name_and_the_live_ones_are_told_apart() {
+    let (config, mut lan) = (Config::lan("test"), Lan::new(2));
+    for id in [3, 4] {
+        let named = Boot { name: "db".into(), ..boot(id, 1_000_000) };
+        lan.start(named, &config);
+        lan.run(2_000);
+    }
+    let found = |lan: &Lan| lan.nodes[&1].member_by_name("db").map(|member| (member.id.0, member.state));
+    assert_eq!(found(&lan), Some((3, MemberState::Alive)), "the smaller id of two");
+    lan.nodes.remove(&3);
+    lan.run(20_000);
+    assert_eq!(found(&lan), Some((4, MemberState::Alive)), "the live one of two");
+    lan.nodes.remove(&4);
+    lan.run(20_000);
+    assert_eq!(found(&lan), Some((3, MemberState::Down)));
+    let node = &lan.nodes[&1];
+    assert_eq!(node.member_by_name("nobody"), None);
+    assert_eq!(node.me(), node.member(NodeId(1)));
+    let live: Vec<u64> = node.live_members().map(|member| member.id.0).collect();
+    assert_eq!((live, node.members().count(), node.member_count()), (vec![1, 2], 4, 2));
+}
+
+#[test]
 fn a_leave_is_no_failure() {
     let mut lan = Lan::new(5);
     lan.run(2_000);

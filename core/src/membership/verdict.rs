@@ -114,7 +114,7 @@ impl Membership {
         let mismatch = held.map(Record::shared) != Some(record.shared());
         let (least, greatest) = cx.config.membership.protocol;
         let foreign = record.protocol().1 < least || record.protocol().0 > greatest;
-        if foreign && rules::is_live(before) {
+        if foreign && before.is_live() {
             self.hide_foreign(id, cx);
         }
         self.table.set_content(id, record.bytes(), foreign);
@@ -127,7 +127,7 @@ impl Membership {
         if mismatch && record.shared() != self.own.shared() {
             self.compare_settings(id, record.shared(), cx);
         }
-        if updated && rules::is_live(before) {
+        if updated && before.is_live() {
             self.notify(id, MemberChange::Updated, cx);
         }
         self.announce(id, before, cx);
@@ -170,7 +170,7 @@ impl Membership {
             cx.stats.ignored_unknown_sender += 1;
             return;
         }
-        let age = if rules::is_live(state) { 0 } else { u64::from(age) * 1_000_000 };
+        let age = if state.is_live() { 0 } else { u64::from(age) * 1_000_000 };
         let Some(entry) = self.table.get(id) else { return self.keep_tombstone(verdict, age, source, cx) };
         let (was_live, held_age) = (entry.is_live(), entry.age(cx.now));
         let outcome = rules::merge(entry.claim(), heard, self.witness(entry, age, cx));
@@ -183,7 +183,7 @@ impl Membership {
                 self.schedule_expiry(id, age, cx);
             }
             Outcome::Repeated => {}
-            Outcome::Taken if rules::is_live(state) && !self.may_be_live(id, cx) => {}
+            Outcome::Taken if state.is_live() && !self.may_be_live(id, cx) => {}
             Outcome::Taken => {
                 if was_live && state == MemberState::Down {
                     self.record_obituary(id, incarnation, author, stamp, cx);
@@ -222,7 +222,7 @@ impl Membership {
     /// B2).
     fn keep_tombstone(&mut self, verdict: &Verdict, age: u64, source: &Source, cx: &mut Ctx<'_>) {
         let Verdict { id, incarnation, state, removed, .. } = *verdict;
-        if rules::is_live(state) || age >= nanos(cx.config.membership.forget_after) / 2 {
+        if state.is_live() || age >= nanos(cx.config.membership.forget_after) / 2 {
             return;
         }
         if self.table.guards() >= cx.config.membership.tombstones_max as usize {
@@ -245,17 +245,17 @@ impl Membership {
             self.deadlines.cancel(Timer::Suspicion(id));
             self.deadlines.cancel(Timer::Hearer(id));
         }
-        if rules::is_live(claim.state) {
+        if claim.state.is_live() {
             if before == MemberState::Down {
                 self.returns.note(id, cx.config.membership.flap_half_life, cx.now);
             }
             self.table.enter_order(id, &mut self.rng);
         }
         self.announce(id, before, cx);
-        if self.table.get(id).is_some_and(|entry| rules::is_live(entry.shown_state())) {
+        if self.table.get(id).is_some_and(|entry| entry.shown_state().is_live()) {
             self.obituaries.remove(&id);
         }
-        if !rules::is_live(claim.state) {
+        if !claim.state.is_live() {
             self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
         }
     }

@@ -106,8 +106,7 @@ impl Answerer {
 
     /// Finds a member by its name, or takes any id such as `n42` or `42`.
     fn find(&self, text: &str) -> Result<NodeId, String> {
-        let named =
-            self.bruit.read(|node| node.members().find(|member| member.name == text).map(|member| member.id));
+        let named = self.bruit.read(|node| node.member_by_name(text).map(|member| member.id));
         let number = || text.strip_prefix('n').unwrap_or(text).parse().ok().map(NodeId);
         named
             .or_else(number)

@@ -352,7 +352,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a-process-that-is-gone-is-asked-first",
         checks: &["A1"],
-        patches: &[(IDENTITY, "        if !is_live(state) {", "        if !is_live(state) && boot == 0 {")],
+        patches: &[(IDENTITY, "        if !state.is_live() {", "        if !state.is_live() && boot == 0 {")],
         by: By::Unit(
             "membership::adversity::processes::a_process_in_a_used_epoch_that_a_member_contacts_moves_above_it_at_once",
         ),

@@ -243,7 +243,7 @@ const MUTANTS: &[Mutant] = &[
         checks: &["CS10"],
         patches: &[(
             "core/src/membership/table.rs",
-            "        self.terminal += usize::from(!rules::is_live(state));\n",
+            "        self.terminal += usize::from(!state.is_live());\n",
             "",
         )],
         by: By::Sweep,

@@ -322,11 +322,11 @@ fn disorder(net: &Net, vetoed: &BTreeSet<(u64, u64)>) -> Option<String> {
             let view = node.member(NodeId(subject)).map(|member| member.state);
             let told = told.get(&(*observer, subject)).and_then(|(_, state)| *state);
             let is_unseen = told.is_none() || vetoed.contains(&(*observer, subject));
-            if view != told && !(is_unseen && view.is_none_or(|state| !rules::is_live(state))) {
+            if view != told && !(is_unseen && view.is_none_or(|state| !state.is_live())) {
                 return Some(std::format!("{observer} shows {view:?} of {subject}, told was {told:?}"));
             }
         }
-        let live = node.members().filter(|member| rules::is_live(member.state)).count();
+        let live = node.members().filter(|member| member.state.is_live()).count();
         if live != node.member_count() {
             return Some(std::format!("{observer} counts {} of {live}", node.member_count()));
         }

@@ -83,10 +83,35 @@ macro_rules! handle_methods {
             self.read(|node| node.recent(topic).map(|(id, payload)| (id, payload.to_vec())).collect())
         }
 
-        /// The members of the local view, ordered by id.
+        /// The members of the local view, ordered by id: also those that are Down or Left, until they are forgotten. See
+        /// [`live_members`](Self::live_members).
         #[must_use]
         pub fn members(&self) -> Vec<$crate::core::Member<'static>> {
             self.read(|node| node.members().map($crate::core::Member::into_owned).collect())
+        }
+
+        /// The members that can be used, this one included, ordered by id: those that are Alive or Suspect.
+        #[must_use]
+        pub fn live_members(&self) -> Vec<$crate::core::Member<'static>> {
+            self.read(|node| node.live_members().map($crate::core::Member::into_owned).collect())
+        }
+
+        /// This member as the others see it, once it has its name; `None` before.
+        #[must_use]
+        pub fn me(&self) -> Option<$crate::core::Member<'static>> {
+            self.read(|node| node.me().map($crate::core::Member::into_owned))
+        }
+
+        /// The member of the local view with this id, in whatever state.
+        #[must_use]
+        pub fn member(&self, id: $crate::core::NodeId) -> Option<$crate::core::Member<'static>> {
+            self.read(|node| node.member(id).map($crate::core::Member::into_owned))
+        }
+
+        /// The member of the local view with this name, in whatever state; a live one is preferred.
+        #[must_use]
+        pub fn member_by_name(&self, name: &str) -> Option<$crate::core::Member<'static>> {
+            self.read(|node| node.member_by_name(name).map($crate::core::Member::into_owned))
         }
 
         /// Gives the node a command, and returns its answer. Whatever follows later is told by a notice.
@@ -101,7 +126,10 @@ macro_rules! handle_methods {
         }
 
         /// Calls `read` with the node, for everything that the handle has no method for. The node waits meanwhile, so
-        /// `read` must be short, and it must call no method of the handle.
+        /// `read` must be short.
+        ///
+        /// # Panics
+        /// `read` calls a method of the handle: it would wait for itself.
         pub fn read<R>(&self, read: impl FnOnce(&$crate::core::Node) -> R) -> R {
             self.shared.read(read)
         }

@@ -9,7 +9,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bruit_core::wire::Kind;
@@ -38,6 +39,8 @@ pub trait WakeUp: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Shared<W> {
     driver: Mutex<Driver>,
+    /// The thread in a call of [`read`](Self::read).
+    reader: Mutex<Option<ThreadId>>,
     socket: NodeSocket,
     wake_up: W,
     clock: Clock,
@@ -61,6 +64,7 @@ impl<W: WakeUp> Shared<W> {
         let clock = driver.clock();
         Self {
             driver: Mutex::new(driver),
+            reader: Mutex::new(None),
             socket,
             wake_up,
             clock,
@@ -74,8 +78,23 @@ impl<W: WakeUp> Shared<W> {
     }
 
     /// Locks the driver. The node waits as long as the guard lives.
+    ///
+    /// # Panics
+    /// This thread is in a call of [`read`](Self::read), and would wait for itself.
     pub fn lock(&self) -> MutexGuard<'_, Driver> {
-        lock(&self.driver)
+        match self.driver.try_lock() {
+            Ok(driver) => driver,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                let is_reader = *lock(&self.reader) == Some(thread::current().id());
+                assert!(
+                    !is_reader,
+                    "a function that is given to `read` calls a method of the same handle, which would wait for ever; use \
+                     the node that it is given"
+                );
+                lock(&self.driver)
+            }
+        }
     }
 
     /// The driver's own means to wake its loop and its callers.
@@ -94,8 +113,21 @@ impl<W: WakeUp> Shared<W> {
     }
 
     /// Calls `read` with the node. The node waits meanwhile.
+    ///
+    /// # Panics
+    /// `read` locks the driver, or panics itself.
     pub fn read<R>(&self, read: impl FnOnce(&Node) -> R) -> R {
-        read(self.lock().node())
+        /// Ends the call of a reader, also if it panics. It is dropped before the driver is free for the next one.
+        struct Reader<'a>(&'a Mutex<Option<ThreadId>>);
+        impl Drop for Reader<'_> {
+            fn drop(&mut self) {
+                *lock(self.0) = None;
+            }
+        }
+        let driver = self.lock();
+        *lock(&self.reader) = Some(thread::current().id());
+        let _reader = Reader(&self.reader);
+        read(driver.node())
     }
 
     /// Gives the node a command and sends the datagrams that come out.

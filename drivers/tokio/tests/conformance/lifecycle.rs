@@ -29,6 +29,17 @@ pub(crate) fn members_see_each_other_and_their_metadata(kinds: [Kind; 3]) {
     assert_eq!((status.members, status.addr), (3, a.local_addr()));
 }
 
+pub(crate) fn a_call_of_the_handle_within_a_read_panics_and_stops_nothing(kinds: [Kind; 3]) {
+    let [a, b, c] = three(kinds);
+    let panic =
+        catch_unwind(AssertUnwindSafe(|| a.read(|_| a.members()))).expect_err("it cannot be answered");
+    let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+    let text = panic.downcast_ref::<&str>().map_or(text, |text| (*text).to_owned());
+    assert!(text.contains("a function that is given to `read`"), "{text}");
+    assert_eq!(a.read(|_| b.members().len()), 3, "another handle may be used");
+    assert_eq!((a.members().len(), c.members().len()), (3, 3), "the node goes on");
+}
+
 pub(crate) fn a_leave_and_a_crash_are_told_apart(kinds: [Kind; 3]) {
     let [a, mut b, mut c] = three(kinds);
     let (a_id, c_id) = (a.id(), c.id());
