@@ -116,8 +116,10 @@ impl<'a> Member<'a> {
 /// How a member changed in the local view.
 ///
 /// For each member the order is `Up`, then any of `Suspected`, `Refuted` and `Updated`, then `Down`, `Left`, or `Down` and
-/// then `Left` (an operator has removed it, or its leave was heard of late); then `Up` again if the member returns, or `Forgotten`. A member that restarts before anybody has missed it is `Updated`
-/// if its address or metadata differ, and else unchanged: compare [`Member::boot`] to notice it.
+/// then `Left` (an operator has removed it, or its leave was heard of late); then `Up` again if the member returns, or
+/// `Forgotten`. Of several changes at once, such as `Up` and `Suspected` of one that returns under suspicion, each shows the
+/// state to which it leads. A member that restarts before anybody has missed it is `Updated` if its address or metadata differ,
+/// and else unchanged: compare [`Member::boot`] to notice it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum MemberChange {

@@ -68,12 +68,14 @@ impl Membership {
         new.into_iter().for_each(|(id, state)| self.announce(id, state, cx));
     }
 
-    /// Reports one change of a member to the application, if the application has been told of the member.
+    /// Reports one change of a member to the application, if the application has been told of the member. Of several changes
+    /// at once each shows the state to which it leads.
     pub(super) fn notify(&self, id: NodeId, change: MemberChange, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|entry| entry.is_shown()) else { return };
         let record = entry.record().filter(|_| entry.flags.visibility == Visibility::Announced);
         if let Some(record) = record {
-            cx.out.notify_member(change, record.bytes(), entry.incarnation(), entry.state());
+            let state = if change == MemberChange::Up { MemberState::Alive } else { entry.state() };
+            cx.out.notify_member(change, record.bytes(), entry.incarnation(), state);
         }
     }
 
@@ -112,16 +114,7 @@ impl Membership {
         let hidden = |entry: &&Entry| entry.flags.visibility == Visibility::Hidden || entry.is_on_probation();
         if let Some(state) = self.table.get(id).filter(hidden).map(Entry::state) {
             self.end_probation(id, Visibility::Admitted);
-            if state.is_live() { self.announce(id, state, cx) } else { self.announce_gone(id, state, cx) }
-        }
-    }
-
-    /// Tells the application of a member that is gone and that the view shows from now on, as if it had been up until now.
-    fn announce_gone(&mut self, id: NodeId, state: MemberState, cx: &mut Ctx<'_>) {
-        if self.table.get(id).is_some_and(Entry::is_shown) {
-            self.table.set_visibility(id, Visibility::Announced);
-            let last = if state == MemberState::Down { MemberChange::Down } else { MemberChange::Left };
-            [MemberChange::Up, last].into_iter().for_each(|change| self.notify(id, change, cx));
+            self.announce(id, state, cx);
         }
     }
 }

@@ -6,6 +6,14 @@ const SENDER: &str = "core/src/membership/sender.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "who-is-admitted-while-gone-is-shown",
+        checks: &["B5"],
+        patches: &[(TABLE, "self.is_live() || self.flags.visibility != Visibility::Admitted;", "true;")],
+        by: By::Unit(
+            "membership::adversity::views::a_member_that_is_admitted_while_it_is_down_is_shown_when_it_returns",
+        ),
+    },
+    Mutant {
         name: "a-long-part-is-handed-over-unasked",
         checks: &["B9"],
         patches: &[(

@@ -67,10 +67,8 @@ impl Check<Scene<'_>> for Order {
             return Err(scene.violation(observer, text));
         };
         if let Some(after) = after {
-            // A member that returns under suspicion is reported as Up, and at once as Suspected.
-            let soon = change == MemberChange::Up && member.state == MemberState::Suspect;
             let veto = change == MemberChange::Left && self.vetoed.remove(&key);
-            if member.state != after && !soon && !veto {
+            if member.state != after && !veto {
                 let text = format!("it reported {change:?} of {} and shows it {:?}", member.id, member.state);
                 return Err(scene.violation(observer, text));
             }
