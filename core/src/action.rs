@@ -76,7 +76,7 @@ pub struct Member<'a> {
     pub meta: Cow<'a, [u8]>,
     /// The highest incarnation of the member that is known here.
     pub incarnation: Incarnation,
-    /// The random number of the member's process. If it changes, the member has restarted.
+    /// The random number of the member's process. If it changes, the member has restarted ([`MemberChange::Restarted`]).
     pub boot: u64,
     /// The state of the member in the local view.
     pub state: MemberState,
@@ -115,11 +115,14 @@ impl<'a> Member<'a> {
 
 /// How a member changed in the local view.
 ///
-/// For each member the order is `Up`, then any of `Suspected`, `Refuted` and `Updated`, then `Down`, `Left`, or `Down` and
-/// then `Left` (an operator has removed it, or its leave was heard of late); then `Up` again if the member returns, or
-/// `Forgotten`. Of several changes at once, such as `Up` and `Suspected` of one that returns under suspicion, each shows the
-/// state to which it leads. A member that restarts before anybody has missed it is `Updated` if its address or metadata differ,
-/// and else unchanged: compare [`Member::boot`] to notice it.
+/// For each member the order is `Up`, then any of `Suspected`, `Refuted`, `Updated` and `Restarted`, then `Down`, `Left`, or
+/// `Down` and then `Left` (an operator has removed it, or its leave was heard of late); then `Up` again if the member returns,
+/// or `Forgotten`. Of several changes at once, such as `Up` and `Suspected` of one that returns under suspicion, each shows the
+/// state to which it leads. A member that returns after a Down may have restarted, too: then its `Up` has another [`Member::boot`], or `Restarted`
+/// follows.
+///
+/// This node itself is `Up` when it takes its id, `Updated` when its own record changes, and `Left` when it leaves or is
+/// removed. What other members believe of it is not reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum MemberChange {
@@ -127,6 +130,9 @@ pub enum MemberChange {
     Up,
     /// The address, metadata, zone or name of the member changed.
     Updated,
+    /// Another process has taken over before anybody missed the former one: what that process kept in memory is lost. Its
+    /// address and metadata may differ, too. It is also reported when a copied process draws a new boot number (rule A2c).
+    Restarted,
     /// The member is suspected to have failed.
     Suspected,
     /// The suspicion was refuted: the member is alive.
@@ -167,7 +173,7 @@ pub enum Notice<'a> {
         /// The member of the first contact.
         via: NodeId,
     },
-    /// A member changed in the local view. Changes of this node itself come as [`Notice::Reincarnated`] instead.
+    /// A member changed in the local view. This node is one of the members.
     Member {
         /// How the member changed.
         change: MemberChange,

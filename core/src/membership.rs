@@ -79,7 +79,7 @@ use leave::Goodbye;
 use name::{NameRelays, Redraw, Rivals};
 use own::Own;
 use probe::Prober;
-use rules::Claim;
+use rules::{Claim, Visibility};
 use sender::{Reply, Source, Turns};
 use suspicion::Suspicion;
 use table::Table;
@@ -184,6 +184,7 @@ impl Membership {
         let mut table = Table::new(own.id, key);
         table.insert(own.id, Claim::new(own.incarnation(), MemberState::Alive), now.as_nanos());
         table.set_content(own.id, &own.record(), false);
+        table.set_visibility(own.id, Visibility::Hidden);
         Self {
             phase: Phase::Idle,
             table,

@@ -19,6 +19,13 @@ impl Membership {
     /// Reports to the application and to the other machines how a member has changed since it was in the state
     /// `before`.
     pub(super) fn announce(&mut self, id: NodeId, before: MemberState, cx: &mut Ctx<'_>) {
+        self.report(id, before, cx);
+        if self.table.get(id).is_some_and(|entry| entry.shown_state().is_live()) {
+            self.obituaries.remove(&id);
+        }
+    }
+
+    fn report(&mut self, id: NodeId, before: MemberState, cx: &mut Ctx<'_>) {
         let Some(entry) = self.table.get(id).filter(|_| id != self.own.id) else { return };
         if before.is_live() && !entry.is_live() {
             self.sync.forget(id);

@@ -5,7 +5,6 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::Claim;
 use super::table::Entry;
 use super::updates::Update;
 use super::{Membership, Timer, send};
@@ -51,8 +50,7 @@ impl Membership {
             return Ok(Answer::Done);
         }
         self.must_run()?;
-        let left = Claim::new(self.own.incarnation(), MemberState::Left);
-        self.table.set_verdict(self.own.id, left, cx.now.as_nanos());
+        self.hold_self_left(cx);
         self.stop(Phase::Leaving, cx);
         let needed = self.table.probed().min(cx.config.membership.leave_acks.into());
         let seq = self.prober.next_seq();

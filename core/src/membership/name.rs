@@ -11,6 +11,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Answer, NAME_ASK, Route, Signed, Step};
+use super::rules::Visibility;
 use super::sender::answer_room;
 use super::table::Entry;
 use super::waiting::{Next, Place, Waiting};
@@ -185,7 +186,9 @@ impl Membership {
         self.phase = Phase::Running;
         self.contacts.since = cx.now;
         self.has_published = true;
+        self.table.set_visibility(self.own.id, Visibility::Hidden);
         self.hold_own_record(cx);
+        self.announce_self(cx);
         self.store_epoch(cx);
         if self.own.incarnation().epoch != epoch {
             cx.signals.push(Signal::NewEpoch(self.own.incarnation().epoch));

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::{Identity, Reaction, Signed};
 use super::name::Redraw;
-use super::rules::Claim;
+use super::rules::{self, Claim, Visibility};
+use super::table::Entry;
 use super::updates::Update;
 use super::{Membership, Reply, Source};
-use crate::action::Notice;
+use crate::action::{MemberChange, Notice};
 use crate::boot::{Boot, Phase};
 use crate::config::Config;
 use crate::context::{Ctx, Signal};
@@ -19,7 +20,7 @@ use crate::error::Misbehavior;
 use crate::id::{Incarnation, NodeId, hash64};
 use crate::id::{MemberState, Slot};
 use crate::time::Time;
-use crate::wire::{Accused, RecordFields, Standing};
+use crate::wire::{Accused, Record, RecordFields, Standing};
 
 /// The content of the own record, and the identity of this process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -234,12 +235,29 @@ impl Membership {
         cx.out.notify(Notice::Reincarnated { incarnation: self.own.incarnation() });
     }
 
-    /// Puts the own record into the table, and the own incarnation into every datagram.
+    /// Puts the own record into the table, and the own incarnation into every datagram. The application is told if others
+    /// see this node differently from now on.
     pub(super) fn hold_own_record(&mut self, cx: &mut Ctx<'_>) {
-        let (id, incarnation) = (self.own.id, self.own.incarnation());
+        let (id, incarnation, record) = (self.own.id, self.own.incarnation(), self.own.record());
         cx.link.set_incarnation(incarnation);
         self.table.set_verdict(id, Claim::new(incarnation, MemberState::Alive), cx.now.as_nanos());
-        self.table.set_content(id, &self.own.record(), false);
+        let held = self.table.get(id).and_then(Entry::record);
+        let change = held.and_then(|held| rules::content_change(held, Record::trusted(&record)));
+        self.table.set_content(id, &record, false);
+        change.into_iter().for_each(|change| self.notify(id, change, cx));
+    }
+
+    /// Reports this node to its own application, now that it has its id.
+    pub(super) fn announce_self(&mut self, cx: &mut Ctx<'_>) {
+        self.table.set_visibility(self.own.id, Visibility::Announced);
+        self.notify(self.own.id, MemberChange::Up, cx);
+    }
+
+    /// Holds this node as Left from now on, and reports it to its own application.
+    pub(super) fn hold_self_left(&mut self, cx: &mut Ctx<'_>) {
+        let left = Claim::new(self.own.incarnation(), MemberState::Left);
+        self.table.set_verdict(self.own.id, left, cx.now.as_nanos());
+        self.notify(self.own.id, MemberChange::Left, cx);
     }
 
     pub(super) fn enter_epoch(&mut self, cx: &mut Ctx<'_>) {
@@ -256,6 +274,7 @@ impl Membership {
     /// Stops, because an operator has removed this node (rule A7).
     pub(super) fn on_removed(&mut self, cx: &mut Ctx<'_>) {
         if self.phase == Phase::Running {
+            self.hold_self_left(cx);
             cx.out.notify(Notice::Removed);
             self.stop(Phase::Ended, cx);
         }

@@ -90,6 +90,17 @@ pub(super) fn are_two_contents(one: Record<'_>, other: Record<'_>) -> bool {
     version(one) == version(other) && one != other
 }
 
+/// The change that the application sees when the record of a live member is replaced.
+pub(super) fn content_change(held: Record<'_>, new: Record<'_>) -> Option<MemberChange> {
+    if held.boot() != new.boot() {
+        Some(MemberChange::Restarted)
+    } else if held.described() != new.described() {
+        Some(MemberChange::Updated)
+    } else {
+        None
+    }
+}
+
 /// The version of a record: its incarnation, and then its boot, which orders two processes with one incarnation (rule
 /// A2).
 fn version(record: Record<'_>) -> (Incarnation, u64) {

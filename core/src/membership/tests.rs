@@ -95,6 +95,72 @@ fn a_leave_is_no_failure() {
 }
 
 #[test]
+fn a_node_is_told_of_itself_what_the_others_are_told_of_it() {
+    let mut lan = Lan::new(3);
+    lan.run(2_000);
+    lan.command(3, Command::SetMeta(vec![1]));
+    lan.run(2_000);
+    lan.command(3, Command::SetMeta(vec![1]));
+    lan.command(3, Command::SetAddr(addr(33)));
+    lan.command(3, Command::SetAddr(addr(3)));
+    lan.command(3, Command::Leave { within: Duration::from_secs(2) });
+    lan.run(2_000);
+    lan.command(3, Command::Join { seeds: vec![] });
+    lan.run(2_000);
+    use MemberChange::{Left, Up, Updated};
+    assert_eq!(lan.changes(3, 3), [Up, Updated, Updated, Updated, Left, Up]);
+    let own = |(id, notice): &(u64, Notice<'static>)| match notice {
+        Notice::Member { member, .. } if *id == 3 && member.id.0 == 3 => {
+            Some((member.state, member.meta.to_vec(), member.addr))
+        }
+        _ => None,
+    };
+    let told: Vec<_> = lan.notices.iter().filter_map(own).collect();
+    let at = |state, meta: &[u8], key| (state, meta.to_vec(), addr(key));
+    let alive = MemberState::Alive;
+    assert_eq!(
+        told,
+        [
+            at(alive, &[], 3),
+            at(alive, &[1], 3),
+            at(alive, &[1], 33),
+            at(alive, &[1], 3),
+            at(MemberState::Left, &[1], 3),
+            at(alive, &[1], 3),
+        ]
+    );
+    lan.command(1, Command::RemovePeer(NodeId(3)));
+    lan.run(2_000);
+    assert_eq!(lan.changes(3, 3).last(), Some(&Left));
+    assert_eq!(lan.nodes[&3].me().map(|me| me.state), Some(MemberState::Left));
+}
+
+#[test]
+fn a_node_is_no_member_before_it_has_its_id() {
+    let node = Node::new(boot(1, 1), Config::lan("test"), Time::ZERO).expect("valid");
+    assert_eq!((node.me(), node.members().count(), node.member_count()), (None, 0, 0));
+}
+
+#[test]
+fn a_restart_that_nobody_has_missed_is_told_and_one_after_a_down_comes_with_its_return() {
+    use MemberChange::{Down, Restarted, Suspected, Up};
+    let mut lan = Lan::new(3);
+    lan.run(2_000);
+    let boots = |lan: &Lan| lan.nodes[&1].member(NodeId(3)).map(|member| member.boot);
+    let first = boots(&lan);
+    lan.start(boot(3, 2_000_000), &Config::lan("test"));
+    lan.run(2_000);
+    assert_eq!(lan.changes(1, 3), [Up, Restarted]);
+    assert_ne!(boots(&lan), first);
+    lan.nodes.remove(&3);
+    lan.run(20_000);
+    assert_eq!(lan.changes(1, 3), [Up, Restarted, Suspected, Down]);
+    lan.start(boot(3, 3_000_000), &Config::lan("test"));
+    lan.run(2_000);
+    assert_eq!(lan.changes(1, 3)[4..], [Up, Restarted], "its return was heard of before its record");
+}
+
+#[test]
 fn a_restarted_node_is_back_at_once_also_with_its_clock_set_back() {
     for epoch in [2, 1, 0] {
         let mut lan = Lan::new(4);

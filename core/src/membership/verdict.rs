@@ -45,6 +45,7 @@ impl Membership {
             return;
         }
         let Some(entry) = self.table.get(id) else { return self.add_member(record, source, cx) };
+        let before = entry.state();
         let revives = rules::merge(entry.claim(), heard, Witness::Nothing) == Outcome::Taken;
         if !revives && entry.flags.held_back {
             if reply.gone != Some(id) {
@@ -60,11 +61,17 @@ impl Membership {
         if revives && !self.may_be_live(id, cx) {
             return;
         }
+        let mut told = before;
         if revives {
-            self.set_verdict(id, heard, cx.now.as_nanos(), cx);
+            self.hold_verdict(id, heard, cx.now.as_nanos(), cx);
+            // A member that returns is reported together with its new record.
+            if before.is_live() || !newer {
+                self.announce(id, before, cx);
+                told = MemberState::Alive;
+            }
         }
         if newer {
-            self.take_content(record, cx);
+            self.take_content(record, told, cx);
         }
         if !revives && !newer {
             return;
@@ -98,19 +105,19 @@ impl Membership {
         }
         let claim = Claim::new(record.incarnation(), MemberState::Alive);
         self.table.insert(id, claim, cx.now.as_nanos());
-        self.take_content(record, cx);
+        self.take_content(record, MemberState::Alive, cx);
         self.enqueue_heard(id, Update::Record, source, cx);
     }
 
-    /// Replaces the record of a member, and reports to the application what has changed.
-    fn take_content(&mut self, record: Record<'_>, cx: &mut Ctx<'_>) {
+    /// Replaces the record of a member, and reports to the application what has changed since the member was in the state
+    /// `before`.
+    fn take_content(&mut self, record: Record<'_>, before: MemberState, cx: &mut Ctx<'_>) {
         let id = record.id();
-        let Some(entry) = self.table.get(id) else { return };
-        let (before, held) = (entry.state(), entry.record());
+        let held = self.table.get(id).and_then(Entry::record);
         if held.is_none() {
             cx.signals.push(Signal::MemberKnown(id));
         }
-        let updated = held.is_some_and(|held| held.described() != record.described());
+        let change = held.and_then(|held| rules::content_change(held, record)).filter(|_| before.is_live());
         let mismatch = held.map(Record::shared) != Some(record.shared());
         let (least, greatest) = cx.config.membership.protocol;
         let foreign = record.protocol().1 < least || record.protocol().0 > greatest;
@@ -127,9 +134,7 @@ impl Membership {
         if mismatch && record.shared() != self.own.shared() {
             self.compare_settings(id, record.shared(), cx);
         }
-        if updated && before.is_live() {
-            self.notify(id, MemberChange::Updated, cx);
-        }
+        change.into_iter().for_each(|change| self.notify(id, change, cx));
         self.announce(id, before, cx);
     }
 
@@ -240,6 +245,16 @@ impl Membership {
     /// Sets the state and incarnation of a member and does all that follows from it, except queueing it for spreading.
     pub(super) fn set_verdict(&mut self, id: NodeId, claim: Claim, stamp: u64, cx: &mut Ctx<'_>) {
         let Some(before) = self.table.get(id).map(Entry::state) else { return };
+        self.hold_verdict(id, claim, stamp, cx);
+        self.announce(id, before, cx);
+        if !claim.state.is_live() {
+            self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
+        }
+    }
+
+    /// Sets the state and incarnation of a member, and ends a suspicion of it. The application is not told yet.
+    fn hold_verdict(&mut self, id: NodeId, claim: Claim, stamp: u64, cx: &mut Ctx<'_>) {
+        let Some(before) = self.table.get(id).map(Entry::state) else { return };
         self.table.set_verdict(id, claim, stamp);
         if claim.state != MemberState::Suspect && self.suspicions.remove(&id).is_some() {
             self.deadlines.cancel(Timer::Suspicion(id));
@@ -250,13 +265,6 @@ impl Membership {
                 self.returns.note(id, cx.config.membership.flap_half_life, cx.now);
             }
             self.table.enter_order(id, &mut self.rng);
-        }
-        self.announce(id, before, cx);
-        if self.table.get(id).is_some_and(|entry| entry.shown_state().is_live()) {
-            self.obituaries.remove(&id);
-        }
-        if !claim.state.is_live() {
-            self.schedule_expiry(id, cx.now.as_nanos().wrapping_sub(stamp), cx);
         }
     }
 }

@@ -29,6 +29,8 @@ struct Stage {
     nodes: Vec<Option<Node>>,
     cut: BTreeSet<(usize, usize)>,
     views: BTreeMap<(usize, NodeId), MemberState>,
+    /// How often an observer has reported a restart of a member, and an update of it.
+    versions: BTreeMap<(usize, NodeId), (u64, u8)>,
     roots: BTreeMap<usize, u64>,
     cached: BTreeSet<(usize, MessageId)>,
     marks: BTreeMap<usize, Vec<Mark>>,
@@ -89,8 +91,12 @@ impl Nodes for Stage {
         self.node(index).is_some() && !self.stopped.contains(&index.get())
     }
 
-    fn shown(&self, observer: Index, id: NodeId) -> Option<MemberState> {
-        self.view(observer, id)
+    fn member(&self, observer: Index, id: NodeId) -> Option<Member<'_>> {
+        let (restarts, updates) = self.versions.get(&(observer.get(), id)).copied().unwrap_or_default();
+        let mut member = member(id.0, 0, self.view(observer, id)?);
+        member.boot += restarts;
+        member.meta = Cow::Owned(vec![updates]);
+        Some(member)
     }
 
     fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {
@@ -249,14 +255,25 @@ impl Fixture {
             MemberChange::Suspected => MemberState::Suspect,
             MemberChange::Down => MemberState::Down,
             MemberChange::Left => MemberState::Left,
-            MemberChange::Updated | MemberChange::Forgotten => shown.unwrap_or(MemberState::Alive),
+            MemberChange::Updated | MemberChange::Restarted | MemberChange::Forgotten => {
+                shown.unwrap_or(MemberState::Alive)
+            }
             _ => MemberState::Alive,
         };
         self.shows(observer, id, state);
+        let (restarts, updates) = self.stage.versions.entry((observer, NodeId(id))).or_default();
+        match change {
+            MemberChange::Restarted => *restarts += 1,
+            MemberChange::Updated => *updates += 1,
+            _ => {}
+        }
+        let mut member =
+            self.stage.member(Index::new(observer), NodeId(id)).expect("it is shown").into_owned();
+        member.incarnation.counter = counter;
         if change == MemberChange::Forgotten {
             self.stage.views.remove(&(observer, NodeId(id)));
         }
-        self.notices(observer, &Notice::Member { change, member: member(id, counter, state) })
+        self.notices(observer, &Notice::Member { change, member })
     }
 
     /// Process `observer` shows the member in this state, without a notice.

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use bruit_core::{
-    MemberState, MessageId, Node, NodeId, Phase, Time,
+    Member, MemberState, MessageId, Node, NodeId, Phase, Time,
     broadcast::{Mark, Pending, Usage},
 };
 
@@ -64,9 +64,13 @@ pub trait Nodes {
     fn is_member(&self, index: Index) -> bool {
         self.node(index).is_some_and(|node| node.phase() == Phase::Running)
     }
+    /// A member as `observer` shows it to its application.
+    fn member(&self, observer: Index, id: NodeId) -> Option<Member<'_>> {
+        self.node(observer)?.member(id)
+    }
     /// The state in which `observer` shows a member to its application.
     fn shown(&self, observer: Index, id: NodeId) -> Option<MemberState> {
-        self.node(observer)?.member(id).map(|member| member.state)
+        self.member(observer, id).map(|member| member.state)
     }
     /// The state in which `observer` holds a member that it shows. A member on probation is shown as Down and held alive.
     fn view(&self, observer: Index, id: NodeId) -> Option<MemberState> {

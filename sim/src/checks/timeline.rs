@@ -140,11 +140,9 @@ fn describe_fate(fate: &Fate) -> String {
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other notice has a text")]
 fn describe_notice(notice: &Notice<'_>, detail: Detail) -> Option<String> {
     match notice {
-        Notice::Member { change: MemberChange::Up | MemberChange::Updated, .. }
-            if detail < Detail::Notices =>
-        {
-            None
-        }
+        Notice::Member {
+            change: MemberChange::Up | MemberChange::Updated | MemberChange::Restarted, ..
+        } if detail < Detail::Notices => None,
         Notice::Member { change, member } => Some(describe_change(*change, member)),
         Notice::Joined { via } => (detail >= Detail::Notices).then(|| format!("has joined through {via}")),
         Notice::Reincarnated { incarnation } => {
@@ -184,6 +182,7 @@ fn describe_change(change: MemberChange, member: &Member<'_>) -> String {
     let verb = match change {
         MemberChange::Up => "sees",
         MemberChange::Updated => "sees new content of",
+        MemberChange::Restarted => "sees a new process of",
         MemberChange::Suspected => "suspects",
         MemberChange::Refuted => "clears",
         MemberChange::Down => "holds Down",

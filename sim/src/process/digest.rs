@@ -44,7 +44,8 @@ fn change_code(change: MemberChange) -> u64 {
         MemberChange::Down => 4,
         MemberChange::Left => 5,
         MemberChange::Forgotten => 6,
-        _ => 7,
+        MemberChange::Restarted => 7,
+        _ => 8,
     }
 }
 

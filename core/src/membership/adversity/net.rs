@@ -241,11 +241,11 @@ impl Net {
             let Notice::Member { change, member } = notice else { continue };
             let before = told.get(&(*key, member.id.0)).copied();
             let was = before.map(|(change, _)| change);
-            let live = matches!(was, Some(C::Up | C::Updated | C::Suspected | C::Refuted));
+            let live = matches!(was, Some(C::Up | C::Updated | C::Restarted | C::Suspected | C::Refuted));
             let (good, shown) = match change {
                 C::Up => (!live, Some(MemberState::Alive)),
                 C::Refuted => (live, Some(MemberState::Alive)),
-                C::Updated => (live, before.and_then(|(_, state)| state)),
+                C::Updated | C::Restarted => (live, before.and_then(|(_, state)| state)),
                 C::Suspected => (live, Some(MemberState::Suspect)),
                 C::Down => (live, Some(MemberState::Down)),
                 C::Left => (live || was == Some(C::Down), Some(MemberState::Left)),

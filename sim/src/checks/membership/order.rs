@@ -1,19 +1,36 @@
-//! CM11: the notices of one observer about one member follow one grammar: `Up`, then any of `Suspected`, `Refuted` and
-//! `Updated`, then `Down` or `Left`, then `Up` again or `Forgotten`. No notice is missing or repeated, and the last one
-//! agrees with the view.
+//! CM11: the notices of one observer about one member, which may be itself, follow one grammar: `Up`, then any of
+//! `Suspected`, `Refuted`, `Updated` and `Restarted`, then `Down` or `Left`, then `Up` again or `Forgotten`. No notice is
+//! missing or repeated, a `Restarted` has another boot and an `Updated` the same one, and the last notice agrees with the view.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bruit_core::{Admission, Command, MemberChange, MemberState, NodeId};
+use bruit_core::{Admission, Command, Member, MemberChange, MemberState, NodeId};
 
-use crate::base::Index;
+use crate::base::{Index, mix, of_bytes};
 use crate::checks::scene::{Scene, change};
 use crate::kernel::{Check, Happening, Memory, Violation};
 
-/// CM11: the state of each member according to the notices of each observer.
+/// What an observer has last reported of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    state: MemberState,
+    boot: u64,
+    /// The digest of the address, the name, the zone and the metadata.
+    content: u64,
+}
+
+impl Told {
+    fn of(member: &Member<'_>) -> Self {
+        let Member { name, addr, zone, meta, .. } = member;
+        let content = mix(of_bytes(format!("{addr} {name} {zone}").as_bytes()), of_bytes(meta));
+        Self { state: member.state, boot: member.boot, content }
+    }
+}
+
+/// CM11: what each observer has reported of each member.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
-    states: BTreeMap<(Index, NodeId), MemberState>,
+    told: BTreeMap<(Index, NodeId), Told>,
     /// The members that the application of an observer has refused. It is told that they left, while they live.
     vetoed: BTreeSet<(Index, NodeId)>,
 }
@@ -22,8 +39,23 @@ impl Order {
     /// A process that goes on from a snapshot does not report again what it has reported before.
     fn adopt(&mut self, observer: Index, scene: &Scene<'_>) {
         let Some(node) = scene.node(observer) else { return };
-        let others = node.members().filter(|member| member.id != node.id());
-        self.states.extend(others.map(|member| ((observer, member.id), member.state)));
+        self.told.extend(node.members().map(|member| ((observer, member.id), Told::of(&member))));
+    }
+}
+
+/// The way in which a change does not fit what was told before, if it does not.
+fn misfit(before: Option<Told>, change: MemberChange, now: Told) -> Option<&'static str> {
+    let before = before?;
+    match change {
+        MemberChange::Updated if now.boot != before.boot => Some("a restart"),
+        MemberChange::Updated if now.content == before.content => Some("nothing new"),
+        MemberChange::Restarted if now.boot == before.boot => Some("the same process"),
+        MemberChange::Suspected | MemberChange::Refuted
+            if (now.boot, now.content) != (before.boot, before.content) =>
+        {
+            Some("a new record")
+        }
+        _ => None,
     }
 }
 
@@ -34,7 +66,7 @@ const fn next(state: Option<MemberState>, change: MemberChange) -> Option<Option
     Some(match (state, change) {
         (None | Some(Down | Left), MemberChange::Up) | (Some(Suspect), MemberChange::Refuted) => Some(Alive),
         (Some(Alive), MemberChange::Suspected) => Some(Suspect),
-        (Some(Alive | Suspect), MemberChange::Updated) => state,
+        (Some(Alive | Suspect), MemberChange::Updated | MemberChange::Restarted) => state,
         (Some(Alive | Suspect), MemberChange::Down) => Some(Down),
         (Some(Alive | Suspect | Down), MemberChange::Left) => Some(Left),
         (Some(Down | Left), MemberChange::Forgotten) => None,
@@ -45,7 +77,7 @@ const fn next(state: Option<MemberState>, change: MemberChange) -> Option<Option
 impl Check<Scene<'_>> for Order {
     fn observe(&mut self, happening: &Happening<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         if let Happening::Crashed { node } = *happening {
-            self.states.retain(|(observer, _), _| *observer != node);
+            self.told.retain(|(observer, _), _| *observer != node);
             self.vetoed.retain(|(observer, _)| *observer != node);
         }
         match *happening {
@@ -60,45 +92,48 @@ impl Check<Scene<'_>> for Order {
         let Some((observer, change, member)) = change(happening) else { return Ok(()) };
         scene.judges();
         let key = (observer, member.id);
-        let state = self.states.get(&key).copied();
-        let Some(after) = next(state, change) else {
-            let before = state.map_or("unknown".to_owned(), |state| format!("{state:?}"));
+        let before = self.told.get(&key).copied();
+        let Some(after) = next(before.map(|told| told.state), change) else {
+            let before = before.map_or("unknown".to_owned(), |told| format!("{:?}", told.state));
             let text = format!("it reported {change:?} of {}, which was {before}", member.id);
             return Err(scene.violation(observer, text));
         };
-        if let Some(after) = after {
-            let veto = change == MemberChange::Left && self.vetoed.remove(&key);
-            if member.state != after && !veto {
-                let text = format!("it reported {change:?} of {} and shows it {:?}", member.id, member.state);
+        let now = Told::of(member);
+        if let Some(what) = misfit(before, change, now) {
+            let text = format!("it reported {change:?} of {}, and it was {what}", member.id);
+            return Err(scene.violation(observer, text));
+        }
+        // The application has asked not to be shown a member that it has refused.
+        let veto = change == MemberChange::Left && self.vetoed.remove(&key);
+        match after {
+            Some(after) if now.state != after && !veto => {
+                let text = format!("it reported {change:?} of {} and shows it {:?}", member.id, now.state);
                 return Err(scene.violation(observer, text));
             }
-            if veto {
-                // The application has asked not to be shown the member any more.
-                self.states.remove(&key);
-            } else {
-                self.states.insert(key, after);
-            }
-        } else {
-            self.states.remove(&key);
+            Some(_) if !veto => _ = self.told.insert(key, now),
+            Some(_) | None => _ = self.told.remove(&key),
         }
         Ok(())
     }
 
     fn conclude(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        for ((observer, id), state) in self.states.iter().map(|(key, state)| (*key, *state)) {
-            if scene.world.joined(observer).is_none() || id == scene.world.id(observer) {
+        for ((observer, id), told) in &self.told {
+            if scene.world.joined(*observer).is_none() {
                 continue;
             }
-            let shown = scene.nodes.shown(observer, id);
-            if shown != Some(state) {
-                let text = format!("its last notice made {id} {state:?}, and it shows {shown:?}");
-                return Err(scene.violation(observer, text));
+            let shown = scene.nodes.member(*observer, *id).map(|member| Told::of(&member));
+            // Of a member that is gone, or shown as gone, only the return is told.
+            let agrees = |shown: Told| {
+                if told.state.is_live() { shown == *told } else { shown.state == told.state }
+            };
+            if !shown.is_some_and(agrees) {
+                let text = format!("its last notice made {id} {told:?}, and it shows {shown:?}");
+                return Err(scene.violation(*observer, text));
             }
         }
         for observer in scene.world.indices().filter(|node| scene.world.joined(*node).is_some()) {
-            let me = scene.world.id(observer);
-            for id in scene.nodes.live(observer).into_iter().filter(|id| *id != me) {
-                if !self.states.contains_key(&(observer, id)) {
+            for id in scene.nodes.live(observer) {
+                if !self.told.contains_key(&(observer, id)) {
                     return Err(scene.violation(observer, format!("it shows {id}, and never reported it")));
                 }
             }
@@ -109,11 +144,13 @@ impl Check<Scene<'_>> for Order {
 
 #[cfg(test)]
 mod tests {
-    use crate::checks::fixture::Fixture;
-    use bruit_core::MemberChange::{Down, Forgotten, Left, Refuted, Suspected, Up, Updated};
+    use crate::checks::fixture::{Fixture, member};
+    use bruit_core::MemberChange::{Down, Forgotten, Left, Refuted, Restarted, Suspected, Up, Updated};
+    use bruit_core::{Member, MemberChange, MemberState, Notice};
 
-    fn history(changes: &[bruit_core::MemberChange]) -> Fixture {
+    fn history(changes: &[MemberChange]) -> Fixture {
         let mut history = Fixture::new(2, "CM11");
+        history.tells(0, Up, 1, 0).tells(1, Up, 2, 0);
         for change in changes {
             history.tells(0, *change, 2, 0);
         }
@@ -129,19 +166,48 @@ mod tests {
         history(&[Up, Left, Left]).fires("Left of n2, which was Left");
         history(&[Up, Forgotten]).fires("Forgotten of n2, which was Alive");
         history(&[Up, Down, Updated]).fires("Updated of n2, which was Down");
+        history(&[Up, Down, Restarted]).fires("Restarted of n2, which was Down");
+    }
+
+    /// Member 2 is up at process 0, which then reports this change of it, with this boot and metadata.
+    fn changes(change: MemberChange, boot: u64, meta: &'static [u8]) -> Fixture {
+        let mut history = history(&[Up]);
+        let state = if change == Suspected { MemberState::Suspect } else { MemberState::Alive };
+        let up = member(2, 0, state);
+        let member = Member { boot: up.boot + boot, meta: meta.into(), ..up };
+        history.notices(0, &Notice::Member { change, member });
+        history
+    }
+
+    #[test]
+    fn a_change_that_is_called_by_another_name_is_found() {
+        changes(Updated, 1, &[0]).fires("Updated of n2, and it was a restart");
+        changes(Updated, 0, &[0]).fires("Updated of n2, and it was nothing new");
+        changes(Updated, 0, &[1]).is_silent();
+        changes(Restarted, 0, &[1]).fires("Restarted of n2, and it was the same process");
+        changes(Restarted, 1, &[0]).is_silent();
+        changes(Suspected, 1, &[0]).fires("Suspected of n2, and it was a new record");
+        changes(Suspected, 0, &[0]).is_silent();
     }
 
     #[test]
     fn a_view_that_does_not_match_the_last_notice_is_found() {
-        history(&[Up]).shows(0, 2, bruit_core::MemberState::Suspect).ends().fires("it shows Some(Suspect)");
-        history(&[]).shows(0, 2, bruit_core::MemberState::Alive).ends().fires("never reported");
+        history(&[Up]).shows(0, 2, MemberState::Suspect).ends().fires("it shows Some(Told { state: Suspect");
+        history(&[]).shows(0, 2, MemberState::Alive).ends().fires("never reported");
+        changes(Updated, 0, &[1]).ends().fires("its last notice made n2");
+        changes(Restarted, 1, &[0]).ends().fires("its last notice made n2");
+    }
+
+    #[test]
+    fn a_process_that_does_not_report_itself_is_found() {
+        Fixture::new(1, "CM11").ends().fires("it shows n1, and never reported it");
     }
 
     #[test]
     fn every_allowed_change_is_fine() {
         let changes = [
-            Up, Updated, Suspected, Updated, Refuted, Suspected, Down, Up, Left, Forgotten, Up, Down,
-            Forgotten,
+            Up, Updated, Suspected, Updated, Restarted, Refuted, Restarted, Suspected, Down, Up, Left,
+            Forgotten, Up, Down, Forgotten,
         ];
         history(&changes).ends().is_silent();
     }
