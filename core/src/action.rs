@@ -173,6 +173,20 @@ pub enum Notice<'a> {
         /// The member of the first contact.
         via: NodeId,
     },
+    /// No join has succeeded yet, and this address has not answered. It comes after 5 s, then after twice the last time up to
+    /// ten minutes, until the first contact. The address is tried on.
+    SeedSilent {
+        /// The address that was given.
+        addr: SocketAddr,
+        /// The number of Joins that were sent there since the last answer.
+        tries: u32,
+    },
+    /// No join has succeeded yet, and a member of another cluster has answered at this address: `cluster` differs there. It
+    /// comes at once, and then again as [`Notice::SeedSilent`] does.
+    SeedOfOtherCluster {
+        /// The address that was given.
+        addr: SocketAddr,
+    },
     /// A member changed in the local view. This node is one of the members.
     Member {
         /// How the member changed.
@@ -224,6 +238,8 @@ pub enum Notice<'a> {
     Departed {
         /// `true` if `membership.leave_acks` members, or all, have acknowledged the leave.
         acknowledged: bool,
+        /// `true` if there was nobody to tell: no other member was alive here, or this node never had its id.
+        alone: bool,
     },
     /// A member has another value of a setting that all members must share (rule G4). It stays a member.
     ConfigMismatch {
@@ -302,6 +318,8 @@ impl Notice<'_> {
     pub fn into_owned(self) -> Notice<'static> {
         match self {
             Self::Member { change, member } => Notice::Member { change, member: member.into_owned() },
+            Self::SeedSilent { addr, tries } => Notice::SeedSilent { addr, tries },
+            Self::SeedOfOtherCluster { addr } => Notice::SeedOfOtherCluster { addr },
             Self::Joined { via } => Notice::Joined { via },
             Self::Reincarnated { incarnation } => Notice::Reincarnated { incarnation },
             Self::AddressLearnt { addr } => Notice::AddressLearnt { addr },
@@ -309,7 +327,7 @@ impl Notice<'_> {
             Self::NameTaken { addr, boot, incarnation } => Notice::NameTaken { addr, boot, incarnation },
             Self::IdentityConflict { other, stopped } => Notice::IdentityConflict { other, stopped },
             Self::Removed => Notice::Removed,
-            Self::Departed { acknowledged } => Notice::Departed { acknowledged },
+            Self::Departed { acknowledged, alone } => Notice::Departed { acknowledged, alone },
             Self::ConfigMismatch { id, field } => Notice::ConfigMismatch { id, field },
             Self::AdmissionAsked { id } => Notice::AdmissionAsked { id },
             Self::Delivered { id, topic, payload, hops } => Notice::Delivered {

@@ -75,7 +75,7 @@ use damping::Returns;
 use heal::Healing;
 use health::Health;
 use join::Contacts;
-use leave::Goodbye;
+use leave::{Departure, Goodbye};
 use name::{NameRelays, Redraw, Rivals};
 use own::Own;
 use probe::Prober;
@@ -279,7 +279,7 @@ impl Membership {
             Timer::Join => self.contact_seeds(cx),
             Timer::Name => self.on_name_due(cx),
             Timer::Leave => self.say_goodbye(cx),
-            Timer::Departure => self.depart(false, cx),
+            Timer::Departure => self.depart(Departure { acknowledged: false, alone: false }, cx),
             Timer::Expiry => self.expire(cx),
             Timer::Admit(id) => self.accept(id, cx),
             Timer::Probation(id) => self.on_probation_due(id, cx),

@@ -52,7 +52,7 @@ pub use sizes::ENVELOPE_BYTES_MAX;
 
 pub(crate) use codec::{Put, Reader};
 pub(crate) use digest::{EVERYONE, PULL, put_digest_entry};
-pub(crate) use envelope::{HeaderPrefix, finish};
+pub(crate) use envelope::{HeaderPrefix, finish, open_any};
 pub(crate) use gossip::{EAGER, GRAFT, MULTICAST, PUSHED};
 pub(crate) use item::{REPORT, encode_item};
 pub(crate) use reconcile::{put_compare_range, put_items_range};

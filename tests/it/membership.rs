@@ -88,7 +88,8 @@ fn five_nodes_start_and_stop() -> Checked {
         lan.command(index, Command::Leave { within: secs(5) })?.expect("it may leave");
         lan.sim.run_for(secs(1))?;
         assert_eq!(lan.node(index).phase(), Phase::Left);
-        let acknowledged = |notice: &Notice<'_>| matches!(notice, Notice::Departed { acknowledged: true });
+        let acknowledged =
+            |notice: &Notice<'_>| matches!(notice, Notice::Departed { acknowledged: true, alone: false });
         assert!(lan.notices.has(index, acknowledged), "n{} leaves with an acknowledgement", index + 1);
     }
     assert_eq!(lan.notices.downs(), []);

@@ -32,10 +32,19 @@ use crate::error::{Field, Rejected};
 use crate::id::NodeId;
 use crate::limits::{RECENT_JOINERS_MAX, SEEDS_MAX};
 use crate::time::{Time, nanos};
-use crate::wire::{Alive, Join, JoinAnswer, JoinEcho, Put as _, Record, Standing};
+use crate::wire::{
+    Alive, Datagram, Header, Join, JoinAnswer, JoinEcho, Message, NameState, Put as _, Record, Standing, Swim,
+};
 
 /// A cookie is valid in the time window in which it was made and in the next one.
 const COOKIE_WINDOW: Duration = Duration::from_secs(30);
+
+/// The application is told for the first time after this time that an address has not answered, and then after the double of
+/// the last time, up to the greatest.
+const SILENCE_TOLD_MIN: Duration = Duration::from_secs(5);
+const SILENCE_TOLD_MAX: Duration = Duration::from_secs(600);
+/// The least number of Joins that an address must have left unanswered before the application is told.
+const TRIES_MIN: u32 = 3;
 
 /// The addresses to join through, and the members that have joined through this one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,6 +61,9 @@ pub(super) struct Contacts {
     pub(super) joined: bool,
     /// The time at which this node has taken its id.
     pub(super) since: Time,
+    /// The time from which on the application is told of silent addresses, and the time after which it is told again.
+    tell_at: Time,
+    tell_again: Duration,
 }
 
 /// An address to send a Join to.
@@ -67,6 +79,17 @@ pub(super) struct Contact {
     asked: bool,
     /// Whether a Join with a cookie was sent there since the last answer from there.
     echoed: bool,
+    /// The number of Joins that were sent there since the last answer from there.
+    tries: u32,
+    /// Whether a member of another cluster has answered from there.
+    foreign: bool,
+}
+
+impl Contact {
+    const fn new(addr: SocketAddr) -> Self {
+        let (asked, echoed, foreign) = (false, false, false);
+        Self { addr, member: NodeId::NOBODY, cookie: 0, asked, echoed, tries: 0, foreign }
+    }
 }
 
 impl Contacts {
@@ -78,7 +101,37 @@ impl Contacts {
             secret,
             joined: false,
             since: Time::ZERO,
+            tell_at: Time::ZERO,
+            tell_again: SILENCE_TOLD_MIN,
         }
+    }
+
+    /// Begins a join: nobody has answered yet.
+    pub(super) fn begin(&mut self, now: Time) {
+        self.joined = false;
+        self.tell_at = now + SILENCE_TOLD_MIN;
+        self.tell_again = SILENCE_TOLD_MIN;
+        self.seeds.iter_mut().chain(&mut self.peers).for_each(|contact| {
+            (contact.tries, contact.foreign) = (0, false);
+        });
+    }
+
+    /// The notices of the addresses through which no join succeeds, if the application is to be told of them now.
+    fn failures(&mut self, own: SocketAddr, now: Time) -> Vec<Notice<'static>> {
+        if now < self.tell_at {
+            return Vec::new();
+        }
+        let failure = |contact: Contact| match contact {
+            Contact { addr, foreign: true, .. } => Some(Notice::SeedOfOtherCluster { addr }),
+            Contact { addr, tries: tries @ TRIES_MIN.., .. } => Some(Notice::SeedSilent { addr, tries }),
+            _ => None,
+        };
+        let failures: Vec<_> = self.others(own).filter_map(failure).collect();
+        if !failures.is_empty() {
+            self.tell_again = (self.tell_again * 2).min(SILENCE_TOLD_MAX);
+            self.tell_at = now + self.tell_again;
+        }
+        failures
     }
 
     /// Adds the addresses to the seeds; `what` names them in the error.
@@ -176,7 +229,7 @@ fn merged(old: &[Contact], new: &[SocketAddr]) -> Vec<Contact> {
     let mut all = old.to_vec();
     for addr in new {
         if !all.iter().any(|contact| contact.addr == *addr) {
-            all.push(Contact { addr: *addr, member: NodeId::NOBODY, cookie: 0, asked: false, echoed: false });
+            all.push(Contact::new(*addr));
         }
     }
     all
@@ -210,6 +263,8 @@ impl Membership {
         if self.contacts.joined {
             return;
         }
+        let failures = self.contacts.failures(self.own.addr, cx.now);
+        failures.into_iter().for_each(|failure| cx.out.notify(failure));
         let contacts: Vec<_> = self.contacts.others(self.own.addr).collect();
         contacts.iter().for_each(|contact| self.send_join(contact.addr, contact.cookie, cx));
         if !self.contacts.only(self.own.addr) {
@@ -231,7 +286,10 @@ impl Membership {
 
     /// Sends a Join with the own record to an address, whose echo is then used.
     pub(super) fn send_join(&mut self, to: SocketAddr, cookie: u64, cx: &mut Ctx<'_>) {
-        self.contacts.update(to, |contact| contact.asked = true);
+        self.contacts.update(to, |contact| {
+            contact.asked = true;
+            contact.tries = contact.tries.saturating_add(1);
+        });
         self.write_join(to, cookie, cx);
     }
 
@@ -354,7 +412,11 @@ impl Membership {
         let (JoinEcho { cookie, seen, name }, from) = (echo, source.from);
         let (runs, waits) = (self.phase == Phase::Running, self.phase == Phase::Waiting);
         let is_news = waits || runs && !self.contacts.has_cookie(from, cookie);
-        let is_used = is_news && self.contacts.take_asked(from) || runs && self.is_introduced_to(source, cx);
+        let was_asked = is_news && self.contacts.take_asked(from);
+        if was_asked {
+            self.contacts.update(from, |contact| (contact.tries, contact.foreign) = (0, false));
+        }
+        let is_used = was_asked || runs && self.is_introduced_to(source, cx);
         if !is_used {
             cx.stats.ignored_unknown_sender += 1;
             return;
@@ -393,6 +455,28 @@ impl Membership {
         self.first_contact(source.sender, cx);
         if answer.members > 1 || self.group_size() > 2 {
             self.compare_with(source.sender, source.from, cx);
+        }
+    }
+
+    /// Takes a datagram of another cluster. A Join is answered by an echo without a cookie, which is not longer than the Join, so
+    /// that its sender learns of the mistake. The application is told once of such an answer from an address that was asked.
+    pub(crate) fn on_other_cluster(
+        &mut self,
+        mut datagram: Datagram<'_>,
+        from: SocketAddr,
+        cx: &mut Ctx<'_>,
+    ) {
+        let Header { sender, receiver, .. } = datagram.header;
+        if matches!(datagram.messages.next(), Some(Ok(Message::Swim(Swim::Join(_))))) {
+            let mut answer = cx.datagram(from, sender);
+            answer.push(&JoinEcho { cookie: 0, seen: from, name: NameState::Unknown }.into());
+            answer.send_alone();
+        } else if receiver == self.own.id && !self.contacts.joined && self.contacts.take_asked(from) {
+            let was_known = self.contacts.all().any(|contact| contact.addr == from && contact.foreign);
+            self.contacts.update(from, |contact| (contact.tries, contact.foreign) = (0, true));
+            if !was_known {
+                cx.out.notify(Notice::SeedOfOtherCluster { addr: from });
+            }
         }
     }
 

@@ -27,6 +27,13 @@ pub(super) struct Goodbye {
     needed: usize,
 }
 
+/// How a leave has ended; see [`Notice::Departed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Departure {
+    pub(super) acknowledged: bool,
+    pub(super) alone: bool,
+}
+
 impl Goodbye {
     /// Notes an ack of `author`. Returns whether the leave is acknowledged by enough members now.
     fn on_ack(&mut self, author: NodeId, seq: u32) -> bool {
@@ -46,7 +53,7 @@ impl Membership {
         if self.phase == Phase::Waiting {
             // Nobody knows of this process.
             self.waiting = None;
-            self.depart(true, cx);
+            self.depart(Departure { acknowledged: true, alone: true }, cx);
             return Ok(Answer::Done);
         }
         self.must_run()?;
@@ -58,7 +65,7 @@ impl Membership {
         self.updates.push(self.own.id, Update::Verdict);
         self.say_goodbye(cx);
         if needed == 0 || within.is_zero() {
-            self.depart(needed == 0, cx);
+            self.depart(Departure { acknowledged: needed == 0, alone: needed == 0 }, cx);
         } else {
             self.deadlines.arm(Timer::Departure, cx.now + within, cx.now);
         }
@@ -85,15 +92,15 @@ impl Membership {
     /// Ends the leave if this ack is the last that it needs.
     pub(super) fn answer_goodbye(&mut self, author: NodeId, seq: u32, cx: &mut Ctx<'_>) {
         if self.goodbye.as_mut().is_some_and(|goodbye| goodbye.on_ack(author, seq)) {
-            self.depart(true, cx);
+            self.depart(Departure { acknowledged: true, alone: false }, cx);
         }
     }
 
     /// Ends the leave, and tells the application whether enough members have acknowledged it.
-    pub(super) fn depart(&mut self, acknowledged: bool, cx: &mut Ctx<'_>) {
+    pub(super) fn depart(&mut self, Departure { acknowledged, alone }: Departure, cx: &mut Ctx<'_>) {
         self.goodbye = None;
         self.stop(Phase::Left, cx);
-        cx.out.notify(Notice::Departed { acknowledged });
+        cx.out.notify(Notice::Departed { acknowledged, alone });
     }
 
     /// Stops this node: moves it to `phase`, ends what is under way, and clears its deadlines, so that it sends nothing of

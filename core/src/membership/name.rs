@@ -121,7 +121,7 @@ impl Membership {
     /// Starts to wait for the id. Without an address to ask, the id is taken at once.
     pub(super) fn start_waiting(&mut self, cx: &mut Ctx<'_>) {
         self.phase = Phase::Waiting;
-        self.contacts.joined = false;
+        self.contacts.begin(cx.now);
         cx.link.set_incarnation(NO_INCARNATION);
         self.waiting = Some(Waiting::new(cx.now));
         self.go_on_waiting(None, cx);

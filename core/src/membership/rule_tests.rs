@@ -607,7 +607,7 @@ fn a_leave_is_repeated_until_it_is_acknowledged() {
     lan.run(500);
     lan.lost.clear();
     lan.run(1_000);
-    assert!(lan.notices.contains(&(3, Notice::Departed { acknowledged: true })));
+    assert!(lan.notices.contains(&(3, Notice::Departed { acknowledged: true, alone: false })));
     for id in [1, 2, 4] {
         assert_eq!(lan.changes(id, 3), [MemberChange::Up, MemberChange::Left], "at {id}");
     }

@@ -84,7 +84,7 @@ fn a_leave_is_no_failure() {
     lan.run(2_000);
     lan.command(3, Command::Leave { within: Duration::from_secs(2) });
     lan.run(2_000);
-    assert!(lan.notices.contains(&(3, Notice::Departed { acknowledged: true })));
+    assert!(lan.notices.contains(&(3, Notice::Departed { acknowledged: true, alone: false })));
     for id in [1, 2, 4, 5] {
         assert_eq!(lan.changes(id, 3), [MemberChange::Up, MemberChange::Left], "at {id}");
     }

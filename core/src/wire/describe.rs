@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::envelope::{Header, Messages, open};
+use super::envelope::{Header, Messages, open_any};
 use super::error::DecodeError;
 use super::kind::Kind;
 
@@ -26,8 +26,7 @@ impl Described<'_> {
 /// # Errors
 /// The envelope is not readable; see [`open`].
 pub fn describe(bytes: &[u8]) -> Result<Described<'_>, DecodeError> {
-    let tag = bytes.get(8..16).and_then(|tag| tag.try_into().ok()).map(u64::from_le_bytes);
-    let datagram = open(bytes, tag.ok_or(DecodeError::Truncated)?)?;
+    let datagram = open_any(bytes)?;
     Ok(Described { header: datagram.header, messages: datagram.messages })
 }
 

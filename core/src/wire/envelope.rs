@@ -119,6 +119,19 @@ pub fn compose(header: &Header, messages: &[u8]) -> Vec<u8> {
 /// # Errors
 /// The bytes are not a datagram of this version and cluster, or were damaged on the way.
 pub fn open(bytes: &[u8], cluster: u64) -> Result<Datagram<'_>, DecodeError> {
+    open_of(bytes, Some(cluster))
+}
+
+/// Checks the envelope of a datagram of any cluster.
+///
+/// # Errors
+/// The bytes are not a datagram of this version, or were damaged on the way.
+pub(crate) fn open_any(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
+    open_of(bytes, None)
+}
+
+#[inline]
+fn open_of(bytes: &[u8], cluster: Option<u64>) -> Result<Datagram<'_>, DecodeError> {
     let (head, _) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(DecodeError::Truncated)?;
     let [version, cipher, ..] = *head;
     if version != VERSION {
@@ -133,7 +146,7 @@ pub fn open(bytes: &[u8], cluster: u64) -> Result<Datagram<'_>, DecodeError> {
         receiver: reader.id()?,
         sequence: reader.u64()?,
     };
-    if header.cluster != cluster {
+    if cluster.is_some_and(|cluster| header.cluster != cluster) {
         return Err(DecodeError::OtherCluster);
     }
     if cipher != CIPHER_NONE {

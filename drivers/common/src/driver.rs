@@ -253,7 +253,7 @@ impl Driver {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these end something that a caller waits for")]
     fn notify(&mut self, notice: Notice<'static>) {
         match &notice {
-            Notice::Departed { acknowledged } => self.departed = Some(*acknowledged),
+            Notice::Departed { acknowledged, .. } => self.departed = Some(*acknowledged),
             Notice::Pong { ping, round_trip, .. } => self.end_ping(*ping, Some(*round_trip)),
             Notice::PingFailed { ping, .. } => self.end_ping(*ping, None),
             _ => {}

@@ -97,7 +97,7 @@ impl Driver {
             Command::Leave { .. } => {
                 // No other process knows of this one.
                 self.start.held = None;
-                self.notify(Notice::Departed { acknowledged: true });
+                self.notify(Notice::Departed { acknowledged: true, alone: true });
                 return Ok(Answer::Done);
             }
             _ => return Err(Rejected::NotJoined),
@@ -248,7 +248,7 @@ mod tests {
         let leave = Command::Leave { within: Duration::from_secs(1) };
         assert_eq!(give(&mut driver, leave.clone()), (Ok(Answer::Done), vec![]));
         assert_eq!(driver.departed(), Some(true));
-        let departed = DriverNotice::Node(Notice::Departed { acknowledged: true });
+        let departed = DriverNotice::Node(Notice::Departed { acknowledged: true, alone: true });
         assert_eq!(notices.try_recv(), Some(departed));
         let mut out = Outbox::new();
         driver.set_peers(vec![addr(7001)], &mut out);

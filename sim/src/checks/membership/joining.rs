@@ -1,10 +1,11 @@
 //! CM10: within the bound every member knows a joiner and the joiner knows every member, provided that one of its seeds is
-//! a member; and clusters of different names never merge. (That the sides of a healed cut merge is part of CM7.)
+//! a member; and clusters of different names never merge. (That the sides of a healed cut merge is part of CM7.) A node
+//! reports an address as silent, or as one of another cluster, only if that is so.
 
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
-use bruit_core::{Command, MemberChange, MemberState, Node, NodeId, Time};
+use bruit_core::{Command, MemberChange, MemberState, Node, NodeId, Notice, Time};
 
 use crate::base::Index;
 use crate::checks::scene::{Scene, change};
@@ -44,6 +45,32 @@ impl Joining {
             }
         }
         self.next = self.waiting.values().map(|(since, _)| due(*since).max(again)).min();
+        Ok(())
+    }
+
+    /// Judges what a node reports of an address through which it cannot join.
+    fn judge_failure(node: Index, notice: &Notice<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        let (addr, silent) = match notice {
+            Notice::SeedSilent { addr, .. } => (*addr, true),
+            Notice::SeedOfOtherCluster { addr } => (*addr, false),
+            _ => return Ok(()),
+        };
+        let Some(owner) = scene.nodes.owner(addr) else { return Ok(()) };
+        let cluster = |index: Index| scene.node(index).map(|node| &node.config().cluster);
+        let (Some(ours), Some(theirs)) = (cluster(node), cluster(owner)) else { return Ok(()) };
+        scene.judges();
+        if !silent && ours == theirs {
+            let text = format!("it reports {addr} as one of another cluster, and {owner} is of its own");
+            return Err(scene.violation(node, text));
+        }
+        let both = [node, owner].map(|index| scene.world.joined(index));
+        let (Some(calm), [Some(since), Some(theirs)]) = (scene.world.calm(), both) else { return Ok(()) };
+        let due = calm.max(since).max(theirs) + scene.bounds.join;
+        let reachable = scene.world.is_connected(node, owner) && scene.nodes.loss_ppm() == 0;
+        if silent && reachable && scene.nodes.is_member(owner) && due <= scene.at {
+            let text = format!("it reports {addr} as silent, where {owner} was in reach since {since}");
+            return Err(scene.violation(node, text));
+        }
         Ok(())
     }
 
@@ -95,6 +122,9 @@ impl Check<Scene<'_>> for Joining {
         if let Happening::Crashed { node } = *happening {
             self.waiting.remove(&node);
         }
+        if let Happening::Notice { node, notice } = *happening {
+            Self::judge_failure(node, notice, scene)?;
+        }
         if let Some((observer, MemberChange::Up, member)) = change(happening) {
             let cluster = |index: Index| scene.node(index).map(|node| &node.config().cluster);
             let theirs = scene.world.only(member.id).and_then(cluster);
@@ -116,7 +146,7 @@ impl Check<Scene<'_>> for Joining {
 #[cfg(test)]
 mod tests {
     use crate::checks::fixture::{Fixture, config, node};
-    use bruit_core::{Config, MemberChange};
+    use bruit_core::{Config, MemberChange, Notice, virtual_addr};
 
     #[test]
     fn a_joiner_that_one_member_does_not_know_is_found() {
@@ -142,6 +172,29 @@ mod tests {
         let mut history = Fixture::new(2, "CM10");
         history.starts(node(3, 1, Config::lan("another"))).tells(0, MemberChange::Up, 2, 0).is_silent();
         history.tells(0, MemberChange::Up, 3, 0).fires("n3 of cluster another");
+    }
+
+    /// Two processes of one cluster, and a third of another one.
+    fn two_clusters() -> Fixture {
+        let mut history = Fixture::new(2, "CM10");
+        history.starts(node(3, 1, Config::lan("another")));
+        history
+    }
+
+    #[test]
+    fn an_address_of_the_own_cluster_that_is_reported_as_one_of_another_is_found() {
+        let of = |id| Notice::SeedOfOtherCluster { addr: virtual_addr(id) };
+        two_clusters().notices(0, &of(3)).is_silent();
+        two_clusters().notices(0, &of(2)).fires("as one of another cluster");
+    }
+
+    #[test]
+    fn an_address_in_reach_that_is_reported_as_silent_is_found() {
+        let notice = Notice::SeedSilent { addr: virtual_addr(2), tries: 3 };
+        let mut history = two_clusters();
+        history.notices(0, &notice).is_silent();
+        let bound = history.bounds().join;
+        history.after(bound).notices(0, &notice).fires("as silent, where");
     }
 
     #[test]
