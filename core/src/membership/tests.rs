@@ -8,6 +8,7 @@ use crate::action::{MemberChange, Notice};
 use crate::command::{Admission, Command};
 use crate::config::AdmissionPolicy;
 use crate::event::Event;
+use crate::id::Incarnation;
 use crate::lan::{Lan, addr, boot};
 use crate::node::Node;
 use crate::wire::{self, Header, Kind, Want};
@@ -133,6 +134,92 @@ fn a_node_is_told_of_itself_what_the_others_are_told_of_it() {
     lan.run(2_000);
     assert_eq!(lan.changes(3, 3).last(), Some(&Left));
     assert_eq!(lan.nodes[&3].me().map(|me| me.state), Some(MemberState::Left));
+}
+
+/// The failures to join that a node has reported, with their times in seconds.
+fn failures(lan: &mut Lan, id: u64, secs: u64) -> Vec<(u64, Notice<'static>)> {
+    let mut failures = Vec::new();
+    for _ in 0..secs {
+        lan.run(1_000);
+        let of = |(by, notice): &(u64, Notice<'static>)| {
+            let is_failure = matches!(notice, Notice::SeedSilent { .. } | Notice::SeedOfOtherCluster { .. });
+            (*by == id && is_failure).then(|| notice.clone())
+        };
+        failures
+            .extend(lan.notices.iter().filter_map(of).map(|notice| (lan.now.as_millis() / 1_000, notice)));
+        lan.notices.clear();
+    }
+    failures
+}
+
+#[test]
+fn an_address_that_does_not_answer_is_reported_ever_more_rarely_until_the_first_contact() {
+    let mut lan = Lan::new(0);
+    lan.start(boot(2, 1), &Config::lan("test"));
+    let told = failures(&mut lan, 2, 100);
+    let tries = told.iter().map(|(at, notice)| match notice {
+        Notice::SeedSilent { addr: silent, tries } if *silent == addr(1) => {
+            (*at, u64::from(*tries) > 2 * at - 2)
+        }
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(tries.collect::<Vec<_>>(), [(5, true), (15, true), (35, true), (75, true)]);
+    lan.start(boot(1, 1), &Config::lan("test"));
+    assert_eq!(failures(&mut lan, 2, 900), []);
+    assert!(lan.nodes[&2].is_joined());
+}
+
+#[test]
+fn a_seed_of_another_cluster_is_reported_at_once_and_an_answer_is_never_answered() {
+    let mut lan = Lan::new(2);
+    lan.run(2_000);
+    lan.start(boot(3, 1), &Config::lan("other"));
+    let told = failures(&mut lan, 3, 40);
+    let of_other = Notice::SeedOfOtherCluster { addr: addr(1) };
+    assert_eq!(told, [3, 7, 17, 37].map(|at| (at, of_other.clone())));
+    let stats = |id| lan.nodes[&id].stats();
+    assert_eq!(stats(1).dropped_other_cluster, stats(3).dropped_other_cluster, "one answer to each Join");
+    assert_eq!(
+        (stats(3).datagrams_sent, stats(2).dropped_other_cluster),
+        (stats(1).dropped_other_cluster, 0)
+    );
+}
+
+#[test]
+fn an_answer_of_another_cluster_that_was_not_asked_for_is_not_reported() {
+    let mut lan = Lan::new(0);
+    lan.start(boot(3, 1), &Config::lan("test"));
+    lan.run(1_000);
+    let header = |receiver| Header {
+        cluster: wire::cluster_tag("other"),
+        sender: NodeId(1),
+        incarnation: Incarnation::first(1),
+        boot: 1,
+        receiver: NodeId(receiver),
+        sequence: 1,
+    };
+    for (from, receiver) in [(7, 3), (1, 4), (1, 0)] {
+        lan.event(3, Event::Datagram { from: addr(from), bytes: &wire::compose(&header(receiver), &[]) });
+    }
+    assert_eq!(
+        lan.notices.iter().filter(|(_, notice)| matches!(notice, Notice::SeedOfOtherCluster { .. })).count(),
+        0
+    );
+    for _ in 0..2 {
+        lan.event(3, Event::Datagram { from: addr(1), bytes: &wire::compose(&header(3), &[]) });
+    }
+    assert_eq!(lan.notices.last(), Some(&(3, Notice::SeedOfOtherCluster { addr: addr(1) })));
+}
+
+#[test]
+fn a_leave_says_whether_there_was_anybody_to_tell() {
+    let mut lan = Lan::new(2);
+    lan.run(2_000);
+    for (id, alone) in [(2, false), (1, true)] {
+        lan.command(id, Command::Leave { within: Duration::from_secs(2) });
+        lan.run(2_000);
+        assert!(lan.notices.contains(&(id, Notice::Departed { acknowledged: true, alone })), "{id}");
+    }
 }
 
 #[test]
