@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::command::Answer;
 use crate::error::Rejected;
 use crate::id::{Incarnation, MemberState, MessageId, NodeId, PingId, Slot};
+use crate::tags::Tags;
 use crate::time::Time;
 use crate::wire::Record;
 
@@ -74,6 +75,8 @@ pub struct Member<'a> {
     pub zone: Cow<'a, str>,
     /// Opaque bytes of the member's application, at most 512.
     pub meta: Cow<'a, [u8]>,
+    /// The tags of the member, such as `role=db`.
+    pub tags: Tags<'a>,
     /// The highest incarnation of the member that is known here.
     pub incarnation: Incarnation,
     /// The random number of the member's process. If it changes, the member has restarted ([`MemberChange::Restarted`]).
@@ -91,6 +94,7 @@ impl<'a> Member<'a> {
             addr: fields.addr,
             zone: Cow::Borrowed(fields.zone),
             meta: Cow::Borrowed(fields.meta),
+            tags: Tags::trusted(fields.tags),
             incarnation,
             boot: fields.rank.boot,
             state,
@@ -106,6 +110,7 @@ impl<'a> Member<'a> {
             addr: self.addr,
             zone: Cow::Owned(self.zone.into_owned()),
             meta: Cow::Owned(self.meta.into_owned()),
+            tags: self.tags.into_owned(),
             incarnation: self.incarnation,
             boot: self.boot,
             state: self.state,
@@ -128,10 +133,10 @@ impl<'a> Member<'a> {
 pub enum MemberChange {
     /// The node is a member now, for the first time or again.
     Up,
-    /// The address, metadata, zone or name of the member changed.
+    /// The address, metadata, tags, zone or name of the member changed.
     Updated,
     /// Another process has taken over before anybody missed the former one: what that process kept in memory is lost. Its
-    /// address and metadata may differ, too. It is also reported when a copied process draws a new boot number (rule A2c).
+    /// address, metadata and tags may differ, too. It is also reported when a copied process draws a new boot number (rule A2c).
     Restarted,
     /// The member is suspected to have failed.
     Suspected,

@@ -1,5 +1,6 @@
 //! The values that a node starts with ([`Boot`]), and the phase of its life cycle ([`Phase`]). Plain data.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -10,7 +11,8 @@ use crate::config::length;
 use crate::error::ConfigError;
 use crate::id::Slot;
 use crate::id::{Incarnation, NodeId};
-use crate::limits::{META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
+use crate::limits::{META_BYTES_MAX, NAME_BYTES_MAX, TAGS_BYTES_MAX, ZONE_BYTES_MAX};
+use crate::tags::{self, TagError};
 
 /// The random low bits of each epoch (rule A1).
 pub(crate) const EPOCH_BITS: u32 = 20;
@@ -35,6 +37,9 @@ pub struct Boot {
     /// Opaque bytes of the application, which all members see, at most 512.
     /// [`Command::SetMeta`](crate::Command::SetMeta) changes them later.
     pub meta: Vec<u8>,
+    /// Tags that all members see, such as `role=db`; see [`Tags`](crate::Tags) for their limits.
+    /// [`Command::SetTags`](crate::Command::SetTags) changes them later.
+    pub tags: BTreeMap<String, String>,
     /// The least epoch of this boot, below 2⁶³ − 2³². Drivers take the clock in nanoseconds. The node begins above this
     /// epoch and the stored one, and above every epoch of its id that the members it joins through know (rules A1 and
     /// A2a).
@@ -47,11 +52,11 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// A boot without zone, metadata and restored slots.
+    /// A boot without zone, metadata, tags and restored slots.
     #[must_use]
     pub fn new(id: NodeId, name: impl Into<String>, addr: SocketAddr, epoch: u64, seed: [u8; 32]) -> Self {
-        let (zone, meta, restored) = (String::new(), Vec::new(), Vec::new());
-        Self { id, name: name.into(), addr, zone, meta, epoch, seed, restored }
+        let (zone, meta, tags, restored) = (String::new(), Vec::new(), BTreeMap::new(), Vec::new());
+        Self { id, name: name.into(), addr, zone, meta, tags, epoch, seed, restored }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
@@ -61,6 +66,11 @@ impl Boot {
         length("boot.name", self.name.len(), 0, NAME_BYTES_MAX)?;
         length("boot.zone", self.zone.len(), 0, ZONE_BYTES_MAX)?;
         length("boot.meta", self.meta.len(), 0, META_BYTES_MAX)?;
+        match tags::encode(&self.tags) {
+            Ok(_) => {}
+            Err(TagError::Invalid { key }) => return Err(ConfigError::InvalidTag { key }),
+            Err(TagError::TooLong { len }) => length("boot.tags", len, 0, TAGS_BYTES_MAX)?,
+        }
         // Members would answer to another port than the record claims, and a Join would never end.
         if self.addr.port() == 0 && !self.addr.ip().is_unspecified() {
             let (field, max) = ("the port of boot.addr", u16::MAX.into());

@@ -1,5 +1,6 @@
 //! The commands of an application to its node, and their answers. Plain data.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -34,6 +35,9 @@ pub enum Command {
     /// Replace the own metadata, which every member sees in [`Member::meta`](crate::Member::meta). At most
     /// `limits::META_BYTES_MAX` (512) bytes.
     SetMeta(Vec<u8>),
+    /// Replace all own tags, which every member sees in [`Member::tags`](crate::Member::tags); see
+    /// [`Tags`](crate::Tags) for their limits.
+    SetTags(BTreeMap<String, String>),
     /// Announce another own address, to which the others then send.
     SetAddr(SocketAddr),
     /// Measure the round trip to a node with up to 3 pings, 100 ms apart. [`Notice::Pong`](crate::Notice::Pong) or

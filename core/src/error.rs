@@ -1,6 +1,8 @@
 //! Errors of three kinds: mistakes of the caller ([`ConfigError`], [`Rejected`]) and of a peer ([`DecodeError`],
 //! [`Misbehavior`]), and mistakes in this library, which are panics that say what was assumed.
 
+use alloc::format;
+use alloc::string::String;
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -8,6 +10,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeId, Slot};
+use crate::limits::TAG_BYTES_MAX;
 
 pub use crate::wire::DecodeError;
 
@@ -49,6 +52,11 @@ pub enum ConfigError {
         /// The greatest legal length.
         max: usize,
     },
+    /// The key of a tag is empty or contains `=`, or the key or the value is longer than `limits::TAG_BYTES_MAX`.
+    InvalidTag {
+        /// The key of the tag.
+        key: String,
+    },
     /// The id of the boot is zero, which means "nobody" on the wire.
     NobodyId,
     /// The restored bytes of a slot are not what was stored there: the file is damaged or of another program. Start
@@ -71,6 +79,7 @@ impl fmt::Display for ConfigError {
             Self::Length { field, len, min, max } => {
                 write!(f, "{field} has {len} bytes, but must have {min} to {max}")
             }
+            Self::InvalidTag { key } => write!(f, "{}", invalid_tag(key)),
             Self::NobodyId => write!(f, "the node id is 0, which stands for nobody; choose another"),
             Self::Restored { slot } => write!(f, "the restored bytes of slot {slot:?} are not valid"),
         }
@@ -97,6 +106,11 @@ pub enum Rejected {
         len: usize,
         /// The limit in bytes.
         max: usize,
+    },
+    /// The key of a tag is empty or contains `=`, or the key or the value is longer than `limits::TAG_BYTES_MAX`.
+    InvalidTag {
+        /// The key of the tag.
+        key: String,
     },
     /// The node would have to keep more entries of one kind than their limit allows.
     TooMany {
@@ -134,6 +148,8 @@ pub enum Rejected {
 pub enum Field {
     /// The metadata of this member.
     Meta,
+    /// The tags of this member.
+    Tags,
     /// The addresses to join through.
     Seeds,
     /// The addresses from an external source, and added ones.
@@ -152,6 +168,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Meta => "metadata",
+            Self::Tags => "tags",
             Self::Seeds => "seeds",
             Self::Peers => "peers",
             Self::Pings => "pings under way",
@@ -171,6 +188,7 @@ impl fmt::Display for Rejected {
             Self::Oversized { what, len, max } => {
                 write!(f, "{what}: {len} bytes, but at most {max} fit")
             }
+            Self::InvalidTag { key } => write!(f, "{}", invalid_tag(key)),
             Self::TooMany { what, len, max } => write!(f, "{what}: {len}, but at most {max} are kept"),
             Self::NotJoined => write!(f, "no member has been contacted yet"),
             Self::Busy { pending, max } => {
@@ -182,6 +200,13 @@ impl fmt::Display for Rejected {
             Self::Unreachable(addr) => write!(f, "{addr} is no address to send to"),
         }
     }
+}
+
+/// Why a tag with this key was refused.
+fn invalid_tag(key: &str) -> String {
+    format!(
+        "the tag {key:?} needs a key without \"=\", and a key and a value of at most {TAG_BYTES_MAX} bytes"
+    )
 }
 
 impl core::error::Error for Rejected {}

@@ -57,6 +57,7 @@ mod node;
 mod reconcile;
 mod rng;
 mod stats;
+mod tags;
 mod time;
 pub mod wire;
 
@@ -72,4 +73,5 @@ pub use link::Outbox;
 pub use membership::Obituary;
 pub use node::Node;
 pub use stats::Stats;
+pub use tags::Tags;
 pub use time::Time;

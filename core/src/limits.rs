@@ -7,6 +7,8 @@
 //! | [`NAME_BYTES_MAX`] | 64 B | `Node::new` refuses the boot |
 //! | [`ZONE_BYTES_MAX`] | 32 B | `Node::new` refuses the boot |
 //! | [`META_BYTES_MAX`] | 512 B | `Node::new` or `SetMeta` refuses |
+//! | [`TAGS_BYTES_MAX`] | 192 B | `Node::new` or `SetTags` refuses |
+//! | [`TAG_BYTES_MAX`] | 190 B | `Node::new` or `SetTags` refuses |
 //! | [`CLUSTER_BYTES_MAX`] | 64 B | `Node::new` refuses the configuration |
 //! | [`EXTENSION_BYTES_MAX`] | 128 B | a record with more is dropped as undecodable |
 //! | [`SEEDS_MAX`] | 64 | `Join`, `AddPeer`, `SetPeers` refuse |
@@ -44,8 +46,14 @@ pub const MTU_MAX: u16 = 65_507;
 pub const NAME_BYTES_MAX: usize = 64;
 /// The longest name of a zone, in bytes of UTF-8.
 pub const ZONE_BYTES_MAX: usize = 32;
-/// The longest metadata of a member, in bytes.
+/// The longest metadata of a member, in bytes. A member's record travels whole, in one datagram with the name of the cluster,
+/// and must fit the least `mtu` (rule G6); what is longer belongs into a broadcast.
 pub const META_BYTES_MAX: usize = 512;
+/// The most bytes of the tags of a member: those of all keys and values, and 2 for each tag. With them the longest record just
+/// fits the least `mtu`.
+pub const TAGS_BYTES_MAX: usize = 192;
+/// The longest key, and the longest value, of a tag, in bytes of UTF-8.
+pub const TAG_BYTES_MAX: usize = 190;
 /// The longest name of a cluster, in bytes of UTF-8.
 pub const CLUSTER_BYTES_MAX: usize = 64;
 /// The longest unread extensions of a record, in bytes (rule G5).

@@ -167,6 +167,7 @@ impl Machines {
             Command::Join { seeds } => membership.join(&seeds, cx),
             Command::Leave { within } => self.leave(within, cx),
             Command::SetMeta(meta) => membership.set_meta(meta, cx),
+            Command::SetTags(tags) => membership.set_tags(&tags, cx),
             Command::SetAddr(addr) => membership.set_addr(addr, cx),
             Command::Ping { id, addr } => membership.ping(id, addr, cx),
             Command::AddPeer(addr) => membership.add_peer(addr, cx),

@@ -5,7 +5,7 @@ use bruit_core::{
     Action, Command, Config, Event, Incarnation, MemberChange, MemberState, NodeId, Notice, Phase, Rejected,
     Time,
 };
-use bruit_sim::{Cut, Index, Memory};
+use bruit_sim::{Cut, Index, Memory, Spawn};
 
 use crate::support::{
     Bench, Capture, Checked, DECLARED_LOSS_PPM, Lan, ROUND_TRIP, all_hold, is_gone, lan, millis, secs, state,
@@ -88,8 +88,10 @@ fn five_nodes_start_and_stop() -> Checked {
         lan.command(index, Command::Leave { within: secs(5) })?.expect("it may leave");
         lan.sim.run_for(secs(1))?;
         assert_eq!(lan.node(index).phase(), Phase::Left);
-        let acknowledged =
-            |notice: &Notice<'_>| matches!(notice, Notice::Departed { acknowledged: true, alone: false });
+        let last = index == 4;
+        let acknowledged = |notice: &Notice<'_>| {
+            matches!(notice, Notice::Departed { acknowledged: true, alone } if *alone == last)
+        };
         assert!(lan.notices.has(index, acknowledged), "n{} leaves with an acknowledgement", index + 1);
     }
     assert_eq!(lan.notices.downs(), []);
@@ -362,9 +364,40 @@ fn metadata_reaches_everybody() -> Checked {
     })?;
     let updated =
         lan.notices.changes().iter().filter(|change| change.change == MemberChange::Updated).count();
-    assert_eq!(updated, 15, "all other members report it once");
+    assert_eq!(updated, 16, "all members report it once");
     let refused = lan.command(5, Command::SetMeta(vec![0; 513]))?;
     assert_eq!(refused, Err(Rejected::Oversized { what: bruit_core::Field::Meta, len: 513, max: 512 }));
+    lan.rest()
+}
+
+#[test]
+fn the_longest_record_joins_and_reaches_everybody_at_the_least_mtu() -> Checked {
+    let mut config = Config::lan("c".repeat(bruit_core::limits::CLUSTER_BYTES_MAX));
+    config.mtu = bruit_core::limits::MTU_MIN;
+    let mut lan = Lan::new(37, &config)?;
+    let long = "v".repeat(bruit_core::limits::TAGS_BYTES_MAX - 6);
+    for place in 0..4 {
+        let name = format!("{place}{}", "n".repeat(63));
+        lan.sim.spawn(
+            Spawn::new().name(name).zone("z".repeat(32)).meta(vec![7; 512]).tag("k", &long).tag("l", ""),
+        )?;
+    }
+    lan.until_all_know_all(secs(5))?;
+    let tags = [("k".to_owned(), "new".to_owned())].into_iter().collect();
+    lan.command(2, Command::SetTags(tags))?.expect("a short tag fits");
+    lan.until(secs(2), |cluster| {
+        cluster.nodes().all(|(_, node)| {
+            node.member(NodeId(3))
+                .is_some_and(|member| member.tags.get("k") == Some("new") && member.meta.len() == 512)
+                && node.member(NodeId(4)).is_some_and(|member| member.tags.get("k") == Some(&long))
+        })
+    })?;
+    let tags =
+        |key: &str, value: &str| Command::SetTags([(key.to_owned(), value.to_owned())].into_iter().collect());
+    let refused = lan.command(2, tags("key", &long.repeat(2)))?;
+    assert_eq!(refused, Err(Rejected::InvalidTag { key: "key".into() }));
+    let refused = lan.command(2, tags("key", &format!("{long}1234")))?;
+    assert_eq!(refused, Err(Rejected::Oversized { what: bruit_core::Field::Tags, len: 195, max: 192 }));
     lan.rest()
 }
 

@@ -32,6 +32,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
         name: "n",
         zone: "",
         meta: b"",
+        tags: b"",
     };
     let record = fields.encode();
     let record = Record::read(&record).expect("just written");

@@ -1,5 +1,7 @@
 //! The commands of the application to membership. Each is answered in the call that takes it.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -13,7 +15,8 @@ use crate::command::Answer;
 use crate::context::{Ctx, Signal};
 use crate::error::{Field, Rejected};
 use crate::id::{MemberState, NodeId};
-use crate::limits::META_BYTES_MAX;
+use crate::limits::{META_BYTES_MAX, TAGS_BYTES_MAX};
+use crate::tags::{self, TagError};
 
 impl Membership {
     /// Refuses a command unless the node runs.
@@ -73,6 +76,23 @@ impl Membership {
         self.must_have_started()?;
         if self.own.meta != meta {
             self.own.meta = meta;
+            self.publish_change(cx);
+        }
+        Ok(Answer::Done)
+    }
+
+    pub(crate) fn set_tags(
+        &mut self,
+        tags: &BTreeMap<String, String>,
+        cx: &mut Ctx<'_>,
+    ) -> Result<Answer, Rejected> {
+        let tags = tags::encode(tags).map_err(|error| match error {
+            TagError::Invalid { key } => Rejected::InvalidTag { key },
+            TagError::TooLong { len } => Rejected::Oversized { what: Field::Tags, len, max: TAGS_BYTES_MAX },
+        })?;
+        self.must_have_started()?;
+        if self.own.tags != tags {
+            self.own.tags = tags;
             self.publish_change(cx);
         }
         Ok(Answer::Done)

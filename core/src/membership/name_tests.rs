@@ -120,6 +120,7 @@ fn a_twin_is_asked_through_the_member_that_has_told_of_it() {
         name: "twin",
         zone: "",
         meta: &[],
+        tags: &[],
     };
     let record = fields.encode();
     let news = letter(2, incarnation, TWIN.boot, 3, &[Alive(Record::trusted(&record)).into()]);

@@ -19,6 +19,7 @@ use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
 use crate::id::{Incarnation, NodeId, hash64};
 use crate::id::{MemberState, Slot};
+use crate::tags;
 use crate::time::Time;
 use crate::wire::{Accused, Record, RecordFields, Standing};
 
@@ -29,6 +30,8 @@ pub(super) struct Own {
     pub(super) identity: Identity,
     pub(super) addr: SocketAddr,
     pub(super) meta: Vec<u8>,
+    /// The tags, as they stand in the record.
+    pub(super) tags: Vec<u8>,
     name: String,
     zone: String,
     shared: u64,
@@ -43,6 +46,7 @@ impl Own {
             identity: Identity::new(epoch, number),
             addr: boot.addr,
             meta: boot.meta,
+            tags: tags::encode(&boot.tags).expect("the boot was validated"),
             name: boot.name,
             zone: boot.zone,
             shared: config.shared_digest(),
@@ -78,6 +82,7 @@ impl Own {
             name: &self.name,
             zone: &self.zone,
             meta: &self.meta,
+            tags: &self.tags,
         };
         fields.encode()
     }

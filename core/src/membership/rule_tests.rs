@@ -631,6 +631,7 @@ fn an_old_record_of_a_member_that_lives_does_not_spread_its_verdict_again() {
         name: "three",
         zone: "",
         meta: &[],
+        tags: &[],
     };
     let hears = |lan: &mut Lan, message: Message<'_>| {
         let bytes = datagram(lan, 2, 1, &[message]);

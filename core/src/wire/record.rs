@@ -8,7 +8,8 @@ use super::codec::{Put, Reader, addr_bytes};
 use super::error::DecodeError;
 use super::sizes::{KEYS_MAX, RECORD_FIXED_BYTES};
 use crate::id::{Incarnation, NodeId, Rank};
-use crate::limits::{EXTENSION_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX, ZONE_BYTES_MAX};
+use crate::limits::{EXTENSION_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX, TAGS_BYTES_MAX, ZONE_BYTES_MAX};
+use crate::tags::are_tags;
 
 /// A member's record, checked when it was read and kept as its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,8 @@ pub struct RecordFields<'a> {
     pub zone: &'a str,
     /// The metadata: bytes of the application.
     pub meta: &'a [u8],
+    /// The tags of the member, as their bytes.
+    pub tags: &'a [u8],
 }
 
 impl RecordFields<'_> {
@@ -52,10 +55,11 @@ impl RecordFields<'_> {
         let mut out = Vec::with_capacity(
             RECORD_FIXED_BYTES
                 + addr_bytes(self.addr)
-                + 5
+                + 6
                 + self.name.len()
                 + self.zone.len()
-                + self.meta.len(),
+                + self.meta.len()
+                + self.tags.len(),
         );
         out.put_id(self.id);
         out.put_incarnation(self.incarnation);
@@ -71,13 +75,14 @@ impl RecordFields<'_> {
         put_short(&mut out, self.zone.as_bytes());
         out.put_u16(u16::try_from(self.meta.len()).expect("metadata is bounded when it is set"));
         out.put(self.meta);
+        put_short(&mut out, self.tags);
         out.put_u8(0);
         out
     }
 }
 
 fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.put_u8(u8::try_from(bytes.len()).expect("names and zones are bounded when the node is made"));
+    out.put_u8(u8::try_from(bytes.len()).expect("names, zones and tags are bounded when they are set"));
     out.put(bytes);
 }
 
@@ -100,6 +105,9 @@ impl<'a> Record<'a> {
             return Err(DecodeError::Invalid("metadata length"));
         }
         reader.bytes(meta)?;
+        if !are_tags(short(&mut reader, TAGS_BYTES_MAX, "tags")?) {
+            return Err(DecodeError::Invalid("tags"));
+        }
         let keys = usize::from(reader.u8()?);
         if keys > KEYS_MAX {
             return Err(DecodeError::Invalid("key count"));
@@ -127,9 +135,9 @@ impl<'a> Record<'a> {
         self.bytes
     }
 
-    /// Encodes this record with empty name, zone and metadata, and without keys and extensions.
+    /// Encodes this record with empty name, zone, metadata and tags, and without keys and extensions.
     pub(crate) fn bare(self) -> Vec<u8> {
-        RecordFields { name: "", zone: "", meta: &[], ..self.fields() }.encode()
+        RecordFields { name: "", zone: "", meta: &[], tags: &[], ..self.fields() }.encode()
     }
 
     /// The fields that have a fixed width.
@@ -186,7 +194,7 @@ impl<'a> Record<'a> {
         Reader::new(&self.bytes[RECORD_FIXED_BYTES..]).addr().expect(CHECKED)
     }
 
-    /// The part that an application may see: address, name, zone, metadata, keys, extensions.
+    /// The part that an application may see: address, name, zone, metadata, tags, keys, extensions.
     pub(crate) fn described(self) -> &'a [u8] {
         &self.bytes[RECORD_FIXED_BYTES..]
     }
@@ -212,6 +220,7 @@ impl<'a> Record<'a> {
         let zone = utf8(short(reader, ZONE_BYTES_MAX, "zone")?)?;
         let meta = usize::from(reader.u16()?);
         let meta = reader.bytes(meta)?;
+        let tags = short(reader, TAGS_BYTES_MAX, "tags")?;
         Ok(RecordFields {
             id,
             incarnation,
@@ -225,6 +234,7 @@ impl<'a> Record<'a> {
             name,
             zone,
             meta,
+            tags,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::limits::{
     CLUSTER_BYTES_MAX, EXTENSION_BYTES_MAX, FRAGMENT_BYTES, META_BYTES_MAX, MTU_MIN, NAME_BYTES_MAX,
-    ZONE_BYTES_MAX,
+    TAGS_BYTES_MAX, ZONE_BYTES_MAX,
 };
 
 /// The number of tables whose roots ride on each ping and ack: members, the store's frontiers to come, and the
@@ -43,8 +43,8 @@ const RANK_BYTES: usize = 8 + 2 + 8;
 pub(super) const RECORD_FIXED_BYTES: usize = 8 + INCARNATION_BYTES + RANK_BYTES + 8 + 4 + 4 + 2 + 1;
 /// The shortest address: family, port, an IPv4 address.
 const ADDR_BYTES_MIN: usize = 1 + 2 + 4;
-/// The shortest record: no name, zone, metadata and keys.
-const RECORD_BYTES_MIN: usize = RECORD_FIXED_BYTES + ADDR_BYTES_MIN + 1 + 1 + 2 + 1;
+/// The shortest record: no name, zone, metadata, tags and keys.
+const RECORD_BYTES_MIN: usize = RECORD_FIXED_BYTES + ADDR_BYTES_MIN + 1 + 1 + 2 + 1 + 1;
 /// The shortest Join: tag, length, cookie, a cluster id of one byte.
 const JOIN_BYTES_MIN: usize = MESSAGE_BYTES + 8 + 1 + 1 + RECORD_BYTES_MIN;
 /// The longest JoinEcho: cookie, seen address, code, and the holder: incarnation, boot, seniority, address.
@@ -61,6 +61,7 @@ pub(crate) const RECORD_BYTES_MAX: usize = RECORD_FIXED_BYTES
     + (1 + NAME_BYTES_MAX)
     + (1 + ZONE_BYTES_MAX)
     + (2 + META_BYTES_MAX)
+    + (1 + TAGS_BYTES_MAX)
     + (1 + 4 * KEYS_MAX)
     + EXTENSION_BYTES_MAX;
 /// A Join without its record: tag, length, cookie, cluster id.

@@ -34,6 +34,7 @@ fn fields() -> RecordFields<'static> {
         name: "web-1",
         zone: "eu",
         meta: b"m",
+        tags: b"\x01k\x01v",
     }
 }
 
@@ -49,7 +50,7 @@ fn header() -> Header {
 }
 
 const RECORD: &str = "0201000000000000 0403000000000000 05000000 0403000000000000 0200 0706000000000000 0908000000000000 00000000 0a000000 \
-    01 01 01 04 581b 0a000001 05 7765622d31 02 6575 0100 6d 00";
+    01 01 01 04 581b 0a000001 05 7765622d31 02 6575 0100 6d 04 016b0176 00";
 
 #[test]
 fn a_record_has_golden_bytes() {
@@ -118,10 +119,10 @@ fn swim(golden: &mut Golden) {
     golden.is(PingReq { seq: 1, target: NodeId(2) }, "ping-req 1 for n2", "03 0c00 01000000 0200000000000000");
     golden.is(Nack { seq: 1 }, "nack 1", "04 0400 01000000");
     golden.is(RelayedAck { seq: 1, author: NodeId(2), incarnation }, "relayed-ack 1 of n2@1.0+2", "05 1800 01000000 0200000000000000 0100000000000000 02000000");
-    golden.is(Alive(record), "alive n258@772.0+5", &format!("06 4d00 {RECORD}"));
+    golden.is(Alive(record), "alive n258@772.0+5", &format!("06 5200 {RECORD}"));
     golden.is(verdict, "left n3@1.0+2 by n5 (removed)", "07 2100 0300000000000000 0100000000000000 02000000 83 04000000 0500000000000000");
     golden.is(Accused { incarnation, state: MemberState::Down, removed: false, boot: 6 }, "accused down@1.0+2", "08 1500 0100000000000000 02000000 02 0600000000000000");
-    golden.is(Join { cookie: 1, cluster: "c", record }, "join n258@772.0+5", &format!("09 5700 0100000000000000 01 63 {RECORD}"));
+    golden.is(Join { cookie: 1, cluster: "c", record }, "join n258@772.0+5", &format!("09 5c00 0100000000000000 01 63 {RECORD}"));
     let echo = |name| JoinEcho { cookie: 1, seen: addr, name };
     golden.is(echo(NameState::Unknown), "join-echo to [fd00::1]:9: unknown", &format!("0a 1c00 0100000000000000 {ADDR} 40"));
     golden.is(echo(NameState::NotJoined), "join-echo to [fd00::1]:9: not joined", &format!("0a 1c00 0100000000000000 {ADDR} 41"));
@@ -244,8 +245,10 @@ proptest! {
     fn records_survive_the_wire(
         id in 1..u64::MAX, epoch: u64, counter: u32, seniority: u64, draws: u16, boot: u64, v6: bool, port: u16,
         name in "[a-zé]{0,30}", zone in "[a-z]{0,32}", meta in prop::collection::vec(any::<u8>(), 0..=512),
+        tags in prop::collection::btree_map("[a-zé]{1,9}", "[a-z=]{0,9}", 0..6),
     ) {
         let ip = if v6 { "2001:db8::7".parse().expect("an address") } else { [10, 1, 2, 3].into() };
+        let tags = crate::tags::encode(&tags).expect("short tags");
         let record = RecordFields {
             id: NodeId(id),
             incarnation: Incarnation { epoch, counter },
@@ -254,6 +257,7 @@ proptest! {
             name: &name,
             zone: &zone,
             meta: &meta,
+            tags: &tags,
             ..fields()
         };
         let bytes = record.encode();

@@ -87,13 +87,9 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
             Line::new("conflict", format!("another process has this id ({other:016x}); {end}"), fields)
         }
         Notice::Removed => Line::new("removed", "an operator has removed this member".to_owned(), json!({})),
-        Notice::Departed { acknowledged } => {
-            let text = if *acknowledged {
-                "the others have acknowledged it"
-            } else {
-                "too few members have acknowledged it in time"
-            };
-            Line::new("departed", text.to_owned(), json!({ "acknowledged": acknowledged }))
+        Notice::Departed { acknowledged, alone } => {
+            let fields = json!({ "acknowledged": acknowledged, "alone": alone });
+            Line::new("departed", left_text(*acknowledged, *alone).to_owned(), fields)
         }
         Notice::ConfigMismatch { id, field } => {
             let fields = json!({ "id": id.to_string(), "field": field });

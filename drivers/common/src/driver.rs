@@ -40,6 +40,8 @@ pub struct Settings {
     pub zone: String,
     /// Bytes for the application, which every member sees.
     pub meta: Vec<u8>,
+    /// Tags such as `role=db`, which every member sees; see [`Tags`](bruit_core::Tags) for their limits.
+    pub tags: BTreeMap<String, String>,
     /// The settings that all members share.
     pub config: Config,
     /// The directory that keeps the durable slots across restarts. Without one, nothing is kept.
@@ -61,6 +63,7 @@ impl Settings {
             addr,
             zone: String::new(),
             meta: Vec::new(),
+            tags: BTreeMap::new(),
             config,
             state_dir: None,
             journal: None,
@@ -82,8 +85,8 @@ impl Settings {
         let restored = state.as_ref().map(StateDir::restore).transpose()?.unwrap_or_default();
         let calendar = calendar_nanos();
         let epoch = next_epoch(&restored, calendar).ok_or(StartError::EpochEnd(calendar))?;
-        let (zone, meta, seed) = (self.zone, self.meta, entropy::seed()?);
-        let boot = Boot { id: self.id, name: self.name, addr: self.addr, zone, meta, epoch, seed, restored };
+        let mut boot = Boot::new(self.id, self.name, self.addr, epoch, entropy::seed()?);
+        (boot.zone, boot.meta, boot.tags, boot.restored) = (self.zone, self.meta, self.tags, restored);
         let clock = Clock::start();
         let now = clock.now();
         let node = Node::new(boot.clone(), self.config, now)?;

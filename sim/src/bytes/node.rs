@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use bruit_core::wire::{self, Header, Message, Swim, cluster_tag};
 use bruit_core::{
@@ -157,6 +158,12 @@ fn header(choices: &mut Choices<'_>, node: &Node) -> Header {
     }
 }
 
+/// Up to three tags, which may be too long or have no key.
+fn tags(choices: &mut Choices<'_>) -> BTreeMap<String, String> {
+    let text = |choices: &mut Choices<'_>| String::from_utf8_lossy(choices.bytes(100)).into_owned();
+    (0..choices.byte() % 4).map(|_| (text(choices), text(choices))).collect()
+}
+
 fn command(choices: &mut Choices<'_>) -> Command {
     let kind = choices.byte();
     if kind >= 240 {
@@ -165,6 +172,7 @@ fn command(choices: &mut Choices<'_>) -> Command {
     match kind % 9 {
         0 => Command::Join { seeds: (0..choices.byte() % 70).map(|i| virtual_addr(u64::from(i))).collect() },
         1 => Command::Leave { within: Duration::from_millis(u64::from(choices.byte()) * 50) },
+        2 if kind >= 128 => Command::SetTags(tags(choices)),
         2 => Command::SetMeta(choices.bytes(600).to_vec()),
         3 => Command::SetAddr(peer(choices)),
         4 => Command::Ping { id: id(choices), addr: peer(choices) },

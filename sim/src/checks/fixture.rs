@@ -167,6 +167,7 @@ pub(super) fn member(id: u64, counter: u32, state: MemberState) -> Member<'stati
         addr: virtual_addr(id),
         zone: Cow::Borrowed(""),
         meta: Cow::Borrowed(&[]),
+        tags: Tags::default(),
         incarnation: incarnation(1, counter),
         boot: node(id, 1, config()).boot(),
         state,

@@ -28,6 +28,7 @@ pub fn record(id: u64, incarnation: Incarnation) -> RecordFields<'static> {
         name: "",
         zone: "",
         meta: &[],
+        tags: &[],
     }
 }
 

@@ -2,7 +2,7 @@
 //! disk and inbox.
 
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bruit_core::{NodeId, Slot, Time};
 
@@ -45,6 +45,7 @@ pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) zone: String,
     pub(crate) meta: Vec<u8>,
+    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) join: Join,
     pub(crate) disk: Disk,
     /// The writes that became durable while the process was paused. It learns of them when it is resumed.

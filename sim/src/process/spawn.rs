@@ -1,6 +1,7 @@
 //! The settings of a new process.
 
 use core::net::SocketAddr;
+use std::collections::BTreeMap;
 
 use bruit_core::NodeId;
 
@@ -14,6 +15,7 @@ pub struct Spawn {
     pub(crate) name: Option<String>,
     pub(crate) zone: String,
     pub(crate) meta: Vec<u8>,
+    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) join: Join,
     pub(crate) clock_ppm: i32,
 }
@@ -68,6 +70,13 @@ impl Spawn {
     #[must_use]
     pub fn meta(self, meta: impl Into<Vec<u8>>) -> Self {
         Self { meta: meta.into(), ..self }
+    }
+
+    /// Adds a tag; there is none by default.
+    #[must_use]
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.insert(key.into(), value.into());
+        self
     }
 
     /// Sets how the process joins.

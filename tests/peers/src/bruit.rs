@@ -30,6 +30,7 @@ fn fields(id: u64, counter: u32, name: &str) -> RecordFields<'_> {
         name,
         zone: "",
         meta: &[],
+        tags: &[],
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn record(id: u64, incarnation: Incarnation, rank: Rank, at: SocketAd
         name: "",
         zone: "",
         meta: &[],
+        tags: &[],
     };
     fields.encode()
 }

@@ -27,6 +27,7 @@ fn record_of(id: NodeId, boot: u64, incarnation: Incarnation) -> Vec<u8> {
         name: "two",
         zone: "",
         meta: &[],
+        tags: &[],
     };
     fields.encode()
 }

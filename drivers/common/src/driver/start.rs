@@ -89,7 +89,7 @@ impl Driver {
         match command {
             Command::Join { seeds } => held.seeds.extend(seeds),
             Command::AddPeer(addr) => held.seeds.push(addr),
-            Command::SetMeta(_) | Command::SetAddr(_) | Command::SetPeers(_) => {
+            Command::SetMeta(_) | Command::SetTags(_) | Command::SetAddr(_) | Command::SetPeers(_) => {
                 let kind = discriminant(&command);
                 held.later.retain(|kept| discriminant(kept) != kind);
                 held.later.push(command);

@@ -170,6 +170,13 @@ macro_rules! builder_methods {
             self
         }
 
+        /// Adds a tag that every member sees, such as `role` with the value `db`; see [`Tags`]($crate::core::Tags) for the
+        /// limits.
+        pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+            self.setup.settings.tags.insert(key.into(), value.into());
+            self
+        }
+
         /// Sets the address that the member announces, if that is not the bound one. Port 0 stands for the bound
         /// port.
         pub const fn advertise(mut self, addr: std::net::SocketAddr) -> Self {

@@ -158,7 +158,8 @@ impl Check<Scene<'_>> for Incarnations {
             }
             Happening::Command {
                 node,
-                command: Command::Join { .. } | Command::SetMeta(_) | Command::SetAddr(_),
+                command:
+                    Command::Join { .. } | Command::SetMeta(_) | Command::SetTags(_) | Command::SetAddr(_),
             }
             | Happening::Notice {
                 node,

@@ -15,14 +15,14 @@ use crate::kernel::{Check, Happening, Memory, Violation};
 struct Told {
     state: MemberState,
     boot: u64,
-    /// The digest of the address, the name, the zone and the metadata.
+    /// The digest of the address, the name, the zone, the metadata and the tags.
     content: u64,
 }
 
 impl Told {
     fn of(member: &Member<'_>) -> Self {
-        let Member { name, addr, zone, meta, .. } = member;
-        let content = mix(of_bytes(format!("{addr} {name} {zone}").as_bytes()), of_bytes(meta));
+        let Member { name, addr, zone, meta, tags, .. } = member;
+        let content = mix(of_bytes(format!("{addr} {name} {zone} {tags}").as_bytes()), of_bytes(meta));
         Self { state: member.state, boot: member.boot, content }
     }
 }
