@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -192,6 +193,13 @@ impl Node {
     #[must_use]
     pub fn last_heard(&self, id: NodeId) -> Option<Time> {
         self.machines.membership.last_heard(id)
+    }
+
+    /// For how long a member of the local view has been Down or Left, as far as the group knows: members pass the age of a
+    /// verdict on. `None` for a live or unknown member.
+    #[must_use]
+    pub fn gone_for(&self, id: NodeId) -> Option<Duration> {
+        self.machines.membership.gone_for(id, self.now)
     }
 
     /// Why a member is Down: who suspected it, who confirmed it, and when. Kept for the latest 64 members that went

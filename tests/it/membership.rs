@@ -89,9 +89,7 @@ fn five_nodes_start_and_stop() -> Checked {
         lan.sim.run_for(secs(1))?;
         assert_eq!(lan.node(index).phase(), Phase::Left);
         let last = index == 4;
-        let acknowledged = |notice: &Notice<'_>| {
-            matches!(notice, Notice::Departed { acknowledged: true, alone } if *alone == last)
-        };
+        let acknowledged = |notice: &Notice<'_>| matches!(notice, Notice::Departed { acknowledged: true, alone } if *alone == last);
         assert!(lan.notices.has(index, acknowledged), "n{} leaves with an acknowledgement", index + 1);
     }
     assert_eq!(lan.notices.downs(), []);

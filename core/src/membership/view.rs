@@ -1,6 +1,7 @@
 //! Read access to membership, and the check of its invariants.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use super::table::Entry;
 use super::{Membership, Obituary, Timer};
@@ -53,6 +54,11 @@ impl Membership {
     pub(crate) fn last_heard(&self, id: NodeId) -> Option<Time> {
         let entry = self.table.get(id).filter(|entry| entry.is_live());
         entry.map(Entry::last_heard).or_else(|| self.obituaries.get(&id)?.last_heard)
+    }
+
+    pub(crate) fn gone_for(&self, id: NodeId, now: Time) -> Option<Duration> {
+        let entry = self.table.get(id).filter(|entry| entry.is_shown() && !entry.is_live())?;
+        Some(Duration::from_nanos(entry.age(now)))
     }
 
     /// The time at which the probation of a member ends, unless it is suspected before.

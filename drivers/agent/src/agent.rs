@@ -11,7 +11,7 @@ use std::{io, process};
 use bruit_udp::core::{Config, NodeId, Notice, broadcast::FirstPhase};
 use bruit_udp::{Bruit, Builder, DriverNotice, Interface, JoinError, JournalSettings, Notices, StartError};
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::answer::Answerer;
@@ -20,7 +20,7 @@ use crate::config;
 use crate::control::{Caller, Control};
 use crate::failure::Failure;
 use crate::hub::Hub;
-use crate::lines::{Line, line};
+use crate::lines::{Line, Printer, line};
 use crate::paths;
 use crate::protocol::{Reply, Request, Response};
 
@@ -54,13 +54,14 @@ pub(crate) fn run(args: &AgentArgs, control: Option<PathBuf>, json: bool) -> Res
     let name = args.name.clone().unwrap_or_else(|| default_name(&args.bind));
     let path = control.map_or_else(|| paths::default_socket(&config.cluster, &name), Ok)?;
     let control = Control::bind(path)?;
-    let signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::refused)?;
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(Failure::refused)?;
     let (bruit, notices) = start(args, &name, config, multicast)?;
-    listening(&bruit, &name, &control, json);
-    trace(&bruit, &args.trace, json).map_err(Failure::refused)?;
+    let printer = Printer { name, json };
+    listening(&bruit, &control, &printer);
+    trace(&bruit, &args.trace, printer.clone()).map_err(Failure::refused)?;
     let (ends, ended) = channel();
     let hub = Arc::new(Hub::default());
-    let printed = print_notices(bruit.clone(), &hub, json).map_err(Failure::refused)?;
+    let printed = print_notices(bruit.clone(), &hub, printer).map_err(Failure::refused)?;
     pass_notices(notices, Arc::clone(&hub), ends.clone()).map_err(Failure::refused)?;
     watch_signals(signals, ends.clone()).map_err(Failure::refused)?;
     serve(&control, &bruit, hub, &args.join, ends).map_err(Failure::refused)?;
@@ -105,6 +106,9 @@ fn start(
     if let Some(id) = args.id {
         builder = builder.id(NodeId(id));
     }
+    for (key, value) in &args.tag {
+        builder = builder.tag(key, value);
+    }
     if let Some(addr) = args.advertise {
         builder = builder.advertise(addr);
     }
@@ -125,7 +129,7 @@ fn start(
             return Failure::Usage(format!("{error}: give --state DIR"));
         }
         let usage = matches!(error, StartError::Config(_) | StartError::Address { .. });
-        if usage { Failure::Usage(error.to_string()) } else { Failure::refused(error) }
+        if usage { Failure::usage(error) } else { Failure::refused(error) }
     })
 }
 
@@ -138,19 +142,20 @@ fn default_name(bind: &str) -> String {
     }
 }
 
-fn listening(bruit: &Bruit, name: &str, control: &Control, json: bool) {
+fn listening(bruit: &Bruit, control: &Control, printer: &Printer) {
     let (id, addr, epoch) =
         (bruit.id().to_string(), bruit.local_addr(), bruit.read(|node| node.incarnation().epoch));
     let socket = control.path().display().to_string();
-    let text = format!("on {addr} as {name} ({id}), epoch {epoch}, local socket {socket}");
+    let text = format!("on {addr}, local socket {socket}");
+    let name = &printer.name;
     let fields =
         json!({ "addr": addr, "name": name, "id": id, "epoch": epoch.to_string(), "control": socket });
-    Line::new("listening", text, fields).print(bruit.clock().now(), json);
+    printer.print(&Line::new("listening", text, fields), bruit.clock().now());
 }
 
 /// Prints traced datagrams on a thread of their own, because tracing runs on the node's thread, and output that is read
 /// slowly must not delay the node. Datagrams that cannot be printed in time are left out.
-fn trace(bruit: &Bruit, words: &[Kinds], json: bool) -> io::Result<()> {
+fn trace(bruit: &Bruit, words: &[Kinds], printer: Printer) -> io::Result<()> {
     let kinds: Vec<_> = words.iter().flat_map(|word| word.0.iter().copied()).collect();
     if kinds.is_empty() {
         return Ok(());
@@ -159,7 +164,7 @@ fn trace(bruit: &Bruit, words: &[Kinds], json: bool) -> io::Result<()> {
     let print = move || {
         for (at, text) in lines {
             let fields = json!({ "text": text });
-            Line::new("trace", text, fields).print(at, json);
+            printer.print(&Line::new("trace", text, fields), at);
         }
     };
     thread::Builder::new().name("bruit-trace".to_owned()).spawn(print)?;
@@ -168,14 +173,14 @@ fn trace(bruit: &Bruit, words: &[Kinds], json: bool) -> io::Result<()> {
 }
 
 /// Prints the notices on a thread of its own, so that output that is read slowly does not delay other readers.
-fn print_notices(bruit: Bruit, hub: &Hub, json: bool) -> io::Result<Receiver<()>> {
+fn print_notices(bruit: Bruit, hub: &Hub, printer: Printer) -> io::Result<Receiver<()>> {
     let (printing, printed) = channel();
     let notices = hub.read(|_| true).expect("it is the first reader");
     let print = move || {
         let _printing = printing;
         for notice in notices {
             let name = |id| bruit.read(|node| node.member(id).map(|member| member.name.into_owned()));
-            line(&notice, |id| name(id).unwrap_or_default()).print(bruit.clock().now(), json);
+            printer.print(&line(&notice, |id| name(id).unwrap_or_default()), bruit.clock().now());
         }
     };
     thread::Builder::new().name("bruit-print".to_owned()).spawn(print)?;
@@ -238,7 +243,8 @@ fn serve(
     seeds: &[String],
     ends: Sender<End>,
 ) -> io::Result<()> {
-    let answerer = Answerer { bruit: bruit.clone(), given: Mutex::new(Vec::new()), hub };
+    let answerer =
+        Answerer { bruit: bruit.clone(), given: Mutex::new(Vec::new()), hub, changing_tags: Mutex::new(()) };
     answerer.note(seeds.to_vec());
     let ends = Mutex::new(ends);
     let written = move |response: &Response| {

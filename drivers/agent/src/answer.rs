@@ -1,5 +1,6 @@
 //! The running member's answers to requests over the local socket.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use bruit_udp::Bruit;
 use bruit_udp::core::{Broadcast, Command, MemberState, Node, NodeId};
 
 use crate::control::Caller;
+use crate::failure::in_full;
 use crate::hub::Hub;
 use crate::label::node_label;
 use crate::messages::levels;
@@ -19,6 +21,8 @@ pub(crate) struct Answerer {
     /// The seeds that were given, for `peers list`.
     pub(crate) given: Mutex<Vec<String>>,
     pub(crate) hub: Arc<Hub>,
+    /// Locked while a caller changes the tags.
+    pub(crate) changing_tags: Mutex<()>,
 }
 
 impl Answerer {
@@ -35,7 +39,7 @@ impl Answerer {
         match request {
             Request::Members {} => Ok(Reply::Members(self.members())),
             Request::Join { seeds } => {
-                bruit.join(&seeds).map_err(|error| error.to_string())?;
+                bruit.join(&seeds).map_err(|error| in_full(&error))?;
                 self.note(seeds);
                 Ok(Reply::Done {})
             }
@@ -44,13 +48,15 @@ impl Answerer {
                 self.note(vec![addr.to_string()]);
                 Ok(Reply::Done {})
             }
-            Request::PeersRemove { member } => self.command(Command::RemovePeer(self.find(&member)?)),
+            Request::ForceLeave { member } => self.command(Command::RemovePeer(self.find(&member)?)),
             Request::PeersList {} => Ok(Reply::Peers(self.peers())),
             Request::Ping { member, addr } => self.ping(&member, addr),
             Request::Stats {} => Ok(Reply::Stats(self.stats())),
             Request::Leave { within_ms } => {
+                let alone = bruit.live_members().len() <= 1;
                 let left = bruit.leave(Duration::from_millis(within_ms));
-                left.map(|acknowledged| Reply::Left { acknowledged }).map_err(|rejected| rejected.to_string())
+                left.map(|acknowledged| Reply::Left { acknowledged, alone })
+                    .map_err(|error| error.to_string())
             }
             Request::Why { member } => self.why(&member),
             Request::Broadcast { topic, payload, report_ms } => {
@@ -60,6 +66,8 @@ impl Answerer {
             }
             Request::Listen { topic } => self.listen(topic, caller),
             Request::Messages { topic, max } => Ok(Reply::Messages(self.messages(topic.as_deref(), max))),
+            Request::Tags { member } => self.tags(member.as_deref()),
+            Request::ChangeTags { set, unset } => self.change_tags(set, &unset),
             Request::Pending {} => Ok(Reply::Pending(bruit.read(levels))),
         }
     }
@@ -85,7 +93,30 @@ impl Answerer {
 
     fn members(&self) -> Vec<MemberView> {
         let now = self.bruit.clock().now();
-        self.bruit.read(|node| node.members().map(|member| MemberView::seen_by(node, &member, now)).collect())
+        let view =
+            |node: &Node| node.members().map(|member| MemberView::seen_by(node, &member, now)).collect();
+        let mut members: Vec<MemberView> = self.bruit.read(view);
+        members.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+        members
+    }
+
+    fn tags(&self, member: Option<&str>) -> Result<Reply, String> {
+        let id = member.map_or_else(|| Ok(self.bruit.id()), |member| self.find(member))?;
+        let member = self.bruit.member(id).ok_or_else(|| format!("{id} is not a known member"))?;
+        Ok(Reply::Tags(member.tags.to_map()))
+    }
+
+    /// Changes some of the own tags. Callers do it one after the other, so that none undoes what another one sets.
+    fn change_tags(&self, set: BTreeMap<String, String>, unset: &[String]) -> Result<Reply, String> {
+        let _turn = self.changing_tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let me = self.bruit.me().ok_or("this member has not started yet")?;
+        let mut tags = me.tags.to_map();
+        if let Some(key) = unset.iter().find(|key| !tags.contains_key(*key)) {
+            return Err(format!("this member has no tag {key:?}"));
+        }
+        tags.retain(|key, _| !unset.contains(key));
+        tags.extend(set);
+        self.bruit.set_tags(tags).map(|()| Reply::Done {}).map_err(|rejected| rejected.to_string())
     }
 
     /// The seeds that were given, then the names and the peers file with the addresses found.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bruit_udp::Interface;
+use bruit_udp::core::MemberState;
 use bruit_udp::core::wire::Kind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -41,15 +42,28 @@ pub(crate) enum Does {
 /// The commands that ask a running agent.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ask {
-    /// List the members that this agent knows.
-    Members,
+    /// List the members that this agent knows, sorted by name.
+    Members(MembersArgs),
+    /// Declare that a member has left, for one that has failed for good. A member that runs stops as soon as it learns of it.
+    ForceLeave {
+        /// The member's name, or its id such as n42.
+        member: String,
+        /// Do it: without this, the command is refused.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show or change tags, which every member sees.
+    Tags {
+        #[command(subcommand)]
+        does: Option<Tags>,
+    },
     /// Join the cluster through more members.
     Join {
         /// Members to contact, as host:port. They are retried forever.
         #[arg(required = true, value_name = "HOST:PORT", value_delimiter = ',')]
         seeds: Vec<String>,
     },
-    /// Add a peer, remove a member, or list the peers and their sources.
+    /// Add the address of a member to contact, or list these addresses and their sources.
     Peers {
         #[command(subcommand)]
         does: Peers,
@@ -113,17 +127,75 @@ pub(crate) enum Ask {
     Pending,
 }
 
+/// Which members to list, and how much of each.
+#[derive(Debug, Args)]
+pub(crate) struct MembersArgs {
+    /// Only members in one of these states.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) status: Vec<Status>,
+    /// Only members of this failure zone.
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// Only members with all of these tags: with this value, or with any value if only the key is given.
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    pub(crate) tag: Vec<String>,
+    /// Show ids, incarnations and boots, too.
+    #[arg(long)]
+    pub(crate) long: bool,
+}
+
+/// The states of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Status {
+    /// The member answers.
+    Alive,
+    /// The member may have failed.
+    Suspect,
+    /// The member has failed.
+    Down,
+    /// The member has left.
+    Left,
+}
+
+impl Status {
+    /// The state of this name.
+    pub(crate) const fn state(self) -> MemberState {
+        match self {
+            Self::Alive => MemberState::Alive,
+            Self::Suspect => MemberState::Suspect,
+            Self::Down => MemberState::Down,
+            Self::Left => MemberState::Left,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tags {
+    /// List the tags of a member; this agent's own by default.
+    List {
+        /// The member's name, or its id such as n42.
+        member: Option<String>,
+    },
+    /// Set tags of this agent's member. Its other tags stay.
+    Set {
+        /// The tags, such as role=db.
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = tag)]
+        tags: Vec<(String, String)>,
+    },
+    /// Remove tags of this agent's member.
+    Unset {
+        /// The keys of the tags.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Peers {
     /// Add the address of a member to contact. It is retried forever.
     Add {
         /// The address of the member.
         addr: SocketAddr,
-    },
-    /// Declare that a member has left. The member stops as soon as it learns of it.
-    Remove {
-        /// The member's name, or its id such as n42.
-        member: String,
     },
     /// List the peers with their sources: given as seeds, or the peers file.
     List,
@@ -203,6 +275,9 @@ pub(crate) struct AgentArgs {
     /// A text that every member sees with this one.
     #[arg(long, default_value = "")]
     pub(crate) meta: String,
+    /// A tag that every member sees, such as role=db. It can be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
+    pub(crate) tag: Vec<(String, String)>,
     /// A file with one host:port a line. It is read again when it changes.
     #[arg(long, value_name = "FILE")]
     pub(crate) peers_file: Option<PathBuf>,
@@ -244,6 +319,11 @@ fn kinds(word: &str) -> Result<Kinds, String> {
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == word);
     kind.map(|kind| Kinds(vec![kind]))
         .ok_or_else(|| format!("{word:?} is not a kind of message; choose from all, {}", known()))
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 fn interface(text: &str) -> Result<Interface, String> {

@@ -1,5 +1,6 @@
 //! The failures of a command, and the exit code of each.
 
+use std::error::Error;
 use std::fmt;
 
 /// The reason why a command failed.
@@ -24,9 +25,23 @@ impl Failure {
         }
     }
 
-    pub(crate) fn refused(error: impl ToString) -> Self {
-        Self::Refused(error.to_string())
+    pub(crate) fn refused(error: impl Error) -> Self {
+        Self::Refused(in_full(&error))
     }
+
+    pub(crate) fn usage(error: impl Error) -> Self {
+        Self::Usage(in_full(&error))
+    }
+}
+
+/// The text of an error, followed by those of its causes.
+pub(crate) fn in_full(error: &dyn Error) -> String {
+    let (mut text, mut source) = (error.to_string(), error.source());
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 impl fmt::Display for Failure {

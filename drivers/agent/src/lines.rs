@@ -1,15 +1,17 @@
 //! The lines that the agent prints while it runs: one for each notice, for people or as JSON.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bruit_udp::DriverNotice;
 use bruit_udp::core::{Incarnation, Member, MemberChange, NodeId, Notice, Time, broadcast::Reached};
 use serde_json::{Value, json};
 
-use crate::label::label;
+use crate::label::{harmless, label};
 use crate::messages::{LostView, MessageView, shortened};
-use crate::protocol::MemberView;
+use crate::protocol::{MemberView, millis};
 
 /// A line to print: the name of the event, a text for people, and the fields for JSON.
 #[derive(Debug)]
@@ -24,19 +26,45 @@ impl Line {
         Self { event, text, fields }
     }
 
-    /// Prints the line. If the output has no reader any more, the member still goes on.
-    pub(crate) fn print(&self, at: Time, json: bool) {
-        let line = if json { self.as_json(at) } else { format!("+{at}  {:<12} {}", self.event, self.text) };
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    fn as_text(&self, name: &str, calendar: Duration) -> String {
+        let (secs, millis) = (calendar.as_secs(), calendar.subsec_millis());
+        let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
+        let time = format!("{hour:02}:{minute:02}:{second:02}.{millis:03}Z");
+        format!("{time} {}  {:<10} {}", harmless(name), self.event, self.text)
     }
 
-    fn as_json(&self, at: Time) -> String {
-        let mut object = json!({ "at_ms": at.as_millis(), "event": self.event });
+    fn as_json(&self, name: &str, calendar: Duration, at: Time) -> String {
+        let mut object = json!({
+            "time_ms": millis(calendar),
+            "at_ms": at.as_millis(),
+            "agent": name,
+            "event": self.event,
+        });
         if let (Some(object), Some(fields)) = (object.as_object_mut(), self.fields.as_object()) {
             object.extend(fields.clone());
         }
         object.to_string()
+    }
+}
+
+/// Prints the lines of one agent, each with its name and the time of day in UTC, so that those of several agents can be mixed.
+#[derive(Clone, Debug)]
+pub(crate) struct Printer {
+    pub(crate) name: String,
+    pub(crate) json: bool,
+}
+
+impl Printer {
+    /// Prints a line; `at` is the time by the node's clock. If the output has no reader any more, the member still goes on.
+    pub(crate) fn print(&self, line: &Line, at: Time) {
+        let calendar = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let text = if self.json {
+            line.as_json(&self.name, calendar, at)
+        } else {
+            line.as_text(&self.name, calendar)
+        };
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }
 }
 
@@ -65,6 +93,13 @@ fn notice_line(notice: &Notice<'_>, name: impl Fn(NodeId) -> String) -> Line {
     let id_only = |event, text, id: &NodeId| Line::new(event, text, json!({ "id": id.to_string() }));
     match notice {
         Notice::Member { change, member } => member_line(*change, member),
+        Notice::SeedSilent { addr, tries } => {
+            let text = format!("{addr} has not answered ({tries} tries)");
+            Line::new("no-answer", text, json!({ "addr": addr, "tries": tries }))
+        }
+        Notice::SeedOfOtherCluster { addr } => {
+            Line::new("no-member", format!("{addr} answers for another cluster"), json!({ "addr": addr }))
+        }
         Notice::Joined { via } => id_only("joined", format!("through {}", about(via)), via),
         Notice::Reincarnated { incarnation } => {
             let text = incarnation.to_string();
@@ -145,7 +180,8 @@ fn spread_line(id: &str, reached: &Reached, about: impl Fn(&NodeId) -> String) -
     if let (Some(all), Some(fields)) = (all.as_object_mut(), fields.as_object()) {
         all.extend(fields.clone());
     }
-    Line::new("spread", format!("{id}: {text}"), all)
+    let number = id.rsplit(':').next().unwrap_or(id);
+    Line::new("spread", format!("broadcast {number}: {text}"), all)
 }
 
 /// The text for a broadcast that all members have; `without` are those that went before they acknowledged it.
@@ -163,9 +199,25 @@ pub(crate) fn timed_out_text(missing: &[String]) -> String {
     format!("the time is over; not acknowledged by: {}", missing.join(", "))
 }
 
+/// The text for a leave: whether the others know of it.
+pub(crate) const fn left_text(acknowledged: bool, alone: bool) -> &'static str {
+    match (acknowledged, alone) {
+        (_, true) => "there was no other member to tell",
+        (true, false) => "the others have acknowledged it",
+        (false, false) => "too few members have acknowledged it in time",
+    }
+}
+
+/// Tags as `key=value`, with a comma between two.
+pub(crate) fn tags_text(tags: &BTreeMap<String, String>) -> String {
+    let tags: Vec<_> = tags.iter().map(|(key, value)| harmless(&format!("{key}={value}"))).collect();
+    tags.join(",")
+}
+
 fn member_line(change: MemberChange, member: &Member<'_>) -> Line {
     let view = MemberView::of(member);
-    let text = format!("{} at {}, incarnation {}", view.label(), view.addr, view.incarnation);
+    let tags = if view.tags.is_empty() { String::new() } else { format!(", {}", tags_text(&view.tags)) };
+    let text = format!("{} at {}{tags}", view.label(), view.addr);
     Line::new(change_name(change), text, json!({ "member": view }))
 }
 
@@ -173,6 +225,7 @@ const fn change_name(change: MemberChange) -> &'static str {
     match change {
         MemberChange::Up => "up",
         MemberChange::Updated => "updated",
+        MemberChange::Restarted => "restarted",
         MemberChange::Suspected => "suspected",
         MemberChange::Refuted => "refuted",
         MemberChange::Down => "down",

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bruit_udp::core::{MessageId, Node, NodeId, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::label::label;
+use crate::label::{harmless, label};
 
 /// The most characters of a payload in a line for people.
 const SHOWN_MAX: usize = 100;
@@ -59,9 +59,7 @@ fn hex(bytes: &[u8]) -> String {
 fn shown(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
-        }
+        text.push_str(&harmless(chunk.valid()));
         for byte in chunk.invalid() {
             write!(text, "\\x{byte:02x}").expect("printing into a string cannot fail");
         }

@@ -1,12 +1,13 @@
 //! The protocol of the local socket: each request and each response is one line of JSON. A few requests have several
 //! responses. Ids and incarnations are texts, because many JSON readers round large numbers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bruit_udp::core::{Member, MemberState, Node, NodeId, Obituary, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::label::{label, node_label};
+use crate::label::{harmless, label, node_label};
 use crate::messages::{Bytes, LevelView, LostView, MessageView};
 
 /// A request to the agent.
@@ -20,7 +21,7 @@ pub(crate) enum Request {
     PeersAdd {
         addr: std::net::SocketAddr,
     },
-    PeersRemove {
+    ForceLeave {
         member: String,
     },
     PeersList {},
@@ -50,6 +51,15 @@ pub(crate) enum Request {
         max: usize,
     },
     Pending {},
+    /// The tags of a member, or of this one.
+    Tags {
+        member: Option<String>,
+    },
+    /// Sets these own tags, removes those with these keys, and keeps all others.
+    ChangeTags {
+        set: BTreeMap<String, String>,
+        unset: Vec<String>,
+    },
 }
 
 /// A response of the agent.
@@ -69,7 +79,7 @@ pub(crate) enum Reply {
     Peers(Vec<PeerView>),
     Pong { member: String, addr: std::net::SocketAddr, round_trip_us: u64 },
     Stats(StatsView),
-    Left { acknowledged: bool },
+    Left { acknowledged: bool, alone: bool },
     Why(WhyView),
     Sent { id: String },
     Majority { id: String },
@@ -82,6 +92,7 @@ pub(crate) enum Reply {
     Ended {},
     Messages(Vec<MessageView>),
     Pending(Vec<LevelView>),
+    Tags(BTreeMap<String, String>),
 }
 
 /// A member, for display.
@@ -94,12 +105,17 @@ pub(crate) struct MemberView {
     pub(crate) zone: String,
     pub(crate) incarnation: String,
     pub(crate) meta: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) boot: String,
     /// True for the agent's own member.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) oneself: bool,
     /// Milliseconds since its latest datagram; none if there was no datagram.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) heard_ms_ago: Option<u64>,
+    /// Milliseconds since it failed or left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gone_ms_ago: Option<u64>,
 }
 
 impl MemberView {
@@ -112,15 +128,23 @@ impl MemberView {
             zone: member.zone.clone().into_owned(),
             incarnation: member.incarnation.to_string(),
             meta: printable(&member.meta),
+            tags: member.tags.to_map(),
+            boot: format!("{:016x}", member.boot),
             oneself: false,
             heard_ms_ago: None,
+            gone_ms_ago: None,
         }
     }
 
     pub(crate) fn seen_by(node: &Node, member: &Member<'_>, now: Time) -> Self {
         let oneself = member.id == node.id();
         let heard = node.last_heard(member.id).filter(|_| !oneself);
-        Self { oneself, heard_ms_ago: heard.map(|at| millis(now.since(at))), ..Self::of(member) }
+        Self {
+            oneself,
+            heard_ms_ago: heard.map(|at| millis(now.since(at))),
+            gone_ms_ago: node.gone_for(member.id).map(millis),
+            ..Self::of(member)
+        }
     }
 
     pub(crate) fn label(&self) -> String {
@@ -204,7 +228,7 @@ pub(crate) const fn state_name(state: MemberState) -> &'static str {
 /// Metadata as text if it is printable text, else in hexadecimal.
 pub(crate) fn printable(meta: &[u8]) -> String {
     match str::from_utf8(meta) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        Ok(text) if harmless(text) == text => text.to_owned(),
         _ => meta.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}")),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::label::label;
-use crate::lines::{all_text, timed_out_text};
+use crate::label::{harmless, label};
+use crate::lines::{all_text, left_text, tags_text, timed_out_text};
 use crate::messages::{LevelView, MessageView, shortened};
 use crate::protocol::{MemberView, NumberView, PeerView, Reply, WhyView};
 use crate::table::table;
@@ -23,9 +23,9 @@ pub(crate) fn text(reply: &Reply) -> String {
             let rows: Vec<_> = stats.gauges.iter().chain(&stats.counters).map(row).collect();
             table(["NAME", "VALUE", "MEANING"], &rows)
         }
-        Reply::Left { acknowledged: true } => "left; the others have acknowledged it\n".to_owned(),
-        Reply::Left { acknowledged: false } => {
-            "left, but too few members have acknowledged it in time\n".to_owned()
+        Reply::Left { acknowledged, alone } => format!("left; {}\n", left_text(*acknowledged, *alone)),
+        Reply::Tags(tags) => {
+            tags.iter().map(|(key, value)| harmless(&format!("{key}={value}")) + "\n").collect()
         }
         Reply::Why(why) => why_text(why),
         Reply::Sent { id } => format!("sent       {id}\n"),
@@ -45,20 +45,34 @@ pub(crate) fn text(reply: &Reply) -> String {
     }
 }
 
+const MEMBER_HEADS: [&str; 7] = ["NAME", "STATE", "ADDRESS", "HEARD", "ZONE", "TAGS", "META"];
+
 fn members_text(members: &[MemberView]) -> String {
-    let rows: Vec<_> = members
-        .iter()
-        .map(|member| {
-            let heard = match member.heard_ms_ago {
-                _ if member.oneself => "this agent".to_owned(),
-                Some(ms) => format!("{} ago", ago(ms)),
-                None => "never".to_owned(),
-            };
-            let MemberView { id, name, state, addr, zone, incarnation, meta, .. } = member.clone();
-            [name, id, state, addr.to_string(), heard, zone, incarnation, meta]
-        })
-        .collect();
-    table(["NAME", "ID", "STATE", "ADDRESS", "HEARD", "ZONE", "INCARNATION", "META"], &rows)
+    let rows: Vec<_> = members.iter().map(member_row).collect();
+    table(MEMBER_HEADS, &rows)
+}
+
+/// The table of members with their ids, incarnations and boots.
+pub(crate) fn long_members_text(members: &[MemberView]) -> String {
+    let row = |member: &MemberView| {
+        let [name, state, addr, heard, zone, tags, meta] = member_row(member);
+        let MemberView { id, incarnation, boot, .. } = member.clone();
+        [name, state, addr, heard, zone, tags, meta, id, incarnation, boot]
+    };
+    let [name, state, addr, heard, zone, tags, meta] = MEMBER_HEADS;
+    let heads = [name, state, addr, heard, zone, tags, meta, "ID", "INCARNATION", "BOOT"];
+    table(heads, &members.iter().map(row).collect::<Vec<_>>())
+}
+
+fn member_row(member: &MemberView) -> [String; 7] {
+    let heard = match (member.heard_ms_ago, member.gone_ms_ago) {
+        _ if member.oneself => "this agent".to_owned(),
+        (_, Some(gone)) => format!("{} {} ago", member.state, ago(gone)),
+        (Some(heard), None) => format!("{} ago", ago(heard)),
+        (None, None) => "never".to_owned(),
+    };
+    let MemberView { state, addr, zone, tags, meta, .. } = member.clone();
+    [member.label(), state, addr.to_string(), heard, harmless(&zone), tags_text(&tags), meta]
 }
 
 fn peers_text(peers: &[PeerView]) -> String {
@@ -72,7 +86,7 @@ fn peers_text(peers: &[PeerView]) -> String {
 fn messages_text(messages: &[MessageView]) -> String {
     let row = |message: &MessageView| {
         let MessageView { id, origin, name, topic, payload, bytes } = message;
-        [label(name, origin), topic.clone(), bytes.to_string(), shortened(payload), id.clone()]
+        [label(name, origin), harmless(topic), bytes.to_string(), shortened(payload), id.clone()]
     };
     table(["FROM", "TOPIC", "BYTES", "PAYLOAD", "ID"], &messages.iter().map(row).collect::<Vec<_>>())
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -22,6 +23,7 @@ use crate::journal::{Journal, JournalSettings};
 use crate::notices::{DriverNotice, NOTICES_MAX, NoticeSender, Notices, notices};
 use crate::state::{StateDir, StateError, next_epoch};
 use crate::store::Store;
+use crate::view::View;
 
 mod start;
 
@@ -127,6 +129,10 @@ pub struct Driver {
     pings: BTreeMap<PingId, Option<PingEnd>>,
     notices_sent: u64,
     notices_missed: u64,
+    /// The number of changes of members so far.
+    view_version: u64,
+    /// The view that was asked for last.
+    view: Option<Arc<View>>,
     /// The time until which the driver's loop sleeps, unless it is woken.
     asleep_until: Time,
     /// True while the node runs. A panic in there leaves it half-way, and it must not be stepped again.
@@ -146,6 +152,8 @@ impl Driver {
             pings: BTreeMap::new(),
             notices_sent: 0,
             notices_missed: 0,
+            view_version: 0,
+            view: None,
             asleep_until: Time::MAX,
             stepping: false,
         }
@@ -257,6 +265,7 @@ impl Driver {
     fn notify(&mut self, notice: Notice<'static>) {
         match &notice {
             Notice::Departed { acknowledged, .. } => self.departed = Some(*acknowledged),
+            Notice::Member { .. } => self.view_version += 1,
             Notice::Pong { ping, round_trip, .. } => self.end_ping(*ping, Some(*round_trip)),
             Notice::PingFailed { ping, .. } => self.end_ping(*ping, None),
             _ => {}
@@ -278,6 +287,25 @@ impl Driver {
     fn push(&mut self, notice: DriverNotice) {
         self.notices_sent += 1;
         self.notices_missed += self.sender.as_ref().map_or(0, |sender| sender.push(notice));
+    }
+
+    /// The version of the present view: the number of changes of members so far.
+    #[must_use]
+    pub const fn view_version(&self) -> u64 {
+        self.view_version
+    }
+
+    /// The present view. It is built once for each version, when somebody asks for it.
+    pub fn view(&mut self) -> Arc<View> {
+        let present = self.view.as_ref().filter(|view| view.version() == self.view_version);
+        let view = present.map_or_else(|| Arc::new(View::of(&self.node, self.view_version)), Arc::clone);
+        self.view = Some(Arc::clone(&view));
+        view
+    }
+
+    /// The present view, unless its version is the one that was `seen`.
+    pub fn view_after(&mut self, seen: Option<u64>) -> Option<Arc<View>> {
+        (seen != Some(self.view_version)).then(|| self.view())
     }
 
     /// The number of notices sent so far. It has risen whenever a caller has something new to wait for.

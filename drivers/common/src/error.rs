@@ -1,5 +1,6 @@
 //! The errors of a start and of a join, and the troubles around a running node.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -72,19 +73,19 @@ impl fmt::Display for StartError {
             Self::Bind { addr, source } if source.kind() == io::ErrorKind::AddrInUse => {
                 write!(f, "cannot bind {addr}: the address is in use by another process")
             }
-            Self::Bind { addr, source } => write!(f, "cannot bind {addr}: {source}"),
-            Self::Multicast { group, source } => {
-                write!(f, "cannot use the multicast group {group}: {source}")
+            Self::Bind { addr, .. } => write!(f, "cannot bind {addr}"),
+            Self::Multicast { group, .. } => {
+                write!(f, "cannot use the multicast group {group}")
             }
-            Self::Address { addr, source } => {
-                write!(f, "cannot find an address to bind for {addr}: {source}")
+            Self::Address { addr, .. } => {
+                write!(f, "cannot find an address to bind for {addr}")
             }
             Self::Config(error) => write!(f, "{error}"),
             Self::State(error) => write!(f, "{error}"),
             Self::NoStateDir => write!(f, "broadcast.persist_seen needs a state directory"),
             Self::Journal(error) => write!(f, "{error}"),
             Self::Randomness(error) => write!(f, "the operating system gave no randomness: {error}"),
-            Self::System { what, source } => write!(f, "cannot {what}: {source}"),
+            Self::System { what, .. } => write!(f, "cannot {what}"),
             Self::EpochEnd(epoch) => {
                 write!(f, "no epoch is left after {epoch}; check the calendar of this machine")
             }
@@ -92,7 +93,22 @@ impl fmt::Display for StartError {
     }
 }
 
-impl std::error::Error for StartError {}
+impl Error for StartError {
+    /// The error of the operating system, if there is one. The text of this error does not repeat it.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => None,
+            Self::Bind { source, .. }
+            | Self::Multicast { source, .. }
+            | Self::Address { source, .. }
+            | Self::System { source, .. } => Some(source),
+            Self::Config(error) => error.source(),
+            Self::State(error) => error.source(),
+            Self::Journal(error) => error.source(),
+            Self::NoStateDir | Self::Randomness(_) | Self::EpochEnd(_) => None,
+        }
+    }
+}
 
 impl From<ConfigError> for StartError {
     fn from(error: ConfigError) -> Self {
@@ -131,12 +147,20 @@ impl fmt::Display for JoinError {
         match self {
             Self::BadSeed(error) => write!(f, "{error}"),
             Self::Rejected(rejected) => write!(f, "{rejected}"),
-            Self::Names(error) => write!(f, "cannot look names up: {error}"),
+            Self::Names(_) => write!(f, "cannot look names up"),
         }
     }
 }
 
-impl std::error::Error for JoinError {}
+impl Error for JoinError {
+    /// The error of the operating system, if there is one. The text of this error does not repeat it.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Names(error) => Some(error),
+            Self::BadSeed(_) | Self::Rejected(_) => None,
+        }
+    }
+}
 
 impl From<BadSeed> for JoinError {
     fn from(error: BadSeed) -> Self {

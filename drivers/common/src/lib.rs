@@ -8,6 +8,7 @@
 //! | [`Clock`] | measures time, also while the machine is suspended (rule E8) |
 //! | [`StateDir`] | keeps the epoch and the durable slots, one file each, for one process at a time |
 //! | [`Notices`] | tells the application what happened; a slow reader never blocks the node |
+//! | [`View`] | all members at one moment, for readers that need no history |
 //! | [`Sources`] | looks up host names and reads a peers file, again and again while the node runs |
 //! | [`Journal`] | records every event and a running hash of the actions; [`replay`](journal::replay) checks it |
 //! | `udp` (feature `udp`) | sockets, multicast and the handle's methods: a UDP driver except its way to wait |
@@ -30,6 +31,7 @@ pub mod state;
 mod store;
 #[cfg(feature = "udp")]
 pub mod udp;
+mod view;
 
 pub use bruit_core as core;
 
@@ -41,3 +43,4 @@ pub use names::{BadSeed, RESOLVE_INTERVAL, Seed};
 pub use notices::{DriverNotice, NOTICES_BYTES_MAX, NOTICES_MAX, NoticeSender, Notices, RecvError, notices};
 pub use sources::{Feed, Source, Sources};
 pub use state::{StateDir, StateError};
+pub use view::View;

@@ -40,7 +40,7 @@ pub mod exports {
     pub use bruit_core::{
         Admission, AdmissionPolicy, Answer, Broadcast, BroadcastConfig, Command, Config, ConfigError,
         Incarnation, Member, MemberChange, MemberState, MembershipConfig, MessageId, Node, NodeId, Notice,
-        Phase, Rejected, Stats, Time,
+        Phase, Rejected, Stats, Tags, Time,
     };
 
     pub use crate::clock::Clock;
@@ -49,4 +49,5 @@ pub mod exports {
     pub use crate::notices::{DriverNotice, RecvError};
     pub use crate::sources::Source;
     pub use crate::udp::{Direction, DriverStats, Interface, Status, Traced};
+    pub use crate::view::View;
 }

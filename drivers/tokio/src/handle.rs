@@ -9,6 +9,7 @@ use bruit_driver::Driver;
 use bruit_driver::udp::{LEAVE_SLACK, PING_TIMEOUT, Shared};
 use tokio::sync::watch::Receiver;
 
+use crate::views::Views;
 use crate::wake::TaskWakeUp;
 use crate::watch::Watch;
 

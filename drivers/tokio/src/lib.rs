@@ -35,6 +35,7 @@ mod builder;
 mod event_loop;
 mod handle;
 mod notices;
+mod views;
 mod wake;
 mod watch;
 
@@ -42,6 +43,7 @@ pub use bruit_driver::udp::exports::*;
 pub use builder::Builder;
 pub use handle::Bruit;
 pub use notices::Notices;
+pub use views::Views;
 pub use watch::Watch;
 
 /// The README's programs compile.

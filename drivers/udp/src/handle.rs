@@ -8,6 +8,7 @@ use std::time::Duration;
 use bruit_core::{Command, NodeId, Rejected};
 use bruit_driver::udp::{LEAVE_SLACK, PING_TIMEOUT, Shared};
 
+use crate::views::Views;
 use crate::wake::{ThreadWakeUp, wait};
 
 /// A running node. Clones are handles of one node. Dropping the last one stops the node without a leave, so the

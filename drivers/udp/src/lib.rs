@@ -25,9 +25,11 @@
 mod builder;
 mod event_loop;
 mod handle;
+mod views;
 mod wake;
 
 pub use bruit_driver::Notices;
 pub use bruit_driver::udp::exports::*;
 pub use builder::Builder;
 pub use handle::Bruit;
+pub use views::Views;

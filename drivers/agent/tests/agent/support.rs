@@ -63,7 +63,10 @@ impl Agent {
     pub(crate) fn start_with(dir: &Path, name: &str, join: &[&str], extra: &[&str], settings: &str) -> Self {
         let control = dir.join(format!("{name}.sock"));
         let mut command = bruit();
-        command.args(["agent", "--cluster", "test", "--preset", "local", "--bind", "127.0.0.1:0", "--json"]);
+        command.args(["agent", "--preset", "local", "--bind", "127.0.0.1:0", "--json"]);
+        if !extra.contains(&"--cluster") {
+            command.args(["--cluster", "test"]);
+        }
         command.args(["--name", name, "--config"]).arg(config(dir, settings));
         command.arg("--control").arg(&control).arg("--state").arg(dir.join(name)).args(extra);
         command.args(join.iter().flat_map(|seed| ["--join", seed]));

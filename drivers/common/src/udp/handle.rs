@@ -8,7 +8,8 @@ pub const LEAVE_SLACK: Duration = Duration::from_secs(1);
 pub const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Defines the methods of a driver's handle that need not wait for other members. The handle's type has a field
-/// `shared: Arc<Shared<_>>`, and its crate re-exports [`exports`](crate::udp::exports) at its root.
+/// `shared: Arc<Shared<_>>`, a type `Views` in scope is made of it, and its crate re-exports
+/// [`exports`](crate::udp::exports) at its root.
 ///
 /// A macro defines them because they then stand in the documentation of each handle itself.
 #[macro_export]
@@ -112,6 +113,39 @@ macro_rules! handle_methods {
         #[must_use]
         pub fn member_by_name(&self, name: &str) -> Option<$crate::core::Member<'static>> {
             self.read(|node| node.member_by_name(name).map($crate::core::Member::into_owned))
+        }
+
+        /// The whole local view at this moment, as an immutable value that is shared by all who ask for it.
+        #[must_use]
+        pub fn view(&self) -> std::sync::Arc<$crate::View> {
+            self.shared.lock().view()
+        }
+
+        /// The local views, one after the other: the present one, and a new one after each change of a member.
+        #[must_use]
+        pub fn views(&self) -> Views {
+            Views::new(std::sync::Arc::clone(&self.shared))
+        }
+
+        /// Replaces the own metadata, which every member sees; at most 512 bytes.
+        ///
+        /// # Errors
+        /// The metadata is too long, or the node has not started or has stopped.
+        pub fn set_meta(&self, meta: impl Into<Vec<u8>>) -> Result<(), $crate::core::Rejected> {
+            self.command($crate::core::Command::SetMeta(meta.into())).map(drop)
+        }
+
+        /// Replaces all own tags, such as `[("role", "db")]`, which every member sees; see [`Tags`](crate::Tags) for the
+        /// limits.
+        ///
+        /// # Errors
+        /// A tag cannot be written, the tags are too long, or the node has not started or has stopped.
+        pub fn set_tags(
+            &self,
+            tags: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+        ) -> Result<(), $crate::core::Rejected> {
+            let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+            self.command($crate::core::Command::SetTags(tags)).map(drop)
         }
 
         /// Gives the node a command, and returns its answer. Whatever follows later is told by a notice.

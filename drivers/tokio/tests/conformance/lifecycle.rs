@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bruit_driver::journal;
 use bruit_tokio::core::{Command, MemberChange, MemberState, NodeId, Notice, Phase, Rejected};
-use bruit_tokio::{DriverNotice, JournalSettings, RecvError, StartError};
+use bruit_tokio::{DriverNotice, JournalSettings, RecvError, StartError, View};
 
 use crate::support::{Kind, Node, Options, SOON, three, until, wait, wait_change};
 
@@ -38,6 +39,45 @@ pub(crate) fn a_call_of_the_handle_within_a_read_panics_and_stops_nothing(kinds:
     assert!(text.contains("a function that is given to `read`"), "{text}");
     assert_eq!(a.read(|_| b.members().len()), 3, "another handle may be used");
     assert_eq!((a.members().len(), c.members().len()), (3, 3), "the node goes on");
+}
+
+pub(crate) fn views_show_the_present_then_each_change_and_then_the_end(kinds: [Kind; 3]) {
+    let [a, b, c] = three(kinds);
+    let (b_id, c_id) = (b.id(), c.id());
+    let mut views = a.views();
+    let first = views.next().expect("a present view");
+    let live = |view: &View| view.live_members().count();
+    assert_eq!((live(&first), first.me().map(|me| me.id)), (3, Some(a.id())));
+    assert!(Arc::ptr_eq(&first, &a.view()), "one view for all readers");
+    let mut version = first.version();
+    let mut see = |what: &str, holds: &dyn Fn(&View) -> bool| {
+        let view = loop {
+            let view = views.next().unwrap_or_else(|| panic!("{what}"));
+            assert!(view.version() > version, "{what}: each view is a later one");
+            version = view.version();
+            if holds(&view) {
+                break view;
+            }
+        };
+        let members =
+            a.read(|node| node.members().map(|member| (member.id, member.boot)).collect::<Vec<_>>());
+        assert!(view.members().iter().map(|member| (member.id, member.boot)).eq(members), "{what}");
+    };
+    b.set_tags([("role", "db")]).expect("accepted");
+    see("the tags of another", &|view| view.member(b_id).is_some_and(|b| b.tags.get("role") == Some("db")));
+    a.set_meta(b"mine").expect("accepted");
+    see("the own metadata", &|view| view.me().is_some_and(|me| *me.meta == *b"mine"));
+    drop(c);
+    see("a crash", &|view| view.member(c_id).map(|c| c.state) == Some(MemberState::Down));
+    assert_eq!(live(&first), 3, "a view never changes");
+    assert_eq!(live(&a.view()), 2);
+    a.leave(SOON).expect("it may leave");
+    let mut last = None;
+    while let Some(view) = views.next() {
+        last = Some(view);
+    }
+    let me = last.as_ref().and_then(|view| view.me());
+    assert_eq!(me.map(|me| me.state), Some(MemberState::Left), "the last view is read before the end");
 }
 
 pub(crate) fn a_leave_and_a_crash_are_told_apart(kinds: [Kind; 3]) {

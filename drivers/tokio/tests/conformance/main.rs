@@ -32,6 +32,7 @@ macro_rules! conformance {
 conformance! {
     lifecycle::members_see_each_other_and_their_metadata,
     lifecycle::a_call_of_the_handle_within_a_read_panics_and_stops_nothing,
+    lifecycle::views_show_the_present_then_each_change_and_then_the_end,
     lifecycle::a_leave_and_a_crash_are_told_apart,
     lifecycle::a_node_that_does_not_run_refuses_and_no_call_hangs,
     lifecycle::a_leave_does_not_wait_for_a_host_name,

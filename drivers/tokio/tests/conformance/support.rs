@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use bruit_tokio::core::wire::Kind as MessageKind;
 use bruit_tokio::{
     Answer, Broadcast, BroadcastConfig, Command, Config, DriverNotice, DriverStats, Interface, JoinError,
     JournalSettings, Member, MemberChange, MessageId, NodeId, Notice, RecvError, Rejected, Source,
-    StartError, Stats, Status, Traced,
+    StartError, Stats, Status, Traced, View,
 };
 use tokio::runtime;
 use tokio::sync::oneshot;
@@ -149,6 +150,18 @@ impl Node {
         on_either!(self, bruit => bruit.members())
     }
 
+    pub(crate) fn view(&self) -> Arc<View> {
+        on_either!(self, bruit => bruit.view())
+    }
+
+    pub(crate) fn set_meta(&self, meta: &[u8]) -> Result<(), Rejected> {
+        on_either!(self, bruit => bruit.set_meta(meta))
+    }
+
+    pub(crate) fn set_tags<const N: usize>(&self, tags: [(&str, &str); N]) -> Result<(), Rejected> {
+        on_either!(self, bruit => bruit.set_tags(tags))
+    }
+
     pub(crate) fn command(&self, command: Command) -> Result<Answer, Rejected> {
         on_either!(self, bruit => bruit.command(command))
     }
@@ -216,6 +229,13 @@ impl Node {
         }
     }
 
+    pub(crate) fn views(&self) -> Views {
+        match self {
+            Self::Udp { bruit, .. } => Views::Udp(bruit.views()),
+            Self::Tokio { bruit, host, .. } => Views::Tokio(bruit.views(), host.handle.clone()),
+        }
+    }
+
     pub(crate) fn recv(&mut self, within: Duration) -> Result<DriverNotice, RecvError> {
         match self {
             Self::Udp { notices, .. } => notices.recv_timeout(within),
@@ -231,6 +251,21 @@ impl Node {
         match self {
             Self::Udp { notices, .. } => notices.try_recv(),
             Self::Tokio { notices, .. } => notices.try_recv(),
+        }
+    }
+}
+
+/// The views of either driver.
+pub(crate) enum Views {
+    Udp(bruit_udp::Views),
+    Tokio(bruit_tokio::Views, runtime::Handle),
+}
+
+impl Views {
+    pub(crate) fn next(&mut self) -> Option<Arc<View>> {
+        match self {
+            Self::Udp(views) => views.next(),
+            Self::Tokio(views, handle) => handle.block_on(views.next()),
         }
     }
 }
