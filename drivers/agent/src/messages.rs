@@ -167,24 +167,14 @@ pub(crate) fn levels(node: &Node) -> Vec<LevelView> {
             bytes(settings.cache_bytes_max),
             "Bytes of the broadcasts kept to serve requests.",
         ),
-        level(
-            "held_back",
-            usage.held_back,
-            None,
-            "Broadcasts that wait for an earlier one, or for the disk.",
-        ),
+        level("held_back", usage.held_back, None, "Broadcasts held for an earlier one or for the disk."),
         level("missing", usage.gaps, None, "Ranges of missing broadcasts."),
-        level(
-            "wanted",
-            usage.wanted,
-            None,
-            "Missing broadcasts that a member has announced or was asked for.",
-        ),
+        level("wanted", usage.wanted, None, "Missing broadcasts that were announced or asked for."),
         level(
             "reassembling",
             usage.reassemblies,
             Some(limits::REASSEMBLIES_MAX as u64),
-            "Long broadcasts of which some fragments have arrived.",
+            "Long broadcasts that have arrived in part.",
         ),
     ]
 }

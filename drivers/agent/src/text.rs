@@ -94,7 +94,8 @@ fn messages_text(messages: &[MessageView]) -> String {
 fn levels_text(levels: &[LevelView]) -> String {
     let row = |level: &LevelView| {
         let max = level.max.map_or_else(String::new, |max| max.to_string());
-        [level.name.clone(), level.value.to_string(), max, level.help.clone()]
+        let name = level.name.strip_prefix("broadcasts_").unwrap_or(&level.name);
+        [name.to_owned(), level.value.to_string(), max, level.help.clone()]
     };
     table(["NAME", "VALUE", "LIMIT", "MEANING"], &levels.iter().map(row).collect::<Vec<_>>())
 }

@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bruit_core::wire::{self, Ack, Alive, Delta, Header, Join, Message, Ping, Record, RecordFields, Swim};
-use bruit_core::{Action, Boot, Command, Config, Event, Incarnation, Node, NodeId, Outbox, Rank, Time};
+use bruit_core::wire::{
+    self, Ack, Alive, Delta, Header, Join, Message, Ping, Record, RecordFields, Swim, Verdict,
+};
+use bruit_core::{
+    Action, Boot, Command, Config, Event, Incarnation, MemberState, Node, NodeId, Outbox, Rank, Time,
+};
 
-use crate::{Case, count};
+use crate::{Case, Drains, count};
 
 const CLUSTER: &str = "peers";
+/// The distance between the counters of two records; the numbers between them count refutations.
+const RECORD_STEP: u32 = 1 << 16;
 
 fn addr(id: u64) -> SocketAddr {
     let [_, _, _, _, _, b, c, d] = id.to_be_bytes();
@@ -107,11 +113,23 @@ impl Subject {
         assert_eq!(node.member_count(), n as usize, "everyone is in the table");
         let mut subject = Self { node, out, now };
         // The two pieces of news leave on acks.
-        for seq in 0..400 {
-            let ping = subject.ping(PEER, seq);
-            subject.hear(PEER, &ping);
-        }
+        subject.drain();
         subject
+    }
+
+    /// Answers pings until no update waits to be sent any more.
+    fn drain(&mut self) {
+        let ping = self.ping(PEER, 7);
+        for _ in 0..400 {
+            self.out.clear();
+            let event = Event::Datagram { from: addr(PEER), bytes: &ping };
+            self.node.handle_into(event, self.now, &mut self.out);
+            let bare = |action: Action<'_>| matches!(action, Action::Send { bytes, .. } if bytes.len() == ping.len());
+            if self.out.iter().any(bare) {
+                return;
+            }
+        }
+        panic!("the updates are never sent often enough");
     }
 
     fn ping(&self, from: u64, seq: u32) -> Vec<u8> {
@@ -147,15 +165,27 @@ struct Hear {
     datagrams: Vec<(u64, Vec<u8>)>,
     next: usize,
     units: u64,
+    drains: Drains,
+    spent: Duration,
 }
 
 impl Case for Hear {
     fn round(&mut self) -> u64 {
+        if self.drains == Drains::First {
+            crate::outside(|| self.subject.drain());
+        }
         let (from, bytes) = &self.datagrams[self.next];
         self.next = (self.next + 1) % self.datagrams.len();
+        let start = Instant::now();
         let sum = self.subject.hear(*from, bytes);
+        self.spent += start.elapsed();
         assert!(!self.subject.out.is_empty(), "it was answered");
         sum
+    }
+
+    fn spent(&mut self) -> Option<Duration> {
+        let spent = std::mem::take(&mut self.spent);
+        (self.drains == Drains::First).then_some(spent)
     }
 
     fn units(&self) -> u64 {
@@ -171,11 +201,11 @@ fn senders(n: u32) -> Vec<u64> {
 fn pings(n: u32) -> Hear {
     let subject = Subject::new(n);
     let datagrams = senders(n).into_iter().map(|from| (from, subject.ping(from, 7))).collect();
-    Hear { subject, datagrams, next: 0, units: 1 }
+    Hear { subject, datagrams, next: 0, units: 1, drains: Drains::Never, spent: Duration::ZERO }
 }
 
 /// Pings with new updates: as many as fit, or a fixed number.
-fn updates(n: u32, most: usize, rounds: usize) -> Hear {
+fn updates(n: u32, most: usize, rounds: usize, drains: Drains) -> Hear {
     let subject = Subject::new(n);
     let senders = senders(n);
     let mut counters: BTreeMap<u64, u32> = BTreeMap::new();
@@ -190,7 +220,7 @@ fn updates(n: u32, most: usize, rounds: usize) -> Hear {
                 .take(take)
                 .map(|id| {
                     let counter = counters.entry(id).or_default();
-                    *counter += 1;
+                    *counter += RECORD_STEP;
                     record(id, *counter)
                 })
                 .collect();
@@ -202,7 +232,36 @@ fn updates(n: u32, most: usize, rounds: usize) -> Hear {
             (from, bytes)
         })
         .collect();
-    Hear { subject, datagrams, next: 0, units: take as u64 }
+    Hear { subject, datagrams, next: 0, units: take as u64, drains, spent: Duration::ZERO }
+}
+
+/// Pings with five suspicions, and then with the refutations of the same five members, in turn.
+fn doubts(n: u32, rounds: usize) -> Hear {
+    let subject = Subject::new(n);
+    let senders = senders(n);
+    let mut incarnations: BTreeMap<u64, Incarnation> = BTreeMap::new();
+    let others: Vec<u64> = (3..=u64::from(n)).filter(|id| !senders.contains(id)).collect();
+    let datagrams = (0..rounds)
+        .map(|i| {
+            let from = senders[i % senders.len()];
+            let mut messages = vec![Ping { seq: 7, roots: subject.node.roots() }.into()];
+            for place in 0..5 {
+                let id = others[(i / 2 * 5 + place) % others.len()];
+                let incarnation = incarnations.entry(id).or_insert(Incarnation::first(1));
+                let (state, author) = if i % 2 == 0 {
+                    (MemberState::Suspect, NodeId(from))
+                } else {
+                    *incarnation = incarnation.refuted();
+                    (MemberState::Alive, NodeId::NOBODY)
+                };
+                let incarnation = *incarnation;
+                let verdict = Verdict { id: NodeId(id), incarnation, state, removed: false, age: 0, author };
+                messages.push(verdict.into());
+            }
+            (from, datagram(from, ME, &messages))
+        })
+        .collect();
+    Hear { subject, datagrams, next: 0, units: 5, drains: Drains::Never, spent: Duration::ZERO }
 }
 
 struct Period {
@@ -248,8 +307,10 @@ impl Case for Period {
 pub fn case(what: &str, n: u32, rounds: usize) -> Box<dyn Case> {
     match what {
         "ping" => Box::new(pings(n)),
-        "five" => Box::new(updates(n, 5, rounds)),
-        "full" => Box::new(updates(n, usize::MAX, rounds)),
+        "drained" => Box::new(updates(n, 5, rounds, Drains::First)),
+        "five" => Box::new(updates(n, 5, rounds, Drains::Never)),
+        "full" => Box::new(updates(n, usize::MAX, rounds, Drains::Never)),
+        "doubts" => Box::new(doubts(n, rounds)),
         "period" => Box::new(Period { subject: Subject::new(n), spent: Duration::ZERO }),
         other => panic!("no case {other}"),
     }

@@ -14,7 +14,7 @@ use rand::SeedableRng as _;
 use rand_xorshift::XorShiftRng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Case, count};
+use crate::{Case, Drains, count};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Id {
@@ -127,6 +127,20 @@ impl Subject {
         Self { node, out }
     }
 
+    /// Answers pings until no update waits to be sent any more.
+    fn drain(&mut self) {
+        let ping = datagram(2, Message::Ping(7), &[]);
+        for _ in 0..400 {
+            if self.node.updates_backlog() == 0 {
+                return;
+            }
+            self.out.clear();
+            self.node.handle_data(&ping, &mut self.out).expect("a good datagram");
+            self.out.timers.clear();
+        }
+        panic!("the updates are never sent often enough");
+    }
+
     fn hear(&mut self, bytes: &[u8]) -> u64 {
         self.out.clear();
         data(&mut self.node, bytes, &mut self.out);
@@ -167,15 +181,27 @@ struct Hear {
     datagrams: Vec<Vec<u8>>,
     next: usize,
     units: u64,
+    drains: Drains,
+    spent: Duration,
 }
 
 impl Case for Hear {
     fn round(&mut self) -> u64 {
+        if self.drains == Drains::First {
+            crate::outside(|| self.subject.drain());
+        }
+        let start = Instant::now();
         let sum = self.subject.hear(&self.datagrams[self.next]);
+        self.spent += start.elapsed();
         self.next = (self.next + 1) % self.datagrams.len();
         assert!(!self.subject.out.sends.is_empty(), "it was answered");
         self.subject.out.timers.clear();
         sum
+    }
+
+    fn spent(&mut self) -> Option<Duration> {
+        let spent = std::mem::take(&mut self.spent);
+        (self.drains == Drains::First).then_some(spent)
     }
 
     fn units(&self) -> u64 {
@@ -190,10 +216,10 @@ fn senders(n: u32) -> Vec<u32> {
 fn pings(n: u32) -> Hear {
     let subject = Subject::new(n);
     let datagrams = senders(n).into_iter().map(|from| datagram(from, Message::Ping(7), &[])).collect();
-    Hear { subject, datagrams, next: 0, units: 1 }
+    Hear { subject, datagrams, next: 0, units: 1, drains: Drains::Never, spent: Duration::ZERO }
 }
 
-fn updates(n: u32, most: usize, rounds: usize) -> Hear {
+fn updates(n: u32, most: usize, rounds: usize, drains: Drains) -> Hear {
     let subject = Subject::new(n);
     let senders = senders(n);
     let mut incarnations: BTreeMap<u32, u16> = BTreeMap::new();
@@ -216,7 +242,30 @@ fn updates(n: u32, most: usize, rounds: usize) -> Hear {
             bytes
         })
         .collect();
-    Hear { subject, datagrams, next: 0, units: take as u64 }
+    Hear { subject, datagrams, next: 0, units: take as u64, drains, spent: Duration::ZERO }
+}
+
+/// Pings with five suspicions, and then with the refutations of the same five members, in turn.
+fn doubts(n: u32, rounds: usize) -> Hear {
+    let subject = Subject::new(n);
+    let senders = senders(n);
+    let mut incarnations: BTreeMap<u32, u16> = BTreeMap::new();
+    let others: Vec<u32> = (2..=n).filter(|id| !senders.contains(id)).collect();
+    let datagrams = (0..rounds)
+        .map(|i| {
+            let doubts: Vec<Member<Id>> = (0..5)
+                .map(|place| {
+                    let number = others[(i / 2 * 5 + place) % others.len()];
+                    let incarnation = incarnations.entry(number).or_default();
+                    *incarnation += u16::from(i % 2 == 1);
+                    let state = if i % 2 == 0 { State::Suspect } else { State::Alive };
+                    Member::new(id(number), *incarnation, state)
+                })
+                .collect();
+            datagram(senders[i % senders.len()], Message::Ping(7), &doubts)
+        })
+        .collect();
+    Hear { subject, datagrams, next: 0, units: 5, drains: Drains::Never, spent: Duration::ZERO }
 }
 
 struct Period {
@@ -282,8 +331,10 @@ impl Case for Period {
 pub fn case(what: &str, n: u32, rounds: usize) -> Box<dyn Case> {
     match what {
         "ping" => Box::new(pings(n)),
-        "five" => Box::new(updates(n, 5, rounds)),
-        "full" => Box::new(updates(n, usize::MAX, rounds)),
+        "drained" => Box::new(updates(n, 5, rounds, Drains::First)),
+        "five" => Box::new(updates(n, 5, rounds, Drains::Never)),
+        "full" => Box::new(updates(n, usize::MAX, rounds, Drains::Never)),
+        "doubts" => Box::new(doubts(n, rounds)),
         "period" => Box::new(Period::new(n)),
         other => panic!("no case {other}"),
     }

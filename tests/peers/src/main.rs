@@ -7,8 +7,10 @@
 //! | case | one round |
 //! |---|---|
 //! | `ping` | a ping from a member with an equal table arrives, and an ack is sent; the senders are members from all parts of the table |
-//! | `five` | as `ping`, and the ping carries five new updates (members at their next incarnation) |
+//! | `drained` | as `ping`, and the ping carries five new updates (members at their next incarnation); no update waits to be sent |
+//! | `five` | as `drained`, while updates of earlier rounds wait to be sent, as many as fit each ack |
 //! | `full` | as `ping`, and the ping carries as many new updates as fit in 1 400 bytes; the unit is one update |
+//! | `doubts` | as `five`, with five suspicions of living members and, in the next round, their refutations |
 //! | `period` | one protocol period of a settled node: tick, ping, ack, and everything else that is due |
 //! | `bytes` | a settled cluster, 1 ms links: payload bytes sent by one node in a second |
 //! | `memory` | allocator bytes for one entry of a full table, names of 10 bytes, no metadata |
@@ -34,6 +36,13 @@ pub trait Case {
     fn units(&self) -> u64 {
         1
     }
+}
+
+/// Whether the updates that wait to be sent are sent, unmeasured, before each round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Drains {
+    First,
+    Never,
 }
 
 /// Whether the rounds are measured. Only then the libraries are called in the functions in which callgrind collects.
@@ -65,7 +74,7 @@ fn clock() -> Duration {
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let [_, library, what, n] = args.as_slice() else {
-        eprintln!("usage: bruit-peers bruit|foca ping|five|full|period|bytes|memory N");
+        eprintln!("usage: bruit-peers bruit|foca ping|drained|five|full|doubts|period|bytes|memory N");
         std::process::exit(3);
     };
     let n: u32 = n.parse().expect("a number of members");

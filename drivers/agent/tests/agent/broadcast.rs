@@ -182,7 +182,7 @@ fn a_flood_is_refused_as_busy_and_the_levels_are_shown() {
     }
     refused(&busy.expect("it is told"), 1, "try again later");
     let pending = a.ask_ok(&["pending"]);
-    assert!(pending.contains("broadcasts_pending_bytes") && pending.contains("65536"), "{pending}");
+    assert!(pending.contains("pending_bytes") && pending.contains("65536"), "{pending}");
     let json: Value = serde_json::from_str(&a.ask_ok(&["pending", "--json"])).expect("JSON");
     let level = |name: &str| {
         let levels = json["pending"].as_array().expect("a list");
