@@ -177,6 +177,7 @@ fn a_seed_of_another_cluster_is_reported_at_once_and_an_answer_is_never_answered
     let told = failures(&mut lan, 3, 40);
     let of_other = Notice::SeedOfOtherCluster { addr: addr(1) };
     assert_eq!(told, [3, 7, 17, 37].map(|at| (at, of_other.clone())));
+    lan.run(100);
     let stats = |id| lan.nodes[&id].stats();
     assert_eq!(stats(1).dropped_other_cluster, stats(3).dropped_other_cluster, "one answer to each Join");
     assert_eq!(
