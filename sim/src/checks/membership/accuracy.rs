@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use bruit_core::{Hearsay, MemberChange, NodeId, Time};
+use bruit_core::{MemberChange, NodeId, Time};
 
 use crate::base::Index;
 use crate::checks::scene::{Scene, change};
@@ -28,11 +28,7 @@ impl Accuracy {
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
         let Some(subject) = scene.world.only(id) else { return Ok(()) };
-        let Some(mut free) = scene.world.in_reach(observer, subject) else { return Ok(()) };
-        if scene.config.membership.hearsay == Hearsay::Believe {
-            let Some(calm) = scene.world.calm().filter(|_| scene.world.is_whole()) else { return Ok(()) };
-            free = free.max(calm);
-        }
+        let Some(free) = scene.in_reach(observer, subject) else { return Ok(()) };
         let after = suspected.is_some_and(|since| since > free);
         let doubted = free > Time::ZERO && (after || scene.at < free + scene.bounds.doubt);
         if scene.world.joined(subject).is_none() || doubted {
