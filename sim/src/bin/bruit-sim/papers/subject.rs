@@ -109,12 +109,11 @@ impl Process for Subject {
     fn handle(&mut self, input: Input<'_>, now: Time, io: &mut Io<'_>) {
         match input.into_event() {
             Some(Event::Datagram { from, bytes }) if self.gate != Gate::Open => self.wait(from, bytes),
-            Some(Event::Tick) if self.gate != Gate::Open => {
-                if self.gate == Gate::Closed && now >= self.next_probe {
-                    self.gate = Gate::Stands;
-                    self.drive(Event::Tick, now, io);
-                }
+            Some(Event::Tick) if self.gate == Gate::Closed && now >= self.next_probe => {
+                self.gate = Gate::Stands;
+                self.drive(Event::Tick, now, io);
             }
+            Some(Event::Tick) if self.gate != Gate::Open => {}
             Some(event) => self.drive(event, now, io),
             None => {}
         }
