@@ -147,6 +147,12 @@ pub struct MembershipConfig {
     /// `local`, `lan` and `wan` `true`, memberlist `false`. Switch it off only to compare: verdicts come about one
     /// `probe_timeout` sooner and are wrong more often.
     pub last_word: bool,
+    /// What a Down that another member tells is worth, if it is about a member that this node holds Alive or has only begun
+    /// to suspect.
+    ///
+    /// `local`, `lan` and `wan` [`Hearsay::Doubt`], memberlist [`Hearsay::Believe`]. Choose Believe only to compare.
+    /// Members may differ.
+    pub hearsay: Hearsay,
     /// If this node hears no member at all for so many `probe_interval`s, it takes itself for isolated and
     /// postpones its verdicts, at the latest until one greatest suspicion time after the last datagram from a
     /// member (rule B6). 0 switches it off.
@@ -278,6 +284,20 @@ pub struct MembershipConfig {
     pub protocol: (u8, u8),
 }
 
+/// What a Down that another member tells is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Hearsay {
+    /// The Down begins a suspicion with the least timeout, so that its subject can refute it to this node (rule B1). It
+    /// is believed at once only if this node has suspected the member for half the least suspicion time already.
+    Doubt,
+    /// The Down is believed at once, as in SWIM (§4.2) and memberlist. A crash is known to all members sooner, by one
+    /// least suspicion time for those that did not suspect the member. One wrong verdict then removes its subject from
+    /// the views of all members until it has refuted, and after a cut has healed each side removes its own members for a
+    /// short time.
+    Believe,
+}
+
 /// Whether new members are shown at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdmissionPolicy {
@@ -348,7 +368,8 @@ impl Config {
 
     /// The values of memberlist's `DefaultLANConfig`, for comparison: its push-pull interval is the
     /// `heal_interval`, and our additions to the failure detector are off. Settings that memberlist does not have
-    /// are as in `lan`.
+    /// are as in `lan`. A Down that is heard is believed ([`Hearsay::Believe`]), so one member with a bad link can
+    /// remove healthy members from all views for a short time.
     #[must_use]
     pub fn memberlist_lan(cluster: impl Into<String>) -> Self {
         Self::of(cluster.into(), MembershipConfig::memberlist())
@@ -420,6 +441,7 @@ impl MembershipConfig {
             health_max: 8,                                 // Lifeguard, memberlist
             buddy: true,                                   // Lifeguard
             last_word: true,                               // rule B1
+            hearsay: Hearsay::Doubt,                       // rule B1
             isolation_periods: 4,                          // a guess
             flap_half_life: ms(120_000),                   // a guess
             probation_returns: 3,                          // a guess
@@ -452,6 +474,7 @@ impl MembershipConfig {
             suspicion_mult: 4,
             suspicion_confirmations: 2,
             last_word: false,
+            hearsay: Hearsay::Believe,
             isolation_periods: 0,
             flap_half_life: Duration::ZERO,
             probation_returns: 0,

@@ -64,7 +64,7 @@ pub mod wire;
 pub use action::{Action, Member, MemberChange, Notice};
 pub use boot::{Boot, Phase};
 pub use command::{Admission, Answer, Broadcast, Command};
-pub use config::{AdmissionPolicy, BroadcastConfig, Config, MembershipConfig};
+pub use config::{AdmissionPolicy, BroadcastConfig, Config, Hearsay, MembershipConfig};
 pub use error::{ConfigError, DecodeError, Field, Misbehavior, Rejected};
 pub use estimate::Estimate;
 pub use event::Event;

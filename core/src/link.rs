@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Misbehavior;
 use crate::id::{Incarnation, NodeId};
 use crate::stats::Stats;
-use crate::wire::{self, Datagram, DecodeError, HeaderPrefix};
+use crate::wire::{self, Datagram, HeaderPrefix};
 
 /// The header with which this process begins its datagrams, and the number of its latest datagram.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,15 +30,6 @@ pub(crate) struct Link {
     boot: u64,
     prefix: HeaderPrefix,
     sequence: u64,
-}
-
-/// A datagram with a good frame.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Opened<'a> {
-    /// A datagram of this cluster for this node.
-    Ours(Datagram<'a>),
-    /// A datagram of another cluster. Nothing in it is used, except that its sender exists and asks to join, or was asked.
-    Foreign(Datagram<'a>),
 }
 
 impl Link {
@@ -58,13 +49,12 @@ impl Link {
     }
 
     /// Opens a received datagram. Returns `None`, and counts the reason, if nothing in it is to be used.
-    pub(crate) fn open<'a>(&self, bytes: &'a [u8], stats: &mut Stats) -> Option<Opened<'a>> {
+    pub(crate) fn open<'a>(&self, bytes: &'a [u8], stats: &mut Stats) -> Option<Datagram<'a>> {
         let datagram = match wire::open(bytes, self.cluster) {
             Ok(datagram) => datagram,
             Err(error) => {
                 stats.count_undecodable(error);
-                let other = error == DecodeError::OtherCluster;
-                return wire::open_any(bytes).ok().filter(|_| other).map(Opened::Foreign);
+                return None;
             }
         };
         let header = &datagram.header;
@@ -77,7 +67,13 @@ impl Link {
             stats.dropped_wrong_receiver += 1;
             return None;
         }
-        Some(Opened::Ours(datagram))
+        Some(datagram)
+    }
+
+    /// Opens a datagram of another cluster that [`open`](Self::open) has refused.
+    #[cold]
+    pub(crate) fn open_foreign<'a>(&self, bytes: &'a [u8]) -> Option<Datagram<'a>> {
+        wire::open_any(bytes).ok().filter(|datagram| datagram.header.cluster != self.cluster)
     }
 
     /// Begins a datagram to the address `to`, for the member `receiver`.

@@ -19,7 +19,7 @@ use crate::context::{Ctx, Signal};
 use crate::deadlines::soonest;
 use crate::error::{ConfigError, Rejected};
 use crate::id::Slot;
-use crate::link::{Opened, Packed, Shares};
+use crate::link::{Packed, Shares};
 use crate::membership::{Arrival, Membership};
 use crate::reconcile::{MARKS, MEMBERS, TABLES};
 use crate::rng::{Rng, Stream};
@@ -77,10 +77,11 @@ impl Machines {
             cx.stats.dropped_stopped += 1;
             return;
         }
-        let datagram = match cx.link.open(bytes, cx.stats) {
-            Some(Opened::Ours(datagram)) => datagram,
-            Some(Opened::Foreign(datagram)) => return self.membership.on_other_cluster(datagram, from, cx),
-            None => return,
+        let Some(datagram) = cx.link.open(bytes, cx.stats) else {
+            return match cx.link.open_foreign(bytes) {
+                Some(datagram) => self.membership.on_other_cluster(datagram, from, cx),
+                None => {}
+            };
         };
         if self.membership.is_about_name(datagram.header.sender) {
             return self.membership.on_name_datagram(&datagram, from, bytes.len(), cx);

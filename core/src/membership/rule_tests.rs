@@ -7,7 +7,7 @@ use std::string::ToString as _;
 use super::*;
 use crate::action::{MemberChange, Notice};
 use crate::command::{Admission, Command};
-use crate::config::AdmissionPolicy;
+use crate::config::{AdmissionPolicy, Hearsay};
 use crate::event::Event;
 use crate::id::{Incarnation, Rank};
 use crate::lan::{Lan, addr, boot};
@@ -676,6 +676,26 @@ fn a_member_that_all_suspect_still_has_the_time_to_refute() {
         lan.run(3_000);
         let expected = [MemberChange::Up, MemberChange::Suspected, MemberChange::Refuted];
         assert_eq!(lan.changes(1, 3), expected);
+    }
+}
+
+#[test]
+fn a_heard_down_removes_a_healthy_member_only_if_the_settings_believe_it() {
+    for config in [Config::lan("test"), Config::memberlist_lan("test")] {
+        for hearsay in [Hearsay::Doubt, Hearsay::Believe] {
+            let mut config = config.clone();
+            config.membership.hearsay = hearsay;
+            let mut lan = Lan::with(8, &config);
+            lan.run(5_000);
+            let bytes = datagram(&lan, 2, 1, &[verdict(3, MemberState::Down).into()]);
+            lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+            lan.run(30_000);
+            let expected: &[MemberChange] = match hearsay {
+                Hearsay::Doubt => &[MemberChange::Up, MemberChange::Suspected, MemberChange::Refuted],
+                Hearsay::Believe => &[MemberChange::Up, MemberChange::Down, MemberChange::Up],
+            };
+            assert_eq!(lan.changes(1, 3), expected);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A record is merged by (incarnation, boot, bytes) and the state of its member by (incarnation, state). The two are
 //! separate lattices (rule B2), so neither the order nor the number of deliveries matters. There is one exception: a Down
-//! that is heard about a member held Alive becomes a suspicion first, so that the member can refute it (rule B1).
+//! that is heard about a member held Alive becomes a suspicion first, so that the member can refute it (rule B1), unless
+//! the settings say that it is believed.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ pub(super) enum Witness {
     Nothing,
     /// This node suspects the member itself, and has done so for long enough (rule B1).
     Silence,
+    /// The settings say that a Down is believed, whoever tells it (`Hearsay::Believe`).
+    Hearsay,
     /// The member uses no protocol version of this node, so this node does not judge it and accepts the verdicts of
     /// others (rule B5).
     Foreign,
@@ -209,6 +212,9 @@ mod tests {
         check("suspect 1", "down 1", "suspect 1");
         check("alive 2", "down 1", "alive 2");
         check_with(Witness::Silence, "suspect 1", "down 1", "down 1");
+        check_with(Witness::Hearsay, "alive 1", "down 1", "down 1");
+        check_with(Witness::Hearsay, "alive 1", "down 2", "down 2");
+        check_with(Witness::Hearsay, "alive 2", "down 1", "alive 2");
         check_with(Witness::Foreign, "alive 1", "down 1", "down 1");
         check_with(Witness::Foreign, "alive 1", "suspect 1", "alive 1");
         let heard = |text| merge(claim("alive 1"), claim(text), Witness::Nothing);
@@ -229,7 +235,7 @@ mod tests {
         let all = ["alive 1", "suspect 1", "down 1", "left 1", "alive 2", "suspect 2", "down 2", "left 2"];
         for (held, heard) in all.iter().flat_map(|held| all.iter().map(move |heard| (held, heard))) {
             let (held, heard) = (claim(held), claim(heard));
-            for witness in [Witness::Nothing, Witness::Silence, Witness::Foreign] {
+            for witness in [Witness::Nothing, Witness::Silence, Witness::Hearsay, Witness::Foreign] {
                 match merge(held, heard, witness) {
                     Outcome::Taken => assert!(heard > held, "{held:?} {heard:?}"),
                     Outcome::Repeated => assert_eq!(heard, held),

@@ -6,7 +6,7 @@ use super::table::Entry;
 use super::updates::Update;
 use super::{Membership, Reply, Source, Timer};
 use crate::action::{MemberChange, Notice};
-use crate::config::SHARED_FIELDS;
+use crate::config::{Hearsay, SHARED_FIELDS};
 use crate::context::{Ctx, Signal};
 use crate::error::Misbehavior;
 use crate::id::{Incarnation, MemberState, NodeId};
@@ -216,6 +216,8 @@ impl Membership {
         let silent = self.suspicions.get(&entry.id).is_some_and(|suspicion| suspicion.bears_out(age, cx.now));
         if entry.flags.foreign {
             Witness::Foreign
+        } else if cx.config.membership.hearsay == Hearsay::Believe {
+            Witness::Hearsay
         } else if silent {
             Witness::Silence
         } else {

@@ -39,8 +39,8 @@ pub mod exports {
     pub use bruit_core as core;
     pub use bruit_core::{
         Admission, AdmissionPolicy, Answer, Broadcast, BroadcastConfig, Command, Config, ConfigError,
-        Incarnation, Member, MemberChange, MemberState, MembershipConfig, MessageId, Node, NodeId, Notice,
-        Phase, Rejected, Stats, Tags, Time,
+        Hearsay, Incarnation, Member, MemberChange, MemberState, MembershipConfig, MessageId, Node, NodeId,
+        Notice, Phase, Rejected, Stats, Tags, Time,
     };
 
     pub use crate::clock::Clock;

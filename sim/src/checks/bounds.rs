@@ -9,7 +9,7 @@ mod broadcast;
 
 use core::time::Duration;
 
-use bruit_core::{Config, Estimate};
+use bruit_core::{Config, Estimate, Hearsay};
 
 pub use broadcast::BroadcastBounds;
 
@@ -28,7 +28,8 @@ pub struct Bounds {
     pub freeze: Duration,
     /// CM2: the time for which a doubt that arose during a disturbance may still end in Down after it. With the last word
     /// an observer asks the suspect itself before its verdict, so one longest period and a round trip; without it the
-    /// greatest suspicion time and the freeze as well.
+    /// greatest suspicion time and the freeze as well. If a Down that is heard is believed (`Hearsay::Believe`), also the
+    /// time in which those of the other side of a healed cut arrive and are refuted.
     pub doubt: Duration,
     /// CM1: the time from a crash until all members hold it Down: (2n − 1) longest periods until the last observer probes,
     /// one for the failed probe, the greatest suspicion time, the freeze and the spread.
@@ -80,7 +81,6 @@ impl Bounds {
             + (period + round_trip) * log;
         let freeze = if settings.isolation_periods == 0 { Duration::ZERO } else { estimate.suspicion_max };
         let waits = if settings.last_word { Duration::ZERO } else { estimate.suspicion_max + freeze };
-        let doubt = period + round_trip + waits;
         let completeness =
             period * members.saturating_mul(2) + estimate.suspicion_max + freeze + spread + round_trip;
         let refutation = spread * 2 + round_trip;
@@ -89,6 +89,11 @@ impl Bounds {
         let fetch = (settings.reconcile_interval + round_trip * 4) * (records + 1) * tries;
         let join = (settings.join_interval + round_trip * 2) * tries + spread + fetch;
         let merge = settings.heal_interval * 3 / 2 * tries + estimate.suspicion_max + spread * 2 + fetch;
+        let hearsay = match settings.hearsay {
+            Hearsay::Believe => merge + refutation,
+            _ => Duration::ZERO,
+        };
+        let doubt = period + round_trip + waits + hearsay;
         let again = u64::from(settings.probe_retries) + 4 * u64::from(settings.indirect_probes);
         let agreement = completeness.max(merge) + refutation;
         let broadcast = BroadcastBounds::new(config, members, round_trip, loss_ppm, agreement);

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::time::Duration;
 
-use bruit_core::{Config, Member, MemberChange, Node, Notice, Time};
+use bruit_core::{Config, Hearsay, Member, MemberChange, Node, Notice, Time};
 
 use super::bounds::Bounds;
 use super::messages::Messages;
@@ -47,6 +47,16 @@ impl Scene<'_> {
     /// A violation of the present check that concerns the whole cluster.
     pub(super) fn violation_of_cluster(&self, text: impl Into<String>) -> Violation {
         Violation::new(self.check, self.at, text)
+    }
+
+    /// As [`World::in_reach`]. If a Down that is heard is believed, the time since which in addition no member at all was
+    /// disturbed: one wrong verdict removes a healthy member from the views of all.
+    pub(super) fn in_reach(&self, observer: Index, subject: Index) -> Option<Time> {
+        let free = self.world.in_reach(observer, subject)?;
+        if self.config.membership.hearsay == Hearsay::Believe {
+            return self.world.calm().filter(|_| self.world.is_whole()).map(|calm| free.max(calm));
+        }
+        Some(free)
     }
 
     pub(super) fn node(&self, index: Index) -> Option<&Node> {

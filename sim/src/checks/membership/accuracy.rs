@@ -1,5 +1,6 @@
 //! CM2: a member that runs is not called Down by an observer if nothing has disturbed the two or the link between them for
-//! some time. After a healed cut this includes all members of the observer's own side (rule B1).
+//! some time. After a healed cut this includes all members of the observer's own side (rule B1). If a Down that is heard is
+//! believed (`Hearsay::Believe`), one wrong verdict reaches everybody, so nothing may have disturbed any member.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ impl Accuracy {
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
         let Some(subject) = scene.world.only(id) else { return Ok(()) };
-        let Some(free) = scene.world.in_reach(observer, subject) else { return Ok(()) };
+        let Some(free) = scene.in_reach(observer, subject) else { return Ok(()) };
         let after = suspected.is_some_and(|since| since > free);
         let doubted = free > Time::ZERO && (after || scene.at < free + scene.bounds.doubt);
         if scene.world.joined(subject).is_none() || doubted {
@@ -72,7 +73,7 @@ impl Check<Scene<'_>> for Accuracy {
 #[cfg(test)]
 mod tests {
     use crate::checks::fixture::Fixture;
-    use bruit_core::{MemberChange, Notice};
+    use bruit_core::{Config, Hearsay, MemberChange, Notice};
     use core::time::Duration;
 
     #[test]
@@ -105,6 +106,22 @@ mod tests {
         down(true, true).fires("has disturbed the two since 2.000s");
         down(true, false).is_silent();
         down(false, false).is_silent();
+    }
+
+    #[test]
+    fn a_down_that_follows_from_the_pause_of_a_third_member_is_found_unless_hearsay_is_believed() {
+        let after = |hearsay, late: bool| {
+            let mut config = Config::lan("fixture");
+            config.membership.hearsay = hearsay;
+            let mut history = Fixture::configured(3, "CM2", config);
+            let doubt = history.bounds().doubt;
+            history.after(Duration::from_secs(1)).pauses(2).after(Duration::from_secs(1)).resumes(2);
+            history.after(if late { doubt } else { doubt / 2 }).tells(0, MemberChange::Down, 2, 0);
+            history
+        };
+        after(Hearsay::Doubt, false).fires("n2 is called Down");
+        after(Hearsay::Believe, false).is_silent();
+        after(Hearsay::Believe, true).fires("n2 is called Down");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! CM6: the suspicion of a live member is refuted before its time is up, at every observer that could reach the member for
-//! all of that time; and no suspicion lasts forever.
+//! all of that time; and no suspicion lasts forever. If a Down that is heard is believed (`Hearsay::Believe`), the suspicion
+//! must have begun when the doubts of all members were over.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
-use bruit_core::{MemberChange, MemberState, NodeId, Time};
+use bruit_core::{Hearsay, MemberChange, MemberState, NodeId, Time};
 
 use crate::base::Index;
 use crate::checks::scene::{Scene, change};
@@ -39,8 +41,10 @@ impl Check<Scene<'_>> for Refutation {
         if scene.node(subject).is_some_and(|node| !heard_of(node)) {
             return Ok(());
         }
-        let free = scene.world.in_reach(observer, subject);
-        if free.is_none_or(|free| free > Time::ZERO && free >= since) {
+        let believes = scene.config.membership.hearsay == Hearsay::Believe;
+        let doubt = if believes { scene.bounds.doubt } else { Duration::ZERO };
+        let free = scene.in_reach(observer, subject);
+        if free.is_none_or(|free| free > Time::ZERO && free + doubt >= since) {
             return Ok(());
         }
         scene.judges();
@@ -73,7 +77,7 @@ impl Check<Scene<'_>> for Refutation {
 #[cfg(test)]
 mod tests {
     use crate::checks::fixture::Fixture;
-    use bruit_core::MemberChange;
+    use bruit_core::{Config, Hearsay, MemberChange};
     use core::time::Duration;
 
     #[test]
@@ -88,6 +92,23 @@ mod tests {
         let mut history = Fixture::new(3, "CM6");
         history.moves(1).after(Duration::from_secs(1)).tells(0, MemberChange::Suspected, 2, 0);
         history.after(Duration::from_secs(9)).tells(0, MemberChange::Down, 2, 0).fires("n2 was not refuted");
+    }
+
+    #[test]
+    fn a_suspicion_that_the_doubt_of_a_third_member_ends_is_found_unless_hearsay_is_believed() {
+        let ended = |hearsay, late: bool| {
+            let mut config = Config::lan("fixture");
+            config.membership.hearsay = hearsay;
+            let mut history = Fixture::configured(3, "CM6", config);
+            let doubt = history.bounds().doubt;
+            history.after(Duration::from_secs(1)).pauses(2).after(Duration::from_secs(1)).resumes(2);
+            history.after(if late { doubt * 2 } else { doubt / 2 }).tells(0, MemberChange::Suspected, 2, 0);
+            history.after(Duration::from_secs(1)).tells(0, MemberChange::Down, 2, 0);
+            history
+        };
+        ended(Hearsay::Doubt, false).fires("n2 was not refuted");
+        ended(Hearsay::Believe, false).is_silent();
+        ended(Hearsay::Believe, true).fires("n2 was not refuted");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //! for 20 s, then nothing for 20 s, and so on. (ii) 80 % of what they send, or of what is sent to them, is lost. memberlist
 //! oscillates for the whole experiment; Rapid removes exactly the ten, once.
 //!
-//! bruit has no consensus on its views, and it contacts Down members forever, so the ten come and go here too. The experiment
-//! counts what that costs: how many changes a healthy member reports a minute, how often views have different sizes, and that
-//! no healthy member is called Down.
+//! bruit has no consensus on its views, and it contacts Down members forever, so the ten may come and go here too. Two
+//! settings limit that (rule B14): damping (`flap_half_life`) makes the verdict on a member slower each time that it has
+//! returned, and probation (`probation_returns`) shows a member that goes on returning as Down until it is quiet. The
+//! experiment runs with both, without probation, and without both. It counts how many changes a healthy member reports a
+//! minute, when it reports the last one, how often views have different sizes, and the healthy members that are called Down.
 
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -16,7 +18,23 @@ use bruit_sim::{Cut, Delay, Flap, Gray, InFlight, Index, Link, NetworkConfig};
 
 const MEMBERS: u32 = 1_000;
 const LENGTH: Duration = Duration::from_secs(900);
-const QUIET: Duration = Duration::from_secs(120);
+/// The time within which all members know each other after the fault: longer than the longest probation (rule B14).
+const QUIET: Duration = Duration::from_secs(720);
+
+/// The settings that are compared.
+fn configs() -> [(&'static str, Config); 4] {
+    let lan = Config::lan("rapid");
+    let mut no_probation = lan.clone();
+    no_probation.membership.probation_returns = 0;
+    let mut neither = no_probation.clone();
+    neither.membership.flap_half_life = Duration::ZERO;
+    [
+        ("lan()", lan),
+        ("  without probation", no_probation),
+        ("  without both", neither),
+        ("memberlist_lan()", Config::memberlist_lan("rapid")),
+    ]
+}
 
 struct Fault {
     name: &'static str,
@@ -84,11 +102,10 @@ pub(super) fn run(options: &Options) -> String {
     let members = options.members.unwrap_or(MEMBERS);
     let faulty = (members / 100).max(1);
     let length = if options.one_in <= 1 { LENGTH } else { LENGTH / options.one_in.min(5) };
-    let configs = [("lan()", Config::lan("rapid")), ("memberlist_lan()", Config::memberlist_lan("rapid"))];
-    let faults = faults();
+    let (faults, configs) = (faults(), configs());
     let jobs: Vec<(usize, usize)> =
-        (0..configs.len()).flat_map(|c| (0..faults.len()).map(move |f| (c, f))).collect();
-    let results = in_parallel(&jobs, options, "rapid", |(config, fault)| {
+        (0..faults.len()).flat_map(|f| (0..configs.len()).map(move |c| (f, c))).collect();
+    let results = in_parallel(&jobs, options, "rapid", |(fault, config)| {
         one(options.seed, members, faulty, length, &configs[*config].1, &faults[*fault])
     });
 
@@ -100,17 +117,20 @@ pub(super) fn run(options: &Options) -> String {
     );
     let _ = writeln!(
         text,
-        "{:<17} {:<24} | {:>8} {:>8} {:>9} | {:>6} {:>6} {:>5} | {:>9} {:>8} | the paper",
-        "", "", "chg/min", "last", "unequal s", "wrong", "at bad", "lost", "sizes", "healed"
+        "{:<20} | {:>8} {:>9} {:>9} | {:>6} {:>6} {:>5} | {:>9} {:>8}",
+        "", "chg/min", "last", "unequal s", "wrong", "at bad", "lost", "sizes", "healed"
     );
-    for ((config, fault), seen) in jobs.iter().zip(results) {
+    for ((fault, config), seen) in jobs.iter().zip(results) {
+        if *config == 0 {
+            let Fault { name, paper, .. } = &faults[*fault];
+            let _ = writeln!(text, "{name} ({paper})");
+        }
         let healthy = u64::from(members - faulty).max(1);
         let tenths = seen.changes * 600 / healthy / length.as_secs().max(1);
         let _ = writeln!(
             text,
-            "{:<17} {:<24} | {:>8} {:>8} {:>9} | {:>6} {:>6} {:>5} | {:>9} {:>8} | {}",
+            "{:<20} | {:>8} {:>9} {:>9} | {:>6} {:>6} {:>5} | {:>9} {:>8}",
             configs[*config].0,
-            faults[*fault].name,
             format!("{}.{}", tenths / 10, tenths % 10),
             super::seconds(Some(seen.last)),
             seen.unequal,
@@ -119,7 +139,6 @@ pub(super) fn run(options: &Options) -> String {
             seen.lost,
             format!("{}-{}", seen.sizes[0], seen.sizes[1]),
             super::seconds(seen.healed),
-            faults[*fault].paper
         );
     }
     let _ = writeln!(
