@@ -418,7 +418,7 @@ fn a_ping_measures_the_round_trip_and_a_ping_to_nobody_fails() -> Checked {
 #[test]
 fn commands_before_the_start_and_after_the_end_are_refused() -> Checked {
     let mut lan = Lan::new(36, &lan())?;
-    lan.sim.spawn(bruit_sim::Spawn::new().join(bruit_sim::Join::Never))?;
+    lan.sim.spawn(Spawn::new().join(bruit_sim::Join::Never))?;
     let addr = "10.0.0.9:7569".parse().expect("an address");
     for (command, expected) in [
         (Command::Leave { within: secs(1) }, Rejected::NotStarted),

@@ -742,3 +742,24 @@ fn a_suspect_that_is_heard_gets_more_time_than_one_that_is_silent() {
     let (silent, heard) = (suspected_for(false), suspected_for(true));
     assert!(heard > silent, "{heard:?} if it is heard, and {silent:?} if not");
 }
+
+#[test]
+fn a_return_is_told_with_its_new_record() {
+    let mut lan = Lan::new(3);
+    lan.run(2_000);
+    lan.nodes.remove(&3);
+    lan.run(20_000);
+    let held = table(&lan, 1).get(NodeId(3)).and_then(table::Entry::record).expect("it is Down").fields();
+    let incarnation = Incarnation::first(held.incarnation.epoch + 1);
+    let rank = Rank { boot: 77, ..held.rank };
+    let bytes = wire::RecordFields { incarnation, rank, meta: b"new", ..held }.encode();
+    let record = Record::read(&bytes).expect("well made");
+    let bytes = datagram(&lan, 2, 1, &[Alive(record).into()]);
+    lan.notices.clear();
+    lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
+    let told = lan.notices.iter().filter_map(|(_, notice)| match notice {
+        Notice::Member { change, member } => Some((*change, member.boot, member.meta.to_vec())),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(MemberChange::Up, 77, b"new".to_vec())]);
+}

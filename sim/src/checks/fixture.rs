@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::{
     Boot, Command, Config, Incarnation, Member, MemberChange, MemberState, MessageId, Node, NodeId, Notice,
-    Time,
+    Tags, Time,
     broadcast::{Mark, Pending, Usage},
     virtual_addr,
 };

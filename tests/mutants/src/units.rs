@@ -6,6 +6,80 @@ const SENDER: &str = "core/src/membership/sender.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a-restart-is-told-as-an-update",
+        checks: &["CM11"],
+        patches: &[(
+            "core/src/membership/rules.rs",
+            "        Some(MemberChange::Restarted)",
+            "        Some(MemberChange::Updated)",
+        )],
+        by: By::Unit(
+            "membership::tests::a_restart_that_nobody_has_missed_is_told_and_one_after_a_down_comes_with_its_return",
+        ),
+    },
+    Mutant {
+        name: "a-return-is-told-with-the-former-record",
+        checks: &["CM11"],
+        patches: &[(VERDICT, "if before.is_live() || !newer {", "if true {")],
+        by: By::Unit("membership::rule_tests::a_return_is_told_with_its_new_record"),
+    },
+    Mutant {
+        name: "own-changes-are-not-told",
+        checks: &["CM11"],
+        patches: &[(
+            "core/src/membership/own.rs",
+            "        change.into_iter().for_each(|change| self.notify(id, change, cx));\n",
+            "        let _ = change;\n",
+        )],
+        by: By::Unit("membership::tests::a_node_is_told_of_itself_what_the_others_are_told_of_it"),
+    },
+    Mutant {
+        name: "a-silent-seed-is-not-told",
+        checks: &["CM10"],
+        patches: &[(
+            JOIN,
+            "if now < self.tell_at {",
+            "if now < self.tell_at || self.tell_again > Duration::ZERO {",
+        )],
+        by: By::Unit(
+            "membership::tests::an_address_that_does_not_answer_is_reported_ever_more_rarely_until_the_first_contact",
+        ),
+    },
+    Mutant {
+        name: "a-join-of-another-cluster-is-not-answered",
+        checks: &["CM10"],
+        patches: &[(
+            JOIN,
+            "            answer.send_alone();\n        } else if",
+            "            drop(answer);\n        } else if",
+        )],
+        by: By::Unit(
+            "membership::tests::a_seed_of_another_cluster_is_reported_at_once_and_an_answer_is_never_answered",
+        ),
+    },
+    Mutant {
+        name: "an-unasked-answer-of-another-cluster-is-told",
+        checks: &["CM10"],
+        patches: &[(
+            JOIN,
+            "!self.contacts.joined && self.contacts.take_asked(from)",
+            "!self.contacts.joined",
+        )],
+        by: By::Unit(
+            "membership::tests::an_answer_of_another_cluster_that_was_not_asked_for_is_not_reported",
+        ),
+    },
+    Mutant {
+        name: "tags-in-any-order-are-taken",
+        checks: &["G5"],
+        patches: &[(
+            "core/src/tags.rs",
+            "let rises = key > last && !key.contains('=');",
+            "let rises = !key.contains('=');",
+        )],
+        by: By::Unit("tags::tests::bytes_that_no_member_encodes_are_no_tags"),
+    },
+    Mutant {
         name: "who-is-admitted-while-gone-is-shown",
         checks: &["B5"],
         patches: &[(TABLE, "self.is_live() || self.flags.visibility != Visibility::Admitted;", "true;")],
