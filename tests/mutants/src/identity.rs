@@ -4,6 +4,7 @@ use super::{By, HEAL, IDENTITY, JOIN, Mutant, OWN, TABLE};
 
 const BOOT: &str = "core/src/boot.rs";
 const MACHINES: &str = "core/src/machines.rs";
+const MEMBERSHIP: &str = "core/src/membership.rs";
 const NAME: &str = "core/src/membership/name.rs";
 const WAITING: &str = "core/src/membership/waiting.rs";
 
@@ -284,6 +285,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "Ok(self.epoch.max(stored) >> EPOCH_BITS << EPOCH_BITS | random)",
         )],
         by: By::Unit("boot::tests::an_epoch_begins_above_the_stored_one_whatever_the_random_bits"),
+    },
+    Mutant {
+        name: "a-late-member-passes-on-old-questions",
+        checks: &["A2b"],
+        patches: &[(MEMBERSHIP, "        self.name_relays.void(cx.now);\n", "")],
+        by: By::Unit(
+            "membership::name_tests::a_question_that_may_have_waited_with_a_late_member_is_not_passed_on",
+        ),
     },
     Mutant {
         name: "a-copy-keeps-its-random-numbers",
