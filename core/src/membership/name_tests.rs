@@ -134,7 +134,7 @@ fn a_question_that_may_have_waited_with_a_late_member_is_not_passed_on() {
 fn a_twin_is_asked_through_the_member_that_has_told_of_it() {
     let mut lan = Lan::new(3);
     lan.run(2_000);
-    let incarnation = Incarnation::first(50);
+    let incarnation = Incarnation::first(lan.nodes[&2].incarnation().epoch + 50);
     let fields = RecordFields {
         id: NodeId(2),
         incarnation,

@@ -281,10 +281,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["A1"],
         patches: &[(
             BOOT,
-            "Ok(self.epoch.max(stored + 1 + random))",
+            "Ok(self.epoch.max(stored + 1) + random)",
             "Ok(self.epoch.max(stored) >> EPOCH_BITS << EPOCH_BITS | random)",
         )],
         by: By::Unit("boot::tests::an_epoch_begins_above_the_stored_one_whatever_the_random_bits"),
+    },
+    Mutant {
+        name: "the-clock-alone-is-the-epoch-of-a-boot-without-memory",
+        checks: &["A1"],
+        patches: &[(BOOT, "return Ok(self.epoch.max(1) + random)", "return Ok(self.epoch.max(1))")],
+        by: By::Unit("boot::tests::two_boots_whose_clock_shows_one_time_begin_with_two_epochs"),
     },
     Mutant {
         name: "a-late-member-passes-on-old-questions",
