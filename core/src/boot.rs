@@ -40,9 +40,9 @@ pub struct Boot {
     /// Tags that all members see, such as `role=db`; see [`Tags`](crate::Tags) for their limits.
     /// [`Command::SetTags`](crate::Command::SetTags) changes them later.
     pub tags: BTreeMap<String, String>,
-    /// The least epoch of this boot, below 2⁶³ − 2³². Drivers take the clock in nanoseconds. The node begins above this
-    /// epoch and the stored one, and above every epoch of its id that the members it joins through know (rules A1 and
-    /// A2a).
+    /// The least epoch of this boot, below 2⁶³ − 2³². Drivers take the clock in nanoseconds. The node begins a random distance
+    /// above this epoch and the stored one, and above every epoch of its id that the members it joins through know (rules A1
+    /// and A2a).
     pub epoch: u64,
     /// The seed of all random numbers of this node. It must come from the operating system's randomness, and never
     /// be used twice (rule F1). Simulations derive it from their own seed.
@@ -83,15 +83,16 @@ impl Boot {
         Ok(())
     }
 
-    /// The epoch to begin with: `self.epoch`, but at least 1, or a random distance above the stored epoch if that is
-    /// greater (rule A1). Epoch 0 is that of a process that waits for its id.
+    /// The epoch to begin with: a random distance above `self.epoch` and the stored epoch, so that no two boots begin with the
+    /// same one, even if the clock is set back and nothing is stored (rule A1). It is at least 1: epoch 0 is that of a process
+    /// that waits for its id.
     pub(crate) fn epoch(&self, random: u64) -> Result<u64, ConfigError> {
         let random = random & ((1 << EPOCH_BITS) - 1);
         let stored = self.restored.iter().find(|(slot, _)| *slot == Slot::Epoch);
-        let Some((slot, bytes)) = stored else { return Ok(self.epoch.max(1)) };
+        let Some((slot, bytes)) = stored else { return Ok(self.epoch.max(1) + random) };
         let invalid = ConfigError::Restored { slot: *slot };
         let stored = u64::from_le_bytes(bytes.as_slice().try_into().map_err(|_| invalid.clone())?);
-        if stored >= BOOT_EPOCH_END - 1 { Err(invalid) } else { Ok(self.epoch.max(stored + 1 + random)) }
+        if stored >= BOOT_EPOCH_END - 1 { Err(invalid) } else { Ok(self.epoch.max(stored + 1) + random) }
     }
 }
 
@@ -128,12 +129,21 @@ mod tests {
     #[test]
     fn an_epoch_begins_above_the_stored_one_whatever_the_random_bits() {
         let mut boot = Boot::new(NodeId(1), "n1", SocketAddr::from(([10, 0, 0, 1], 7)), 5, [1; 32]);
-        assert_eq!(boot.epoch(u64::MAX), Ok(5), "nothing is stored");
         let stored = (1_u64 << EPOCH_BITS) + 77;
         boot.restored = vec![(Slot::Epoch, stored.to_le_bytes().to_vec())];
         assert_eq!(boot.epoch(0), Ok(stored + 1));
         assert_eq!(boot.epoch(u64::MAX), Ok(stored + (1 << EPOCH_BITS)));
         boot.epoch = stored * 9;
-        assert_eq!(boot.epoch(u64::MAX), Ok(stored * 9), "the clock is ahead");
+        assert_eq!(boot.epoch(0), Ok(stored * 9), "the clock is ahead");
+    }
+
+    #[test]
+    fn two_boots_whose_clock_shows_one_time_begin_with_two_epochs() {
+        let mut boot = Boot::new(NodeId(1), "n1", SocketAddr::from(([10, 0, 0, 1], 7)), 0, [1; 32]);
+        assert_eq!(boot.epoch(0), Ok(1), "nobody waits any more");
+        assert_ne!(boot.epoch(1), boot.epoch(2), "nothing is stored");
+        boot.restored = vec![(Slot::Epoch, 77_u64.to_le_bytes().to_vec())];
+        boot.epoch = 5_000;
+        assert_ne!(boot.epoch(1), boot.epoch(2), "the clock is above what is stored");
     }
 }

@@ -242,6 +242,7 @@ impl Membership {
         cx.stats.late_wakes += 1;
         // What was answered meanwhile may be of a process that has ended since.
         self.own.identity.void();
+        self.name_relays.void(cx.now);
         if let Some(waiting) = &mut self.waiting {
             waiting.postpone(late);
         }

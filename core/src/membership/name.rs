@@ -46,6 +46,8 @@ const NOT_TAKEN: u64 = u64::MAX;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct NameRelays {
     open: VecDeque<NameRelay>,
+    /// Until this time no question is passed on: it may have waited with this node.
+    void_until: Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +102,17 @@ impl Redraw {
 }
 
 impl NameRelays {
+    /// Notes that this node is called late, so that whatever it reads now may be old (rule B7). Its asker repeats a question
+    /// that is still open.
+    pub(super) fn void(&mut self, now: Time) {
+        self.void_until = now + NAME_ASK;
+    }
+
+    /// Whether a question that comes now may have waited with this node for longer than it is open.
+    fn may_be_old(&self, now: Time) -> bool {
+        now < self.void_until
+    }
+
     /// Notes a question. Returns false if too many are open.
     fn open(&mut self, relay: NameRelay, now: Time) -> bool {
         self.open.retain(|open| open.until > now);
@@ -397,8 +410,12 @@ impl Membership {
     }
 
     /// Passes a member's question for its own id on to the address that this node holds for the id, unless another process
-    /// may have the id since: then nobody is known to be there.
+    /// may have the id since: then nobody is known to be there. A question that may be old is not passed on: its asker may
+    /// have ended, and the process that has the id now would take it for another one that runs.
     fn relay_ask(&mut self, sender: NodeId, from: SocketAddr, ask: Ask, cx: &mut Ctx<'_>) {
+        if self.name_relays.may_be_old(cx.now) {
+            return;
+        }
         let held = self.table.get(sender).filter(|entry| ask.id == sender && !entry.lacks_content());
         let Some(to) = held.and_then(Entry::addr) else { return };
         let relay = NameRelay { id: sender, nonce: ask.nonce, asker: from, until: cx.now + NAME_ASK };

@@ -103,10 +103,38 @@ fn passed_on(lan: &mut Lan) -> Option<(u64, u64)> {
 }
 
 #[test]
+fn a_question_that_may_have_waited_with_a_late_member_is_not_passed_on() {
+    // Rules A2b and B7: the process that has asked may have ended meanwhile, and another one may have its id and its address.
+    let mut lan = Lan::new(3);
+    lan.run(2_000);
+    let (incarnation, boot) = (lan.nodes[&2].incarnation(), lan.nodes[&2].boot());
+    let ask = Ask { id: NodeId(2), nonce: 77, rank: Rank { boot, ..TWIN } };
+    let question = letter(2, incarnation, boot, 3, &[ask.into()]);
+    let passed_on = |lan: &mut Lan| {
+        lan.wires.clear();
+        lan.event(3, Event::Datagram { from: addr(2), bytes: &question });
+        let messages = lan.wires.values().filter(|(from, to, _)| (*from, *to) == (addr(3), addr(2)));
+        let is_it = |bytes: &[u8]| {
+            let datagram = wire::open(bytes, wire::cluster_tag("test")).expect("readable");
+            let mut messages = datagram.messages;
+            messages.any(|message| matches!(message, Ok(Message::Swim(Swim::Ask(Ask { nonce: 77, .. })))))
+        };
+        messages.filter(|(_, _, bytes)| is_it(bytes)).count()
+    };
+    assert_eq!(passed_on(&mut lan), 1);
+    lan.now = lan.now + Duration::from_secs(10);
+    assert_eq!(passed_on(&mut lan), 0, "member 3 has stood still");
+    lan.event(3, Event::Tick);
+    assert_eq!(passed_on(&mut lan), 0, "it goes on to read what has waited");
+    lan.run(1_500);
+    assert_eq!(passed_on(&mut lan), 1, "a question is open for a second");
+}
+
+#[test]
 fn a_twin_is_asked_through_the_member_that_has_told_of_it() {
     let mut lan = Lan::new(3);
     lan.run(2_000);
-    let incarnation = Incarnation::first(50);
+    let incarnation = Incarnation::first(lan.nodes[&2].incarnation().epoch + 50);
     let fields = RecordFields {
         id: NodeId(2),
         incarnation,

@@ -119,9 +119,10 @@ fn confirmations_do_not_take_away_what_a_late_call_has_given_back() {
     for config in [Config::lan("test"), Config::memberlist_lan("test")] {
         let mut lan = Lan::with(8, &config);
         lan.run(5_000);
+        let incarnation = lan.nodes[&3].incarnation();
         let suspicion = |author| {
             let author = NodeId(author);
-            Message::from(Verdict { author, ..verdict(3, MemberState::Suspect) })
+            Message::from(Verdict { author, incarnation, ..verdict(3, MemberState::Suspect) })
         };
         let first = datagram(&lan, 2, 1, &[suspicion(50)]);
         lan.event(1, Event::Datagram { from: addr(2), bytes: &first });
@@ -256,7 +257,8 @@ fn a_suspicion_from_before_a_leave_begins_anew_after_it() {
     for config in [Config::lan("test"), Config::memberlist_lan("test")] {
         let mut lan = Lan::with(6, &config);
         lan.run(5_000);
-        let suspicion = Verdict { author: NodeId(50), ..verdict(3, MemberState::Suspect) };
+        let incarnation = lan.nodes[&3].incarnation();
+        let suspicion = Verdict { author: NodeId(50), incarnation, ..verdict(3, MemberState::Suspect) };
         let bytes = datagram(&lan, 2, 1, &[suspicion.into()]);
         lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
         lan.command(1, Command::Leave { within: Duration::ZERO });
@@ -317,8 +319,9 @@ fn that_a_member_lives_is_passed_on_without_its_record() {
     let mut lan = Lan::new(5);
     lan.run(5_000);
     lan.lost = vec![Kind::Alive];
-    let up = Incarnation { counter: 1, ..lan.nodes[&3].incarnation() };
-    let suspicion = verdict(3, MemberState::Suspect);
+    let incarnation = lan.nodes[&3].incarnation();
+    let up = Incarnation { counter: 1, ..incarnation };
+    let suspicion = Verdict { incarnation, ..verdict(3, MemberState::Suspect) };
     for id in [2, 4, 5] {
         let bytes = datagram(&lan, 1, id, &[Verdict { author: NodeId(1), ..suspicion }.into()]);
         lan.event(id, Event::Datagram { from: addr(1), bytes: &bytes });
@@ -668,8 +671,9 @@ fn a_member_that_all_suspect_still_has_the_time_to_refute() {
     for config in [Config::lan("test"), Config::memberlist_lan("test")] {
         let mut lan = Lan::with(8, &config);
         lan.run(5_000);
+        let incarnation = lan.nodes[&3].incarnation();
         for author in 4..=8 {
-            let heard = Verdict { author: NodeId(author), ..verdict(3, MemberState::Suspect) };
+            let heard = Verdict { author: NodeId(author), incarnation, ..verdict(3, MemberState::Suspect) };
             let bytes = datagram(&lan, 2, 1, &[heard.into()]);
             lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
         }
@@ -725,7 +729,8 @@ fn a_suspect_that_is_heard_gets_more_time_than_one_that_is_silent() {
         lan.run(5_000);
         let ping = datagram(&lan, 3, 1, &[Ping { seq: 1, roots: [0; 3] }.into()]);
         let voice = datagram(&lan, 2, 1, &[Ping { seq: 1, roots: [0; 3] }.into()]);
-        let suspicion = Verdict { author: NodeId(2), ..verdict(3, MemberState::Suspect) };
+        let incarnation = lan.nodes[&3].incarnation();
+        let suspicion = Verdict { author: NodeId(2), incarnation, ..verdict(3, MemberState::Suspect) };
         let bytes = datagram(&lan, 2, 1, &[suspicion.into()]);
         lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
         lan.deaf = vec![1, 3];

@@ -45,6 +45,10 @@ pub struct Bounds {
     /// the jitter) until one exchange gets through, the suspicion time of a Down that is heard from others (rule B1), and
     /// two spreads.
     pub merge: Duration,
+    /// CM12: the time from the end of a disturbance between two members that hold each other Down until one of them holds the
+    /// other alive, whatever other members cannot be reached: each may contact every other one first, one in each heal
+    /// interval (with a tenth of it for the jitter), and then it goes on as after a merge.
+    pub reunion: Duration,
     /// CM7: the time from the last heal until all live sets and roots are equal: the longer of `completeness` and `merge`,
     /// and a refutation.
     pub agreement: Duration,
@@ -94,6 +98,8 @@ impl Bounds {
             _ => Duration::ZERO,
         };
         let doubt = period + round_trip + waits + hearsay;
+        let reunion =
+            settings.heal_interval * 11 / 10 * members * tries + estimate.suspicion_max + spread * 2 + fetch;
         let again = u64::from(settings.probe_retries) + 4 * u64::from(settings.indirect_probes);
         let agreement = completeness.max(merge) + refutation;
         let broadcast = BroadcastBounds::new(config, members, round_trip, loss_ppm, agreement);
@@ -107,6 +113,7 @@ impl Bounds {
             refutation,
             join,
             merge,
+            reunion,
             agreement,
             soon: settings.probe_interval * 2 + estimate.spread * 2 + round_trip * 4,
             usual: settings.heal_interval * 3 / 2 + estimate.suspicion_min + estimate.spread * 2,

@@ -52,6 +52,8 @@ pub(crate) struct Receiver {
     issued: Option<MessageId>,
     /// The start of the present boot, if an earlier boot left a seen set to it.
     remembers: Option<Time>,
+    /// Whether the present boot began without the latest content of its disk.
+    lost_disk: bool,
 }
 
 impl Receiver {
@@ -86,6 +88,11 @@ impl Receiver {
         self.remembers
     }
 
+    /// Whether the present boot began without the latest content of its disk, so that it does not know its earlier epochs.
+    pub(crate) const fn has_lost_disk(&self) -> bool {
+        self.lost_disk
+    }
+
     /// Begins a new boot.
     fn restart(&mut self, at: Time, memory: Memory, persist: PersistSeen) {
         let kept = match (persist, memory) {
@@ -105,6 +112,7 @@ impl Receiver {
         // An old disk also contains a seen set, but it is not known which one.
         let remembers = persist != PersistSeen::Never && matches!(memory, Memory::Disk | Memory::StaleDisk);
         self.remembers = remembers.then_some(at);
+        self.lost_disk = memory != Memory::Disk;
     }
 }
 
@@ -165,6 +173,11 @@ impl Messages {
     /// The latest message that a process has sent in any boot.
     pub(crate) fn issued(&self, node: Index) -> Option<MessageId> {
         self.receivers[node.get()].issued
+    }
+
+    /// Whether the present boot of a process has sent this message.
+    pub(crate) fn is_of_this_boot(&self, node: Index, id: MessageId) -> bool {
+        self.get(id).is_some_and(|sent| sent.boot == self.receivers[node.get()].boot)
     }
 
     fn begin(&mut self, node: Index, at: Time) {

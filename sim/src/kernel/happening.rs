@@ -187,7 +187,8 @@ pub enum Memory {
     StaleDisk,
     /// The process has nothing. Its clock is right, so the epoch still rises.
     Amnesia,
-    /// The process has nothing, and its clock was set back, so that it uses its first epoch again.
+    /// The process has nothing, and its clock was set back, so that it begins with a low epoch, which is about its first one if
+    /// epochs count boots.
     AmnesiaClockBack,
     /// The process goes on from its latest snapshot ([`Op::Save`](crate::Op::Save)), disk included, as a virtual machine
     /// does. It is not started again, and it is told its address if that has changed.

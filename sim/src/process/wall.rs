@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Epochs {
-    /// The number of the boot of this process: 1, 2, 3. Traces are easy to read.
+    /// The number of the boot of this process: 1, 2, 3, in wide steps, because a node begins at random above the epoch that it is
+    /// given.
     #[default]
     Boots,
     /// The wall clock in nanoseconds since 1970, as the drivers take it. Only these epochs show what a wrong clock does.

@@ -4,6 +4,7 @@ use super::{By, HEAL, IDENTITY, JOIN, Mutant, OWN, TABLE};
 
 const BOOT: &str = "core/src/boot.rs";
 const MACHINES: &str = "core/src/machines.rs";
+const MEMBERSHIP: &str = "core/src/membership.rs";
 const NAME: &str = "core/src/membership/name.rs";
 const WAITING: &str = "core/src/membership/waiting.rs";
 
@@ -280,10 +281,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["A1"],
         patches: &[(
             BOOT,
-            "Ok(self.epoch.max(stored + 1 + random))",
+            "Ok(self.epoch.max(stored + 1) + random)",
             "Ok(self.epoch.max(stored) >> EPOCH_BITS << EPOCH_BITS | random)",
         )],
         by: By::Unit("boot::tests::an_epoch_begins_above_the_stored_one_whatever_the_random_bits"),
+    },
+    Mutant {
+        name: "the-clock-alone-is-the-epoch-of-a-boot-without-memory",
+        checks: &["A1"],
+        patches: &[(BOOT, "return Ok(self.epoch.max(1) + random)", "return Ok(self.epoch.max(1))")],
+        by: By::Unit("boot::tests::two_boots_whose_clock_shows_one_time_begin_with_two_epochs"),
+    },
+    Mutant {
+        name: "a-late-member-passes-on-old-questions",
+        checks: &["A2b"],
+        patches: &[(MEMBERSHIP, "        self.name_relays.void(cx.now);\n", "")],
+        by: By::Unit(
+            "membership::name_tests::a_question_that_may_have_waited_with_a_late_member_is_not_passed_on",
+        ),
     },
     Mutant {
         name: "a-copy-keeps-its-random-numbers",

@@ -1,5 +1,6 @@
 //! CB1: each delivered message was sent by the origin that it names, with the same topic and bytes. An origin numbers its
-//! messages from 1 without gaps, in an epoch that no other boot uses (rule A1).
+//! messages from 1 without gaps, in an epoch that no other boot uses (rule A1). Its epochs rise, except that a boot that has lost
+//! its disk may begin below the earlier ones: as long as it meets only members that have lost theirs, too, nobody can tell it.
 
 use bruit_core::{Answer, MessageId, NodeId, Notice};
 
@@ -48,7 +49,11 @@ impl Integrity {
         let reused = scene.messages.get(id).is_some_and(|sent| sent.contents.len() > 1);
         let in_order = match scene.messages.issued(node) {
             Some(last) if last.epoch == id.epoch => id.seq == last.seq + 1,
-            last => id.seq == 1 && last.is_none_or(|last| last.epoch < id.epoch),
+            Some(last) if last.epoch > id.epoch => {
+                let is_of_this_boot = scene.messages.is_of_this_boot(node, last);
+                id.seq == 1 && !is_of_this_boot && scene.messages.receiver(node).has_lost_disk()
+            }
+            _ => id.seq == 1,
         };
         if id.origin == own && !reused && in_order {
             return Ok(());
@@ -114,6 +119,32 @@ mod tests {
         let mut history = Fixture::new(2, "CB1");
         history.broadcasts(0, 1, b"a").crashes(0).restarts(0, node(1, 1, config()));
         history.broadcasts(0, 1, b"b").fires("n1:1:1 after n1:1:1");
+    }
+
+    #[test]
+    fn only_a_boot_without_its_disk_may_begin_below_an_earlier_epoch_and_never_in_one() {
+        use crate::checks::fixture::{config, node};
+        use crate::kernel::Memory;
+        let boots = |memory, epochs: [u64; 2]| {
+            let mut history = Fixture::new(2, "CB1");
+            history.broadcasts_in(0, 5, 1, b"a");
+            for epoch in epochs {
+                history.crashes(0).restarts_with(0, node(1, epoch, config()), memory);
+                history.broadcasts_in(0, epoch, 1, b"a");
+            }
+            history
+        };
+        boots(Memory::Amnesia, [4, 3]).is_silent();
+        boots(Memory::Amnesia, [4, 5]).fires("n1:5:1 after n1:4:1");
+        boots(Memory::Disk, [6, 4]).fires("n1:4:1 after n1:6:1");
+    }
+
+    #[test]
+    fn epochs_of_one_boot_that_fall_are_found() {
+        use crate::checks::fixture::{config, node};
+        let mut history = Fixture::new(2, "CB1");
+        history.crashes(0).restarts(0, node(1, 5, config()));
+        history.broadcasts_in(0, 5, 1, b"a").broadcasts_in(0, 4, 1, b"b").fires("n1:4:1 after n1:5:1");
     }
 
     #[test]

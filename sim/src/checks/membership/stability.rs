@@ -1,5 +1,7 @@
 //! CM12: whatever the faults, no observer sees a member return more than a few times a minute, and no majority holds a healthy
-//! member Down for longer than a refutation takes (the scenarios of Rapid §7).
+//! member Down for longer than a refutation takes (the scenarios of Rapid §7). Two members that have called each other Down
+//! during a disturbance send each other nothing afterwards, so that nothing can be refuted: they find together again by healing,
+//! which takes a reunion.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -38,7 +40,8 @@ impl Stability {
     }
 
     /// Judges the members that are held Down by somebody. An observer is healthy towards a member if nothing has disturbed
-    /// the two for the bound.
+    /// the two for the time of a refutation. It may hold the member Down for that time, or for the time of a reunion if that
+    /// came of a disturbance, which may end in Down within a doubt after its end (check CM2).
     fn judge(&self, scene: &Scene<'_>) -> Result<(), Violation> {
         let bound = scene.bounds.refutation;
         for (id, down) in &self.down {
@@ -55,9 +58,17 @@ impl Stability {
                     && free.is_some_and(|free| free == Time::ZERO || free + bound < scene.at)
             };
             let healthy: Vec<Index> = scene.world.indices().filter(is_healthy).collect();
+            let is_overdue = |observer: &Index| {
+                let since = down.get(observer).filter(|since| is_old(since));
+                let free = scene.world.in_reach(*observer, subject);
+                since.zip(free).is_some_and(|(since, free)| {
+                    let remains = free > Time::ZERO && *since <= free + scene.bounds.doubt;
+                    !remains || free + scene.bounds.reunion < scene.at
+                })
+            };
             // Who has come and gone too often is held alive, and shown as Down until it is quiet.
             let holds = |observer: &&Index| {
-                down.get(observer).is_some_and(is_old)
+                is_overdue(observer)
                     && scene.node(**observer).is_none_or(|node| node.probation(*id).is_none())
             };
             let holders: Vec<&Index> = healthy.iter().filter(holds).collect();
@@ -139,11 +150,23 @@ mod tests {
     #[test]
     fn a_majority_that_holds_a_member_down_after_a_disturbance_of_all_is_found() {
         let mut history = Fixture::new(3, "CM12");
-        let bound = history.bounds().refutation;
+        let bound = history.bounds().reunion;
         history.cut(0, 1).cut(2, 1).tells(0, MemberChange::Down, 2, 0).tells(2, MemberChange::Down, 2, 0);
         history.after(bound * 2).ends().is_silent();
         history.heals().after(bound).ends().is_silent();
         history.after(Duration::from_secs(1)).ends().fires("healthy n2");
+    }
+
+    #[test]
+    fn a_majority_that_calls_a_member_down_long_after_a_disturbance_is_found_soon() {
+        let mut history = Fixture::new(3, "CM12");
+        let (doubt, refutation) = (history.bounds().doubt, history.bounds().refutation);
+        assert!(refutation < history.bounds().reunion);
+        history.cut(0, 1).cut(2, 1).after(Duration::from_secs(5)).heals();
+        history.after(doubt + Duration::from_secs(1));
+        history.tells(0, MemberChange::Down, 2, 0).tells(2, MemberChange::Down, 2, 0);
+        history.after(refutation).ends().is_silent();
+        history.after(Duration::from_secs(1)).ends().fires("2 of 2 healthy observers hold healthy n2 Down");
     }
 
     #[test]
