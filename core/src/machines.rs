@@ -78,10 +78,10 @@ impl Machines {
             return;
         }
         let Some(datagram) = cx.link.open(bytes, cx.stats) else {
-            return match cx.link.open_foreign(bytes) {
-                Some(datagram) => self.membership.on_other_cluster(datagram, from, cx),
-                None => {}
-            };
+            if let Some(datagram) = cx.link.open_foreign(bytes) {
+                self.membership.on_other_cluster(datagram, from, cx);
+            }
+            return;
         };
         if self.membership.is_about_name(datagram.header.sender) {
             return self.membership.on_name_datagram(&datagram, from, bytes.len(), cx);

@@ -762,9 +762,9 @@ fn a_return_is_told_with_its_new_record() {
     let bytes = datagram(&lan, 2, 1, &[Alive(record).into()]);
     lan.notices.clear();
     lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
-    let told = lan.notices.iter().filter_map(|(_, notice)| match notice {
-        Notice::Member { change, member } => Some((*change, member.boot, member.meta.to_vec())),
-        _ => None,
+    let told = lan.notices.iter().filter_map(|(_, notice)| {
+        let Notice::Member { change, member } = notice else { return None };
+        Some((*change, member.boot, member.meta.to_vec()))
     });
     assert_eq!(told.collect::<Vec<_>>(), [(MemberChange::Up, 77, b"new".to_vec())]);
 }

@@ -110,11 +110,10 @@ fn a_node_is_told_of_itself_what_the_others_are_told_of_it() {
     lan.run(2_000);
     use MemberChange::{Left, Up, Updated};
     assert_eq!(lan.changes(3, 3), [Up, Updated, Updated, Updated, Left, Up]);
-    let own = |(id, notice): &(u64, Notice<'static>)| match notice {
-        Notice::Member { member, .. } if *id == 3 && member.id.0 == 3 => {
-            Some((member.state, member.meta.to_vec(), member.addr))
-        }
-        _ => None,
+    let own = |(id, notice): &(u64, Notice<'static>)| {
+        let Notice::Member { member, .. } = notice else { return None };
+        let is_own = *id == 3 && member.id.0 == 3;
+        is_own.then(|| (member.state, member.meta.to_vec(), member.addr))
     };
     let told: Vec<_> = lan.notices.iter().filter_map(own).collect();
     let at = |state, meta: &[u8], key| (state, meta.to_vec(), addr(key));
@@ -157,11 +156,10 @@ fn an_address_that_does_not_answer_is_reported_ever_more_rarely_until_the_first_
     let mut lan = Lan::new(0);
     lan.start(boot(2, 1), &Config::lan("test"));
     let told = failures(&mut lan, 2, 100);
-    let tries = told.iter().map(|(at, notice)| match notice {
-        Notice::SeedSilent { addr: silent, tries } if *silent == addr(1) => {
-            (*at, u64::from(*tries) > 2 * at - 2)
-        }
-        other => panic!("{other:?}"),
+    let tries = told.iter().map(|(at, notice)| {
+        let Notice::SeedSilent { addr: silent, tries } = notice else { panic!("{notice:?}") };
+        assert_eq!(*silent, addr(1));
+        (*at, u64::from(*tries) > 2 * at - 2)
     });
     assert_eq!(tries.collect::<Vec<_>>(), [(5, true), (15, true), (35, true), (75, true)]);
     lan.start(boot(1, 1), &Config::lan("test"));

@@ -255,7 +255,7 @@ impl Membership {
     }
 
     /// Sets the state and incarnation of a member, and ends a suspicion of it. The application is not told yet.
-    fn hold_verdict(&mut self, id: NodeId, claim: Claim, stamp: u64, cx: &mut Ctx<'_>) {
+    fn hold_verdict(&mut self, id: NodeId, claim: Claim, stamp: u64, cx: &Ctx<'_>) {
         let Some(before) = self.table.get(id).map(Entry::state) else { return };
         self.table.set_verdict(id, claim, stamp);
         if claim.state != MemberState::Suspect && self.suspicions.remove(&id).is_some() {
