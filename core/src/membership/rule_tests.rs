@@ -691,7 +691,9 @@ fn a_heard_down_removes_a_healthy_member_only_if_the_settings_believe_it() {
             config.membership.hearsay = hearsay;
             let mut lan = Lan::with(8, &config);
             lan.run(5_000);
-            let bytes = datagram(&lan, 2, 1, &[verdict(3, MemberState::Down).into()]);
+            let incarnation = lan.nodes[&3].incarnation();
+            let down = Verdict { incarnation, ..verdict(3, MemberState::Down) };
+            let bytes = datagram(&lan, 2, 1, &[down.into()]);
             lan.event(1, Event::Datagram { from: addr(2), bytes: &bytes });
             lan.run(30_000);
             let expected: &[MemberChange] = match hearsay {

@@ -24,7 +24,7 @@ impl Described<'_> {
 /// Opens a datagram of any cluster for printing.
 ///
 /// # Errors
-/// The envelope is not readable; see [`open`].
+/// The envelope is not readable; see [`open`](super::open).
 pub fn describe(bytes: &[u8]) -> Result<Described<'_>, DecodeError> {
     let datagram = open_any(bytes)?;
     Ok(Described { header: datagram.header, messages: datagram.messages })

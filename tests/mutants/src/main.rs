@@ -161,8 +161,8 @@ const MUTANTS: &[Mutant] = &[
         patches: &[
             (
                 "core/src/wire/envelope.rs",
-                "if header.cluster != cluster {",
-                "if header.cluster != cluster && cluster == 1 {",
+                "if cluster.is_some_and(|cluster| header.cluster != cluster) {",
+                "if cluster == Some(1) {",
             ),
             (JOIN, "if join.cluster != cx.config.cluster {", "if join.cluster.is_empty() {"),
         ],
