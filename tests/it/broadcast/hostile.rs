@@ -45,16 +45,25 @@ fn publish(origin: u64, epoch: u64, seq: u64, payload: &[u8]) -> Vec<u8> {
     message(PUBLISH, &body)
 }
 
+/// The epoch of a member of [`pair`]; any for another origin.
+fn epoch(origin: u64) -> u64 {
+    if origin > 2 {
+        return 1;
+    }
+    Bench::of(2, &with(BroadcastConfig::tree())).node(origin).incarnation().epoch
+}
+
 /// One message of each kind that could make a node send something.
 fn everything(origin: u64) -> Vec<Vec<u8>> {
-    let runs = run(origin, 1, 1, 1_000);
+    let epoch = epoch(origin);
+    let runs = run(origin, epoch, 1, 1_000);
     let request: Vec<u8> = [0, 0, 0, 0, 0].into_iter().chain(runs.clone()).collect();
     let mut pull = vec![1, 1, 0, 0, 0];
     pull.extend(words(&[0, u64::MAX]));
-    let mut parts = words(&[origin, 1, 1]);
+    let mut parts = words(&[origin, epoch, 1]);
     parts.extend([0xff; 16]);
     vec![
-        publish(origin, 1, 7, b"forged"),
+        publish(origin, epoch, 7, b"forged"),
         message(I_HAVE, &runs),
         message(REQUEST, &request),
         message(REQUEST_PARTS, &parts),
@@ -63,7 +72,7 @@ fn everything(origin: u64) -> Vec<Vec<u8>> {
         message(PUSH_ACK, &runs),
         message(RECEIPT, &runs),
         message(RECEIPT_REQUEST, &runs),
-        message(MARK, &run(origin, 1, 1, 1_000)),
+        message(MARK, &run(origin, epoch, 1, 1_000)),
     ]
 }
 
@@ -136,7 +145,7 @@ fn a_member_at_another_address_draws_no_more_than_it_sends() {
 #[test]
 fn a_request_is_served_within_the_bytes_of_a_round() {
     let mut bench = pair(BroadcastConfig::bimodal());
-    let asks: Vec<u8> = [0, 0, 0, 0, 0].into_iter().chain(run(1, 1, 1, 50)).collect();
+    let asks: Vec<u8> = [0, 0, 0, 0, 0].into_iter().chain(run(1, epoch(1), 1, 50)).collect();
     let bytes = forge::raw(&header(bench.node(2)), &message(REQUEST, &asks));
     for _ in 0..100 {
         bench.handle(1, Event::Datagram { from: virtual_addr(2), bytes: &bytes });
@@ -156,13 +165,13 @@ fn numbers_out_of_range_and_epochs_from_nowhere_change_nothing() {
     let bodies = [
         publish(2, u64::MAX, 1, b"x"),
         publish(2, 1 << 63, 1, b"x"),
-        publish(2, 1, 0, b"x"),
-        publish(2, 1, 1 << 63, b"x"),
+        publish(2, epoch(2), 0, b"x"),
+        publish(2, epoch(2), 1 << 63, b"x"),
         publish(99, 1, 1, b"of nobody"),
-        message(I_HAVE, &run(2, 1, 1, u64::MAX)),
-        message(I_HAVE, &run(2, 1, 5, 4)),
-        message(I_HAVE, &run(1, 1, 1, 1 << 40)),
-        message(MARK, &run(2, 1, 5, 4)),
+        message(I_HAVE, &run(2, epoch(2), 1, u64::MAX)),
+        message(I_HAVE, &run(2, epoch(2), 5, 4)),
+        message(I_HAVE, &run(1, epoch(1), 1, 1 << 40)),
+        message(MARK, &run(2, epoch(2), 5, 4)),
     ];
     for body in bodies {
         bench.datagram(1, virtual_addr(2), &forge::raw(&head, &body));
@@ -180,7 +189,7 @@ fn a_million_that_do_not_exist_end_as_one_notice() {
     let mut bench = pair(config);
     bench.give(2, Event::Command(Command::Broadcast(bruit_core::Broadcast::new("", "true"))));
     bench.notices.clear();
-    let far = message(I_HAVE, &run(2, 1, 1_000_000, 1_000_000));
+    let far = message(I_HAVE, &run(2, epoch(2), 1_000_000, 1_000_000));
     bench.datagram(1, virtual_addr(2), &forge::raw(&header(bench.node(2)), &far));
     assert!(bench.node(1).usage().gaps <= 2, "{:?}", bench.node(1).usage());
     bench.run_for(secs(60));
@@ -215,7 +224,7 @@ fn a_claim_beyond_all_reason_is_not_asked_for_forever() {
     let config = BroadcastConfig { lost_after: secs(2), ..BroadcastConfig::tree() };
     let mut bench = pair(config);
     bench.give(2, Event::Command(Command::Broadcast(bruit_core::Broadcast::new("", "true"))));
-    let far = message(I_HAVE, &run(2, 1, 1 << 60, 1 << 60));
+    let far = message(I_HAVE, &run(2, epoch(2), 1 << 60, 1 << 60));
     bench.datagram(1, virtual_addr(2), &forge::raw(&header(bench.node(2)), &far));
     bench.run_for(secs(60));
     bench.sent.clear();
