@@ -183,7 +183,7 @@ impl Node {
         self.machines.membership.member(id)
     }
 
-    /// How many members of the local view are Alive or Suspect, this node included.
+    /// How many members of the local view are Alive or Suspect, this node included once it has its id.
     #[must_use]
     pub fn member_count(&self) -> usize {
         self.machines.membership.member_count()

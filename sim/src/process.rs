@@ -25,6 +25,7 @@ pub use io::Io;
 #[cfg(test)]
 pub(crate) use io::is_same;
 pub use spawn::{Join, Spawn};
+pub(crate) use wall::NO_DISTANCE;
 pub use wall::{Epochs, WallClock};
 
 /// An input of a process.

@@ -208,9 +208,10 @@ impl Log {
         self.is_current(id.origin, id.epoch, id.seq) || self.has(id)
     }
 
-    /// Whether an epoch is older than the two that are open.
+    /// Whether an epoch can no longer be opened, because it is older than the two that are open, or never, because it is at
+    /// the end of the range (rule A3).
     fn is_closed(&self, origin: NodeId, epoch: u64) -> bool {
-        matches!(self.epochs(origin), [oldest, _] if epoch < oldest.epoch)
+        epoch >= Incarnation::EPOCH_END || matches!(self.epochs(origin), [oldest, _] if epoch < oldest.epoch)
     }
 
     /// Whether a later epoch has ended this one, which it does only with [`Order::Origin`].
@@ -478,7 +479,7 @@ impl Log {
         }
         for (id, _) in self.cache.iter() {
             let epoch = self.get(id.origin, id.epoch);
-            assert!(epoch.is_none_or(|epoch| epoch.seen.has(id.seq)), "what is cached has been seen");
+            assert!(epoch.is_none_or(|epoch| epoch.seen.has(id.seq)), "{id} is cached, so it has been seen");
         }
         assert!(self.events.is_empty(), "what follows from a change has been done");
     }

@@ -46,7 +46,7 @@ impl Membership {
         self.table.get(id).filter(|entry| entry.is_shown()).and_then(view)
     }
 
-    /// The number of members in the local view that are alive or suspected, this node included.
+    /// The number of members in the local view that are alive or suspected, this node included once it has its id.
     pub(crate) const fn member_count(&self) -> usize {
         self.table.shown()
     }

@@ -16,7 +16,8 @@ use crate::id::{Incarnation, MemberState};
 /// Otherwise it sends a [`JoinEcho`] to the address in the record and remembers nothing (rule B10).
 ///
 /// A joiner that the receiver holds at a higher incarnation or as gone is answered with an [`Accused`](super::Accused) and
-/// has to go above that first. A join to another cluster is counted and ignored.
+/// has to go above that first. A Join to another cluster is answered with a JoinEcho
+/// without a cookie, of which the joiner uses only that it exists (rule B13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Join<'a> {
     /// The cookie of the last join echo, or 0.

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::limits::{GAPS_MAX, QUEUE_MAX, REASSEMBLIES_MAX};
 use bruit_core::wire::{self, Header, cluster_tag};
@@ -67,6 +67,7 @@ struct Fuzzed {
     node: Node,
     /// The headers of the other members when they joined.
     others: Vec<Header>,
+    began: Began,
     out: Outbox,
     now: Time,
     delivered: BTreeSet<MessageId>,
@@ -109,10 +110,11 @@ impl Fuzzed {
             }
             assert!(now < Time::from_secs(60), "three nodes join each other if nothing is lost");
         }
+        let began = Began(nodes.iter().map(|node| (node.id(), node.incarnation().epoch)).collect());
         let others = nodes[1..].iter().map(|node| header(node.id(), node)).collect();
         let node = nodes.swap_remove(0);
         let (delivered, lost, writes) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Self { node, others, out: Outbox::new(), now, delivered, lost, writes }
+        Self { node, others, began, out: Outbox::new(), now, delivered, lost, writes }
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) {
@@ -161,7 +163,7 @@ impl Fuzzed {
         };
         let mut body = Vec::new();
         for _ in 0..=choices.byte() % 4 {
-            put_message(choices, &mut body);
+            self.began.put_message(choices, &mut body);
         }
         let bytes = wire::compose(&head, &body);
         let back = self.give(Event::Datagram { from, bytes: &bytes });
@@ -262,76 +264,85 @@ fn number(choices: &mut Choices<'_>, most: u64) -> u64 {
     }
 }
 
-/// Writes an origin and an epoch, and then `numbers` numbers: one for a message, two for the ends of a range.
-fn put_id(choices: &mut Choices<'_>, numbers: usize, body: &mut Vec<u8>) {
-    let origin = number(choices, MEMBERS + 1);
-    // The members boot in epoch 5.
-    let epoch = number(choices, 3).wrapping_add(4);
-    let first = number(choices, 40);
-    for word in [origin, epoch, first] {
-        body.extend(word.to_le_bytes());
-    }
-    if numbers > 1 {
-        body.extend(first.wrapping_add(number(choices, 20)).to_le_bytes());
-    }
-}
+/// The epochs in which the members began.
+struct Began(BTreeMap<NodeId, u64>);
 
-fn put_runs(choices: &mut Choices<'_>, body: &mut Vec<u8>) {
-    (0..=choices.byte() % 3).for_each(|_| put_id(choices, 2, body));
-}
+impl Began {
+    /// Writes an origin and an epoch, and then `numbers` numbers: one for a message, two for the ends of a range.
+    fn put_id(&self, choices: &mut Choices<'_>, numbers: usize, body: &mut Vec<u8>) {
+        let origin = number(choices, MEMBERS + 1);
+        // Up to three epochs before that of the origin, and two after it.
+        let began = self.0.get(&NodeId(origin)).copied().unwrap_or(5);
+        let epoch = number(choices, 5).wrapping_add(began - 3);
+        let first = number(choices, 40);
+        for word in [origin, epoch, first] {
+            body.extend(word.to_le_bytes());
+        }
+        if numbers > 1 {
+            body.extend(first.wrapping_add(number(choices, 20)).to_le_bytes());
+        }
+    }
 
-/// Writes a message of any kind, which is mostly well formed.
-fn put_message(choices: &mut Choices<'_>, messages: &mut Vec<u8>) {
-    let tag = 64 + choices.byte() % 12;
-    let mut body = Vec::new();
-    match tag {
-        64 => {
-            put_id(choices, 1, &mut body);
-            body.extend([choices.byte(), choices.byte()]);
-            let payload = choices.bytes(300);
-            body.extend([choices.byte() & 1, 0]);
-            body.extend(u32::try_from(payload.len()).expect("short").to_le_bytes());
-            body.extend(payload);
-        }
-        65 => {
-            body.extend([choices.byte(), choices.byte()]);
-            put_id(choices, 1, &mut body);
-            let (index, count) = (choices.byte() % 4, 1 + choices.byte() % 4);
-            body.extend([index, count]);
-            let last = index + 1 == count;
-            body.extend(vec![choices.byte(); if last { 100 } else { bruit_core::limits::FRAGMENT_BYTES }]);
-        }
-        67 => {
-            body.extend(u32::from(choices.byte() % 4).to_le_bytes());
-            body.push(choices.byte());
-            put_runs(choices, &mut body);
-        }
-        68 => {
-            put_id(choices, 1, &mut body);
-            body.extend(choices.word().to_le_bytes());
-            body.extend(choices.word().to_le_bytes());
-        }
-        69 => {
-            body.push(choices.byte());
-            body.extend(u32::from(choices.byte() % 4).to_le_bytes());
-            body.extend(0_u64.to_le_bytes());
-            body.extend(u64::MAX.to_le_bytes());
-            for _ in 0..choices.byte() % 3 {
-                put_id(choices, 2, &mut body);
-                body.push(0);
+    fn put_runs(&self, choices: &mut Choices<'_>, body: &mut Vec<u8>) {
+        (0..=choices.byte() % 3).for_each(|_| self.put_id(choices, 2, body));
+    }
+
+    /// Writes a message of any kind, which is mostly well formed.
+    fn put_message(&self, choices: &mut Choices<'_>, messages: &mut Vec<u8>) {
+        let tag = 64 + choices.byte() % 12;
+        let mut body = Vec::new();
+        match tag {
+            64 => {
+                self.put_id(choices, 1, &mut body);
+                body.extend([choices.byte(), choices.byte()]);
+                let payload = choices.bytes(300);
+                body.extend([choices.byte() & 1, 0]);
+                body.extend(u32::try_from(payload.len()).expect("short").to_le_bytes());
+                body.extend(payload);
             }
+            65 => {
+                body.extend([choices.byte(), choices.byte()]);
+                self.put_id(choices, 1, &mut body);
+                let (index, count) = (choices.byte() % 4, 1 + choices.byte() % 4);
+                body.extend([index, count]);
+                let last = index + 1 == count;
+                body.extend(vec![
+                    choices.byte();
+                    if last { 100 } else { bruit_core::limits::FRAGMENT_BYTES }
+                ]);
+            }
+            67 => {
+                body.extend(u32::from(choices.byte() % 4).to_le_bytes());
+                body.push(choices.byte());
+                self.put_runs(choices, &mut body);
+            }
+            68 => {
+                self.put_id(choices, 1, &mut body);
+                body.extend(choices.word().to_le_bytes());
+                body.extend(choices.word().to_le_bytes());
+            }
+            69 => {
+                body.push(choices.byte());
+                body.extend(u32::from(choices.byte() % 4).to_le_bytes());
+                body.extend(0_u64.to_le_bytes());
+                body.extend(u64::MAX.to_le_bytes());
+                for _ in 0..choices.byte() % 3 {
+                    self.put_id(choices, 2, &mut body);
+                    body.push(0);
+                }
+            }
+            72 => {}
+            75 => self.put_id(choices, 2, &mut body),
+            _ => self.put_runs(choices, &mut body),
         }
-        72 => {}
-        75 => put_id(choices, 2, &mut body),
-        _ => put_runs(choices, &mut body),
+        // Sometimes the body is cut short, or extended.
+        match choices.byte() {
+            254 => body.truncate(body.len() / 2),
+            255 => body.extend(choices.bytes(40)),
+            _ => {}
+        }
+        messages.push(tag);
+        messages.extend(u16::try_from(body.len()).expect("short").to_le_bytes());
+        messages.extend(body);
     }
-    // Sometimes the body is cut short, or extended.
-    match choices.byte() {
-        254 => body.truncate(body.len() / 2),
-        255 => body.extend(choices.bytes(40)),
-        _ => {}
-    }
-    messages.push(tag);
-    messages.extend(u16::try_from(body.len()).expect("short").to_le_bytes());
-    messages.extend(body);
 }

@@ -10,6 +10,7 @@ use crate::base::Index;
 use crate::checks::{Bounds, Checks, Nodes};
 use crate::kernel::payload::payload;
 use crate::kernel::{Check, Happening, Memory, held_alive};
+use crate::process::Epochs;
 
 /// The body of the fuzz target `cluster`. The datagrams of three to five nodes are delivered in any order, lost, copied or
 /// delayed, while the nodes crash, restart, leave, change and broadcast, all as the bytes say. Then nothing is lost any
@@ -114,7 +115,7 @@ impl World {
         seed[0] = u8::try_from(member).expect("a few");
         seed[1..9].copy_from_slice(&state.epoch.to_le_bytes());
         let id = NodeId(member as u64 + 1);
-        let boot = Boot::new(id, id.to_string(), addr(member), state.epoch, seed);
+        let boot = Boot::new(id, id.to_string(), addr(member), Epochs::of_boot(state.epoch), seed);
         state.node = Some(Node::new(boot, self.config.clone(), self.now).expect("a preset is valid"));
         let (node, first) = (Index::new(member), state.epoch == 1);
         self.see(&if first {

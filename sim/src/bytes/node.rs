@@ -11,6 +11,7 @@ use bruit_core::{
 };
 
 use super::choices::Choices;
+use crate::process::NO_DISTANCE;
 
 const CLUSTER: &str = "fuzz";
 const PEERS: u64 = 6;
@@ -19,16 +20,17 @@ const MEMBERS_MAX: u32 = 16;
 
 /// The body of the fuzz target `node`. One node receives arbitrary datagrams, most of them in valid envelopes so that its
 /// handlers are reached, and also commands and ticks. After each event its invariants hold, its datagrams fit the mtu, and
-/// its table is bounded. After a tick the next one lies in the future.
+/// its table is bounded, with the settings of bruit and with those of memberlist. After a tick the next one lies in the future.
 ///
 /// # Panics
 /// One of these promises is broken.
 pub fn node(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
-    let mut config = Config::lan(CLUSTER);
+    let preset = if choices.byte() & 1 == 0 { Config::lan } else { Config::memberlist_lan };
+    let mut config = preset(CLUSTER);
     config.membership.members_max = MEMBERS_MAX;
     config.membership.tombstones_max = MEMBERS_MAX;
-    let boot = Boot::new(NodeId(1), "one", virtual_addr(1), 5, [choices.byte(); 32]);
+    let boot = Boot::new(NodeId(1), "one", virtual_addr(1), 5, NO_DISTANCE);
     let mut fuzzed = Fuzzed {
         node: Node::new(boot, config, Time::ZERO).expect("the configuration is valid"),
         out: Outbox::new(),

@@ -18,7 +18,7 @@ use super::{Bounds, Checks, Nodes, Traffic};
 use crate::base::Index;
 use crate::kernel::{Check, Happening, Memory, Violation};
 use crate::network::{BRUIT_PORT, Cut, CutId, Fate};
-use crate::process::Status;
+use crate::process::{NO_DISTANCE, Status};
 
 pub(super) use broadcast::{mark, message};
 
@@ -150,9 +150,12 @@ pub(super) fn config() -> Config {
     Config::lan("fixture")
 }
 
+/// A node that begins exactly at `epoch`, so that a test can say which incarnation it means.
 pub(super) fn node(id: u64, epoch: u64, config: Config) -> Node {
-    let boot = Boot::new(NodeId(id), format!("n{id}"), virtual_addr(id), epoch, [7; 32]);
-    Node::new(boot, config, Time::ZERO).expect("the fixture's boots are valid")
+    let boot = Boot::new(NodeId(id), format!("n{id}"), virtual_addr(id), epoch, NO_DISTANCE);
+    let node = Node::new(boot, config, Time::ZERO).expect("the fixture's boots are valid");
+    assert_eq!(node.incarnation(), incarnation(epoch, 0));
+    node
 }
 
 pub(super) const fn incarnation(epoch: u64, counter: u32) -> Incarnation {

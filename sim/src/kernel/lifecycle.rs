@@ -16,9 +16,6 @@ use crate::process::host::{Disk, Host, Inbox};
 use crate::process::queue::Due;
 use crate::process::{Epochs, Input, Join, Process, Spawn, Status, WallClock, digest};
 
-/// The distance between the epochs of two boots that are counted: more than a node adds at random to the epoch of its boot.
-const BOOT_STEP: u64 = 1 << 24;
-
 impl<P: Process> Sim<P> {
     /// Starts a new process.
     ///
@@ -100,8 +97,8 @@ impl<P: Process> Sim<P> {
         let number = u64::from(index.0) << 32 | u64::from(host.boots);
         let epoch = match (memory, self.epochs) {
             (Memory::AmnesiaClockBack, Epochs::Clock) => 1,
-            (Memory::AmnesiaClockBack, Epochs::Boots) => BOOT_STEP,
-            (_, Epochs::Boots) => u64::from(host.boots) * BOOT_STEP,
+            (Memory::AmnesiaClockBack, Epochs::Boots) => Epochs::of_boot(1),
+            (_, Epochs::Boots) => Epochs::of_boot(host.boots.into()),
             (_, Epochs::Clock) => host.wall.nanos(self.cluster.now, host.boots),
         };
         Boot {

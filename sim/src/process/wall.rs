@@ -17,6 +17,20 @@ pub enum Epochs {
     Clock,
 }
 
+/// A seed with which the random distance of a node above the epoch of its boot is 0 (rule A1), for tests that name epochs.
+pub(crate) const NO_DISTANCE: [u8; 32] = {
+    let mut seed = [0; 32];
+    [seed[0], seed[1], seed[2]] = [0xfb, 0x0d, 0x18];
+    seed
+};
+
+impl Epochs {
+    /// The epoch of a boot whose epoch is counted.
+    pub(crate) const fn of_boot(boot: u64) -> u64 {
+        boot << 24
+    }
+}
+
 /// The error of a wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -18,6 +18,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         by: By::Unit("membership::name_tests::the_broadcasts_of_a_new_epoch_are_numbered_from_1"),
     },
     Mutant {
+        name: "an-epoch-at-the-end-of-its-range-is-opened",
+        checks: &["CB4"],
+        patches: &[(LOG, "epoch >= Incarnation::EPOCH_END\n            || matches!", "matches!")],
+        by: By::Unit("broadcast::log::tests::an_epoch_at_the_end_of_its_range_is_never_opened"),
+    },
+    Mutant {
         name: "hops-are-not-counted",
         checks: &["CB1"],
         patches: &[(

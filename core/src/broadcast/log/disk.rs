@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::seen::Seen;
 use super::{Epoch, Log};
 use crate::config::PersistSeen;
-use crate::id::{MessageId, NodeId};
+use crate::id::{Incarnation, MessageId, NodeId};
 use crate::limits::GAPS_MAX;
 use crate::time::Time;
 use crate::wire::{Put as _, Reader};
@@ -114,7 +114,8 @@ impl Log {
             }
             let known = &mut self.origins.entry(origin).or_default().epochs;
             let ascending = known.last().is_none_or(|older| older.epoch < epoch);
-            if origin == NodeId::NOBODY || top == 0 || count > GAPS_MAX || known.len() == 2 || !ascending {
+            let sane = origin != NodeId::NOBODY && epoch < Incarnation::EPOCH_END && top > 0;
+            if !sane || count > GAPS_MAX || known.len() == 2 || !ascending {
                 return None;
             }
             let seen = Seen::restore(top, &gaps, now);

@@ -222,6 +222,34 @@ fn own_messages_that_this_process_has_not_sent_show_a_used_epoch() {
 }
 
 #[test]
+fn an_epoch_at_the_end_of_its_range_is_never_opened() {
+    // Rule A3: the latest epoch ends the ones before, so one forged mark would silence its origin for ever.
+    for order in [Order::Arrival, Order::Origin] {
+        for epoch in [1 << 63, u64::MAX] {
+            let mut harness = Harness::new(order);
+            harness.take(1, 1);
+            assert!(!harness.learn(epoch, 5) && harness.take(epoch, 1) == Taken::Refused);
+            assert_eq!(harness.events(), ["opened", "1:1", "stale", "stale"]);
+            assert!(harness.log.is_known(id(epoch, 1)), "nobody is asked for it");
+            assert!(harness.log.is_known(MessageId { origin: ME, epoch, seq: 1 }));
+            assert_eq!((harness.take(1, 2), harness.events()), (Taken::New, vec!["1:2".into()]));
+        }
+    }
+}
+
+#[test]
+fn a_stored_set_with_an_epoch_at_the_end_of_its_range_is_damaged() {
+    for (epoch, whole) in [((1_u64 << 63) - 1, Some(())), (1 << 63, None)] {
+        let mut bytes = vec![1];
+        for word in [OTHER.0, epoch, 1] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.push(0);
+        assert_eq!(Log::new(ME, 8).decode_seen(&bytes, Time::ZERO), whole);
+    }
+}
+
+#[test]
 fn a_message_is_ready_when_the_set_that_holds_it_is_durable() {
     let mut harness = Harness::new(Order::Arrival);
     harness.config.broadcast.persist_seen = PersistSeen::BeforeDelivery;

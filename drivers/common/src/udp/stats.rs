@@ -42,7 +42,7 @@ pub struct Status {
     pub phase: Phase,
     /// True once it has been in contact with another member since it started.
     pub joined: bool,
-    /// The number of members in the local view that are alive or suspected, this one included.
+    /// The number of members in the local view that are alive or suspected, this one included once it has its id.
     pub members: usize,
     /// The address that the member announces.
     pub addr: SocketAddr,
