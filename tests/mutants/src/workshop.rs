@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use super::{By, Mutant};
 
@@ -13,6 +16,9 @@ const SEEDS: Range<u64> = 0..200;
 
 /// A mutant is swept over so many seeds at a time, until one of them notices it.
 const SLICE: usize = 20;
+
+/// A build, a test or a slice of the sweep that takes longer than this is stopped, because the mutant hangs.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Stands for the seed of a failure that only the sweep as a whole shows.
 const RATE: u64 = u64::MAX;
@@ -205,8 +211,24 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
+/// Runs a command, and stops it with all that it has started if it takes too long.
 fn output(command: &mut Command) -> Result<(bool, String), String> {
-    let output = command.output().map_err(|error| error.to_string())?;
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let child = command.spawn().map_err(|error| error.to_string())?;
+    let group = child.id();
+    let (done, ended) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        let hangs = ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout);
+        if hangs {
+            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
+        }
+        hangs
+    });
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    drop(done);
+    if watch.join().expect("the watch does not panic") {
+        return Err(format!("it has not ended after {} s", LIMIT.as_secs()));
+    }
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     Ok((output.status.success(), text.into_owned()))
 }
