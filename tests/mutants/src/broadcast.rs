@@ -20,7 +20,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an-epoch-at-the-end-of-its-range-is-opened",
         checks: &["CB4"],
-        patches: &[(LOG, "epoch >= Incarnation::EPOCH_END\n            || matches!", "matches!")],
+        patches: &[(LOG, "epoch >= Incarnation::EPOCH_END || matches!", "matches!")],
         by: By::Unit("broadcast::log::tests::an_epoch_at_the_end_of_its_range_is_never_opened"),
     },
     Mutant {
