@@ -1,6 +1,7 @@
 //! Single rules of membership: what a group does with forged datagrams, with a member that stands still, moves, leaves
 //! or flaps, and with full tables.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::string::ToString as _;
 
@@ -748,6 +749,27 @@ fn a_suspect_that_is_heard_gets_more_time_than_one_that_is_silent() {
     };
     let (silent, heard) = (suspected_for(false), suspected_for(true));
     assert!(heard > silent, "{heard:?} if it is heard, and {silent:?} if not");
+}
+
+#[test]
+fn a_suspect_is_asked_again_and_again_before_its_verdict() {
+    // Rule B1: in the last half second member 1 never waits 90 ms before it asks once more.
+    let mut lan = Lan::new(4);
+    lan.run(5_000);
+    lan.nodes.remove(&3);
+    let mut asked = Vec::new();
+    while !lan.changes(1, 3).contains(&MemberChange::Down) {
+        lan.run(1);
+        let asks = |(from, to, _): &(SocketAddr, SocketAddr, Vec<u8>)| (*from, *to) == (addr(1), addr(3));
+        if lan.wires.values().any(asks) {
+            asked.push(lan.now);
+        }
+    }
+    let last_word = lan.now - Config::lan("test").membership.probe_timeout;
+    let times: Vec<Time> = asked.into_iter().filter(|at| *at >= last_word).chain([lan.now]).collect();
+    let waits: Vec<Duration> = times.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    let longest = waits.iter().max().expect("it asks");
+    assert!(waits.len() >= 6 && *longest < Duration::from_millis(90), "{waits:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The timeout starts at the greatest and shrinks with each *independent* confirmation to the least. Before it passes a
-//! verdict of its own, the observer asks for the *last word*: it pings the suspect itself once more, so that one lost
+//! verdict of its own, the observer asks for the *last word*: it pings the suspect itself several times more, so that one lost
 //! refutation does not lead to a false Down.
 
 use alloc::vec::Vec;
@@ -28,8 +28,10 @@ use crate::limits::{OBITUARIES_MAX, SUSPICION_AUTHORS_MAX};
 use crate::logarithm::log2_milli;
 use crate::time::{Time, nanos};
 
-/// The number of pings that an observer sends to the suspect within the last `probe_timeout` before its own verdict.
-const LAST_WORD_PINGS: u8 = 2;
+/// The number of pings that an observer sends to the suspect within the last `probe_timeout` before its own verdict. At 25 %
+/// loss each is answered with probability 0.56: 2 pings led to 15 false Downs in 1 000 hours of a member, 4 to 2, and 6 to
+/// none (128 members).
+const LAST_WORD_PINGS: u8 = 6;
 
 /// The number of pings with which a member asks a suspect of which it has heard, before it confirms the suspicion.
 const HEARER_PINGS: u8 = 2;

@@ -216,6 +216,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         by: By::Unit("membership::rule_tests::that_a_member_lives_is_passed_on_without_its_record"),
     },
     Mutant {
+        name: "the-last-word-is-asked-for-once",
+        checks: &["CM6"],
+        patches: &[(
+            "core/src/membership/suspicion.rs",
+            "if settings.last_word && asked < LAST_WORD_PINGS {",
+            "if settings.last_word && asked < 1 {",
+        )],
+        by: By::Unit("membership::rule_tests::a_suspect_is_asked_again_and_again_before_its_verdict"),
+    },
+    Mutant {
         name: "a-hearer-that-gets-no-answer-says-nothing",
         checks: &["LHA-Suspicion"],
         patches: &[(
