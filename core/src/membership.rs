@@ -52,6 +52,10 @@ mod name_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
+mod suspicion_tests;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
 mod tests;
 
 use alloc::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::rule_tests::{letter, table};
+use super::test_support::{letter, table};
 use super::*;
 use crate::action::{Action, Notice};
 use crate::command::{Admission, Command};

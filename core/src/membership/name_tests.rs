@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::rule_tests::{letter, table};
 use super::sender::accusation_of;
+use super::test_support::{letter, table};
 use super::*;
 use crate::action::Notice;
 use crate::command::{Answer as Answered, Command};

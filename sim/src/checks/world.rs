@@ -1,6 +1,8 @@
 //! The truth about a run as far as the checks need it: which processes run, which faults they had, and since when nothing
 //! has gone wrong.
 
+mod admissions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bruit_core::{Admission, Command, Node, NodeId, Notice, Phase, Time};
@@ -8,6 +10,7 @@ use bruit_core::{Admission, Command, Node, NodeId, Notice, Phase, Time};
 use super::nodes::Nodes;
 use crate::base::Index;
 use crate::kernel::{Happening, Memory};
+use admissions::Admissions;
 
 /// The history of one process.
 #[derive(Clone, Debug)]
@@ -68,10 +71,7 @@ pub(crate) struct World {
     by_id: BTreeMap<NodeId, Vec<Index>>,
     /// The ids of which a process went on from a snapshot.
     copied: BTreeSet<NodeId>,
-    /// The members that the application of a process refuses.
-    vetoed: BTreeSet<(Index, NodeId)>,
-    /// The members that the application of a process has refused, or was asked about, since the process started.
-    hidden: BTreeSet<(Index, NodeId)>,
+    admissions: Admissions,
     /// The time until which a cut lay between the two processes of each pair, or `MAX` while one does. The position is the
     /// greater index, then the smaller one.
     apart: Vec<Vec<Time>>,
@@ -93,8 +93,7 @@ impl World {
             histories: Vec::new(),
             by_id: BTreeMap::new(),
             copied: BTreeSet::new(),
-            vetoed: BTreeSet::new(),
-            hidden: BTreeSet::new(),
+            admissions: Admissions::default(),
             apart: Vec::new(),
             cuts: 0,
             changed: Time::ZERO,
@@ -107,13 +106,21 @@ impl World {
     /// Records a happening.
     pub(crate) fn observe(&mut self, at: Time, happening: &Happening<'_>, nodes: &dyn Nodes) {
         match *happening {
-            Happening::Started { node } | Happening::Cloned { node, .. } => {
+            Happening::Started { node } => {
                 self.learn(at, node, nodes);
                 self.measure(at, nodes);
             }
+            Happening::Cloned { node, id } => {
+                self.learn(at, node, nodes);
+                self.measure(at, nodes);
+                // A copy goes on from a snapshot, and any other process with the id has just been started.
+                if nodes.node(node).is_some_and(Node::is_joined) {
+                    self.admissions.resume(node, id);
+                }
+            }
+            Happening::Saved { node } => self.admissions.save(node, self.histories[node.get()].id),
             Happening::Crashed { node } => {
-                self.hidden.retain(|(observer, _)| *observer != node);
-                self.vetoed.retain(|(observer, _)| *observer != node);
+                self.admissions.crash(node);
                 self.disturb(node, at);
                 let history = &mut self.histories[node.get()];
                 if history.is_active() {
@@ -138,7 +145,7 @@ impl World {
             Happening::Moved { node, .. } => self.disturb(node, at),
             Happening::Command { node, command } => self.command(at, node, command, nodes),
             Happening::Notice { node, notice: Notice::AdmissionAsked { id } } => {
-                self.hidden.insert((node, *id));
+                self.admissions.ask(node, *id);
             }
             Happening::Notice {
                 node,
@@ -203,12 +210,9 @@ impl World {
             }
             Command::SetAddr(_) => self.disturb(node, at),
             Command::Admit { id, admission: Admission::Veto } => {
-                self.hidden.insert((node, *id));
-                self.vetoed.insert((node, *id));
+                self.admissions.veto(node, *id);
             }
-            Command::Admit { id, admission: Admission::Accept } => {
-                self.vetoed.remove(&(node, *id));
-            }
+            Command::Admit { id, admission: Admission::Accept } => self.admissions.accept(node, *id),
             _ => return,
         }
         self.changed = at;
@@ -252,6 +256,7 @@ impl World {
         history.joined = nodes.is_member(node).then_some(at);
         history.asked = history.joined.or(waits.then_some(at));
         self.copied.insert(history.id);
+        self.admissions.resume(node, history.id);
     }
 
     fn disturb(&mut self, node: Index, at: Time) {
@@ -431,13 +436,13 @@ impl World {
 
     /// Whether the application of `observer` refuses this member.
     pub(crate) fn has_vetoed(&self, observer: Index, id: NodeId) -> bool {
-        self.vetoed.contains(&(observer, id))
+        self.admissions.has_vetoed(observer, id)
     }
 
     /// Whether the application of `observer` has refused this member, or was asked about it. Its broadcasts may then be
     /// neither delivered nor reported as lost.
     pub(crate) fn has_hidden(&self, observer: Index, id: NodeId) -> bool {
-        self.hidden.contains(&(observer, id))
+        self.admissions.has_hidden(observer, id)
     }
 
     /// The processes that have joined, in groups without a cut inside. `None` if the cuts do not divide them into groups,

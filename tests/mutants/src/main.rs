@@ -186,7 +186,7 @@ const MUTANTS: &[Mutant] = &[
             "            return self.started + self.min;",
             "            return self.started;",
         )],
-        by: By::Unit("membership::rule_tests::a_member_that_all_suspect_still_has_the_time_to_refute"),
+        by: By::Unit("membership::suspicion_tests::a_member_that_all_suspect_still_has_the_time_to_refute"),
     },
     Mutant {
         name: "no-twin-yields",

@@ -152,7 +152,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["B6"],
         patches: &[(SUSPICION, "self.timeout_ends().max(self.not_before)", "self.timeout_ends()")],
         by: By::Unit(
-            "membership::rule_tests::confirmations_do_not_take_away_what_the_end_of_a_silence_has_given",
+            "membership::suspicion_tests::confirmations_do_not_take_away_what_the_end_of_a_silence_has_given",
         ),
     },
     Mutant {
@@ -160,14 +160,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["B7"],
         patches: &[(SUSPICION, "        self.started = self.started + late;\n", "")],
         by: By::Unit(
-            "membership::rule_tests::confirmations_do_not_take_away_what_a_late_call_has_given_back",
+            "membership::suspicion_tests::confirmations_do_not_take_away_what_a_late_call_has_given_back",
         ),
     },
     Mutant {
         name: "ones-own-absence-is-silence",
         checks: &["B6", "B7"],
         patches: &[("core/src/membership/health.rs", "        self.heard = self.heard + late;\n", "")],
-        by: By::Unit("membership::rule_tests::a_suspend_does_not_end_the_freeze_of_an_isolated_node"),
+        by: By::Unit("membership::suspicion_tests::a_suspend_does_not_end_the_freeze_of_an_isolated_node"),
     },
     Mutant {
         name: "a-removal-stays",
@@ -223,7 +223,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "if settings.last_word && asked < LAST_WORD_PINGS {",
             "if settings.last_word && asked < 1 {",
         )],
-        by: By::Unit("membership::rule_tests::a_suspect_is_asked_again_and_again_before_its_verdict"),
+        by: By::Unit("membership::suspicion_tests::a_suspect_is_asked_again_and_again_before_its_verdict"),
     },
     Mutant {
         name: "a-hearer-that-gets-no-answer-says-nothing",
@@ -233,7 +233,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "entry.last_heard() <= began)",
             "entry.last_heard() < Time::ZERO && entry.last_heard() <= began)",
         )],
-        by: By::Unit("membership::rule_tests::who_hears_of_a_suspicion_and_gets_no_answer_confirms_it"),
+        by: By::Unit("membership::suspicion_tests::who_hears_of_a_suspicion_and_gets_no_answer_confirms_it"),
     },
     Mutant {
         name: "nobody-watches-the-next-on-the-ring",
@@ -253,7 +253,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "self.incarnation = self.incarnation.refuted();",
             "self.incarnation = self.incarnation.next();",
         )],
-        by: By::Unit("membership::rule_tests::a_refutation_is_a_verdict_and_changes_no_root"),
+        by: By::Unit("membership::suspicion_tests::a_refutation_is_a_verdict_and_changes_no_root"),
     },
     Mutant {
         name: "every-echo-is-answered",
@@ -273,7 +273,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "if before == MemberState::Down {\n                self.returns.note",
             "if before == MemberState::Down && id == NodeId::NOBODY {\n                self.returns.note",
         )],
-        by: By::Unit("membership::rule_tests::a_link_that_flaps_costs_its_member_fewer_changes_each_minute"),
+        by: By::Unit(
+            "membership::suspicion_tests::a_link_that_flaps_costs_its_member_fewer_changes_each_minute",
+        ),
     },
     Mutant {
         name: "no-buddy",
@@ -283,7 +285,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "filter(|_| cx.config.membership.buddy)?;",
             "filter(|_| cx.config.membership.buddy && false)?;",
         )],
-        by: By::Unit("membership::rule_tests::a_ping_to_a_suspect_carries_the_suspicion"),
+        by: By::Unit("membership::suspicion_tests::a_ping_to_a_suspect_carries_the_suspicion"),
     },
     Mutant {
         name: "no-freeze",
@@ -294,7 +296,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "(now.since(self.heard) > isolation(config) && now < until && false)",
         )],
         by: By::Unit(
-            "membership::rule_tests::an_isolated_node_passes_no_verdict_while_it_may_be_at_fault_itself",
+            "membership::suspicion_tests::an_isolated_node_passes_no_verdict_while_it_may_be_at_fault_itself",
         ),
     },
     Mutant {
@@ -414,7 +416,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         checks: &["B1"],
         patches: &[(TABLE, "        entry.stamp = now.as_nanos();\n", "        let _ = now;\n")],
         by: By::Unit(
-            "membership::rule_tests::a_suspect_that_is_heard_gets_more_time_than_one_that_is_silent",
+            "membership::suspicion_tests::a_suspect_that_is_heard_gets_more_time_than_one_that_is_silent",
         ),
     },
 ];

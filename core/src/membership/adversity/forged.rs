@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::vec;
 
-use super::super::rule_tests::letter;
+use super::super::test_support::letter;
 use super::super::*;
 use super::net::{at_victim, record};
 use crate::action::{Action, MemberChange, Notice};

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::vec;
 
-use super::super::rule_tests::letter;
+use super::super::test_support::letter;
 use super::super::*;
 use super::net::{Net, record};
 use crate::action::{Action, MemberChange, Notice};

@@ -3,7 +3,8 @@
 use core::time::Duration;
 use std::vec;
 
-use super::super::rule_tests::{flap, table};
+use super::super::suspicion_tests::flap;
+use super::super::test_support::table;
 use super::super::*;
 use super::net::Net;
 use crate::action::{Action, MemberChange, Notice};

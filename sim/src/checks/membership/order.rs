@@ -103,8 +103,8 @@ impl Check<Scene<'_>> for Order {
             let text = format!("it reported {change:?} of {}, and it was {what}", member.id);
             return Err(scene.violation(observer, text));
         }
-        // The application has asked not to be shown a member that it has refused.
-        let veto = change == MemberChange::Left && self.vetoed.remove(&key);
+        // The application has asked not to be shown a member that it has refused, although that member lives.
+        let veto = change == MemberChange::Left && now.state.is_live() && self.vetoed.remove(&key);
         match after {
             Some(after) if now.state != after && !veto => {
                 let text = format!("it reported {change:?} of {} and shows it {:?}", member.id, now.state);
@@ -146,7 +146,7 @@ impl Check<Scene<'_>> for Order {
 mod tests {
     use crate::checks::fixture::{Fixture, member};
     use bruit_core::MemberChange::{Down, Forgotten, Left, Refuted, Restarted, Suspected, Up, Updated};
-    use bruit_core::{Member, MemberChange, MemberState, Notice};
+    use bruit_core::{Admission, Command, Member, MemberChange, MemberState, NodeId, Notice};
 
     fn history(changes: &[MemberChange]) -> Fixture {
         let mut history = Fixture::new(2, "CM11");
@@ -196,6 +196,18 @@ mod tests {
         history(&[]).shows(0, 2, MemberState::Alive).ends().fires("never reported");
         changes(Updated, 0, &[1]).ends().fires("its last notice made n2");
         changes(Restarted, 1, &[0]).ends().fires("its last notice made n2");
+    }
+
+    #[test]
+    fn a_refused_member_that_lives_is_not_shown_and_one_that_has_left_is_forgotten() {
+        let veto = Command::Admit { id: NodeId(2), admission: Admission::Veto };
+        let left = |state| Notice::Member { change: Left, member: member(2, 0, state) };
+        let mut lives = history(&[Up]);
+        lives.notices(0, &left(MemberState::Alive)).fires("it reported Left of n2 and shows it Alive");
+        let mut lives = history(&[Up]);
+        lives.commanded(0, &veto).notices(0, &left(MemberState::Alive)).tells(0, Up, 2, 0).is_silent();
+        let mut gone = history(&[Up]);
+        gone.commanded(0, &veto).tells(0, Left, 2, 0).tells(0, Forgotten, 2, 0).is_silent();
     }
 
     #[test]
